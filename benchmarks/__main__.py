@@ -1,0 +1,29 @@
+"""`make bench ARGS="NAME --json FILE"`: run one benchmark and write what it measured."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import loop, stream
+
+BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {"stream": stream.run, "loop": loop.run}
+
+
+def main() -> None:
+    """Run the benchmark that the command line names."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("name", choices=sorted(BENCHMARKS))
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args()
+    result = json.dumps(BENCHMARKS[options.name](), indent=2)
+    print(result)
+    if options.json:
+        options.json.write_text(result + "\n")
+
+
+if __name__ == "__main__":
+    main()

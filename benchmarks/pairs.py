@@ -1,0 +1,47 @@
+"""Ratios against a baseline of the same run: alternating pairs, a median and an interval."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+NUM_PAIRS = 9
+NUM_RESAMPLES = 2_000
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def compare(subject: Callable[[], object], baseline: Callable[[], object]) -> dict[str, Any]:
+    """How many times the baseline's time the subject takes; the order changes with each pair."""
+    subject_s, baseline_s = [], []
+    for pair in range(NUM_PAIRS):
+        if pair % 2:
+            subject_s.append(seconds(subject))
+            baseline_s.append(seconds(baseline))
+        else:
+            baseline_s.append(seconds(baseline))
+            subject_s.append(seconds(subject))
+    ratios = [one / other for one, other in zip(subject_s, baseline_s, strict=True)]
+    return {
+        "time_ratio": statistics.median(ratios),
+        "interval_95": interval(ratios),
+        "subject_s": subject_s,
+        "baseline_s": baseline_s,
+    }
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Bootstrap 95 % interval of the median."""
+    draw = random.Random(0)
+    medians = sorted(
+        statistics.median(draw.choices(values, k=len(values))) for _ in range(NUM_RESAMPLES)
+    )
+    return medians[int(0.025 * NUM_RESAMPLES)], medians[int(0.975 * NUM_RESAMPLES)]

@@ -1,0 +1,49 @@
+"""Events through a partition (decode, dedupe, features, samples), against decoding them only.
+
+One core, no servers: what is measured is the work between the poll and the writes of a worker.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from benchmarks.pairs import compare
+from headrace.broker import Record
+from headrace.datasets.registry import load_dataset
+from headrace.event import encode
+from headrace.features.item_table import ItemTable
+from headrace.stream.commit import Commit
+from headrace.stream.intake import decode_records
+from headrace.stream.partition import Partition
+
+NUM_EVENTS = 20_000
+BATCH = 200  # events of one poll
+NOW_MS = 1_800_000_000_000
+
+
+def run() -> dict[str, Any]:
+    """Time of `Partition` over time of `decode`, and events per second of both."""
+    dataset = load_dataset("movielens", None)
+    categories = {item.item_id: item.categories for item in dataset.items}
+    records = [
+        Record(0, offset, NOW_MS, b"", encode(event))
+        for offset, event in enumerate(islice(dataset.events(), NUM_EVENTS))
+    ]
+    batches = [records[start : start + BATCH] for start in range(0, NUM_EVENTS, BATCH)]
+
+    def process() -> None:
+        partition = Partition(
+            0, Commit(), ItemTable(), lambda item_id: categories.get(item_id, ()), 200_000, 5_000
+        )
+        for batch in batches:
+            decoded = decode_records(batch, NOW_MS)
+            for user_id in partition.missing_users(decoded):
+                partition.add_user(user_id, None, ())
+            partition.process(decoded, NOW_MS)
+
+    result = compare(process, lambda: [decode_records(batch, NOW_MS) for batch in batches])
+    per_s = {
+        f"{k}_events_per_s": NUM_EVENTS / min(result[f"{k}_s"]) for k in ("subject", "baseline")
+    }
+    return {**result, **per_s}

@@ -1,0 +1,178 @@
+"""Settings: one frozen value, read from the environment in this file only.
+
+Each field is `HEADRACE_<FIELD>` in the environment; the two addresses also have the names that the
+field uses everywhere, `REDIS_URL` and `KAFKA_BOOTSTRAP`. Command-line flags override them.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from headrace.errors import ConfigError
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything that the parts of headrace must agree on, and the knobs of each."""
+
+    namespace: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,48}$")] = "headrace"
+    home: str = "~/.local/share/headrace"  # Feast registry, catalogue, model registry, checkpoints
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    kafka_bootstrap: str = "127.0.0.1:9092"
+
+    num_partitions: PositiveInt = 4  # of the events topic; only read when the topic is created
+    num_stream_workers: PositiveInt = 2
+    dedupe_window: PositiveInt = 200_000  # event ids remembered per partition
+    click_window_s: Positive = 300.0  # attribution window of an impression
+
+    batch_size: PositiveInt = 256  # impressions per training step, at most
+    batch_wait_s: Positive = 0.25  # a smaller batch is trained after this long
+    publish_every_s: Positive = 3.0
+    checkpoint_every_s: Positive = 10.0
+    progressive_window: PositiveInt = 1_000  # impressions per point of the quality curves
+    model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
+    model_seed: int = 0
+
+    host: str = "127.0.0.1"  # interface that HTTP listens on
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8000
+    num_replicas: PositiveInt = 1
+    max_candidates: PositiveInt = 500
+    campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
+
+    @property
+    def model_registry_uri(self) -> str:
+        """`model_registry`, or the folder under `home` that stands in for it."""
+        return self.model_registry or (self.home_path / "models").as_uri()
+
+    @property
+    def home_path(self) -> Path:
+        """`home` as an absolute path."""
+        return Path(self.home).expanduser().resolve()
+
+
+ALIASES = {"redis_url": "REDIS_URL", "kafka_bootstrap": "KAFKA_BOOTSTRAP"}
+
+
+def variable(field: str) -> str:
+    """The environment variable that sets this field."""
+    return ALIASES.get(field, f"HEADRACE_{field.upper()}")
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process; raises `ConfigError` naming every variable that is wrong."""
+    environ = os.environ if environ is None else environ
+    given: dict[str, Any] = {}
+    problems = []
+    for field in msgspec.structs.fields(Settings):
+        text = environ.get(variable(field.name))
+        if not text:
+            continue
+        try:
+            given[field.name] = msgspec.convert(text, field.type, strict=False)
+        except msgspec.ValidationError as error:
+            problems.append(f"{variable(field.name)}={text!r}: {error}")
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return Settings(**given)
+
+
+def changed(settings: Settings, **changes: Any) -> Settings:
+    """The settings with some fields replaced; raises `ConfigError` like `load`."""
+    given = {variable(name): str(value) for name, value in changes.items()}
+    return load({**environment(settings), **given})
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that give another process, and Feast's configuration file, these settings."""
+    given = {
+        variable(field.name): str(getattr(settings, field.name))
+        for field in msgspec.structs.fields(Settings)
+    }
+    given[variable("home")] = str(settings.home_path)
+    return {**given, "HEADRACE_FEAST_REDIS": _feast_redis(settings.redis_url)}
+
+
+def is_given(field: str) -> bool:
+    """Whether the environment sets this field."""
+    return bool(os.environ.get(variable(field)))
+
+
+def inherited() -> dict[str, str]:
+    """A copy of this process's environment, for the processes that it starts."""
+    return dict(os.environ)
+
+
+def export(settings: Settings) -> None:
+    """Put the settings into this process's environment, where Feast reads them."""
+    os.environ.update(environment(settings))
+
+
+def local_ray() -> dict[str, str]:
+    """Variables for a Ray of headrace's own: on loopback, and closed to everybody else.
+
+    On Linux Ray takes the machine's outward address as its own, even when it is told 127.0.0.1, and
+    then listens on every interface; the switch, meant for other systems, makes it use loopback. The
+    token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another.
+    """
+    return {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
+
+
+def ray_address() -> str:
+    """The cluster that RAY_ADDRESS names, or "local": a Ray of this process's own.
+
+    Without an address Ray tries the cluster that was last started on the machine, dead or alive.
+    """
+    return os.environ.get("RAY_ADDRESS") or "local"
+
+
+def keep_own_ray_local() -> None:
+    """Apply `local_ray` to the Ray that this process starts if RAY_ADDRESS names none."""
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.update(local_ray())
+
+
+def catalogue_path(settings: Settings) -> Path:
+    """The folder of the catalogue files, the static features' source."""
+    return settings.home_path / "catalogue"
+
+
+def repository_path(room: str) -> Path:
+    """A folder of this repository, such as `feature_repo`; raises `ConfigError` if it is not there.
+
+    headrace runs from a checkout or an image that holds one; the working directory counts too.
+    """
+    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
+        if (root / room).is_dir():
+            return root / room
+    raise ConfigError(
+        f"no folder {room}/ beside the headrace package or in {Path.cwd()}: run headrace from a "
+        "checkout of the repository"
+    )
+
+
+def _feast_redis(url: str) -> str:
+    """A Redis URL in the form of Feast's connection string: host:port,name=value,..."""
+    parts = urlsplit(url)
+    options = {"db": parts.path.strip("/") or "0"}
+    if parts.username:
+        options["username"] = unquote(parts.username)
+    if parts.password:
+        options["password"] = unquote(parts.password)
+    if parts.scheme == "rediss":
+        options["ssl"] = "true"
+    pairs = "".join(f",{name}={value}" for name, value in options.items())
+    return f"{parts.hostname or '127.0.0.1'}:{parts.port or 6379}{pairs}"

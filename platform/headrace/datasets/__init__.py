@@ -1,0 +1,1 @@
+"""Loaders: each turns one kind of log into typed events and a catalogue."""

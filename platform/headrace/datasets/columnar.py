@@ -1,0 +1,96 @@
+"""Reads of published data files as Arrow columns; every failure is a `DatasetError` in one line.
+
+For files whose layout we know. A user's own files, where single rows may be wrong, are read row by
+row in `table_file.py`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from headrace.errors import DatasetError
+
+BATCH_ROWS: Final = 8_192
+
+
+def column_names(path: Path) -> list[str]:
+    """The names of a Parquet file's columns."""
+    try:
+        return list(pq.read_schema(path).names)
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
+
+
+def read_parquet(path: Path, columns: Sequence[str]) -> pa.Table:
+    """These columns of a Parquet file."""
+    _require(path, column_names(path), columns)
+    try:
+        return pq.read_table(path, columns=list(columns))
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
+
+
+def batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """These columns of a Parquet file, a few thousand rows at a time, in the file's order."""
+    _require(path, column_names(path), columns)
+    try:
+        with pq.ParquetFile(path) as file:
+            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns))
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from None
+
+
+def read_text(
+    name: str, content: bytes, types: Mapping[str, pa.DataType], delimiter: str = ","
+) -> pa.Table:
+    """The columns named in `types` of a delimited text with a header; `name` is for messages."""
+    quote = '"' if delimiter == "," else False  # tab separated files have no quoting
+    try:
+        return pyarrow.csv.read_csv(
+            io.BytesIO(content),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, quote_char=quote),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict(types), include_columns=list(types)
+            ),
+        )
+    except (KeyError, pa.ArrowException) as error:
+        raise _unreadable(Path(name), error) from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def check_complete(columns: pa.Table | pa.RecordBatch, name: str) -> None:
+    """Raises `DatasetError` when any of these columns has an empty value."""
+    empty = [c for c in columns.schema.names if columns.column(c).null_count]
+    if empty:
+        raise DatasetError(f"{name}: empty values in {', '.join(empty)}; every row needs them")
+
+
+def rows(columns: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
+    """The rows as tuples of Python values, in the order of the columns."""
+    return zip(*(column.to_pylist() for column in columns.columns), strict=True)
+
+
+def _require(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise DatasetError(f"{path}: no column {', '.join(missing)}; it has {', '.join(found)}")
+
+
+def _unreadable(path: Path, error: Exception) -> DatasetError:
+    if isinstance(error, FileNotFoundError):
+        return DatasetError(f"{path}: no such file")
+    return DatasetError(f"{path}: cannot be read: {' '.join(str(error).split())}")

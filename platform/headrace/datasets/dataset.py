@@ -1,0 +1,54 @@
+"""What a loader returns: a catalogue of items and users, and a log of events in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from headrace.event import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Static content of one item, known before any behaviour."""
+
+    item_id: str
+    title: str = ""
+    categories: tuple[str, ...] = ()  # genres, tags: what targeting and crosses use
+    attributes: tuple[str, ...] = ()  # further "name=value" tokens
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Static attributes of one user, as "name=value" tokens (numbers come in buckets)."""
+
+    user_id: str
+    attributes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row of the user's files that could not be read, and why."""
+
+    file: str
+    line: int  # 1 is the first data row after the header
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A log ready to be replayed.
+
+    `events()` starts a new pass over the log, in event-time order, each time it is called; the
+    event ids are the same in every pass.
+    """
+
+    name: str
+    items: tuple[Item, ...]
+    users: tuple[User, ...]
+    events: Callable[[], Iterator[Event]]
+    num_events: int
+    start_ms: int  # event time of the first event
+    end_ms: int  # event time of the last event
+    bad_rows: tuple[BadRow, ...] = ()

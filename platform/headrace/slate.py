@@ -1,0 +1,107 @@
+"""What serving is asked and what it answers: requests, slates and ads, as JSON."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from headrace.errors import HeadraceError
+from headrace.event import Id
+
+MAX_SLATE = 100
+_PATH = re.compile(r" - at `\$?\.?(?P<path>[^`]*)`")
+_NAME = re.compile(r"field `(?P<name>\w+)`")
+Request = TypeVar("Request")
+
+
+class InvalidRequest(HeadraceError):
+    """A request that cannot be answered; `field` is the path of the field at fault."""
+
+    def __init__(self, reason: str, field: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request for a slate. With `record` false nothing is logged: no impression, no training."""
+
+    user_id: Id
+    num_items: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLATE)] = 10
+    surface: str = "home"
+    exclude: tuple[Id, ...] = ()
+    record: bool = True
+
+
+class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request for ads. `categories` are those of the page; the user's own ones if empty."""
+
+    user_id: Id
+    num_ads: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
+    categories: tuple[str, ...] = ()
+
+
+class RankedItem(msgspec.Struct, frozen=True):
+    """One item of a slate."""
+
+    item_id: str
+    title: str
+    categories: tuple[str, ...]
+    position: int
+    p_click: float | None  # None where no model has ranked it
+
+
+class Slate(msgspec.Struct, frozen=True):
+    """The answer to a `RecommendRequest`."""
+
+    request_id: str
+    user_id: str
+    model_version: int  # 0: no model yet
+    model_age_ms: int | None
+    items: tuple[RankedItem, ...]
+    degraded: tuple[str, ...]  # what had to be done without, empty when nothing
+    stage_ms: dict[str, float]
+
+
+class PlacedAd(msgspec.Struct, frozen=True):
+    """One ad that won its slot, and what it was charged for this impression."""
+
+    campaign_id: str
+    item_id: str
+    title: str
+    position: int
+    p_click: float
+    bid_micros: int  # per click
+    ecpm_micros: int  # bid x p_click x 1,000
+    price_micros: int  # charged for this impression: the next eCPM / 1,000
+
+
+class AdSlate(msgspec.Struct, frozen=True):
+    """The answer to an `AdsRequest`."""
+
+    request_id: str
+    user_id: str
+    model_version: int
+    model_age_ms: int | None
+    ads: tuple[PlacedAd, ...]
+    degraded: tuple[str, ...]
+    stage_ms: dict[str, float]
+
+
+def parse(body: bytes, request_type: type[Request]) -> Request:
+    """The request in a JSON body; raises `InvalidRequest` naming the field at fault."""
+    try:
+        return msgspec.json.decode(body, type=request_type)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        path, name = _PATH.search(text), _NAME.search(text)
+        field = path["path"] if path else name["name"] if name else "$"
+        raise InvalidRequest(_PATH.sub("", text), field) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRequest(f"not JSON: {error}", "$") from None
+
+
+def to_json(answer: Any) -> bytes:
+    """An answer as JSON."""
+    return msgspec.json.encode(answer)

@@ -1,0 +1,1 @@
+"""The stream: validated events in; feature rows, labelled samples and dead letters out."""

@@ -1,0 +1,43 @@
+"""Intake: records of the event log as events, or as the reasons why they are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from headrace.broker import Record
+from headrace.errors import InvalidEvent
+from headrace.event import Event, decode
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record and what it says: an event, or why it is none."""
+
+    record: Record
+    event: Event | InvalidEvent
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that was not accepted: the original bytes and why."""
+
+    record: Record
+    reason: str
+    field: str
+
+
+def decode_records(records: Iterable[Record], now_ms: int) -> list[Decoded]:
+    """What each record says; nothing is raised, a bad one carries its error."""
+    decoded = []
+    for record in records:
+        try:
+            decoded.append(Decoded(record, decode(record.value, now_ms)))
+        except InvalidEvent as error:
+            decoded.append(Decoded(record, error))
+    return decoded
+
+
+def valid_events(decoded: Iterable[Decoded]) -> Iterator[tuple[Record, Event]]:
+    """The records that are events, in order."""
+    return ((d.record, d.event) for d in decoded if not isinstance(d.event, InvalidEvent))

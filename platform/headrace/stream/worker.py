@@ -1,0 +1,171 @@
+"""A stream worker: owns partitions, and carries their effects to the store and the topics."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from redis import Redis
+
+from headrace import config, sample
+from headrace.broker import LogReader, LogWriter, Record, Topics
+from headrace.datasets.catalogue import read_items
+from headrace.features.item_table import ItemTable
+from headrace.features.online import OnlineStore
+from headrace.features.state import encode_row
+from headrace.keys import key
+from headrace.latency import Latencies
+from headrace.model.tokens import user_token_keys
+from headrace.status import StatusBoard
+from headrace.stream.commit import CommitStore
+from headrace.stream.intake import Decoded, decode_records
+from headrace.stream.partition import Effects, Partition
+
+STATUS_EVERY_MS = 500
+
+
+class Worker:
+    """Runs the partitions given to it until it is stopped; a new worker goes on where it ended."""
+
+    def __init__(
+        self, settings: config.Settings, partitions: Sequence[int], clock: Callable[[], int]
+    ) -> None:
+        self._settings, self._clock = settings, clock
+        self._topics = Topics(settings.namespace)
+        redis = Redis.from_url(settings.redis_url)
+        self._commits = CommitStore(redis, settings.namespace)
+        self._status = StatusBoard(redis, settings.namespace)
+        self._store = OnlineStore(settings)
+        self._writer = LogWriter(settings)
+        self._items = ItemTable()
+        self._categories = {
+            item.item_id: item.categories
+            for item in read_items(config.catalogue_path(settings)).values()
+        }
+        self._partitions = {number: self._partition(number) for number in partitions}
+        self._freshness, self._status_due_ms = Latencies(), 0
+        self._item_reader = LogReader(
+            settings,
+            self._topics.item_features,
+            dict.fromkeys(range(settings.num_partitions), 0),
+        )
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Recover, then process until told to stop. What is committed then is complete."""
+        for records in self._item_reader.read_to_end():
+            self._write_owned_items(self._items.apply(records))
+        events = self._warm_up()
+        while not should_stop():
+            self._step(events.poll(), events.at_end)
+            self._write_owned_items(self._items.apply(self._item_reader.poll(timeout_ms=0)))
+            self._report(events.lag())
+        events.close()
+        self._item_reader.close()
+        self._writer.close()
+
+    def _partition(self, number: int) -> Partition:
+        return Partition(
+            number,
+            self._commits.read(number),
+            self._items,
+            lambda item_id: self._categories.get(item_id, ()),
+            self._settings.dedupe_window,
+            int(self._settings.click_window_s * 1_000),
+        )
+
+    def _warm_up(self) -> LogReader:
+        """Read again what lies before the commits; returns the reader, standing at the commits."""
+        start = {number: part.warm_up_from for number, part in self._partitions.items()}
+        reader = LogReader(self._settings, self._topics.events, start)
+        behind = {n for n, p in self._partitions.items() if p.commit.offset > start[n]}
+        while behind:
+            for number, records in _by_partition(reader.poll()).items():
+                partition = self._partitions[number]
+                before = [r for r in records if r.offset < partition.commit.offset]
+                decoded = decode_records(before, self._clock())
+                self._load_users(partition, decoded)
+                partition.warm_up(decoded)
+                if records[-1].offset + 1 >= partition.commit.offset:
+                    behind.discard(number)
+        reader.close()
+        commits = {number: part.commit.offset for number, part in self._partitions.items()}
+        return LogReader(self._settings, self._topics.events, commits)
+
+    def _step(self, records: Sequence[Record], at_end: Callable[[int], bool]) -> None:
+        """Process what came, in the order that makes a crash at any point harmless.
+
+        1. letters and samples go to their topics, and are acknowledged;
+        2. partial item states go to theirs: what they include has its samples in the topic, so
+           that no sample is ever made again from a state that knows its outcome;
+        3. the users' rows go to the online store;
+        4. the commit: an event before it is in all of these.
+        """
+        by_partition = _by_partition(records)
+        all_effects: dict[int, Effects] = {}
+        for number, partition in self._partitions.items():
+            if number not in by_partition and not at_end(number):
+                continue  # only a partition that was read to its end may close windows by the clock
+            decoded = decode_records(by_partition.get(number, []), self._clock())
+            self._load_users(partition, decoded)
+            all_effects[number] = partition.process(decoded, self._clock())
+        if not records and not any(effects.samples for effects in all_effects.values()):
+            return
+        for number, effects in all_effects.items():
+            self._send_labelled(number, effects)
+        self._writer.flush()
+        for number, effects in all_effects.items():
+            self._send_items(number, effects)
+        self._writer.flush()
+        for effects in all_effects.values():
+            self._store.write_users(effects.users.items())
+        self._commits.write({n: partition.commit for n, partition in self._partitions.items()})
+        readable_ms = self._clock()
+        for record in records:
+            self._freshness.add(readable_ms - record.arrival_ms)
+
+    def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
+        stored = self._store.read_users(partition.missing_users(decoded))
+        for user_id, user in stored.items():
+            partition.add_user(user_id, user.row, user_token_keys(user.attributes))
+
+    def _send_labelled(self, number: int, effects: Effects) -> None:
+        for letter in effects.dead_letters:
+            headers = {
+                "reason": letter.reason,
+                "field": letter.field,
+                "partition": str(number),
+                "offset": str(letter.record.offset),
+            }
+            encoded = [(name, text.encode()) for name, text in headers.items()]
+            self._writer.send(self._topics.dead_letters, letter.record.value, headers=encoded)
+        for labelled in effects.samples:
+            self._writer.send(self._topics.samples, sample.encode(labelled), partition=number)
+
+    def _send_items(self, number: int, effects: Effects) -> None:
+        for item_id, partial in effects.items.items():
+            value, item_key = encode_row(partial), item_id.encode()
+            self._writer.send(self._topics.item_features, value, key=item_key, partition=number)
+
+    def _write_owned_items(self, item_ids: Sequence[str]) -> None:
+        """Write the merged rows of those of these items that this worker answers for."""
+        owned = self._partitions.keys()
+        self._store.write_items(
+            (item_id, self._items.merged_row(item_id))
+            for item_id in item_ids
+            if key(item_id) % self._settings.num_partitions in owned
+        )
+
+    def _report(self, lag: int) -> None:
+        now_ms = self._clock()
+        if now_ms < self._status_due_ms:
+            return
+        self._status_due_ms = now_ms + STATUS_EVERY_MS
+        document = {"lag": lag, "freshness": self._freshness.to_pairs()}
+        self._status.write("stream", document, now_ms)
+
+
+def _by_partition(records: Sequence[Record]) -> dict[int, list[Record]]:
+    """The records of each partition, in order."""
+    grouped: dict[int, list[Record]] = {}
+    for record in records:
+        grouped.setdefault(record.partition, []).append(record)
+    return grouped

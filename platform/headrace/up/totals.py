@@ -1,0 +1,95 @@
+"""Totals: what the parts say about themselves, put together for the view and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis import Redis
+
+from headrace.config import Settings
+from headrace.latency import Latencies
+from headrace.metrics import Scores
+from headrace.progress import ProgressBoard
+from headrace.status import FRESH_MS, StatusBoard
+from headrace.stream.commit import CommitStore
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """The state of the whole platform at one moment."""
+
+    now_ms: int
+    replay: dict[str, Any]  # empty before the replay starts
+    accepted: int
+    rejected: int
+    duplicates: int
+    stream_lag: int
+    feature_freshness: Latencies
+    samples: int
+    train_lag: int
+    windows: dict[int, Scores]
+    num_published: int
+    num_served: int
+    model_freshness: Latencies
+    model_version: int  # the oldest that a replica answers with now
+    model_age_ms: int | None
+    requests: int
+    latency: Latencies
+    errors: tuple[str, ...]
+
+    @property
+    def processed(self) -> int:
+        """Events that the stream has dealt with."""
+        return self.accepted + self.rejected + self.duplicates
+
+
+class Observer:
+    """Reads the totals of one namespace from Redis."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.redis = Redis.from_url(settings.redis_url)
+        self._namespace = settings.namespace
+        self._board = StatusBoard(self.redis, settings.namespace)
+        self._commits = CommitStore(self.redis, settings.namespace)
+        self._progress = ProgressBoard(self.redis, settings.namespace)
+
+    def is_up(self, part: str, now_ms: int) -> bool:
+        """Whether an instance of the part has reported within the last seconds."""
+        return bool(_fresh(self._board.read(part), now_ms))
+
+    def totals(self, now_ms: int) -> Totals:
+        """What is true at `now_ms`."""
+        replay, stream, train, serve = (
+            self._board.read(part) for part in ("replay", "stream", "train", "serve")
+        )
+        commits = self._commits.read_all().values()
+        newest_train = max(train, key=lambda document: document["updated_ms"], default={})
+        live = [d for d in _fresh(serve, now_ms) if d["model_version"]]
+        oldest = min(live, key=lambda document: document["model_version"], default={})
+        published = self.redis.get(f"{self._namespace}:model_version")
+        return Totals(
+            now_ms=now_ms,
+            replay=replay[-1] if replay else {},
+            accepted=sum(commit.accepted for commit in commits),
+            rejected=sum(commit.rejected for commit in commits),
+            duplicates=sum(commit.duplicates for commit in commits),
+            stream_lag=sum(document["lag"] for document in _fresh(stream, now_ms)),
+            feature_freshness=Latencies.merged(document["freshness"] for document in stream),
+            samples=newest_train.get("samples", 0),
+            train_lag=newest_train.get("lag", 0),
+            windows=self._progress.read(),
+            num_published=int(published or 0),
+            num_served=int(self.redis.scard(f"{self._namespace}:served_versions")),
+            model_freshness=Latencies.merged(document["model_freshness"] for document in serve),
+            model_version=oldest.get("model_version", 0),
+            model_age_ms=now_ms - oldest["model_created_ms"] if oldest else None,
+            requests=sum(document["requests"] for document in serve),
+            latency=Latencies.merged(document["latency"] for document in serve),
+            errors=tuple(d["error"] for d in _fresh(serve, now_ms) if d["error"]),
+        )
+
+
+def _fresh(documents: Sequence[dict[str, Any]], now_ms: int) -> list[dict[str, Any]]:
+    return [d for d in documents if now_ms - d["updated_ms"] < FRESH_MS]

@@ -1,0 +1,205 @@
+"""Recommendation: a request becomes a slate, in this order.
+
+features -> candidates -> filter -> rank -> slate
+
+C candidates   I rows of the catalogue   K category slots
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from redis.exceptions import RedisError
+
+from headrace.event import ImpressionEvent, Served, Shown
+from headrace.features.aggregators import State
+from headrace.features.assemble import RequestFeatures, assemble
+from headrace.features.table import CATEGORIES, HISTORY, SCHEMA, USER_LAYOUT
+from headrace.keys import key
+from headrace.model.batch import make_request_batch
+from headrace.model.tokens import user_token_keys
+from headrace.slate import RankedItem, RecommendRequest, Slate
+from serving.live import Catalogue, LiveModel, View
+
+if TYPE_CHECKING:  # Feast takes seconds to import: the replica does, the deploying process need not
+    from headrace.features.online import OnlineStore, UserRow
+
+SHARE_OF_CATEGORIES = 0.5  # of the candidates: from the user's best categories; the rest trends
+NUM_BEST_CATEGORIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What is known of the requesting user."""
+
+    user_id: str
+    state_W: State
+    token_keys: tuple[int, ...]
+    degraded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """Candidates with their probabilities, in the order of the catalogue rows given."""
+
+    rows_C: NDArray[np.int64]
+    p_click_C: NDArray[np.float32] | None  # None: no model yet
+    features: RequestFeatures
+
+
+class Stopwatch:
+    """Milliseconds per stage, as they are reported in the answer."""
+
+    def __init__(self) -> None:
+        self._started = self._last = time.perf_counter()
+        self.stage_ms: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """End a stage that began at the end of the one before."""
+        now = time.perf_counter()
+        self.stage_ms[stage] = round((now - self._last) * 1_000, 3)
+        self._last = now
+
+    def total(self) -> dict[str, float]:
+        """The stages and their total."""
+        total_ms = (time.perf_counter() - self._started) * 1_000
+        return {**self.stage_ms, "total": round(total_ms, 3)}
+
+
+class Recommender:
+    """Makes slates from the catalogue for the users of the online store."""
+
+    def __init__(self, store: OnlineStore, catalogue: Catalogue, max_candidates: int) -> None:
+        self._store, self._catalogue = store, catalogue
+        self._max_candidates = max_candidates
+
+    def recommend(
+        self, request: RecommendRequest, view: View, now_ms: int
+    ) -> tuple[Slate, ImpressionEvent | None]:
+        """The slate, and the impression to log where the request asks for it."""
+        watch = Stopwatch()
+        user = self.user(request.user_id)
+        watch.lap("features")
+        candidate_rows = self._candidates(user, view, exclude=request.exclude)
+        watch.lap("candidates")
+        ranked = self.rank(user, candidate_rows, view, now_ms)
+        order = _best_first(ranked)[: request.num_items]
+        watch.lap("ranking")
+        degraded = user.degraded + (() if view.model else ("no_model",))
+        slate = Slate(
+            request_id=uuid.uuid4().hex,
+            user_id=request.user_id,
+            model_version=view.model.manifest.version if view.model else 0,
+            model_age_ms=now_ms - view.model.manifest.created_ms if view.model else None,
+            items=tuple(
+                self._ranked_item(ranked, place, position) for position, place in enumerate(order)
+            ),
+            degraded=degraded,
+            stage_ms=watch.total(),
+        )
+        impression = self._impression(request, slate, ranked, order, now_ms)
+        return slate, impression if request.record and slate.items else None
+
+    def user(self, user_id: str) -> User:
+        """The user's state and attributes; empty, and marked, where the store does not answer."""
+        try:
+            stored = self._store.read_users([user_id])[user_id]
+        except RedisError:
+            return User(user_id, USER_LAYOUT.empty, (), ("no_features",))
+        return _user(user_id, stored)
+
+    def rank(self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int) -> Ranked:
+        """Probabilities of a click for these catalogue rows."""
+        slots = [self._catalogue.slots[row] for row in rows_C.tolist()]
+        features = assemble(user.state_W, view.states_IW[rows_C], slots, now_ms)
+        if view.model is None or not len(rows_C):
+            return Ranked(rows_C, None, features)
+        return Ranked(rows_C, self._p_click(user, rows_C, features, view.model), features)
+
+    def _p_click(
+        self,
+        user: User,
+        rows_C: NDArray[np.int64],
+        features: RequestFeatures,
+        model: LiveModel,
+    ) -> NDArray[np.float32]:
+        row_of_key = self._catalogue.row_of_key
+        history_rows_T = [row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
+        batch = make_request_batch(
+            key(user.user_id), user.token_keys, features, np.array(history_rows_T), rows_C
+        )
+        with torch.inference_mode():
+            side = model.ranker.user_side(batch, model.items)
+            p_click_C: NDArray[np.float32] = model.calibration(
+                model.ranker.score(side, batch, model.items)
+            ).numpy()
+        return p_click_C
+
+    def _candidates(self, user: User, view: View, exclude: Sequence[str]) -> NDArray[np.int64]:
+        """Trending items and those of the user's best categories, without what is filtered."""
+        removed = self._filtered_rows(user, exclude)
+        limit = self._max_candidates
+        rates_K = CATEGORIES.value(USER_LAYOUT.part(user.state_W, "user_category_rates"), 0)
+        best = [slot for slot in np.argsort(-rates_K)[:NUM_BEST_CATEGORIES] if rates_K[slot] > 0]
+        liked = {row for slot in best for row in self._catalogue.rows_of_slot[slot].tolist()}
+        trending = [row for row in view.trending_rows.tolist() if row not in removed]
+        of_categories = [row for row in trending if row in liked]
+        chosen = dict.fromkeys(of_categories[: int(limit * SHARE_OF_CATEGORIES)])
+        for row in trending:
+            if len(chosen) >= limit:
+                break
+            chosen[row] = None
+        return np.fromiter(chosen, dtype=np.int64, count=len(chosen))
+
+    def _filtered_rows(self, user: User, exclude: Sequence[str]) -> set[int]:
+        """What must not be shown: items of the user's history, and those the request excludes."""
+        keys_T = HISTORY.columns(USER_LAYOUT.part(user.state_W, "user_history"))[0].tolist()
+        seen = {self._catalogue.row_of_key.get(item_key, 0) for item_key in keys_T}
+        return seen | {self._catalogue.row_of_id.get(item_id, 0) for item_id in exclude}
+
+    def _ranked_item(self, ranked: Ranked, place: int, position: int) -> RankedItem:
+        item = self._catalogue.items[ranked.rows_C[place]]
+        p_click = None if ranked.p_click_C is None else float(ranked.p_click_C[place])
+        return RankedItem(item.item_id, item.title, item.categories, position, p_click)
+
+    def _impression(
+        self,
+        request: RecommendRequest,
+        slate: Slate,
+        ranked: Ranked,
+        order: NDArray[np.int64],
+        now_ms: int,
+    ) -> ImpressionEvent | None:
+        """What was shown and with which features, for the training sample of this request."""
+        if not slate.items:
+            return None
+        dense = np.ascontiguousarray(ranked.features.dense_NF[order]).tobytes()
+        return ImpressionEvent(
+            event_id=slate.request_id,
+            event_time_ms=now_ms,
+            user_id=request.user_id,
+            request_id=slate.request_id,
+            items=tuple(Shown(item.item_id, item.position) for item in slate.items),
+            surface=request.surface,
+            model_version=slate.model_version,
+            served=Served(SCHEMA, dense, ranked.features.history_3T.tobytes()),
+        )
+
+
+def _user(user_id: str, stored: UserRow) -> User:
+    state_W = stored.row.state_W if stored.row else USER_LAYOUT.empty
+    return User(user_id, state_W, user_token_keys(stored.attributes), ())
+
+
+def _best_first(ranked: Ranked) -> NDArray[np.int64]:
+    """Places of the candidates by probability; in the order they came while there is no model."""
+    if ranked.p_click_C is None:
+        return np.arange(len(ranked.rows_C))
+    return np.argsort(-ranked.p_click_C, kind="stable")

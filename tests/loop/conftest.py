@@ -1,0 +1,35 @@
+"""One running platform per broker, shared by the tests of the loop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from platform_run import PlatformRun, write_slice
+
+NUM_RATINGS = 12_000
+EVENTS_PER_S = 400.0
+APACHE_KAFKA = Path(__file__).resolve().parents[2].parent / "shared" / "kafka"
+
+
+@pytest.fixture(scope="module", params=["embedded", "apache-kafka"])
+def platform(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PlatformRun]:
+    """`headrace up` on the first 12,000 ratings of MovieLens, ready to replay them."""
+    environ = {"KAFKA_HOME": ""}
+    if request.param == "apache-kafka":
+        home = os.environ.get("KAFKA_HOME") or (str(APACHE_KAFKA) if APACHE_KAFKA.is_dir() else "")
+        if not home:
+            pytest.skip("no Apache Kafka: set KAFKA_HOME")
+        environ = {"KAFKA_HOME": home}
+    folder = tmp_path_factory.mktemp("loop")
+    write_slice(folder / "data", NUM_RATINGS)
+    run = PlatformRun(folder, folder / "data", EVENTS_PER_S, environ)
+    try:
+        run.wait_started()
+        yield run
+    finally:
+        run.close()

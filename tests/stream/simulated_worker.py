@@ -1,0 +1,136 @@
+"""A stream worker over a log, topics and a store in memory: it can die before any of its writes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial as bind
+from random import Random
+
+import msgspec
+
+from headrace import sample
+from headrace.broker import Record
+from headrace.features.item_table import ItemTable
+from headrace.features.state import decode_row, encode_row
+from headrace.features.table import USER_LAYOUT
+from headrace.stream.commit import Commit
+from headrace.stream.intake import Decoded, decode_records
+from headrace.stream.partition import Effects, Partition
+
+PARTITIONS = (0, 1)
+WINDOW_MS = 1_000
+DEDUPE_WINDOW = 6
+
+Send = Callable[[], None]
+
+
+class Crash(Exception):
+    """The worker died."""
+
+
+@dataclass
+class World:
+    """What a crash leaves: the log, the topics and the store."""
+
+    log: dict[int, list[Record]]
+    samples: dict[int, list[bytes]] = field(default_factory=lambda: {n: [] for n in PARTITIONS})
+    item_features: list[Record] = field(default_factory=list)
+    dead_letters: list[tuple[int, int]] = field(default_factory=list)
+    users: dict[str, bytes] = field(default_factory=dict)
+    commits: dict[int, bytes] = field(default_factory=dict)
+
+
+class SimulatedWorker:
+    """`stream/worker.py` over a `World`; `write` is called before each write and may raise."""
+
+    def __init__(self, world: World, random: Random, write: Callable[[], None]) -> None:
+        self._world, self._random, self._write = world, random, write
+        self._items = ItemTable()
+        self._num_items_read = 0
+        self._read_item_features()
+        self._partitions = {number: self._partition(number) for number in PARTITIONS}
+
+    def step(self, now_ms: int) -> bool:
+        """Process some of what arrived; False when there was nothing left."""
+        all_effects: dict[int, Effects] = {}
+        some = False
+        for number, partition in self._partitions.items():
+            waiting = self._world.log[number][partition.commit.offset :]
+            arrived = list(itertools.takewhile(lambda record: record.arrival_ms <= now_ms, waiting))
+            decoded = decode_records(arrived[: self._random.randint(0, 5)], now_ms)
+            some = some or bool(arrived)
+            if arrived and not decoded:
+                continue  # the poll brought records of another partition only
+            self._load_users(partition, decoded)
+            all_effects[number] = partition.process(decoded, now_ms)
+        for send in (*self._labelled(all_effects), *self._partials(all_effects)):
+            self._write()
+            send()
+        rows = [row for effects in all_effects.values() for row in effects.users.items()]
+        for user_id, row in self._random.sample(rows, len(rows)):
+            self._write()
+            self._world.users[user_id] = encode_row(row)
+        self._write()
+        for number, partition in self._partitions.items():
+            self._world.commits[number] = msgspec.json.encode(partition.commit)
+        self._read_item_features()
+        return some
+
+    def _partition(self, number: int) -> Partition:
+        payload = self._world.commits.get(number)
+        commit = msgspec.json.decode(payload, type=Commit) if payload else Commit()
+        partition = Partition(
+            number, commit, self._items, lambda item_id: (item_id,), DEDUPE_WINDOW, WINDOW_MS
+        )
+        before = self._world.log[number][partition.warm_up_from : commit.offset]
+        decoded = decode_records(before, before[-1].arrival_ms if before else 0)
+        self._load_users(partition, decoded)
+        partition.warm_up(decoded)
+        return partition
+
+    def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
+        for user_id in partition.missing_users(decoded):
+            stored = self._world.users.get(user_id)
+            partition.add_user(user_id, decode_row(stored, USER_LAYOUT) if stored else None, ())
+
+    def _read_item_features(self) -> None:
+        self._items.apply(self._world.item_features[self._num_items_read :])
+        self._num_items_read = len(self._world.item_features)
+
+    def _labelled(self, all_effects: dict[int, Effects]) -> Iterator[Send]:
+        """Dead letters and samples: all of them are there before the first partial state is."""
+        queues: list[list[Send]] = []
+        for number, effects in all_effects.items():
+            letters = [(number, letter.record.offset) for letter in effects.dead_letters]
+            samples = [sample.encode(one) for one in effects.samples]
+            queues.append([bind(self._world.dead_letters.append, one) for one in letters])
+            queues.append([bind(self._world.samples[number].append, one) for one in samples])
+        return self._in_some_order(queues)
+
+    def _partials(self, all_effects: dict[int, Effects]) -> Iterator[Send]:
+        queues: list[list[Send]] = []
+        for number, effects in all_effects.items():
+            partials = [
+                Record(number, 0, 0, item_id.encode(), encode_row(row))
+                for item_id, row in effects.items.items()
+            ]
+            queues.append([bind(self._world.item_features.append, one) for one in partials])
+        return self._in_some_order(queues)
+
+    def _in_some_order(self, queues: list[list[Send]]) -> Iterator[Send]:
+        """An order that keeps that of each topic's partition, and no other."""
+        while any(queues):
+            yield self._random.choice([queue for queue in queues if queue]).pop(0)
+
+
+def crashing_after(num_writes: int) -> Callable[[], None]:
+    """A `write` that dies at the write after so many."""
+    left = itertools.count(num_writes, -1)
+
+    def write() -> None:
+        if next(left) <= 0:
+            raise Crash
+
+    return write

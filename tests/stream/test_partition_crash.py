@@ -1,0 +1,237 @@
+"""Crashes: whenever a worker dies, samples, rows and counters end as if it never had.
+
+The worker here does the steps of `stream/worker.py` over a store and topics in memory. Every single
+write is a place to die. What must come out is recomputed from the log alone.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from simulated_worker import (
+    DEDUPE_WINDOW,
+    PARTITIONS,
+    WINDOW_MS,
+    Crash,
+    SimulatedWorker,
+    World,
+    crashing_after,
+)
+
+from headrace import sample
+from headrace.broker import Record
+from headrace.errors import InvalidEvent
+from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
+from headrace.features.item_table import ItemTable
+from headrace.features.state import decode_row
+from headrace.features.table import DENSE, ITEM_LAYOUT, USER_LAYOUT
+from headrace.keys import key
+from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
+from headrace.stream.commit import Commit
+
+START_MS = 1_714_554_000_000
+USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}
+ITEMS = {number: tuple(f"{number}{name}" for name in "abcde") for number in PARTITIONS}
+USER_COUNT = [f.name for f in DENSE].index("user_impressions_log")
+ITEM_COUNT = [f.name for f in DENSE].index("item_impressions_log")
+
+
+def run(world: World, random: Random, crash_every: int) -> int:
+    """Work through the log with a crash every so many writes or fewer; returns their number."""
+    now_ms, num_crashes = START_MS, 0
+    end_ms = max(record.arrival_ms for records in world.log.values() for record in records)
+    worker: SimulatedWorker | None = None
+    while True:
+        try:
+            if worker is None:
+                calm = now_ms > end_ms + 3 * WINDOW_MS
+                budget = 10**9 if calm else random.randint(1, crash_every)
+                worker = SimulatedWorker(world, random, crashing_after(budget))
+            if not worker.step(now_ms) and now_ms > end_ms + 5 * WINDOW_MS:
+                return num_crashes
+        except Crash:
+            worker, num_crashes = None, num_crashes + 1
+        now_ms += random.choice([0, 1, 50, 300, random.randint(0, 3 * WINDOW_MS)])
+
+
+def make_log(random: Random, number: int, num_events: int) -> list[Record]:
+    """Events of every kind, with clicks in and out of their windows, copies and junk."""
+    records: list[Record] = []
+    requests: list[ImpressionEvent] = []
+    arrival_ms = START_MS
+    while len(records) < num_events:
+        arrival_ms += random.choice([0, 1, 20, 100, 400])
+        kind = random.choices(
+            ["known", "open", "click", "lone click", "copy", "late copy", "junk"],
+            [3, 4, 5, 1, 2, 1, 1],
+        )[0]
+        name, user = f"{number}-{len(records)}", random.choice(USERS[number])
+        items = random.sample(ITEMS[number], random.randint(1, 3))
+        value = b'{"type": "click"}'
+        if kind in ("known", "open"):
+            labels = [random.choice([True, False]) if kind == "known" else None for _ in items]
+            shown = tuple(Shown(i, clicked=label) for i, label in zip(items, labels, strict=True))
+            event: Event = ImpressionEvent(name, arrival_ms - 5, user, f"r{name}", shown)
+            if kind == "open":
+                requests.append(event)
+            value = encode(event)
+        elif kind == "click" and requests:
+            of = random.choice(requests[-4:])
+            item = random.choice([shown.item_id for shown in of.items] + items[:1])
+            value = encode(ClickEvent(name, arrival_ms - 5, of.user_id, item, of.request_id))
+        elif kind == "lone click":
+            value = encode(ClickEvent(name, arrival_ms - 5, user, items[0]))
+        elif kind == "copy" and records:
+            value = random.choice(records[-DEDUPE_WINDOW:]).value
+        elif kind == "late copy" and records:  # too late to be known as one: it is a new event
+            late = random.choice(records[-3 * DEDUPE_WINDOW :]).value
+            value = late if not any(one.request_id.encode() in late for one in requests) else value
+        records.append(Record(number, len(records), arrival_ms, b"", value))
+    return records
+
+
+@dataclass
+class Expected:
+    """What one partition's log comes to, counted event by event in the plainest way."""
+
+    samples: dict[tuple[int, int], tuple[str, tuple[str, ...], tuple[int, ...]]]
+    shown_before: dict[int, list[int]]  # of the user, then of the items, of a known sample
+    users: Counter[tuple[str, str]]
+    items: Counter[tuple[str, str]]
+    counters: Counter[str]
+
+
+def recount(log: list[Record]) -> Expected:
+    expected = Expected({}, {}, Counter(), Counter(), Counter())
+    latest: dict[str, int] = {}
+    opened: dict[str, tuple[int, int, tuple[str, ...], set[str]]] = {}
+    for record in log:
+        try:
+            event = decode(record.value, record.arrival_ms)
+        except InvalidEvent:
+            expected.counters["rejected"] += 1
+            continue
+        copied = record.offset - latest.get(event.event_id, -(10**9)) <= DEDUPE_WINDOW
+        latest[event.event_id] = record.offset
+        expected.counters["duplicates" if copied else "accepted"] += 1
+        if not copied:
+            count_event(event, record, opened, expected)
+    for request_id, (offset, _, items, clicked) in opened.items():
+        labels = tuple(int(item in clicked) for item in items)
+        expected.samples[LANE_JOINED, offset] = (request_id, items, labels)
+    return expected
+
+
+def count_event(
+    event: Event,
+    record: Record,
+    opened: dict[str, tuple[int, int, tuple[str, ...], set[str]]],
+    expected: Expected,
+) -> None:
+    """`opened` keeps every open impression for good: its deadline tells who is in time."""
+
+    def count(item: str, what: str) -> None:
+        expected.users[event.user_id, what] += 1
+        expected.items[item, what] += 1
+
+    if isinstance(event, ImpressionEvent):
+        items = tuple(shown.item_id for shown in event.items)
+        if not event.outcome_known:
+            deadline_ms = record.arrival_ms + WINDOW_MS
+            opened[event.request_id] = (record.offset, deadline_ms, items, set())
+            for item in items:
+                count(item, "shown")
+            return
+        labels = tuple(int(bool(shown.clicked)) for shown in event.items)
+    else:
+        _, deadline_ms, of_request, clicked = opened.get(event.request_id or "", (0, 0, (), set()))
+        if record.arrival_ms < deadline_ms and event.item_id in of_request:
+            if event.item_id not in clicked:
+                count(event.item_id, "clicked")
+            clicked.add(event.item_id)
+            return
+        items, labels = (event.item_id,), (1,)
+    request_id = event.request_id or event.event_id
+    expected.samples[LANE_KNOWN, record.offset] = (request_id, items, labels)
+    of_items = [expected.items[item, "shown"] for item in items]
+    expected.shown_before[record.offset] = [expected.users[event.user_id, "shown"], *of_items]
+    for item, label in zip(items, labels, strict=True):
+        count(item, "shown")
+        if label:
+            count(item, "clicked")
+
+
+def taken(messages: list[bytes]) -> list[Sample]:
+    """The samples that the trainer takes: those beyond the last offset of their lane."""
+    last: dict[int, int] = {}
+    kept = []
+    for one in map(sample.decode, messages):
+        if one.source_offset > last.get(one.lane, -1):
+            last[one.lane] = one.source_offset
+            kept.append(one)
+    return kept
+
+
+def check(world: World, number: int, expected: Expected) -> None:
+    samples = taken(world.samples[number])
+    assert {(s.lane, s.source_offset): (s.request_id, s.item_keys, s.clicked) for s in samples} == {
+        place: (request_id, tuple(map(key, items)), labels)
+        for place, (request_id, items, labels) in expected.samples.items()
+    }
+    assert len(samples) == len(expected.samples)
+    for one in samples:
+        if one.lane == LANE_KNOWN:  # no sample knows its own outcome
+            seen = [one.dense_NF[0, USER_COUNT], *one.dense_NF[:, ITEM_COUNT]]
+            before = np.log1p(expected.shown_before[one.source_offset])
+            assert seen == before.astype(np.float32).tolist()
+    for user in USERS[number]:
+        rate = USER_LAYOUT.part(
+            decode_row(world.users[user], USER_LAYOUT).state_W
+            if user in world.users
+            else USER_LAYOUT.empty,
+            "user_click_rate",
+        )
+        assert rate.tolist() == [expected.users[user, "shown"], expected.users[user, "clicked"]]
+    table = ItemTable()
+    table.apply(world.item_features)
+    for item in ITEMS[number]:
+        rate = ITEM_LAYOUT.part(table.partial(item, number).state_W, "item_click_rate")
+        assert rate.tolist() == [expected.items[item, "shown"], expected.items[item, "clicked"]]
+    commit = msgspec.json.decode(world.commits[number], type=Commit)
+    assert commit == Commit(
+        offset=len(world.log[number]), low_offset=len(world.log[number]), **expected.counters
+    )
+    rejected = {letter for letter in world.dead_letters if letter[0] == number}
+    assert len(rejected) == expected.counters["rejected"]
+
+
+def survive(seed: int, num_events: int, crash_every: int) -> int:
+    random = Random(seed)
+    log = {number: make_log(random, number, num_events) for number in PARTITIONS}
+    world = World(log)
+    num_crashes = run(world, random, crash_every)
+    for number in PARTITIONS:
+        check(world, number, recount(log[number]))
+    return num_crashes
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_without_a_crash_the_log_comes_to_what_a_recount_says(seed: int) -> None:
+    assert survive(seed, num_events=60, crash_every=10**9) == 0
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.integers(0, 2**32), st.sampled_from([15, 40, 150]))
+def test_crashes_at_any_write_change_nothing(seed: int, crash_every: int) -> None:
+    survive(seed, num_events=40, crash_every=crash_every)
+
+
+def test_the_simulation_does_crash() -> None:
+    assert sum(survive(seed, 60, crash_every=20) for seed in range(5)) > 50
