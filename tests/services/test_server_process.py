@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,23 @@ from headrace.services.process import Command, ServerProcess
 pytestmark = pytest.mark.services
 
 
-def shell(folder: Path, script: str) -> ServerProcess:
-    arguments = ["/bin/sh", "-c", script]
+CHILD_IN_A_GROUP_OF_ITS_OWN = f"""'{sys.executable}' -c '
+import os, time
+os.setpgid(0, 0)
+open("pid.new", "w").write(str(os.getpid()))
+os.rename("pid.new", "pid")
+time.sleep(60)' & wait"""
+
+
+def shell(folder: Path, script: str, leaves_children: bool = False) -> ServerProcess:
     return ServerProcess(
-        Command(name="toy", arguments=arguments, folder=folder, advice="ask the toy maker")
+        Command(
+            name="toy",
+            arguments=["/bin/sh", "-c", script],
+            folder=folder,
+            advice="ask the toy maker",
+            leaves_children=leaves_children,
+        )
     )
 
 
@@ -150,6 +164,38 @@ process = ServerProcess(Command(name="toy", arguments=arguments, folder=folder, 
 process.start()
 """
     assert wait_gone(abandon(code, dict(os.environ)))
+
+
+def test_stop_ends_a_child_that_has_a_process_group_of_its_own(
+    tmp_path: Path, wait_gone: Callable[[int], bool]
+) -> None:
+    process = shell(tmp_path, CHILD_IN_A_GROUP_OF_ITS_OWN, leaves_children=True)
+    process.start()
+    wait_for(tmp_path / "pid")
+    process.stop()
+    assert wait_gone(int((tmp_path / "pid").read_text()))
+
+
+def test_a_child_with_a_process_group_of_its_own_dies_when_our_parent_is_killed(
+    tmp_path: Path,
+    abandon: Callable[[str, dict[str, str]], int],
+    wait_gone: Callable[[int], bool],
+) -> None:
+    code = f"""
+import time
+from pathlib import Path
+from headrace.services.process import Command, ServerProcess
+arguments = ["/bin/sh", "-c", {CHILD_IN_A_GROUP_OF_ITS_OWN!r}]
+folder = Path({str(tmp_path)!r})
+process = ServerProcess(
+    Command(name="toy", arguments=arguments, folder=folder, advice="", leaves_children=True)
+)
+process.start()
+while not (folder / "pid").exists():
+    time.sleep(0.01)
+"""
+    abandon(code, dict(os.environ))
+    assert wait_gone(int((tmp_path / "pid").read_text()))
 
 
 def test_an_interrupt_while_waiting_stops_the_server(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO
 
 from headrace.errors import ServiceError
+from headrace.services import session
 
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 POLL_S = 0.02  # between two readiness checks
@@ -45,7 +46,7 @@ class Command:
     folder: Path
     advice: str
     environ: Mapping[str, str] | None = None
-    leaves_children: bool = False  # some of its own processes outlive it when it is killed
+    leaves_children: bool = False  # some of its processes outlive it, or leave its process group
 
     @property
     def log_path(self) -> Path:
@@ -149,14 +150,17 @@ class ServerProcess:
             self._guard.communicate()
             self._guard = None
         popen = self._popen
-        if popen is None or popen.poll() is not None:
+        if popen is None:
             return
-        os.killpg(popen.pid, signal.SIGTERM)
-        try:
-            popen.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(popen.pid, signal.SIGKILL)
-            popen.wait()
+        if popen.poll() is None:
+            os.killpg(popen.pid, signal.SIGTERM)
+            try:
+                popen.wait(grace_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(popen.pid, signal.SIGKILL)
+                popen.wait()
+        if self.command.leaves_children:
+            session.end_session(popen.pid)
 
     def __enter__(self) -> ServerProcess:
         return self
@@ -229,10 +233,10 @@ def _die_with_parent() -> Callable[[], None] | None:
     return ask
 
 
-def _guard(group: int) -> subprocess.Popen[bytes]:
-    """A shell that kills a process group once we are gone: its standard input then ends."""
+def _guard(session_id: int) -> subprocess.Popen[bytes]:
+    """A process that ends the server's session once we are gone: its standard input then ends."""
     return subprocess.Popen(
-        ["/bin/sh", "-c", f"cat >/dev/null; kill -9 -{group}"],
+        [sys.executable, "-I", "-S", session.__file__, str(session_id)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
