@@ -1,15 +1,17 @@
 """Events: the immutable facts that enter headrace, their JSON form and its validation.
 
-Two kinds exist. An `ImpressionEvent` says which items one request showed to a user; where the
+Three kinds exist. An `ImpressionEvent` says which items one request showed to a user; where the
 outcome is already known (a replayed log) each item carries it. A `ClickEvent` says that a user
-clicked an item, and names the request that showed it if the client knows it.
+clicked an item, an `ActionEvent` that a user did something else with it; both name the request that
+showed it if the client knows it.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -18,6 +20,7 @@ from headrace.errors import InvalidEvent
 EVENT_VERSION: Final = 1
 MAX_ITEMS: Final = 1_000
 MAX_FUTURE_MS: Final = 24 * 3_600_000  # clocks differ; a day covers time zones sent by mistake
+MIN_TIME_MS: Final = 631_152_000_000  # 1990; what lies before was most likely sent in seconds
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0)]
@@ -29,6 +32,10 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     item_id: Id
     position: Annotated[int, msgspec.Meta(ge=0)] = 0
     clicked: bool | None = None  # None: not known yet, a ClickEvent may follow
+    liked: bool | None = None
+    long_viewed: bool | None = None
+    value: float = 0.0  # of the outcome: what was paid, the share that was watched
+    campaign_id: Id | None = None  # the campaign, where the item was shown as an ad
     propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
 
 
@@ -78,7 +85,23 @@ class ClickEvent(
     version: int = EVENT_VERSION
 
 
-Event = ImpressionEvent | ClickEvent
+class ActionEvent(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="action"
+):
+    """A user did something with an item beside clicking it; `value` as in `Shown`."""
+
+    event_id: Id
+    event_time_ms: EpochMs
+    user_id: Id
+    item_id: Id
+    action: Literal["like", "long_view"]
+    value: float = 0.0
+    request_id: Id | None = None
+    surface: str = "home"
+    version: int = EVENT_VERSION
+
+
+Event = ImpressionEvent | ClickEvent | ActionEvent
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
@@ -108,6 +131,22 @@ def decode(payload: bytes, now_ms: int) -> Event:
     return _checked(event, now_ms)
 
 
+def decode_batch(payloads: Sequence[bytes], now_ms: int) -> list[Event | InvalidEvent]:
+    """What `decode` makes of each payload, or the error that it raises; at a fraction of its time.
+
+    All are parsed together, as lines: no event can reach from one payload into the next, because
+    an object may not begin where another has just ended. Where that fails, each goes by itself.
+    """
+    try:
+        whole = all(payload[:1] == b"{" and payload[-1:] == b"}" for payload in payloads)
+        events = _decoder.decode_lines(b"\n".join(payloads)) if whole else []
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        events = []
+    if len(events) != len(payloads):
+        return [_decoded(payload, now_ms) for payload in payloads]
+    return [_checked_or_error(event, now_ms) for event in events]
+
+
 def accept(document: Any, now_ms: int) -> Event:
     """An event sent by a client, as parsed JSON: `event_id` and `event_time_ms` may be absent.
 
@@ -123,6 +162,20 @@ def accept(document: Any, now_ms: int) -> Event:
     return _checked(event, now_ms)
 
 
+def _decoded(payload: bytes, now_ms: int) -> Event | InvalidEvent:
+    try:
+        return decode(payload, now_ms)
+    except InvalidEvent as error:
+        return error
+
+
+def _checked_or_error(event: Event, now_ms: int) -> Event | InvalidEvent:
+    try:
+        return _checked(event, now_ms)
+    except InvalidEvent as error:
+        return error
+
+
 def _checked(event: Event, now_ms: int) -> Event:
     if event.version != EVENT_VERSION:
         reason = f"unknown version {event.version}, this build reads version {EVENT_VERSION}"
@@ -130,10 +183,14 @@ def _checked(event: Event, now_ms: int) -> Event:
     if event.event_time_ms > now_ms + MAX_FUTURE_MS:
         reason = f"{event.event_time_ms} is more than a day ahead of the clock ({now_ms})"
         raise InvalidEvent(reason, field="event_time_ms")
-    if isinstance(event, ImpressionEvent) and len({s.item_id for s in event.items}) != len(
-        event.items
-    ):
-        raise InvalidEvent("an item is shown twice in one request", field="items")
+    if event.event_time_ms < MIN_TIME_MS:
+        reason = (
+            f"{event.event_time_ms} ms is before 1990: expected milliseconds, are they seconds?"
+        )
+        raise InvalidEvent(reason, field="event_time_ms")
+    if type(event) is ImpressionEvent and len(event.items) > 1:
+        if len({shown.item_id for shown in event.items}) != len(event.items):
+            raise InvalidEvent("an item is shown twice in one request", field="items")
     return event
 
 

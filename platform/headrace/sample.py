@@ -1,13 +1,16 @@
 """Samples: a request's impressions with the features as of then and their labels.
 
-A sample message carries where it came from: the partition and offset of its impression event, and
-the lane. Within a lane a partition's offsets only grow, also when a stream worker restarts and
-emits some again, so a reader that keeps the last offset it took per (partition, lane) sees each
-sample exactly once.
+A sample carries where it came from: the partition and offset of its impression event, and the lane.
+Within a lane a partition's offsets only grow, also when a stream worker restarts and emits some
+again, so a reader that keeps the last offset it took per (partition, lane) sees each sample exactly
+once. A message holds the samples of one step of a worker.
+
+    N items shown   F features   T history
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -17,11 +20,14 @@ from numpy.typing import NDArray
 LANE_KNOWN: Final = 0  # the event carried its outcome, or was a click without an impression
 LANE_JOINED: Final = 1  # the outcome came later, within the attribution window
 
+MAX_MESSAGE_BYTES: Final = 500_000  # half of what brokers take by default
+
 
 class Sample(msgspec.Struct, frozen=True, array_like=True):
-    """One request: `N` items shown, their labels, and the features of both as of the request.
+    """One request: the items shown, their labels, and the features of both as of the request.
 
-    Arrays are little-endian bytes; the properties give them back in shape.
+    Arrays are little-endian bytes; the properties give them back in shape. Labels are bits, in the
+    order of `headrace.features.facts.ACTIONS`: bit 0 is the click.
     """
 
     source_partition: int
@@ -34,13 +40,19 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     user_key: int
     user_token_keys: tuple[int, ...]  # the user's attributes
     item_keys: tuple[int, ...]  # [N]
-    clicked: tuple[int, ...]  # [N] 0 or 1
+    actions: tuple[int, ...]  # [N] what came of each impression
+    labelled: int  # the actions of which it is known whether they came
     dense: bytes  # float32 [N, F]
-    history: bytes  # int64 [3, T]: item keys, ages in ms, clicked
+    history: bytes  # int64 [3, T]: item keys, ages in ms, action bits
 
     @property
     def num_impressions(self) -> int:
         return len(self.item_keys)
+
+    @property
+    def clicked(self) -> tuple[int, ...]:
+        """[N]: 0 or 1."""
+        return tuple(actions & 1 for actions in self.actions)
 
     @property
     def dense_NF(self) -> NDArray[np.float32]:
@@ -52,14 +64,24 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(Sample)
+_decoder = msgspec.msgpack.Decoder(list[Sample])
 
 
-def encode(sample: Sample) -> bytes:
-    """The sample as the bytes that `decode` reads."""
-    return _encoder.encode(sample)
+def encode_batches(samples: Sequence[Sample]) -> Iterator[bytes]:
+    """The samples as messages, in order, each of a size that brokers take."""
+    batch: list[msgspec.Raw] = []
+    size = 0
+    for sample in samples:
+        payload = _encoder.encode(sample)
+        if batch and size + len(payload) > MAX_MESSAGE_BYTES:
+            yield _encoder.encode(batch)
+            batch, size = [], 0
+        batch.append(msgspec.Raw(payload))
+        size += len(payload)
+    if batch:
+        yield _encoder.encode(batch)
 
 
-def decode(payload: bytes) -> Sample:
-    """The sample in these bytes; raises `msgspec.MsgspecError` for anything else."""
+def decode_batch(payload: bytes) -> list[Sample]:
+    """The samples in a message; raises `msgspec.MsgspecError` for anything else."""
     return _decoder.decode(payload)

@@ -1,280 +1,179 @@
-"""Aggregators: how outcomes become the value of a feature.
+"""Aggregators: how what is kept of an entity's facts becomes the value of a feature.
 
-An aggregator owns a fixed number of float64 slots of an entity's state (`width`) and promises:
+    Q states read   m measures kept   K slots   L length of a sequence
 
-    initialize() -> state_W            the state before anything was seen
-    add(state_W, outcome)              take in one outcome, in place
-    merge(state_W, other_W)            take in a state that saw other outcomes, in place
-    value(state_XW, now_ms) -> X       the feature at `now_ms`, for one state or a stack of them
-
-`W` slots of state, `X` any leading dimensions. Times are epoch milliseconds, exact in float64 until
-the year 287396. Nothing here reads a clock.
+An aggregator names what it reads, `over`: an accumulator, or a view of one (`of` says of which). It
+promises `value(read, now_ms_Q)`: the feature of each state at a time of its own, from what `over`
+reads there. Features that read the same accumulator share one copy of its state.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-State = NDArray[np.float64]
+from headrace.features.accumulators import NEVER, Accumulator, Values
+from headrace.features.facts import CLICK, SHOWN, Ints
+from headrace.features.sequence import LastN
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What an event says about one user and one item.
+class View(Protocol):
+    """What is read of a state, at a time of its own per state."""
 
-    An impression whose outcome is known has `shown=1` and `clicked` 0 or 1. One whose outcome is
-    still open has `shown=1, clicked=0, settled=False`; its click comes as `shown=0, clicked=1`.
-    """
+    def read(self, state_Q: Any, now_ms_Q: Ints) -> NDArray[Any]: ...
 
-    item_key: int
-    time_ms: int
-    shown: int
-    clicked: int
-    settled: bool = True
-    category_slots: tuple[int, ...] = ()
+
+class Sums(View, Protocol):
+    """A view that reads the sums [Q, m] of these measures."""
+
+    @property
+    def measures(self) -> tuple[str, ...]: ...
 
 
 class Aggregator(Protocol):
-    """The contract above; `merge` is only asked of aggregators whose states meet."""
+    """The contract above."""
 
     @property
-    def width(self) -> int: ...
-    def initialize(self) -> State: ...
-    def add(self, state_W: State, outcome: Outcome) -> None: ...
-    def merge(self, state_W: State, other_W: State) -> None: ...
-    def value(self, state_XW: State, now_ms: int) -> State: ...
+    def over(self) -> View: ...
+    def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> NDArray[Any]: ...
+
+
+def kept_by(view: View) -> Accumulator:
+    """The accumulator whose state a view reads: itself, or what it is a view of."""
+    kept: Accumulator = getattr(view, "of", view)
+    return kept
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """How often the entity was shown, as log(1 + n): bounded in practice, stable over a log."""
+class Sum:
+    """The sum of a measure: of `shown`, a count of impressions."""
 
-    width = 1
+    measure: str
+    over: Sums
 
-    def initialize(self) -> State:
-        return np.zeros(self.width)
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        return _column(read_Q, self.over, self.measure)
 
-    def add(self, state_W: State, outcome: Outcome) -> None:
-        state_W[0] += outcome.shown
 
-    def merge(self, state_W: State, other_W: State) -> None:
-        state_W += other_W
+@dataclass(frozen=True, slots=True)
+class LogSum:
+    """log(1 + sum): a count whose distribution is stable over the age of a log."""
 
-    def value(self, state_XW: State, now_ms: int) -> State:
-        return np.log1p(state_XW[..., 0])
+    measure: str
+    over: Sums
+
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        return np.log1p(np.maximum(_column(read_Q, self.over, self.measure), 0.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """Clicks per impression of the whole life, shrunk to `prior` by `strength` impressions."""
+    """A measure per impression, as if `strength` impressions at rate `prior` had come before.
 
-    prior: float = 0.5
-    strength: float = 10.0
-    width = 2
-
-    def initialize(self) -> State:
-        return np.zeros(self.width)
-
-    def add(self, state_W: State, outcome: Outcome) -> None:
-        state_W[0] += outcome.shown
-        state_W[1] += outcome.clicked
-
-    def merge(self, state_W: State, other_W: State) -> None:
-        state_W += other_W
-
-    def value(self, state_XW: State, now_ms: int) -> State:
-        return _shrunk(state_XW[..., 0], state_XW[..., 1], self.prior, self.strength)
-
-
-@dataclass(frozen=True, slots=True)
-class DecayedRate:
-    """Clicks per impression where each impression halves after `half_life` further impressions."""
-
-    half_life: float
-    prior: float = 0.5
-    strength: float = 2.0
-    width = 2
-
-    def initialize(self) -> State:
-        return np.zeros(self.width)
-
-    def add(self, state_W: State, outcome: Outcome) -> None:
-        if outcome.shown:
-            state_W *= 0.5 ** (1.0 / self.half_life)
-        state_W[0] += outcome.shown
-        state_W[1] += outcome.clicked
-
-    def merge(self, state_W: State, other_W: State) -> None:
-        """Approximate: the two streams are taken as if they had run side by side."""
-        state_W += other_W
-
-    def value(self, state_XW: State, now_ms: int) -> State:
-        return _shrunk(state_XW[..., 0], state_XW[..., 1], self.prior, self.strength)
-
-
-@dataclass(frozen=True, slots=True)
-class WindowRate:
-    """Clicks per impression in a sliding window made of `num_tiles` tiles of `tile_ms` each.
-
-    State: index of the newest tile, then shown and clicked per tile in a ring. An outcome older
-    than the window is left out of it; the window is exact to one tile.
+    The mean of the measure, with `strength=0`; NaN then where nothing was shown.
     """
 
-    tile_ms: int
-    num_tiles: int
+    measure: str
+    over: Sums
     prior: float = 0.5
     strength: float = 10.0
 
-    @property
-    def width(self) -> int:
-        return 1 + 2 * self.num_tiles
-
-    def initialize(self) -> State:
-        state_W = np.zeros(self.width)
-        state_W[0] = -1.0
-        return state_W
-
-    def add(self, state_W: State, outcome: Outcome) -> None:
-        tile = outcome.time_ms // self.tile_ms
-        self._advance(state_W, tile)
-        if tile <= state_W[0] - self.num_tiles:
-            return
-        slot = 1 + tile % self.num_tiles
-        state_W[slot] += outcome.shown
-        state_W[slot + self.num_tiles] += outcome.clicked
-
-    def merge(self, state_W: State, other_W: State) -> None:
-        if other_W[0] < 0:
-            return
-        self._advance(state_W, int(other_W[0]))
-        shown_N, clicked_N = self._tiles_in_window(other_W, int(state_W[0]))
-        state_W[1 : 1 + self.num_tiles] += shown_N
-        state_W[1 + self.num_tiles :] += clicked_N
-
-    def value(self, state_XW: State, now_ms: int) -> State:
-        shown_XN, clicked_XN = self._tiles_in_window(state_XW, now_ms // self.tile_ms)
-        return _shrunk(shown_XN.sum(-1), clicked_XN.sum(-1), self.prior, self.strength)
-
-    def _advance(self, state_W: State, tile: int) -> None:
-        """Make `tile` the newest one, emptying the tiles that fall out of the ring."""
-        newest = int(state_W[0])
-        if tile <= newest:
-            return
-        for passed in range(max(newest + 1, tile - self.num_tiles + 1), tile + 1):
-            slot = 1 + passed % self.num_tiles
-            state_W[slot] = state_W[slot + self.num_tiles] = 0.0
-        state_W[0] = tile
-
-    def _tiles_in_window(self, state_XW: State, now_tile: int) -> tuple[State, State]:
-        """Shown and clicked per tile, zero where the tile is out of the window that ends now."""
-        newest_X1 = state_XW[..., :1]
-        tile_XN = newest_X1 - (newest_X1 - np.arange(self.num_tiles)) % self.num_tiles
-        inside_XN = (tile_XN > now_tile - self.num_tiles) & (tile_XN <= now_tile)
-        shown_XN = state_XW[..., 1 : 1 + self.num_tiles] * inside_XN
-        return shown_XN, state_XW[..., 1 + self.num_tiles :] * inside_XN
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        of_Q = _column(read_Q, self.over, self.measure) + self.prior * self.strength
+        per_Q = _column(read_Q, self.over, SHOWN) + self.strength
+        rate_Q: Values = np.divide(of_Q, per_Q, out=np.full_like(of_Q, np.nan), where=per_Q > 0)
+        return rate_Q
 
 
 @dataclass(frozen=True, slots=True)
 class SinceLast:
-    """Time since the last outcome as log(1 + seconds); `default_s` before there was one."""
+    """log(1 + seconds) since a time that `over` keeps; `default_s` where it has none."""
 
+    over: View
     default_s: float = 30 * 86_400.0
-    width = 1
 
-    def initialize(self) -> State:
-        return np.zeros(self.width)
-
-    def add(self, state_W: State, outcome: Outcome) -> None:
-        state_W[0] = max(state_W[0], outcome.time_ms)
-
-    def merge(self, state_W: State, other_W: State) -> None:
-        np.maximum(state_W, other_W, out=state_W)
-
-    def value(self, state_XW: State, now_ms: int) -> State:
-        seconds_X = np.maximum(now_ms - state_XW[..., 0], 0.0) / 1_000
-        known_X = state_XW[..., 0] > 0
-        return np.log1p(np.where(known_X, seconds_X, self.default_s))
+    def value(self, read_Q: Ints, now_ms_Q: Ints) -> Values:
+        known_Q = read_Q != NEVER
+        since_ms_Q = np.maximum(now_ms_Q - np.where(known_Q, read_Q, now_ms_Q), 0)
+        return np.log1p(np.where(known_Q, since_ms_Q / 1_000, self.default_s))
 
 
 @dataclass(frozen=True, slots=True)
-class CategoryRates:
-    """Clicks per impression for each of `num_slots` category slots, shrunk to the overall rate.
+class Part:
+    """One number of what `over` reads, as it is: the `index`-th of the last dimension."""
 
-    `value` has one more dimension, the slots. Categories are hashed into the slots.
-    """
+    over: View
+    index: int
 
-    num_slots: int = 32
+    def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> NDArray[Any]:
+        return read_Q[..., self.index]
+
+
+@dataclass(frozen=True, slots=True)
+class LogOf:
+    """log(1 + what `over` reads), such as a number of distinct items."""
+
+    over: View
+
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        return np.log1p(read_Q)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRates:
+    """[Q, K]: how much the rate of a measure in each category slot differs from the rate over all
+    of them, each shrunk to that by `strength` impressions."""
+
+    over: Sums
+    measure: str = CLICK
     strength: float = 4.0
 
-    @property
-    def width(self) -> int:
-        return 2 * self.num_slots
-
-    def initialize(self) -> State:
-        return np.zeros(self.width)
-
-    def add(self, state_W: State, outcome: Outcome) -> None:
-        for slot in outcome.category_slots:
-            state_W[slot] += outcome.shown
-            state_W[self.num_slots + slot] += outcome.clicked
-
-    def merge(self, state_W: State, other_W: State) -> None:
-        state_W += other_W
-
-    def value(self, state_XW: State, now_ms: int) -> State:
-        """How much the rate of each category differs from the entity's rate over all of them."""
-        shown_XK, clicked_XK = state_XW[..., : self.num_slots], state_XW[..., self.num_slots :]
-        overall_X1 = (clicked_XK.sum(-1, keepdims=True) + 0.5) / (
-            shown_XK.sum(-1, keepdims=True) + 1.0
-        )
-        rate_XK = (clicked_XK + overall_X1 * self.strength) / (shown_XK + self.strength)
-        centred_XK: State = rate_XK - overall_X1
-        return centred_XK
+    def value(self, read_QKm: Values, now_ms_Q: Ints) -> Values:
+        shown_QK = read_QKm[..., self.over.measures.index(SHOWN)]
+        of_QK = read_QKm[..., self.over.measures.index(self.measure)]
+        overall_Q1 = (of_QK.sum(-1, keepdims=True) + 0.5) / (shown_QK.sum(-1, keepdims=True) + 1.0)
+        rate_QK = (of_QK + overall_Q1 * self.strength) / (shown_QK + self.strength)
+        centred_QK: Values = rate_QK - overall_Q1
+        return centred_QK
 
 
 @dataclass(frozen=True, slots=True)
-class LastN:
-    """The last `length` settled outcomes, newest first: item key, time, clicked.
+class History:
+    """[Q, 4, L]: a sequence as the ranker reads it, newest first: item keys (0 where empty), ages
+    in ms, action bits, positions."""
 
-    Keys are 64-bit, so the state is read through an int64 view of the same bytes. Not a number:
-    `items`, `times_ms` and `clicked` give the columns instead of `value`.
-    """
+    over: LastN
 
-    length: int = 32
-
-    @property
-    def width(self) -> int:
-        return 3 * self.length
-
-    def initialize(self) -> State:
-        return np.zeros(self.width)
-
-    def add(self, state_W: State, outcome: Outcome) -> None:
-        if not outcome.settled:
-            return
-        columns_3T = state_W.view(np.int64).reshape(3, self.length)
-        columns_3T[:, 1:] = columns_3T[:, :-1].copy()
-        columns_3T[:, 0] = (outcome.item_key, outcome.time_ms, outcome.clicked)
-
-    def merge(self, state_W: State, other_W: State) -> None:
-        """Keep the newest of both by time."""
-        both = np.concatenate([self.columns(state_W), self.columns(other_W)], axis=1)
-        newest = np.argsort(-both[1], kind="stable")[: self.length]
-        state_W.view(np.int64).reshape(3, self.length)[:] = both[:, newest]
-
-    def value(self, state_XW: State, now_ms: int) -> State:
-        raise TypeError("a sequence is read with columns(), it has no single value")
-
-    def columns(self, state_W: State) -> NDArray[np.int64]:
-        """[3, T]: item keys (0 where empty), times in ms, clicked."""
-        return state_W.view(np.int64).reshape(3, self.length)
+    def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> Ints:
+        age_QL = np.maximum(now_ms_Q[:, None] - read_Q["time_ms"], 0) * (read_Q["item"] != 0)
+        columns = (read_Q["item"], age_QL, read_Q["action"], read_Q["position"])
+        return np.stack(columns, axis=1).astype(np.int64)
 
 
-def _shrunk(shown_X: State, clicked_X: State, prior: float, strength: float) -> State:
-    """Clicks per impression as if `strength` impressions at rate `prior` had come before."""
-    rate_X: State = (clicked_X + prior * strength) / (shown_X + strength)
-    return rate_X
+@dataclass(frozen=True, slots=True)
+class TopKeys:
+    """[Q, k]: the `num` keys with the greatest sums that `over` keeps, 0 where there are fewer."""
+
+    over: View
+    num: int = 3
+
+    def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> Ints:
+        keys_Qk: Ints = read_Q["key"][:, : self.num]
+        return keys_Qk
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """[Q, D]: the vector that `over` reads."""
+
+    over: View
+
+    def value(self, read_QD: Values, now_ms_Q: Ints) -> Values:
+        return read_QD
+
+
+def _column(read_Qm: Values, over: Sums, measure: str) -> Values:
+    return read_Qm[..., over.measures.index(measure)].astype(np.float64)

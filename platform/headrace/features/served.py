@@ -10,8 +10,9 @@ from typing import Final
 import numpy as np
 
 from headrace.event import Served
-from headrace.features.assemble import NUM_DENSE, RequestFeatures
-from headrace.features.table import HISTORY, SCHEMA
+from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
+from headrace.features.facts import ACTIONS
+from headrace.features.table import SCHEMA
 
 MAX_SERVED: Final = 1e4  # no feature is near it; a greater one would spoil the ranker's scale
 
@@ -20,10 +21,11 @@ def as_served(served: Served | None, num_items: int) -> RequestFeatures | None:
     """The features that serving logged, if this build can read them."""
     if served is None or served.schema != SCHEMA:
         return None
-    if len(served.dense) != 4 * num_items * NUM_DENSE or len(served.history) != 24 * HISTORY.length:
+    if len(served.dense) != 4 * num_items * NUM_DENSE or len(served.history) != 24 * HISTORY_LENGTH:
         return None
     dense_NF = np.frombuffer(served.dense, dtype="<f4").reshape(num_items, NUM_DENSE)
     history_3T = np.frombuffer(served.history, dtype="<i8").reshape(3, -1)
-    if not (np.abs(dense_NF) <= MAX_SERVED).all() or not np.isin(history_3T[2], (0, 1)).all():
+    known_T = (history_3T[2] >= 0) & (history_3T[2] < 1 << len(ACTIONS))
+    if not (np.abs(dense_NF) <= MAX_SERVED).all() or not known_T.all():
         return None
     return RequestFeatures(dense_NF, history_3T)

@@ -1,51 +1,61 @@
-"""Rows: the state of one entity and the position in the event log that it includes.
+"""Rows: the state of an entity and the position in the event log that it includes.
 
-header  schema uint32, partition uint32, position int64, event time int64
-state   float64 x W, little endian
+A row is a numpy record, in memory, in Redis and in Kafka alike, little endian:
+
+    schema uint32, partition uint32, position int64, event_time_ms int64, state (`Layout.dtype`)
+
+Events of `partition` up to and including `position` are in the state.
 """
 
 from __future__ import annotations
 
-import struct
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.errors import ServiceError
-from headrace.features.aggregators import State
-from headrace.features.table import SCHEMA, Layout
+from headrace.features.layout import Layout
+from headrace.features.table import SCHEMA
 
-_HEADER = struct.Struct("<IIqq")
+Rows = NDArray[Any]
 
-
-@dataclass(slots=True)
-class Row:
-    """An entity's state. Events of `partition` up to and including `position` are in it."""
-
-    partition: int
-    position: int
-    event_time_ms: int
-    state_W: State
+_HEADER: Final = [
+    ("schema", "<u4"), ("partition", "<u4"), ("position", "<i8"), ("event_time_ms", "<i8")
+]  # fmt: skip
 
 
-def fresh_row(partition: int, layout: Layout) -> Row:
-    """The row of an entity before its first event."""
-    return Row(partition, -1, 0, layout.empty.copy())
+@lru_cache
+def row_dtype(layout: Layout) -> np.dtype[Any]:
+    """numpy's description of one row of an entity."""
+    return np.dtype([*_HEADER, ("state", layout.dtype)])
 
 
-def encode_row(row: Row) -> bytes:
-    """The row as the bytes that `decode_row` reads."""
-    head = _HEADER.pack(SCHEMA, row.partition, row.position, row.event_time_ms)
-    return head + row.state_W.astype("<f8").tobytes()
+def fresh_rows(layout: Layout, num: int, partition: int = 0) -> Rows:
+    """[num]: rows of entities before their first event."""
+    rows = np.zeros(num, row_dtype(layout))
+    rows["schema"], rows["partition"], rows["position"] = SCHEMA, partition, -1
+    rows["state"] = layout.new(num)
+    return rows
 
 
-def decode_row(payload: bytes, layout: Layout) -> Row:
-    """The row in these bytes; raises `ServiceError` if another feature table wrote it."""
-    schema, partition, position, event_time_ms = _HEADER.unpack_from(payload)
-    if schema != SCHEMA or len(payload) != _HEADER.size + 8 * layout.width:
-        raise ServiceError(
-            f"a stored {layout.entity} row has feature schema {schema:08x}, this build has "
-            f"{SCHEMA:08x}: use another namespace (HEADRACE_NAMESPACE) or an empty Redis database"
-        )
-    state_W = np.frombuffer(payload, dtype="<f8", offset=_HEADER.size).copy()
-    return Row(partition, position, event_time_ms, state_W)
+def encode_rows(rows: Rows) -> list[bytes]:
+    """Each row as the bytes that `decode_rows` reads."""
+    payload, size = rows.tobytes(), rows.dtype.itemsize
+    return [payload[start : start + size] for start in range(0, len(payload), size)]
+
+
+def decode_rows(payloads: Sequence[bytes], layout: Layout) -> Rows:
+    """The rows in these bytes; raises `ServiceError` if another feature table wrote one."""
+    dtype = row_dtype(layout)
+    for payload in payloads:
+        schema = int.from_bytes(payload[:4], "little")
+        if schema != SCHEMA or len(payload) != dtype.itemsize:
+            raise ServiceError(
+                f"a stored {layout.entity} row has feature schema {schema:08x}, this build has "
+                f"{SCHEMA:08x}: use another namespace (HEADRACE_NAMESPACE) or an empty Redis "
+                "database"
+            )
+    return np.frombuffer(b"".join(payloads), dtype).copy()

@@ -1,32 +1,30 @@
 """The feature table: every streaming feature, defined once.
 
-Stream update, online read and the Feast definitions all come from these rows; adding a feature is
-adding a row. The position of an entity's state is fixed by the order of its rows, and `SCHEMA`
-changes whenever that order or a parameter does, so that no state is read by the wrong table.
+Stream update, online read, backfill, the Feast definitions and the documentation page all come from
+these rows; adding a feature is adding a row. `SCHEMA` changes whenever a row does, so that no state
+is read by the wrong table.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from headrace.features.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
 from headrace.features.aggregators import (
-    Aggregator,
-    CategoryRates,
-    Count,
-    DecayedRate,
-    LastN,
-    Outcome,
+    History,
+    LogOf,
+    LogSum,
+    Part,
     Rate,
     SinceLast,
-    State,
-    WindowRate,
+    SlotRates,
+    TopKeys,
 )
+from headrace.features.facts import CLICK, LIKE, LONG_VIEW, SHOWN
+from headrace.features.layout import Feature, Layout
+from headrace.features.sequence import LastN, Recent, Session
+from headrace.features.sketches import BySlot, Distinct, TopItems
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -34,85 +32,91 @@ DAY_MS: Final = 24 * HOUR_MS
 
 USER: Final = "user"
 ITEM: Final = "item"
+CATEGORY: Final = "category"  # of items; authors count as categories
+CAMPAIGN: Final = "campaign"
 
+HOUR: Final = Tiles(10 * MINUTE_MS, 6)
+DAY: Final = Tiles(HOUR_MS, 24)
+WEEK: Final = Tiles(DAY_MS, 7)
+LIFE: Final = Lifetime((SHOWN, CLICK, LIKE, LONG_VIEW))
+LATELY: Final = Decayed(DAY_MS)
+LAST: Final = LastN(64)
+SESSION: Final = Session(LAST)
+SLOTS: Final = BySlot(32)
+TOP: Final = TopItems(8, CLICK)
 
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One row: a named value of an entity, and the aggregator that keeps it."""
+FEATURES: Final = (
+    Feature("user_impressions_log", USER, LogSum(SHOWN, LIFE), "log(1 + items ever shown)"),
+    Feature("user_click_rate", USER, Rate(CLICK, LIFE), "clicks per impression, ever"),
+    Feature("user_like_rate", USER, Rate(LIKE, LIFE, 0.02, 20), "likes per impression, ever"),
+    Feature("user_long_view_rate", USER, Rate(LONG_VIEW, LIFE, 0.3), "long views per impression"),
+    Feature("user_click_rate_last3", USER, Rate(CLICK, Recent(LAST, 3), 0.5, 1),
+            "clicks per outcome, of the last 3"),
+    Feature("user_click_rate_last10", USER, Rate(CLICK, Recent(LAST, 10), 0.5, 2),
+            "clicks per outcome, of the last 10"),
+    Feature("user_click_rate_last20", USER, Rate(CLICK, Recent(LAST, 20), 0.5, 2),
+            "clicks per outcome, of the last 20"),
+    Feature("user_like_rate_last20", USER, Rate(LIKE, Recent(LAST, 20), 0.02, 5),
+            "likes per outcome, of the last 20"),
+    Feature("user_long_view_rate_last10", USER, Rate(LONG_VIEW, Recent(LAST, 10), 0.3, 2),
+            "long views per outcome, of the last 10"),
+    Feature("user_click_rate_1h", USER, Rate(CLICK, HOUR), "clicks per impression, last hour"),
+    Feature("user_click_rate_1d", USER, Rate(CLICK, DAY), "clicks per impression, last day"),
+    Feature("user_click_rate_7d", USER, Rate(CLICK, WEEK), "clicks per impression, last 7 days"),
+    Feature("user_impressions_1h_log", USER, LogSum(SHOWN, HOUR), "log(1 + shown, last hour)"),
+    Feature("user_impressions_1d_log", USER, LogSum(SHOWN, DAY), "log(1 + shown, last day)"),
+    Feature("user_idle_log", USER, SinceLast(Newest(SHOWN)), "log(1 + seconds since any)"),
+    Feature("user_since_click_log", USER, SinceLast(Newest(CLICK)), "log(1 + seconds since one)"),
+    Feature("user_session_length_log", USER, LogSum(SHOWN, SESSION),
+            "log(1 + outcomes since the last pause of 30 minutes)"),
+    Feature("user_session_click_rate", USER, Rate(CLICK, SESSION, 0.5, 2),
+            "clicks per outcome since the last pause of 30 minutes"),
+    Feature("item_impressions_log", ITEM, LogSum(SHOWN, LIFE), "log(1 + times shown)"),
+    Feature("item_click_rate", ITEM, Rate(CLICK, LIFE), "clicks per impression, ever"),
+    Feature("item_like_rate", ITEM, Rate(LIKE, LIFE, 0.02, 20), "likes per impression, ever"),
+    Feature("item_long_view_rate", ITEM, Rate(LONG_VIEW, LIFE, 0.3), "long views per impression"),
+    Feature("item_click_rate_1h", ITEM, Rate(CLICK, HOUR), "clicks per impression, last hour"),
+    Feature("item_click_rate_1d", ITEM, Rate(CLICK, DAY), "clicks per impression, last day"),
+    Feature("item_click_rate_7d", ITEM, Rate(CLICK, WEEK), "clicks per impression, last 7 days"),
+    Feature("item_impressions_1d_log", ITEM, LogSum(SHOWN, DAY), "log(1 + times shown, last day)"),
+    Feature("item_click_rate_lately", ITEM, Rate(CLICK, LATELY),
+            "clicks per impression, each counting half after a day"),
+    Feature("item_clicks_lately_log", ITEM, LogSum(CLICK, LATELY),
+            "log(1 + clicks, each counting half after a day)"),
+    Feature("item_idle_log", ITEM, SinceLast(Newest(SHOWN)), "log(1 + seconds since it was shown)"),
+    Feature("item_value_max", ITEM, Part(Extremes(), 1), "the greatest value of an outcome",
+            ranked=False, default=0.0),
+    Feature("item_value_last", ITEM, Part(Extremes(), 2), "the latest value of an outcome",
+            ranked=False, default=0.0),
+    Feature("category_impressions_log", CATEGORY, LogSum(SHOWN, LIFE), "log(1 + items shown)",
+            ranked=False),
+    Feature("category_click_rate", CATEGORY, Rate(CLICK, LIFE), "clicks per impression, ever",
+            ranked=False),
+    Feature("category_click_rate_7d", CATEGORY, Rate(CLICK, WEEK), "the same, last 7 days",
+            ranked=False),
+    Feature("category_items_log", CATEGORY, LogOf(Distinct(256)), "log(1 + different items shown)",
+            ranked=False),
+    Feature("campaign_impressions_log", CAMPAIGN, LogSum(SHOWN, LIFE), "log(1 + times shown)",
+            ranked=False),
+    Feature("campaign_click_rate", CAMPAIGN, Rate(CLICK, LIFE, 0.02, 50), "clicks per impression",
+            ranked=False),
+    Feature("campaign_click_rate_1d", CAMPAIGN, Rate(CLICK, DAY, 0.02, 50), "the same, last day",
+            ranked=False),
+    Feature("user_category_rates", USER, SlotRates(SLOTS),
+            "click rate per category slot, centred on the user's", shape=(32,)),
+    Feature("user_history", USER, History(LAST),
+            "the last 64 outcomes: item, age, actions, position", shape=(4, 64)),
+    Feature("category_top_items", CATEGORY, TopKeys(TOP), "the 3 items with the most clicks",
+            shape=(3,)),
+)  # fmt: skip
 
-    name: str
-    entity: str
-    aggregator: Aggregator
-    description: str
-
-
-HISTORY: Final = LastN(length=32)
-CATEGORIES: Final = CategoryRates(num_slots=32)
-
-# Numbers that the ranker reads as they are.
-DENSE: Final = (
-    Feature("user_impressions_log", USER, Count(), "log(1 + items ever shown to the user)"),
-    Feature("user_click_rate", USER, Rate(), "clicks per impression of the user"),
-    Feature("user_click_rate_last10", USER, DecayedRate(10), "the same, recent outcomes first"),
-    Feature("user_click_rate_last3", USER, DecayedRate(3, strength=1), "the same, the very last"),
-    Feature("user_click_rate_1d", USER, WindowRate(HOUR_MS, 24), "the same, over the last day"),
-    Feature("user_idle_log", USER, SinceLast(), "log(1 + seconds since the user's last outcome)"),
-    Feature("item_impressions_log", ITEM, Count(), "log(1 + times the item was shown)"),
-    Feature("item_click_rate", ITEM, Rate(), "clicks per impression of the item"),
-    Feature("item_click_rate_last50", ITEM, DecayedRate(50), "the same, recent outcomes first"),
-    Feature("item_click_rate_7d", ITEM, WindowRate(DAY_MS, 7), "the same, over the last 7 days"),
-)
-
-# What the ranker reads in a form of its own: vectors and sequences.
-STRUCTURED: Final = (
-    Feature("user_category_rates", USER, CATEGORIES, "the user's click rate per category, centred"),
-    Feature("user_history", USER, HISTORY, "the last 32 outcomes: item, time, clicked"),
-)
-
-
-class Layout:
-    """Where each feature of one entity lies in the entity's state."""
-
-    def __init__(self, entity: str) -> None:
-        self.entity = entity
-        self.dense = tuple(f for f in DENSE if f.entity == entity)
-        self.features = self.dense + tuple(f for f in STRUCTURED if f.entity == entity)
-        ends = np.cumsum([feature.aggregator.width for feature in self.features]).tolist()
-        self._slices = {
-            feature.name: slice(end - feature.aggregator.width, end)
-            for feature, end in zip(self.features, ends, strict=True)
-        }
-        self.width: int = ends[-1]
-
-    @cached_property
-    def empty(self) -> State:
-        """The state of an entity never seen. Copy before adding to it."""
-        return np.concatenate([feature.aggregator.initialize() for feature in self.features])
-
-    def part(self, state_XW: State, name: str) -> State:
-        """The slots of one feature, as a view."""
-        return state_XW[..., self._slices[name]]
-
-    def add(self, state_W: State, outcome: Outcome) -> None:
-        """Take one outcome into every feature of the entity, in place."""
-        for feature in self.features:
-            feature.aggregator.add(state_W[self._slices[feature.name]], outcome)
-
-    def merge(self, state_W: State, other_W: State) -> None:
-        """Take a state that saw other outcomes into `state_W`, in place."""
-        for feature in self.features:
-            part = self._slices[feature.name]
-            feature.aggregator.merge(state_W[part], other_W[part])
-
-    def dense_values(self, state_XW: State, now_ms: int) -> NDArray[np.float32]:
-        """[X, F]: the dense features at `now_ms`, in the order of the table."""
-        columns = [f.aggregator.value(self.part(state_XW, f.name), now_ms) for f in self.dense]
-        return np.stack(columns, axis=-1).astype(np.float32)
-
-
-USER_LAYOUT: Final = Layout(USER)
-ITEM_LAYOUT: Final = Layout(ITEM)
+USER_LAYOUT: Final = Layout(USER, FEATURES)
+ITEM_LAYOUT: Final = Layout(ITEM, FEATURES)
+CATEGORY_LAYOUT: Final = Layout(CATEGORY, FEATURES)
+CAMPAIGN_LAYOUT: Final = Layout(CAMPAIGN, FEATURES)
+SHARED_LAYOUTS: Final = (ITEM_LAYOUT, CATEGORY_LAYOUT, CAMPAIGN_LAYOUT)  # not one partition's own
+LAYOUTS: Final = (USER_LAYOUT, *SHARED_LAYOUTS)
 
 SCHEMA: Final = int.from_bytes(
-    hashlib.blake2b(repr(DENSE + STRUCTURED).encode(), digest_size=4).digest(), "big"
+    hashlib.blake2b(repr(FEATURES).encode(), digest_size=4).digest(), "big"
 )

@@ -16,6 +16,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     accepted: int = 0
     rejected: int = 0
     duplicates: int = 0
+    late: int = 0  # accepted, though further behind the watermark than the allowed lateness
+    newest_event_ms: int = 0  # the watermark: the newest event time so far
 
 
 class CommitStore:

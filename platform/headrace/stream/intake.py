@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from headrace.broker import Record
 from headrace.errors import InvalidEvent
-from headrace.event import Event, decode
+from headrace.event import Event, decode_batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +27,21 @@ class DeadLetter:
     field: str
 
 
-def decode_records(records: Iterable[Record], now_ms: int) -> list[Decoded]:
+def decode_records(records: Sequence[Record], now_ms: int) -> list[Decoded]:
     """What each record says; nothing is raised, a bad one carries its error."""
-    decoded = []
-    for record in records:
-        try:
-            decoded.append(Decoded(record, decode(record.value, now_ms)))
-        except InvalidEvent as error:
-            decoded.append(Decoded(record, error))
-    return decoded
+    events = decode_batch([record.value for record in records], now_ms)
+    return [Decoded(record, event) for record, event in zip(records, events, strict=True)]
 
 
 def valid_events(decoded: Iterable[Decoded]) -> Iterator[tuple[Record, Event]]:
     """The records that are events, in order."""
     return ((d.record, d.event) for d in decoded if not isinstance(d.event, InvalidEvent))
+
+
+def dead_letters(decoded: Iterable[Decoded]) -> list[DeadLetter]:
+    """The records that are none."""
+    return [
+        DeadLetter(d.record, str(d.event), d.event.field)
+        for d in decoded
+        if isinstance(d.event, InvalidEvent)
+    ]

@@ -1,0 +1,83 @@
+"""What the catalogue says about items, in columns that grow with the items met.
+
+R items met, by their number in the item table   N items asked for
+S category slots, G groups (categories and authors) of an item, padded with -1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.datasets.dataset import Item
+from headrace.features.facts import Ints
+from headrace.features.table import SLOTS
+from headrace.keys import category_slots, key
+
+MAX_SLOTS: Final = 8
+MAX_GROUPS: Final = 8
+AUTHOR: Final = "author="
+
+ItemOf = Callable[[str], Item | None]
+
+
+class CatalogueColumns:
+    """Keys, category slots and groups of items, by number; `number_groups` gives groups numbers."""
+
+    def __init__(self, item_of: ItemOf, number_groups: Callable[[Sequence[str]], Ints]) -> None:
+        self._item_of, self._number_groups = item_of, number_groups
+        self._num = 0
+        self._key_R = np.zeros(0, dtype=np.int64)
+        self._slot_RS = np.zeros((0, MAX_SLOTS), dtype=np.int64)
+        self._group_RG = np.zeros((0, MAX_GROUPS), dtype=np.int64)
+
+    def meet(self, ids: Sequence[str]) -> None:
+        """Make sure that these items, all ids in the order of their numbers, are here."""
+        if len(ids) > len(self._key_R):
+            capacity = max(len(ids), 2 * len(self._key_R), 1_024)
+            self._key_R = _grown(self._key_R, capacity)
+            self._slot_RS = _grown(self._slot_RS, capacity)
+            self._group_RG = _grown(self._group_RG, capacity)
+        for number in range(self._num, len(ids)):
+            item = self._item_of(ids[number]) or Item(ids[number])
+            groups = self._number_groups(groups_of(item)[:MAX_GROUPS])
+            self._key_R[number] = key(item.item_id)
+            self._slot_RS[number] = padded_slots([item.categories])[0]
+            self._group_RG[number, : len(groups)] = groups
+        self._num = len(ids)
+
+    def keys(self, numbers_N: Ints) -> Ints:
+        """[N]: the items' keys."""
+        return self._key_R[numbers_N]
+
+    def slots(self, numbers_N: Ints) -> Ints:
+        """[N, S]: the items' category slots."""
+        return self._slot_RS[numbers_N]
+
+    def groups(self, numbers_N: Ints) -> Ints:
+        """[N, G]: the numbers of the items' groups."""
+        return self._group_RG[numbers_N]
+
+
+def groups_of(item: Item) -> tuple[str, ...]:
+    """The categories of an item and its author, which have features of their own."""
+    authors = tuple(name for name in item.attributes if name.startswith(AUTHOR))
+    return tuple(dict.fromkeys((*authors, *item.categories)))
+
+
+def padded_slots(categories: Sequence[tuple[str, ...]]) -> Ints:
+    """[N, S]: the slots of these items' categories, the first `MAX_SLOTS` of each."""
+    slot_NS = np.full((len(categories), MAX_SLOTS), -1, dtype=np.int64)
+    for row, names in enumerate(categories):
+        slots = category_slots(names, SLOTS.num_slots)[:MAX_SLOTS]
+        slot_NS[row, : len(slots)] = slots
+    return slot_NS
+
+
+def _grown(column: NDArray[Any], capacity: int) -> NDArray[Any]:
+    grown = np.full((capacity, *column.shape[1:]), -1, dtype=column.dtype)
+    grown[: len(column)] = column
+    return grown

@@ -1,0 +1,66 @@
+"""Facts: what events say about entities, in columns.
+
+    N facts   M measures   S category slots of a fact, padded with -1   D width of item vectors
+
+One event gives one fact per item that it names and entity that it is about. A measure is a number
+that a fact carries: whether the item was shown and what came of it. An impression whose outcome is
+known has shown=1 and the outcome; one whose outcome is still open has shown=1, settled=False, and
+what comes of it follows as a fact with shown=0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SHOWN: Final = "shown"
+CLICK: Final = "click"
+LIKE: Final = "like"
+LONG_VIEW: Final = "long_view"
+VALUE: Final = "value"  # a number that came with the outcome: what was paid, the share watched
+
+MEASURES: Final = (SHOWN, CLICK, LIKE, LONG_VIEW, VALUE)
+ACTIONS: Final = (CLICK, LIKE, LONG_VIEW)  # yes or no; bit b of an action mask is ACTIONS[b]
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """N facts in the order of the log; `entity_N` says which of some states each is about."""
+
+    entity_N: Ints
+    time_ms_N: Ints
+    item_key_N: Ints
+    position_N: Ints
+    measure_NM: NDArray[np.float32]
+    settled_N: NDArray[np.bool_]
+    slot_NS: Ints
+    factor_ND: NDArray[np.float32]  # the items' vectors of a factor model; D is 0 without one
+
+    def __len__(self) -> int:
+        return len(self.entity_N)
+
+    def take(self, index_K: Ints | NDArray[np.bool_]) -> Facts:
+        """These facts, in this order; a fact may be taken more than once."""
+        return Facts(*(getattr(self, column.name)[index_K] for column in fields(self)))
+
+    def about(self, entity_N: Ints) -> Facts:
+        """The same facts, about other states."""
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        return Facts(**{**columns, "entity_N": entity_N})
+
+    def measures(self, names: Sequence[str]) -> NDArray[np.float32]:
+        """[N, m]: these measures."""
+        columns: NDArray[np.float32] = self.measure_NM[:, [MEASURES.index(name) for name in names]]
+        return columns
+
+    def action_mask_N(self) -> NDArray[np.uint8]:
+        """[N]: the actions of each fact as bits."""
+        bits_A = 1 << np.arange(len(ACTIONS), dtype=np.uint8)
+        mask_N: NDArray[np.uint8] = ((self.measures(ACTIONS) > 0) * bits_A).sum(1, dtype=np.uint8)
+        return mask_N

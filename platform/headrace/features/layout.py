@@ -1,0 +1,133 @@
+"""Layouts: where the states of an entity's features lie, and what all of them do together.
+
+U states   N facts   Q states read   F dense features
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.features.accumulators import Accumulator, State
+from headrace.features.aggregators import Aggregator, kept_by
+from headrace.features.facts import Facts, Ints
+
+BLOCK = 16  # facts of one entity that are replayed for a state as of between two of them
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One row of the feature table: a named value of an entity.
+
+    `shape` is () for a number; the ranker reads numbers as they are (`ranked`), and other shapes in
+    a form of its own. `ttl_s` is the age of the entity's newest event after which the value counts
+    as missing, 0 for never; `default` is what is read then, None for the value of an entity that no
+    event was about.
+    """
+
+    name: str
+    entity: str
+    aggregator: Aggregator
+    description: str
+    shape: tuple[int, ...] = ()
+    ranked: bool = True
+    ttl_s: int = 0
+    default: float | None = None
+
+
+class Layout:
+    """The features of one entity over one state: a numpy record, one field per accumulator."""
+
+    def __init__(self, entity: str, features: Sequence[Feature]) -> None:
+        self.entity = entity
+        self.features = tuple(feature for feature in features if feature.entity == entity)
+        self.numbers = tuple(feature for feature in self.features if feature.shape == ())
+        self.dense = tuple(feature for feature in self.numbers if feature.ranked)
+        self.field_of: dict[Accumulator, str] = {}
+        for feature in self.features:
+            self.field_of.setdefault(kept_by(feature.aggregator.over), feature.name)
+        fields = [(name, kept.dtype) for kept, name in self.field_of.items()]
+        self.dtype: np.dtype[Any] = np.dtype(fields)
+
+    @cached_property
+    def _empty(self) -> State:
+        empty = np.zeros((), self.dtype)
+        for kept, name in self.field_of.items():
+            empty[name] = kept.initialize()
+        return empty
+
+    def new(self, num: int) -> State:
+        """[num]: states before any fact."""
+        return np.full(num, self._empty)
+
+    def add(self, state_U: State, facts: Facts) -> None:
+        """Take facts, sorted by entity, into the states that they are about, in place."""
+        if len(facts):
+            for kept, name in self.field_of.items():
+                kept.add(state_U[name], facts)
+
+    def merge(self, state_U: State, other_U: State) -> None:
+        """Take in, row by row, states that saw other facts, in place."""
+        for kept, name in self.field_of.items():
+            kept.merge(state_U[name], other_U[name])
+
+    def as_of(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
+        """Take in facts as `add` does, and return states [Q] between them.
+
+        The q-th is that of `entity_Q[q]` after `seen_Q[q]` of the entity's facts, in the order that
+        they have here. Facts come in blocks: those of a block that a state saw are replayed on a
+        copy, so the work grows with the facts and not with the square of one entity's.
+        """
+        first_U = np.searchsorted(facts.entity_N, np.arange(len(state_U)))
+        block_N = (np.arange(len(facts)) - first_U[facts.entity_N]) // BLOCK
+        block_Q = seen_Q // BLOCK
+        state_Q = np.empty(len(entity_Q), self.dtype)
+        last = max(block_N.max(initial=0), block_Q.max(initial=0))
+        for block in range(last + 1):
+            asked_K = np.flatnonzero(block_Q == block)
+            state_K = state_U[entity_Q[asked_K]]
+            num_K = seen_Q[asked_K] - block * BLOCK
+            about_P = np.repeat(np.arange(len(asked_K)), num_K)
+            place_P = np.arange(len(about_P)) - np.repeat(np.cumsum(num_K) - num_K, num_K)
+            fact_P = first_U[entity_Q[asked_K]][about_P] + block * BLOCK + place_P
+            self.add(state_K, facts.take(fact_P).about(about_P))
+            state_Q[asked_K] = state_K
+            self.add(state_U, facts.take(block_N == block))
+        return state_Q
+
+    def values(self, state_Q: State, now_ms_Q: Ints, features: Sequence[Feature]) -> list[Any]:
+        """The values of these features at a time of its own per state: [Q, ...] each."""
+        reads: dict[Any, NDArray[Any]] = {}
+        values = []
+        for feature in features:
+            over = feature.aggregator.over
+            if over not in reads:
+                reads[over] = over.read(state_Q[self.field_of[kept_by(over)]], now_ms_Q)
+            values.append(feature.aggregator.value(reads[over], now_ms_Q))
+        return values
+
+    def value(self, name: str, state_Q: State, now_ms_Q: Ints) -> NDArray[Any]:
+        """[Q, ...]: one feature at a time of its own per state."""
+        (feature,) = (feature for feature in self.features if feature.name == name)
+        value: NDArray[Any] = self.values(state_Q, now_ms_Q, [feature])[0]
+        return value
+
+    def dense_values(self, state_Q: State, now_ms_Q: Ints) -> NDArray[np.float32]:
+        """[Q, F]: the numbers that the ranker reads, in the order of the table."""
+        return self._table(self.values(state_Q, now_ms_Q, self.dense), len(state_Q))
+
+    def number_values(self, state_Q: State, now_ms_Q: Ints) -> NDArray[np.float32]:
+        """[Q, F]: all features that are numbers, in the order of the table."""
+        return self._table(self.values(state_Q, now_ms_Q, self.numbers), len(state_Q))
+
+    @staticmethod
+    def _table(columns: Sequence[Any], num: int) -> NDArray[np.float32]:
+        table = np.empty((num, len(columns)), dtype=np.float32)
+        for place, column_Q in enumerate(columns):
+            table[:, place] = column_Q
+        return table

@@ -1,0 +1,46 @@
+"""The shared state: items, categories and campaigns, as every process that reads the topic has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from headrace.broker import Record
+from headrace.features.catalogue_columns import CatalogueColumns, ItemOf
+from headrace.features.shared_table import SharedTable
+from headrace.features.state import Rows, decode_rows, encode_rows
+from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, SHARED_LAYOUTS
+
+_LAYOUTS: Final = {layout.entity: layout for layout in SHARED_LAYOUTS}
+
+
+class SharedState:
+    """One table per kind of entity, and what the catalogue says about the items in it."""
+
+    def __init__(self, item_of: ItemOf) -> None:
+        self.tables = {entity: SharedTable(layout) for entity, layout in _LAYOUTS.items()}
+        self.items, self.categories = self.tables[ITEM], self.tables[CATEGORY]
+        self.campaigns = self.tables[CAMPAIGN]
+        self.catalogue = CatalogueColumns(item_of, self.categories.numbers)
+
+    def apply(self, records: Iterable[Record]) -> dict[str, list[str]]:
+        """Take in records of the `item-features` topic; returns the entities that they are about,
+        by kind. Each record has a kind and an id in its key and one row in its value."""
+        by_kind: dict[str, list[Record]] = {}
+        for record in records:
+            by_kind.setdefault(record.key.partition(b":")[0].decode(), []).append(record)
+        mentioned = {}
+        for entity, of_kind in by_kind.items():
+            ids = [record.key.partition(b":")[2].decode() for record in of_kind]
+            rows = decode_rows([record.value for record in of_kind], _LAYOUTS[entity])
+            self.tables[entity].apply(ids, rows)
+            mentioned[entity] = list(dict.fromkeys(ids))
+        self.catalogue.meet(self.items.ids)
+        return mentioned
+
+
+def topic_messages(changed: Mapping[str, tuple[list[str], Rows]]) -> Iterable[tuple[bytes, bytes]]:
+    """Keys and values for the `item-features` topic: what `SharedState.apply` reads."""
+    for entity, (ids, rows) in changed.items():
+        for entity_id, payload in zip(ids, encode_rows(rows), strict=True):
+            yield f"{entity}:{entity_id}".encode(), payload

@@ -1,0 +1,102 @@
+"""What the events of one step say: facts about users and items, and whose features are asked for.
+
+N facts   M measures
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.broker import Record
+from headrace.event import Event
+from headrace.features.assemble import RequestFeatures
+from headrace.features.facts import MEASURES, Ints
+
+Measures = tuple[float, ...]  # in the order of `headrace.features.facts.MEASURES`
+
+
+@dataclass(slots=True)
+class Request:
+    """A request of which a sample is made: with the features as of before event `ordinal`."""
+
+    event: Event
+    record: Record
+    item_ids: tuple[str, ...]
+    lane: int
+    labelled: int  # the actions of which it is or will be known whether they came, as bits
+    ordinal: int
+    features: RequestFeatures | None = None
+    user_token_keys: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Fact:
+    """One fact, as it is heard."""
+
+    user_id: str
+    item_id: str
+    time_ms: int
+    position: int
+    measures: Measures
+    settled: bool
+    campaign_id: str | None
+    offset: int
+    ordinal: int
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A request and what came of its items, as bits per item."""
+
+    request: Request
+    actions: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Heard:
+    """Facts in the order of the log, requests that need features, and requests now labelled."""
+
+    newest_event_ms: int = 0
+    facts: list[Fact] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    complete: list[Labelled] = field(default_factory=list)
+    num_events: int = 0
+    num_late: int = 0
+
+    def watch(self, event_time_ms: int, lateness_ms: int) -> None:
+        """Move the watermark, and count an event that comes later than `lateness_ms` behind it."""
+        self.newest_event_ms = max(self.newest_event_ms, event_time_ms)
+        self.num_late += event_time_ms < self.newest_event_ms - lateness_ms
+
+    def columns(self) -> Columns:
+        """The facts in columns."""
+        facts = self.facts
+        return Columns(
+            user_ids=[fact.user_id for fact in facts],
+            item_ids=[fact.item_id for fact in facts],
+            campaign_ids=[fact.campaign_id for fact in facts],
+            time_ms_N=np.array([fact.time_ms for fact in facts], np.int64),
+            position_N=np.array([fact.position for fact in facts], np.int64),
+            measure_NM=np.array([f.measures for f in facts], np.float32).reshape(-1, len(MEASURES)),
+            settled_N=np.array([fact.settled for fact in facts], bool),
+            offset_N=np.array([fact.offset for fact in facts], np.int64),
+            ordinal_N=np.array([fact.ordinal for fact in facts], np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Facts in columns."""
+
+    user_ids: list[str]
+    item_ids: list[str]
+    campaign_ids: list[str | None]
+    time_ms_N: Ints
+    position_N: Ints
+    measure_NM: NDArray[np.float32]
+    settled_N: NDArray[np.bool_]
+    offset_N: Ints
+    ordinal_N: Ints

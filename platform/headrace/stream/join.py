@@ -1,0 +1,166 @@
+"""The join: what each event says, and which outcomes belong to which impression."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from headrace.broker import Record
+from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
+from headrace.features.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, MEASURES, SHOWN
+from headrace.features.served import as_served
+from headrace.sample import LANE_JOINED, LANE_KNOWN
+from headrace.stream.heard import Fact, Heard, Labelled, Measures, Request
+
+BIT: Final = {action: 1 << place for place, action in enumerate(ACTIONS)}
+EVERY_ACTION: Final = sum(BIT.values())
+
+
+@dataclass(slots=True)
+class OpenImpression:
+    """A request whose attribution window is open, and what came of its items so far, as bits."""
+
+    request: Request
+    deadline_ms: int
+    actions: dict[str, int] = field(default_factory=dict)
+
+    def labels(self) -> tuple[int, ...]:
+        return tuple(self.actions.get(item_id, 0) for item_id in self.request.item_ids)
+
+
+class Join:
+    """The open impressions of one partition, oldest first. Time is an argument."""
+
+    def __init__(self, window_ms: int) -> None:
+        self._window_ms = window_ms
+        self._open: OrderedDict[str, OpenImpression] = OrderedDict()
+
+    @property
+    def oldest_offset(self) -> int | None:
+        """The offset of the oldest open impression."""
+        return next((oldest.request.record.offset for oldest in self._open.values()), None)
+
+    def close(self, now_ms: int, heard: Heard) -> None:
+        """The impressions whose window is over are complete."""
+        while self._open:
+            request_id, impression = next(iter(self._open.items()))
+            if impression.deadline_ms > now_ms:
+                return
+            heard.complete.append(Labelled(impression.request, impression.labels()))
+            del self._open[request_id]
+
+    def hear(self, event: Event, record: Record, heard: Heard) -> None:
+        """Take in a new event."""
+        heard.num_events += 1
+        if not isinstance(event, ImpressionEvent):
+            self._hear_action(event, record, heard)
+        elif event.outcome_known:
+            self._hear_known(event, record, heard)
+        else:
+            self._keep_open(event, record, heard)
+            self._hear_shown(event, record, heard)
+
+    def hear_again(self, event: Event, record: Record, heard: Heard) -> None:
+        """Take in an event whose facts count already: only what is open is brought back."""
+        if isinstance(event, ImpressionEvent):
+            if not event.outcome_known:
+                self._keep_open(event, record, heard)
+        elif impression := self._impression_of(event):
+            _note(impression, event.item_id, _action(event))
+
+    def _hear_known(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
+        """A request whose labels are known: first the sample, then the outcome counts."""
+        labelled = BIT[CLICK]
+        if all(shown.liked is not None for shown in event.items):
+            labelled |= BIT[LIKE]
+        if all(shown.long_viewed is not None for shown in event.items):
+            labelled |= BIT[LONG_VIEW]
+        request = _request(event, record, heard, LANE_KNOWN, labelled)
+        heard.complete.append(Labelled(request, tuple(map(_actions_known, event.items))))
+        self._hear_shown(event, record, heard)
+
+    def _hear_shown(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
+        for shown in event.items:
+            measures = (
+                1.0, shown.clicked or 0.0, shown.liked or 0.0, shown.long_viewed or 0.0, shown.value
+            )  # fmt: skip
+            settled = shown.clicked is not None
+            _hear(heard, event, record, shown, measures, settled)
+
+    def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
+        """An action counts with its impression; a click without one counts as shown too."""
+        impression, action = self._impression_of(event), _action(event)
+        if impression:
+            if impression.actions.get(event.item_id, 0) & BIT[action]:
+                return
+            _note(impression, event.item_id, action)
+        alone = impression is None and isinstance(event, ClickEvent)
+        if alone:
+            request = _request(event, record, heard, LANE_KNOWN, BIT[CLICK])
+            heard.complete.append(Labelled(request, (BIT[CLICK],)))
+        values = {SHOWN: float(alone), action: 1.0, "value": getattr(event, "value", 0.0)}
+        measures = tuple(values.get(measure, 0.0) for measure in MEASURES)
+        _hear(heard, event, record, Shown(event.item_id), measures, settled=True)
+
+    def _impression_of(self, event: ClickEvent | ActionEvent) -> OpenImpression | None:
+        """The open impression that showed the item."""
+        impression = self._open.get(event.request_id or "")
+        return impression if impression and event.item_id in impression.request.item_ids else None
+
+    def _keep_open(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
+        """Keep the features of now until the window closes.
+
+        A second impression of an open request adds to the counts, not to the samples.
+        """
+        if event.request_id in self._open:
+            return
+        request = _request(event, record, heard, LANE_JOINED, EVERY_ACTION)
+        impression = OpenImpression(request, record.arrival_ms + self._window_ms)
+        for shown in event.items:
+            impression.actions[shown.item_id] = _actions_known(shown)
+        self._open[event.request_id] = impression
+
+
+def _request(event: Event, record: Record, heard: Heard, lane: int, labelled: int) -> Request:
+    """A request that a sample is made of; its features are those that serving logged, or asked."""
+    if isinstance(event, ImpressionEvent):
+        item_ids = tuple(shown.item_id for shown in event.items)
+        features = as_served(event.served, len(item_ids))
+    else:
+        item_ids, features = (event.item_id,), None
+    request = Request(event, record, item_ids, lane, labelled, heard.num_events, features)
+    heard.requests.append(request)
+    return request
+
+
+def _hear(
+    heard: Heard, event: Event, record: Record, shown: Shown, measures: Measures, settled: bool
+) -> None:
+    heard.facts.append(
+        Fact(
+            event.user_id,
+            shown.item_id,
+            event.event_time_ms,
+            shown.position,
+            measures,
+            settled,
+            shown.campaign_id,
+            record.offset,
+            heard.num_events,
+        )
+    )
+
+
+def _note(impression: OpenImpression, item_id: str, action: str) -> None:
+    impression.actions[item_id] = impression.actions.get(item_id, 0) | BIT[action]
+
+
+def _action(event: ClickEvent | ActionEvent) -> str:
+    return CLICK if isinstance(event, ClickEvent) else event.action
+
+
+def _actions_known(shown: Shown) -> int:
+    """The actions that an impression came with, as bits."""
+    known = ((CLICK, shown.clicked), (LIKE, shown.liked), (LONG_VIEW, shown.long_viewed))
+    return sum(BIT[action] for action, came in known if came)

@@ -1,0 +1,177 @@
+"""The rows that a partition's events change: its users, and its part of the shared entities.
+
+N facts   U entities   Q states asked for   C candidates of all requests   G groups of an item
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.features.accumulators import State
+from headrace.features.assemble import assemble
+from headrace.features.facts import Facts, Ints
+from headrace.features.layout import Layout
+from headrace.features.shared import SharedState
+from headrace.features.shared_table import SharedTable
+from headrace.features.state import Rows, fresh_rows
+from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, ITEM_LAYOUT, USER_LAYOUT
+from headrace.stream.heard import Columns, Heard, Request
+from headrace.stream.user_table import UserTable
+
+
+@dataclass(slots=True)
+class ChangedRows:
+    """Copies of the rows that changed, with the ids of their entities."""
+
+    users: tuple[list[str], Rows] = field(default_factory=lambda: ([], fresh_rows(USER_LAYOUT, 0)))
+    shared: dict[str, tuple[list[str], Rows]] = field(default_factory=dict)  # by kind of entity
+
+
+class PartitionRows:
+    """Takes facts into rows, and gives requests their features as of just before them."""
+
+    def __init__(self, partition: int, shared: SharedState, max_users: int) -> None:
+        self._partition, self._shared = partition, shared
+        self.users = UserTable(partition, max_users)
+
+    def learn(self, heard: Heard) -> ChangedRows:
+        """Take in what was heard, as far as the rows do not include it yet."""
+        changed = ChangedRows()
+        columns = heard.columns()
+        for request in heard.requests:
+            request.user_token_keys = self.users.attributes_of(request.event.user_id)
+        asked = [request for request in heard.requests if request.features is None]
+        item_N = self._shared.items.numbers(columns.item_ids)
+        candidate_C = self._shared.items.numbers(id_ for r in asked for id_ in r.item_ids)
+        self._shared.catalogue.meet(self._shared.items.ids)
+        log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
+        user_Q = self._learn_users(columns.user_ids, log, asked, changed)
+        item_C = self._learn_items(item_N, log, asked, candidate_C, changed)
+        self._learn_categories(item_N, log, changed)
+        self._learn_campaigns(columns.campaign_ids, log, changed)
+        if asked:
+            slot_CS = self._shared.catalogue.slots(candidate_C)
+            request_C = np.repeat(np.arange(len(asked)), [len(r.item_ids) for r in asked])
+            now_ms_Q = np.array([request.event.event_time_ms for request in asked])
+            features = assemble(user_Q, item_C, slot_CS, request_C, now_ms_Q)
+            for request, of_request in zip(asked, features, strict=True):
+                request.features = of_request
+        return changed
+
+    def _facts(self, columns: Columns, item_N: Ints) -> Facts:
+        catalogue = self._shared.catalogue
+        return Facts(
+            entity_N=item_N,
+            time_ms_N=columns.time_ms_N,
+            item_key_N=catalogue.keys(item_N),
+            position_N=columns.position_N,
+            measure_NM=columns.measure_NM,
+            settled_N=columns.settled_N,
+            slot_NS=catalogue.slots(item_N),
+            factor_ND=np.zeros((len(item_N), 0), np.float32),
+        )
+
+    def _learn_users(
+        self, user_ids: Sequence[str], log: _Log, asked: Sequence[Request], changed: ChangedRows
+    ) -> State:
+        """[Q]: the states of the users of the requests, before these."""
+        user_N = self.users.numbers(user_ids)
+        user_Q = self.users.numbers(request.event.user_id for request in asked)
+        distinct_U, place = np.unique(np.concatenate([user_N, user_Q]), return_inverse=True)
+        rows_U = self.users.read(distinct_U)
+        ordinal_Q = np.array([request.ordinal for request in asked], np.int64)
+        fresh = log.about(place[: len(user_N)]).fresh(rows_U)
+        state_Q = fresh.as_of(USER_LAYOUT, rows_U["state"], place[len(user_N) :], ordinal_Q)
+        changed_V = fresh.stamp(rows_U)
+        self.users.write(distinct_U, rows_U)
+        ids = [self.users.ids[number] for number in distinct_U[changed_V].tolist()]
+        changed.users = (ids, rows_U[changed_V])
+        return state_Q
+
+    def _learn_items(
+        self,
+        item_N: Ints,
+        log: _Log,
+        asked: Sequence[Request],
+        candidate_C: Ints,
+        changed: ChangedRows,
+    ) -> State:
+        """[C]: the states, over all partitions, of the candidates of the requests, before these."""
+        table = self._shared.items
+        distinct_U, place = np.unique(np.concatenate([item_N, candidate_C]), return_inverse=True)
+        merged_U = table.states(distinct_U)
+        partial_U = table.partials(distinct_U, self._partition)
+        fresh = log.about(place[: len(item_N)]).fresh(partial_U)
+        ordinal_C = np.array([r.ordinal for r in asked for _ in r.item_ids], np.int64)
+        state_C = fresh.as_of(ITEM_LAYOUT, merged_U, place[len(item_N) :], ordinal_C)
+        self._learn_shared(ITEM, distinct_U, partial_U, fresh, changed)
+        return state_C
+
+    def _learn_categories(self, item_N: Ints, log: _Log, changed: ChangedRows) -> None:
+        group_NG = self._shared.catalogue.groups(item_N)
+        fact_P, column_P = np.nonzero(group_NG >= 0)
+        self._learn_group(CATEGORY, log.take(fact_P), group_NG[fact_P, column_P], changed)
+
+    def _learn_campaigns(
+        self, campaign_ids: Sequence[str | None], log: _Log, changed: ChangedRows
+    ) -> None:
+        fact_K = np.array([n for n, id_ in enumerate(campaign_ids) if id_ is not None], np.int64)
+        numbers_K = self._shared.campaigns.numbers(id_ for id_ in campaign_ids if id_ is not None)
+        self._learn_group(CAMPAIGN, log.take(fact_K), numbers_K, changed)
+
+    def _learn_group(self, entity: str, log: _Log, number_K: Ints, changed: ChangedRows) -> None:
+        distinct_U, place_K = np.unique(number_K, return_inverse=True)
+        partial_U = self._shared.tables[entity].partials(distinct_U, self._partition)
+        fresh = log.about(place_K).fresh(partial_U)
+        self._learn_shared(entity, distinct_U, partial_U, fresh, changed)
+
+    def _learn_shared(
+        self, entity: str, number_U: Ints, partial_U: Rows, fresh: _Log, changed: ChangedRows
+    ) -> None:
+        """Take fresh facts into this partition's rows of shared entities."""
+        table = self._shared.tables[entity]
+        table.layout.add(partial_U["state"], fresh.facts)
+        changed_V = fresh.stamp(partial_U)
+        if len(changed_V):
+            table.replace(number_U[changed_V], self._partition, partial_U[changed_V])
+            ids = [table.ids[number] for number in number_U[changed_V].tolist()]
+            changed.shared[entity] = (ids, partial_U[changed_V])
+
+
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """Facts, the offsets of their events, and the events' ordinals within the step."""
+
+    facts: Facts
+    offset_N: Ints
+    ordinal_N: Ints
+
+    def take(self, index_K: Ints) -> _Log:
+        return _Log(self.facts.take(index_K), self.offset_N[index_K], self.ordinal_N[index_K])
+
+    def about(self, entity_N: Ints) -> _Log:
+        return _Log(self.facts.about(entity_N), self.offset_N, self.ordinal_N)
+
+    def fresh(self, rows_U: Rows) -> _Log:
+        """Those that the rows do not include yet, sorted by entity and then as the log has them."""
+        fresh_K = np.flatnonzero(self.offset_N > rows_U["position"][self.facts.entity_N])
+        return self.take(fresh_K[np.argsort(self.facts.entity_N[fresh_K], kind="stable")])
+
+    def as_of(self, layout: Layout, state_U: State, entity_Q: Ints, ordinal_Q: Ints) -> State:
+        """Take these facts into states; returns those of `entity_Q` before events `ordinal_Q`."""
+        span = max(self.ordinal_N.max(initial=0), ordinal_Q.max(initial=0)) + 1
+        place_N = self.facts.entity_N * span + self.ordinal_N
+        first_Q = np.searchsorted(self.facts.entity_N, entity_Q)
+        seen_Q: NDArray[np.int64] = np.searchsorted(place_N, entity_Q * span + ordinal_Q) - first_Q
+        return layout.as_of(state_U, self.facts, entity_Q, seen_Q)
+
+    def stamp(self, rows_U: Rows) -> Ints:
+        """Let rows say that they include these facts; returns which of them do so now."""
+        entity_N = self.facts.entity_N
+        np.maximum.at(rows_U["position"], entity_N, self.offset_N)
+        np.maximum.at(rows_U["event_time_ms"], entity_N, self.facts.time_ms_N)
+        return np.unique(entity_N)
