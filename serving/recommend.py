@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from redis.exceptions import RedisError
 
+from headrace.errors import StoreUnavailable
 from headrace.event import ImpressionEvent, Served, Shown
 from headrace.features.aggregators import State
 from headrace.features.assemble import RequestFeatures, assemble
@@ -111,7 +111,7 @@ class Recommender:
         """The user's state and attributes; empty, and marked, where the store does not answer."""
         try:
             stored = self._store.read_users([user_id])[user_id]
-        except RedisError:
+        except StoreUnavailable:
             return User(user_id, USER_LAYOUT.empty, (), ("no_features",))
         return _user(user_id, stored)
 

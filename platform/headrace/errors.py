@@ -4,7 +4,9 @@
       ConfigError                 a setting, flag or file of the user's is wrong
       DatasetError                input data is missing, damaged or unknown
       ServiceError                Redis, the broker, Ray or a port is not there
+        StoreUnavailable          the online store's Redis is down, full or refuses
       InvalidEvent                one event that cannot be accepted
+      FeatureError                a view or feature is unknown, or a value does not fit it
 
 Messages say what was wrong, what came, what was expected and what to do, in one line: the command
 line prints them as they are and exits with code 2.
@@ -27,9 +29,17 @@ class ServiceError(HeadraceError):
     """A server that headrace needs (Redis, the broker, Ray, a port) is not available."""
 
 
+class StoreUnavailable(ServiceError):
+    """The Redis of the online store is down, full or refuses what it is asked."""
+
+
 class InvalidEvent(HeadraceError):
     """One event that cannot be accepted; `field` is the path of the field at fault."""
 
     def __init__(self, reason: str, field: str) -> None:
         super().__init__(reason)
         self.field = field
+
+
+class FeatureError(HeadraceError):
+    """A feature view or feature is not known, or a value does not fit its definition."""

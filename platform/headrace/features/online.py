@@ -1,22 +1,22 @@
-"""The online store: rows of streaming state and static features, through Feast.
+"""The online store: rows of streaming state and static features.
 
 A user's row is one absolute value: its state and the position in the event log that it includes
-(`headrace.features.state`). It is written as one Redis hash field set, so that no reader sees half.
+(`headrace.features.state`). It is one value in Redis, so that no reader sees half of it. Feast
+reads the same rows by name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
+import numpy as np
 import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 from feast import FeatureStore
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
 
 from headrace import config
+from headrace.features.column_store import ColumnStore
+from headrace.features.packed.row import Stamp
 from headrace.features.state import Row, decode_row, encode_row
 from headrace.features.table import ITEM, ITEM_LAYOUT, USER, USER_LAYOUT, Layout
 
@@ -30,24 +30,20 @@ class UserRow:
 
 
 class OnlineStore:
-    """Reads and writes streaming rows through the Feast store of these settings."""
+    """Reads and writes streaming rows; raises `StoreUnavailable` where Redis does not answer."""
 
     def __init__(self, settings: config.Settings) -> None:
         config.export(settings)
-        self._store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
-        self._views = {
-            entity: self._store.get_feature_view(f"{entity}_activity") for entity in (USER, ITEM)
-        }
+        feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+        self._columns = ColumnStore.of(feast)
 
     def read_users(self, user_ids: Sequence[str]) -> dict[str, UserRow]:
         """The rows of these users; users never seen have no state and no attributes."""
         if not user_ids:
             return {}
-        answer = self._store.get_online_features(
-            features=["user_activity:state", "user_profile:attributes"],
-            entity_rows=[{"user_id": user_id} for user_id in user_ids],
-        ).to_dict()
-        columns = zip(answer["user_id"], answer["state"], answer["attributes"], strict=True)
+        requests = [(f"{USER}_activity", user_ids), (f"{USER}_profile", user_ids)]
+        activity, profile = self._columns.read(requests)
+        columns = zip(user_ids, activity.cells("state"), profile.values("attributes"), strict=True)
         return {
             user_id: UserRow(
                 decode_row(state, USER_LAYOUT) if state else None, tuple(attributes or ())
@@ -57,31 +53,23 @@ class OnlineStore:
 
     def write_users(self, rows: Iterable[tuple[str, Row]]) -> None:
         """Replace the rows of these users."""
-        self._write(USER, USER_LAYOUT, rows)
+        self._write(USER, USER_LAYOUT, list(rows))
 
     def write_items(self, rows: Iterable[tuple[str, Row]]) -> None:
         """Replace the rows of these items."""
-        self._write(ITEM, ITEM_LAYOUT, rows)
+        self._write(ITEM, ITEM_LAYOUT, list(rows))
 
-    def _write(self, entity: str, layout: Layout, rows: Iterable[tuple[str, Row]]) -> None:
-        batch = [
-            (
-                EntityKey(join_keys=[f"{entity}_id"], entity_values=[Value(string_val=entity_id)]),
-                _values(layout, row),
-                datetime.fromtimestamp(row.event_time_ms / 1_000, tz=UTC),
-                None,
-            )
-            for entity_id, row in rows
-        ]
-        if batch:
-            provider = self._store._get_provider()
-            provider.online_write_batch(self._store.config, self._views[entity], batch, None)
-
-
-def _values(layout: Layout, row: Row) -> dict[str, Any]:
-    dense_F = layout.dense_values(row.state_W, row.event_time_ms)
-    values = {
-        feature.name: Value(float_val=float(value))
-        for feature, value in zip(layout.dense, dense_F, strict=True)
-    }
-    return {**values, "state": Value(bytes_val=encode_row(row))}
+    def _write(self, entity: str, layout: Layout, rows: Sequence[tuple[str, Row]]) -> None:
+        if not rows:
+            return
+        floats_NF = np.stack(
+            [layout.dense_values(row.state_W, row.event_time_ms) for _, row in rows]
+        )
+        stamp = Stamp(
+            np.array([row.event_time_ms for _, row in rows], np.int64) * 1_000,
+            np.array([row.position for _, row in rows], np.int64),
+            np.array([row.partition for _, row in rows], np.int32),
+        )
+        states = {"state": [encode_row(row) for _, row in rows]}
+        ids = [entity_id for entity_id, _ in rows]
+        self._columns.write(f"{entity}_activity", ids, floats_NF, states, stamp)

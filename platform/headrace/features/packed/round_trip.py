@@ -1,0 +1,203 @@
+"""Round trips: rows out of Redis and into it, on one server or on a cluster, waiting or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from redis import asyncio as redis_asyncio
+from redis.cluster import RedisCluster
+from redis.exceptions import (
+    ConnectionError as RedisConnectionError,
+)
+from redis.exceptions import (
+    OutOfMemoryError,
+    RedisError,
+)
+
+from headrace.errors import StoreUnavailable
+from headrace.features.packed.rows import Rows, decode_rows, unknown_schemas
+from headrace.features.packed.schema import Schema
+from headrace.features.packed.view import PackedView
+
+ROWS_PER_COMMAND: Final = 500  # keeps each command short for the other clients of a server
+KEYS_PER_SCAN: Final = 1_000
+
+# Header bytes 8 to 15 are the event time. Lua's numbers hold microseconds exactly until 2255.
+_SET_IF_NEWER: Final = """
+local written = 0
+for i, key in ipairs(KEYS) do
+  local stored, row = redis.call('GETRANGE', key, 8, 15), ARGV[i + 1]
+  if #stored < 8 or struct.unpack('<i8', stored) < struct.unpack('<i8', row, 9) then
+    if ARGV[1] == '0' then redis.call('SET', key, row)
+    else redis.call('SET', key, row, 'EX', ARGV[1]) end
+    written = written + 1
+  end
+end
+return written
+"""
+
+Command = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Rows to be read of one view."""
+
+    view: PackedView
+    keys: list[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class WritePolicy:
+    """`newer_only`: a row replaces only one of an earlier event time. `key_ttl_s` 0: for ever."""
+
+    newer_only: bool
+    key_ttl_s: int = 0
+
+
+def fetch(
+    client: Any, reads: Sequence[Read], schemas: dict[int, Schema], now_us: int
+) -> list[Rows]:
+    """The rows of all views in one round trip, and one more for a schema not met before."""
+    with redis_errors("read"):
+        keys = _keys(reads)
+        payloads = _split(reads, _mget(client, keys) if keys else [])
+        for view in _undescribed(reads, payloads, schemas):
+            _learn(schemas, client.hvals(view.key))
+    return _decoded(reads, payloads, schemas, now_us)
+
+
+async def fetch_async(
+    client: Any, reads: Sequence[Read], schemas: dict[int, Schema], now_us: int
+) -> list[Rows]:
+    """What `fetch` does, without blocking the event loop."""
+    with redis_errors("read"):
+        keys = _keys(reads)
+        payloads = _split(reads, await _mget(client, keys) if keys else [])
+        for view in _undescribed(reads, payloads, schemas):
+            _learn(schemas, await client.hvals(view.key))
+    return _decoded(reads, payloads, schemas, now_us)
+
+
+def store(client: Any, commands: Sequence[Command]) -> None:
+    """Run the commands in one round trip."""
+    with redis_errors("written"), client.pipeline(transaction=False) as pipe:
+        for command in commands:
+            pipe.execute_command(*command)
+        pipe.execute()
+
+
+async def store_async(client: Any, commands: Sequence[Command]) -> None:
+    """What `store` does, without blocking the event loop."""
+    with redis_errors("written"):
+        async with client.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            await pipe.execute()
+
+
+def write_commands(
+    client: Any,
+    view: PackedView,
+    keys: Sequence[bytes],
+    payloads: Sequence[bytes],
+    policy: WritePolicy,
+) -> list[Command]:
+    """The commands that write these rows: each row whole or not at all, its schema before it."""
+    describe = ("HSETNX", view.key, f"{view.schema.hash:016x}", view.schema.to_json())
+    # On a cluster the keys of one command must be on one node.
+    size = 1 if _is_cluster(client) else ROWS_PER_COMMAND
+    commands: list[Command] = [describe]
+    for start in range(0, len(keys), size):
+        some, rows = keys[start : start + size], payloads[start : start + size]
+        if policy.newer_only:
+            commands.append(("EVAL", _SET_IF_NEWER, len(some), *some, policy.key_ttl_s, *rows))
+        elif policy.key_ttl_s:
+            pairs = zip(some, rows, strict=True)
+            commands += [("SET", key, row, "EX", policy.key_ttl_s) for key, row in pairs]
+        elif size == 1:
+            commands.append(("SET", some[0], rows[0]))
+        else:
+            pairs = zip(some, rows, strict=True)
+            commands.append(("MSET", *(part for pair in pairs for part in pair)))
+    return commands
+
+
+def delete_view(client: Any, view: PackedView) -> None:
+    """Delete the rows and schemas of a view, and nothing else."""
+    pattern = view.key + b"/*"  # quoted, so nothing in the names is a wildcard
+    with redis_errors("deleted"):
+        batch: list[bytes] = []
+        for key in client.scan_iter(match=pattern, count=KEYS_PER_SCAN):
+            batch.append(key)
+            if len(batch) == KEYS_PER_SCAN:
+                store(client, [("UNLINK", key) for key in batch])
+                batch = []
+        store(client, [("UNLINK", key) for key in [*batch, view.key]])
+
+
+@contextmanager
+def redis_errors(done: str) -> Iterator[None]:
+    """Redis's errors as `StoreUnavailable`, with what to do."""
+    try:
+        yield
+    except OutOfMemoryError as error:
+        raise StoreUnavailable(
+            f"features were not {done}: Redis is at its maxmemory ({error}); give it more memory, "
+            "or let rows expire with key_ttl_seconds"
+        ) from error
+    except (RedisConnectionError, OSError) as error:
+        raise StoreUnavailable(
+            f"features were not {done}: no Redis answers ({error}); is it running, and is "
+            "connection_string (REDIS_URL) its address?"
+        ) from error
+    except RedisError as error:
+        raise StoreUnavailable(f"features were not {done}: Redis refused ({error})") from error
+
+
+def _is_cluster(client: Any) -> bool:
+    return isinstance(client, RedisCluster | redis_asyncio.RedisCluster)
+
+
+def _mget(client: Any, keys: list[bytes]) -> Any:
+    """All keys in one round trip: one command, or one per slot in a pipeline per node."""
+    return client.mget_nonatomic(keys) if _is_cluster(client) else client.mget(keys)
+
+
+def _keys(reads: Sequence[Read]) -> list[bytes]:
+    return reads[0].keys if len(reads) == 1 else [key for read in reads for key in read.keys]
+
+
+def _split(reads: Sequence[Read], payloads: list[bytes | None]) -> list[list[bytes | None]]:
+    if len(reads) == 1:
+        return [payloads]
+    rest = iter(payloads)
+    return [[next(rest) for _ in read.keys] for read in reads]
+
+
+def _undescribed(
+    reads: Sequence[Read],
+    payloads: Sequence[Sequence[bytes | None]],
+    schemas: Mapping[int, Schema],
+) -> list[PackedView]:
+    pairs = zip(reads, payloads, strict=True)
+    return [read.view for read, some in pairs if unknown_schemas(read.view, some, schemas)]
+
+
+def _learn(schemas: dict[int, Schema], descriptors: Sequence[bytes]) -> None:
+    for descriptor in descriptors:
+        schema = Schema.from_json(descriptor)
+        schemas[schema.hash] = schema
+
+
+def _decoded(
+    reads: Sequence[Read],
+    payloads: Sequence[Sequence[bytes | None]],
+    schemas: Mapping[int, Schema],
+    now_us: int,
+) -> list[Rows]:
+    pairs = zip(reads, payloads, strict=True)
+    return [decode_rows(read.view, some, schemas, now_us) for read, some in pairs]
