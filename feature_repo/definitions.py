@@ -1,6 +1,12 @@
 """What `feast apply` registers: the entities and views built from headrace's feature table."""
 
 from headrace.features.views import (
+    campaign,
+    campaign_activity,
+    campaign_activity_source,
+    category,
+    category_activity,
+    category_activity_source,
     item,
     item_activity,
     item_activity_source,
@@ -14,6 +20,12 @@ from headrace.features.views import (
 )
 
 __all__ = [
+    "campaign",
+    "campaign_activity",
+    "campaign_activity_source",
+    "category",
+    "category_activity",
+    "category_activity_source",
     "item",
     "item_activity",
     "item_activity_source",

@@ -15,9 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 import ray.train
 import torch
+from headrace.model.ranker_config import nano
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, TorchTrainer
@@ -32,11 +34,10 @@ from headrace.features.assemble import NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.model.batch import batch_of_samples
 from headrace.model.learner import OnlineLearner
-from headrace.model.ranker_config import nano
 from headrace.model.tokens import ContentTable
 from headrace.progress import ProgressBoard
 from headrace.registry import Manifest, Publisher
-from headrace.sample import Sample, decode
+from headrace.sample import Sample, decode_batch
 from headrace.status import StatusBoard
 
 STATUS_EVERY_MS = 500
@@ -117,25 +118,27 @@ class OnlineTrainer:
         self._newest_event_ms = state["newest_event_ms"]
 
     def _take(self, record: Record) -> None:
-        """Queue a sample unless it was taken before: a stream worker may have sent it twice."""
-        sample = decode(record.value)
+        """Queue samples unless they were taken before: a stream worker may have sent them twice."""
         self._positions[record.partition] = record.offset + 1
-        if sample.schema != SCHEMA:
-            self._num_unreadable += 1
-            return
-        lane = (sample.source_partition, sample.lane)
-        if sample.source_offset <= self._taken.get(lane, -1):
-            return
-        self._taken[lane] = sample.source_offset
-        self._pending.append(sample)
+        for sample in decode_batch(record.value):
+            if sample.schema != SCHEMA:
+                self._num_unreadable += 1
+                continue
+            lane = (sample.source_partition, sample.lane)
+            if sample.source_offset > self._taken.get(lane, -1):
+                self._taken[lane] = sample.source_offset
+                self._pending.append(sample)
 
     def _train(self) -> None:
-        samples, self._pending = self._pending, []
-        self.learner.learn(batch_of_samples(samples, self._content, self._config.history))
-        self._newest_event_ms = max(
-            self._newest_event_ms, max(sample.event_time_ms for sample in samples)
-        )
-        self._arrivals_ms += [sample.arrival_ms for sample in samples]
+        """Train on what is pending, in batches of no more than about the size that was set."""
+        while self._pending:
+            sizes = np.cumsum([sample.num_impressions for sample in self._pending])
+            num = max(1, int(np.searchsorted(sizes, self._settings.batch_size, side="right")))
+            samples, self._pending = self._pending[:num], self._pending[num:]
+            self.learner.learn(batch_of_samples(samples, self._content))
+            newest_ms = max(sample.event_time_ms for sample in samples)
+            self._newest_event_ms = max(self._newest_event_ms, newest_ms)
+            self._arrivals_ms += [sample.arrival_ms for sample in samples]
 
     def _publish(self, now: int) -> None:
         step = -(-len(self._arrivals_ms) // MAX_ARRIVALS)

@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     num_stream_workers: PositiveInt = 2
     dedupe_window: PositiveInt = 200_000  # event ids remembered per partition
     click_window_s: Positive = 300.0  # attribution window of an impression
+    allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
 
     batch_size: PositiveInt = 256  # impressions per training step, at most
     batch_wait_s: Positive = 0.25  # a smaller batch is trained after this long

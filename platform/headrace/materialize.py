@@ -20,7 +20,8 @@ from feast.repo_operations import apply_total
 from headrace import config
 from headrace.datasets.catalogue import write_catalogue
 from headrace.datasets.dataset import Dataset
-from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT, Layout
+from headrace.features.layout import Layout
+from headrace.features.table import LAYOUTS
 
 STATIC_VIEWS = ("user_profile", "item_content")
 
@@ -29,7 +30,7 @@ def write_sources(dataset: Dataset, settings: config.Settings, now_ms: int) -> N
     """Write the files that Feast's sources name: the catalogue, and logs of rows, still empty."""
     folder = config.catalogue_path(settings)
     write_catalogue(dataset, folder, now_ms)
-    for layout in (USER_LAYOUT, ITEM_LAYOUT):
+    for layout in LAYOUTS:
         pq.write_table(_empty_log(layout), folder / f"{layout.entity}_activity.parquet")
 
 
@@ -60,6 +61,6 @@ def materialize(settings: config.Settings, now_ms: int) -> None:
 
 def _empty_log(layout: Layout) -> pa.Table:
     columns = [(f"{layout.entity}_id", pa.string())]
-    columns += [(feature.name, pa.float32()) for feature in layout.dense]
+    columns += [(feature.name, pa.float32()) for feature in layout.numbers]
     columns += [("state", pa.binary()), ("event_timestamp", pa.timestamp("us", tz="UTC"))]
     return pa.schema(columns).empty_table()

@@ -1,32 +1,33 @@
 """The online store: rows of streaming state and static features.
 
-A user's row is one absolute value: its state and the position in the event log that it includes
+A row is one absolute value: an entity's state and the position in the event log that it includes
 (`headrace.features.state`). It is one value in Redis, so that no reader sees half of it. Feast
-reads the same rows by name.
+reads the same rows by name: beside the state they hold the numbers as of the entity's last event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 from feast import FeatureStore
 
 from headrace import config
 from headrace.features.column_store import ColumnStore
+from headrace.features.layout import Layout
 from headrace.features.packed.row import Stamp
-from headrace.features.state import Row, decode_row, encode_row
-from headrace.features.table import ITEM, ITEM_LAYOUT, USER, USER_LAYOUT, Layout
+from headrace.features.state import Rows, decode_rows, encode_rows
+from headrace.features.table import USER, USER_LAYOUT
 
 
 @dataclass(frozen=True, slots=True)
-class UserRow:
-    """What the online store holds about a user; `row` is None before the first event."""
+class StoredUsers:
+    """What the online store holds about N users: the bytes of their rows, None before their first
+    event, and their attributes."""
 
-    row: Row | None
-    attributes: tuple[str, ...]
+    rows: list[bytes | None]
+    attributes: list[tuple[str, ...]]
 
 
 class OnlineStore:
@@ -37,39 +38,26 @@ class OnlineStore:
         feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
         self._columns = ColumnStore.of(feast)
 
-    def read_users(self, user_ids: Sequence[str]) -> dict[str, UserRow]:
-        """The rows of these users; users never seen have no state and no attributes."""
+    def read_users(self, user_ids: Sequence[str]) -> StoredUsers:
+        """What is known of these users, in one round trip."""
         if not user_ids:
-            return {}
+            return StoredUsers([], [])
         requests = [(f"{USER}_activity", user_ids), (f"{USER}_profile", user_ids)]
         activity, profile = self._columns.read(requests)
-        columns = zip(user_ids, activity.cells("state"), profile.values("attributes"), strict=True)
-        return {
-            user_id: UserRow(
-                decode_row(state, USER_LAYOUT) if state else None, tuple(attributes or ())
-            )
-            for user_id, state, attributes in columns
-        }
+        attributes = [tuple(names or ()) for names in profile.values("attributes")]
+        return StoredUsers(activity.cells("state"), attributes)
 
-    def write_users(self, rows: Iterable[tuple[str, Row]]) -> None:
-        """Replace the rows of these users."""
-        self._write(USER, USER_LAYOUT, list(rows))
+    def read_user_rows(self, user_ids: Sequence[str]) -> Rows:
+        """The rows of those of these users that have one."""
+        stored = self.read_users(user_ids)
+        return decode_rows([row for row in stored.rows if row], USER_LAYOUT)
 
-    def write_items(self, rows: Iterable[tuple[str, Row]]) -> None:
-        """Replace the rows of these items."""
-        self._write(ITEM, ITEM_LAYOUT, list(rows))
-
-    def _write(self, entity: str, layout: Layout, rows: Sequence[tuple[str, Row]]) -> None:
-        if not rows:
+    def write(self, layout: Layout, ids: Sequence[str], rows: Rows) -> None:
+        """Replace the rows of these entities."""
+        if not len(rows):
             return
-        floats_NF = np.stack(
-            [layout.dense_values(row.state_W, row.event_time_ms) for _, row in rows]
+        numbers_NF = layout.number_values(rows["state"], rows["event_time_ms"])
+        stamp = Stamp(rows["event_time_ms"] * 1_000, rows["position"], rows["partition"])
+        self._columns.write(
+            f"{layout.entity}_activity", ids, numbers_NF, {"state": encode_rows(rows)}, stamp
         )
-        stamp = Stamp(
-            np.array([row.event_time_ms for _, row in rows], np.int64) * 1_000,
-            np.array([row.position for _, row in rows], np.int64),
-            np.array([row.partition for _, row in rows], np.int32),
-        )
-        states = {"state": [encode_row(row) for _, row in rows]}
-        ids = [entity_id for entity_id, _ in rows]
-        self._columns.write(f"{entity}_activity", ids, floats_NF, states, stamp)

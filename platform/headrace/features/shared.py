@@ -1,4 +1,4 @@
-"""The shared state: items, categories and campaigns, as every process that reads the topic has it."""
+"""The shared state: items, categories and campaigns, the same for all who read the topic."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Feast's view of the feature table: entities, sources and feature views.
 
 Static views (`user_profile`, `item_content`) are materialized from the catalogue. Streaming views
-(`user_activity`, `item_activity`) are pushed by the stream workers; beside the values as of the
-last event their rows hold `state`, from which the values of any later time are computed.
+(`<entity>_activity`) are pushed by the stream workers; beside the values as of the last event their
+rows hold `state`, from which the values of any later time are computed.
 """
 
 from datetime import timedelta
@@ -11,7 +11,17 @@ from feast import Entity, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.types import Array, Bytes, Float32, String
 
 from headrace import config
-from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT, Layout
+from headrace.features.layout import Layout
+from headrace.features.table import (
+    CAMPAIGN,
+    CAMPAIGN_LAYOUT,
+    CATEGORY,
+    CATEGORY_LAYOUT,
+    ITEM,
+    ITEM_LAYOUT,
+    USER,
+    USER_LAYOUT,
+)
 
 _CATALOGUE = config.catalogue_path(config.load())
 _NEVER_EXPIRES = timedelta(0)
@@ -22,21 +32,28 @@ def _file(name: str) -> FileSource:
     return FileSource(name=f"{name}_file", path=path, timestamp_field="event_timestamp")
 
 
-def _streaming_schema(layout: Layout) -> list[Field]:
-    values = [
-        Field(name=row.name, dtype=Float32, description=row.description) for row in layout.dense
+def _entity(name: str) -> Entity:
+    return Entity(name=name, join_keys=[f"{name}_id"], value_type=ValueType.STRING)
+
+
+def _activity(layout: Layout, entity: Entity) -> tuple[PushSource, FeatureView]:
+    """The push source and the view of an entity's streaming features."""
+    name = f"{layout.entity}_activity"
+    source = PushSource(name=f"{name}_push", batch_source=_file(name))
+    numbers = [
+        Field(name=row.name, dtype=Float32, description=row.description) for row in layout.numbers
     ]
-    return [*values, Field(name="state", dtype=Bytes, description="aggregator states")]
+    state = Field(name="state", dtype=Bytes, description="what all values are made from")
+    ttl = timedelta(seconds=max(row.ttl_s for row in layout.features))
+    return source, FeatureView(
+        name=name, entities=[entity], ttl=ttl, schema=[*numbers, state], source=source
+    )
 
 
-user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
-item = Entity(name="item", join_keys=["item_id"], value_type=ValueType.STRING)
+user, item = _entity(USER), _entity(ITEM)
+category, campaign = _entity(CATEGORY), _entity(CAMPAIGN)
 
-user_profile_source = _file("users")
-item_content_source = _file("items")
-user_activity_source = PushSource(name="user_activity_push", batch_source=_file("user_activity"))
-item_activity_source = PushSource(name="item_activity_push", batch_source=_file("item_activity"))
-
+user_profile_source, item_content_source = _file("users"), _file("items")
 user_profile = FeatureView(
     name="user_profile",
     entities=[user],
@@ -55,17 +72,7 @@ item_content = FeatureView(
     ],
     source=item_content_source,
 )
-user_activity = FeatureView(
-    name="user_activity",
-    entities=[user],
-    ttl=_NEVER_EXPIRES,
-    schema=_streaming_schema(USER_LAYOUT),
-    source=user_activity_source,
-)
-item_activity = FeatureView(
-    name="item_activity",
-    entities=[item],
-    ttl=_NEVER_EXPIRES,
-    schema=_streaming_schema(ITEM_LAYOUT),
-    source=item_activity_source,
-)
+user_activity_source, user_activity = _activity(USER_LAYOUT, user)
+item_activity_source, item_activity = _activity(ITEM_LAYOUT, item)
+category_activity_source, category_activity = _activity(CATEGORY_LAYOUT, category)
+campaign_activity_source, campaign_activity = _activity(CAMPAIGN_LAYOUT, campaign)

@@ -75,7 +75,7 @@ class Partition:
         payloads: Sequence[bytes | None],
         token_keys: Sequence[tuple[int, ...]],
     ) -> None:
-        """Give the stored rows of users (None if there is none) and the keys of their attributes."""
+        """Give users' stored rows, None where there is none, and the keys of their attributes."""
         rows_N = fresh_rows(USER_LAYOUT, len(ids), self.number)
         stored = {place: payload for place, payload in enumerate(payloads) if payload}
         rows_N[list(stored)] = decode_rows(list(stored.values()), USER_LAYOUT)

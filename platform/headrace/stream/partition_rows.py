@@ -16,7 +16,6 @@ from headrace.features.assemble import assemble
 from headrace.features.facts import Facts, Ints
 from headrace.features.layout import Layout
 from headrace.features.shared import SharedState
-from headrace.features.shared_table import SharedTable
 from headrace.features.state import Rows, fresh_rows
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, ITEM_LAYOUT, USER_LAYOUT
 from headrace.stream.heard import Columns, Heard, Request

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from redis import Redis
 
-from headrace import config, sample
+from headrace import config
 from headrace.broker import LogReader, LogWriter, Record, Topics
 from headrace.datasets.catalogue import read_items
-from headrace.features.item_table import ItemTable
 from headrace.features.online import OnlineStore
-from headrace.features.state import encode_row
+from headrace.features.shared import SharedState, topic_messages
+from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.latency import Latencies
 from headrace.model.tokens import user_token_keys
+from headrace.sample import encode_batches
 from headrace.status import StatusBoard
 from headrace.stream.commit import CommitStore
 from headrace.stream.intake import Decoded, decode_records
-from headrace.stream.partition import Effects, Partition
+from headrace.stream.partition import Effects, Partition, PartitionSettings
 
 STATUS_EVERY_MS = 500
 
@@ -36,11 +37,7 @@ class Worker:
         self._status = StatusBoard(redis, settings.namespace)
         self._store = OnlineStore(settings)
         self._writer = LogWriter(settings)
-        self._items = ItemTable()
-        self._categories = {
-            item.item_id: item.categories
-            for item in read_items(config.catalogue_path(settings)).values()
-        }
+        self._shared = SharedState(read_items(config.catalogue_path(settings)).get)
         self._partitions = {number: self._partition(number) for number in partitions}
         self._freshness, self._status_due_ms = Latencies(), 0
         self._item_reader = LogReader(
@@ -52,25 +49,23 @@ class Worker:
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Recover, then process until told to stop. What is committed then is complete."""
         for records in self._item_reader.read_to_end():
-            self._write_owned_items(self._items.apply(records))
+            self._write_owned(self._shared.apply(records))
         events = self._warm_up()
         while not should_stop():
             self._step(events.poll(), events.at_end)
-            self._write_owned_items(self._items.apply(self._item_reader.poll(timeout_ms=0)))
+            self._write_owned(self._shared.apply(self._item_reader.poll(timeout_ms=0)))
             self._report(events.lag())
         events.close()
         self._item_reader.close()
         self._writer.close()
 
     def _partition(self, number: int) -> Partition:
-        return Partition(
-            number,
-            self._commits.read(number),
-            self._items,
-            lambda item_id: self._categories.get(item_id, ()),
-            self._settings.dedupe_window,
-            int(self._settings.click_window_s * 1_000),
+        rules = PartitionSettings(
+            dedupe_window=self._settings.dedupe_window,
+            click_window_ms=int(self._settings.click_window_s * 1_000),
+            lateness_ms=int(self._settings.allowed_lateness_s * 1_000),
         )
+        return Partition(number, self._commits.read(number), self._shared, rules)
 
     def _warm_up(self) -> LogReader:
         """Read again what lies before the commits; returns the reader, standing at the commits."""
@@ -113,19 +108,20 @@ class Worker:
             self._send_labelled(number, effects)
         self._writer.flush()
         for number, effects in all_effects.items():
-            self._send_items(number, effects)
+            for item_key, value in topic_messages(effects.changed.shared):
+                self._writer.send(self._topics.item_features, value, item_key, number)
         self._writer.flush()
         for effects in all_effects.values():
-            self._store.write_users(effects.users.items())
+            self._store.write(USER_LAYOUT, *effects.changed.users)
         self._commits.write({n: partition.commit for n, partition in self._partitions.items()})
         readable_ms = self._clock()
         for record in records:
             self._freshness.add(readable_ms - record.arrival_ms)
 
     def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
-        stored = self._store.read_users(partition.missing_users(decoded))
-        for user_id, user in stored.items():
-            partition.add_user(user_id, user.row, user_token_keys(user.attributes))
+        missing = partition.missing_users(decoded)
+        stored = self._store.read_users(missing)
+        partition.add_users(missing, stored.rows, list(map(user_token_keys, stored.attributes)))
 
     def _send_labelled(self, number: int, effects: Effects) -> None:
         for letter in effects.dead_letters:
@@ -137,22 +133,16 @@ class Worker:
             }
             encoded = [(name, text.encode()) for name, text in headers.items()]
             self._writer.send(self._topics.dead_letters, letter.record.value, headers=encoded)
-        for labelled in effects.samples:
-            self._writer.send(self._topics.samples, sample.encode(labelled), partition=number)
+        for message in encode_batches(effects.samples):
+            self._writer.send(self._topics.samples, message, partition=number)
 
-    def _send_items(self, number: int, effects: Effects) -> None:
-        for item_id, partial in effects.items.items():
-            value, item_key = encode_row(partial), item_id.encode()
-            self._writer.send(self._topics.item_features, value, key=item_key, partition=number)
-
-    def _write_owned_items(self, item_ids: Sequence[str]) -> None:
-        """Write the merged rows of those of these items that this worker answers for."""
+    def _write_owned(self, mentioned: Mapping[str, Sequence[str]]) -> None:
+        """Write the merged rows of those shared entities that this worker answers for."""
         owned = self._partitions.keys()
-        self._store.write_items(
-            (item_id, self._items.merged_row(item_id))
-            for item_id in item_ids
-            if key(item_id) % self._settings.num_partitions in owned
-        )
+        for entity, ids in mentioned.items():
+            table = self._shared.tables[entity]
+            mine = [id_ for id_ in ids if key(id_) % self._settings.num_partitions in owned]
+            self._store.write(table.layout, mine, table.merged(table.find(mine)))
 
     def _report(self, lag: int) -> None:
         now_ms = self._clock()
