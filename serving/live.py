@@ -24,8 +24,11 @@ from headrace.features.item_table import ItemTable
 from headrace.features.table import CATEGORIES, ITEM_LAYOUT
 from headrace.keys import category_slots, key
 from headrace.latency import Latencies
-from headrace.model.calibration import PlattScale
-from headrace.model.ranker import ItemSide, Ranker
+from headrace.model.batch import make_items
+from headrace.model.calibration import PlattBank
+from headrace.model.item_tower import CandidateSide
+from headrace.model.learner import make_calibration
+from headrace.model.ranker import Ranker
 from headrace.model.tokens import ContentTable
 from headrace.registry import Manifest, Subscriber, load_weights
 
@@ -38,8 +41,8 @@ class LiveModel:
 
     manifest: Manifest
     ranker: Ranker
-    calibration: PlattScale
-    items: ItemSide  # one row per catalogue row
+    calibration: PlattBank
+    items: CandidateSide  # one row per catalogue row
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +140,10 @@ class Live:
         ranker = Ranker(manifest.model)
         ranker.load_state(weights["ranker"])
         ranker.eval()
-        calibration = PlattScale()
+        calibration = make_calibration(manifest.model)
         calibration.load_state(weights["calibration"])
-        key_I = self.catalogue.key_I
         with torch.inference_mode():
-            tokens_IML = torch.from_numpy(self._content.tokens_UML(key_I))
-            items = ranker.item_side(torch.from_numpy(key_I), tokens_IML)
+            items = ranker.candidates_of(make_items(self.catalogue.key_I, self._content))
         self._redis.sadd(f"{self._settings.namespace}:served_versions", manifest.version)
         now_ms = self._clock()
         for arrival_ms in manifest.arrivals_ms:

@@ -23,7 +23,7 @@ from headrace.features.aggregators import State
 from headrace.features.assemble import RequestFeatures, assemble
 from headrace.features.table import CATEGORIES, HISTORY, SCHEMA, USER_LAYOUT
 from headrace.keys import key
-from headrace.model.batch import make_request_batch
+from headrace.model.batch import Request, make_request_batch
 from headrace.model.tokens import user_token_keys
 from headrace.slate import RankedItem, RecommendRequest, Slate
 from serving.live import Catalogue, LiveModel, View
@@ -132,14 +132,12 @@ class Recommender:
     ) -> NDArray[np.float32]:
         row_of_key = self._catalogue.row_of_key
         history_rows_T = [row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
-        batch = make_request_batch(
-            key(user.user_id), user.token_keys, features, np.array(history_rows_T), rows_C
-        )
+        request = Request(key(user.user_id), user.token_keys, (), features)
+        batch = make_request_batch(request, np.array(history_rows_T), rows_C)
         with torch.inference_mode():
-            side = model.ranker.user_side(batch, model.items)
-            p_click_C: NDArray[np.float32] = model.calibration(
-                model.ranker.score(side, batch, model.items)
-            ).numpy()
+            logit_CK = model.ranker.serve(batch, model.items)
+            p_CJ = model.calibration(logit_CK, batch.surface_C)
+        p_click_C: NDArray[np.float32] = p_CJ[:, 0].numpy()
         return p_click_C
 
     def _candidates(self, user: User, view: View, exclude: Sequence[str]) -> NDArray[np.int64]:

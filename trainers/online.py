@@ -28,10 +28,11 @@ from headrace.broker import LogReader, Record, Topics, create_topics
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.errors import ConfigError, HeadraceError
+from headrace.features.assemble import NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.model.batch import batch_of_samples
 from headrace.model.learner import OnlineLearner
-from headrace.model.ranker import RankerConfig
+from headrace.model.ranker_config import nano
 from headrace.model.tokens import ContentTable
 from headrace.progress import ProgressBoard
 from headrace.registry import Manifest, Publisher
@@ -50,7 +51,7 @@ class OnlineTrainer:
         self._settings, self._clock = settings, clock
         torch.set_num_threads(1)
         redis = Redis.from_url(settings.redis_url)
-        self._config = RankerConfig()
+        self._config = nano(NUM_DENSE)
         self.learner = OnlineLearner(self._config, settings.model_seed, settings.progressive_window)
         self._content = ContentTable(read_items(config.catalogue_path(settings)))
         self._publisher = Publisher(settings, redis)
@@ -130,7 +131,7 @@ class OnlineTrainer:
 
     def _train(self) -> None:
         samples, self._pending = self._pending, []
-        self.learner.learn(batch_of_samples(samples, self._content))
+        self.learner.learn(batch_of_samples(samples, self._content, self._config.history))
         self._newest_event_ms = max(
             self._newest_event_ms, max(sample.event_time_ms for sample in samples)
         )

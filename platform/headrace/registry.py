@@ -19,7 +19,7 @@ from headrace.broker import LogReader, LogWriter, Topics
 from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.features.table import SCHEMA
-from headrace.model.ranker import RankerConfig
+from headrace.model.ranker_config import RankerConfig
 
 KEEP_VERSIONS = 20
 
