@@ -136,7 +136,7 @@ class Recommender:
         batch = make_request_batch(request, np.array(history_rows_T), rows_C)
         with torch.inference_mode():
             logit_CK = model.ranker.serve(batch, model.items)
-            p_CJ = model.calibration(logit_CK, batch.candidates_surface())
+            p_CJ = model.calibration(logit_CK, batch.surface_C)
         p_click_C: NDArray[np.float32] = p_CJ[:, 0].numpy()
         return p_click_C
 

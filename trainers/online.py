@@ -34,6 +34,7 @@ from headrace.features.assemble import NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.model.batch import batch_of_samples
 from headrace.model.learner import OnlineLearner
+from headrace.model.ranker_config import nano
 from headrace.model.tokens import ContentTable
 from headrace.progress import ProgressBoard
 from headrace.registry import Manifest, Publisher
@@ -135,7 +136,7 @@ class OnlineTrainer:
             sizes = np.cumsum([sample.num_impressions for sample in self._pending])
             num = max(1, int(np.searchsorted(sizes, self._settings.batch_size, side="right")))
             samples, self._pending = self._pending[:num], self._pending[num:]
-            self.learner.learn(batch_of_samples(samples, self._content))
+            self.learner.learn(batch_of_samples(samples, self._content, self._config.history))
             newest_ms = max(sample.event_time_ms for sample in samples)
             self._newest_event_ms = max(self._newest_event_ms, newest_ms)
             self._arrivals_ms += [sample.arrival_ms for sample in samples]

@@ -1,7 +1,8 @@
-"""Batches: samples grouped by request, as the tensors that the ranker reads.
+"""Batches: requests as the tensors that the ranker reads.
 
-    B requests   C candidates of all requests together   T history   A user attributes   F features
-    U distinct items   M modalities   L tokens of a modality
+    B requests   C candidates of all requests together   T past events   F features   J heads
+    U distinct items   M modalities   W content vector width   L tokens of a modality
+    G bags of tokens   N tokens of all bags together   V distinct tokens
 
 Requests have different numbers of candidates; `request_C` says whose each one is:
 
@@ -11,8 +12,10 @@ Requests have different numbers of candidates; `request_C` says whose each one i
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,101 +26,218 @@ from headrace.features.assemble import RequestFeatures
 from headrace.model.tokens import ContentTable
 from headrace.sample import Sample
 
-MAX_USER_TOKENS = 32
+POSITION_UNKNOWN = -1
+
+Part = TypeVar("Part")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBags:
+    """Bags of tokens, one after the other: bag g is `row_N[start_G[g] : start_G[g + 1]]`."""
+
+    key_V: Tensor  # the distinct tokens
+    row_N: Tensor  # rows of `key_V`
+    start_G: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    """The distinct items of a batch with their content."""
+
+    key_U: Tensor
+    tokens: TokenBags  # [U x M] bags: those of the first item, then those of the second, ...
+    vector_UMW: Tensor | None = None  # a modality narrower than W is padded with zeros
+    mask_UM: Tensor | None = None  # True where the item has the vector
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Who asks, and where."""
+
+    key_B: Tensor
+    tokens: TokenBags  # [B] bags: the attributes of each user
+    surface_B: Tensor  # 0: none of those in the configuration
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Past events of the users, the newest first."""
+
+    item_BT: Tensor  # rows of the items
+    mask_BT: Tensor  # True where there is an event
+    age_BT: Tensor  # ms before the request
+    action_BT: Tensor  # 0: shown, nothing done
+    dwell_BT: Tensor | None = None  # ms, 0 where unknown
+
+    def newest(self, num_events: int) -> History:
+        """The last so many events."""
+        return History(
+            self.item_BT[:, :num_events],
+            self.mask_BT[:, :num_events],
+            self.age_BT[:, :num_events],
+            self.action_BT[:, :num_events],
+            None if self.dwell_BT is None else self.dwell_BT[:, :num_events],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """What is scored, and what happened."""
+
+    request_C: Tensor  # ascending
+    item_C: Tensor  # rows of the items
+    dense_CF: Tensor
+    label_CJ: Tensor  # NaN where unknown; the number of the class for a categorical head
+    position_C: Tensor | None = None  # in the slate, `POSITION_UNKNOWN` where unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What one step of training, or one request of serving, gives to the ranker."""
 
-    user_key_B: Tensor
-    user_token_BA: Tensor  # keys of the attributes, 0 where there are fewer
-    history_item_BT: Tensor  # rows of `item_key_U`
-    history_mask_BT: Tensor  # True where there is an event
-    history_age_BT: Tensor  # ms
-    history_clicked_BT: Tensor
-    item_key_U: Tensor  # the distinct items of candidates and histories
-    item_token_UML: Tensor  # keys of their content tokens, 0 where there are fewer
-    request_C: Tensor
-    item_C: Tensor  # rows of `item_key_U`
-    dense_CF: Tensor
-    clicked_C: Tensor
+    users: Users
+    history: History
+    candidates: Candidates
+    items: Items | None  # None where an item side exists already
+
+    @property
+    def surface_C(self) -> Tensor:
+        """The surface of each candidate's request."""
+        return self.users.surface_B[self.candidates.request_C]
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device, but for keys: those stay on the CPU, where the tables are."""
+        return moved(self, device)
 
 
-def batch_of_samples(samples: Sequence[Sample], content: ContentTable) -> Batch:
-    """One training batch; the samples must come from one feature schema."""
-    return make_batch(
-        [sample.user_key for sample in samples],
-        [sample.user_token_keys for sample in samples],
-        [sample.item_keys for sample in samples],
-        [RequestFeatures(sample.dense_NF, sample.history_3T) for sample in samples],
-        content,
-        [label for sample in samples for label in sample.clicked],
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as a batch takes it in: N items, their features and, in training, labels."""
+
+    user_key: int
+    user_tokens: tuple[int, ...]
+    item_keys: Sequence[int]
+    features: RequestFeatures
+    label_NJ: NDArray[np.float32] | None = None
+    position_N: NDArray[np.int64] | None = None
+    surface: int = 0
+
+
+def batch_of_samples(
+    samples: Sequence[Sample], content: ContentTable, max_events: int | None = None
+) -> Batch:
+    """One training batch for a click head; the samples must come from one feature schema."""
+    requests = [
+        Request(
+            user_key=sample.user_key,
+            user_tokens=sample.user_token_keys,
+            item_keys=sample.item_keys,
+            features=RequestFeatures(sample.dense_NF, sample.history_3T),
+            label_NJ=np.array(sample.clicked, dtype=np.float32)[:, None],
+        )
+        for sample in samples
+    ]
+    return make_batch(requests, content, max_events)
+
+
+def make_batch(
+    requests: Sequence[Request], content: ContentTable, max_events: int | None = None
+) -> Batch:
+    """The batch of these requests, with the content of all items of candidates and histories."""
+    history_B3T = _trimmed(np.stack([r.features.history_3T for r in requests])[..., :max_events])
+    candidate_key_C = np.concatenate([np.asarray(r.item_keys, dtype=np.int64) for r in requests])
+    every_key = np.concatenate([candidate_key_C, history_B3T[:, 0].ravel()])
+    item_key_U, row_of = np.unique(every_key, return_inverse=True)
+    candidate_rows_C, history_rows = np.split(row_of.reshape(-1), [len(candidate_key_C)])
+    return Batch(
+        users=_users(requests),
+        history=_history(history_B3T, history_rows.reshape(len(requests), -1)),
+        candidates=_candidates(requests, candidate_rows_C),
+        items=make_items(item_key_U, content),
     )
 
 
 def make_request_batch(
-    user_key: int,
-    user_tokens: tuple[int, ...],
-    features: RequestFeatures,
-    history_rows_T: NDArray[np.int64],
-    candidate_rows_C: NDArray[np.int64],
+    request: Request, history_rows_T: NDArray[np.int64], candidate_rows_C: NDArray[np.int64]
 ) -> Batch:
     """One request against an item side that exists already: items are rows of that side."""
-    none = torch.zeros(0, dtype=torch.int64)
+    history_13T = _trimmed(request.features.history_3T[None])
     return Batch(
-        user_key_B=torch.tensor([user_key]),
-        user_token_BA=torch.from_numpy(_user_tokens([user_tokens])),
-        history_item_BT=torch.from_numpy(history_rows_T)[None],
-        history_mask_BT=torch.from_numpy(features.history_3T[0] != 0)[None],
-        history_age_BT=torch.from_numpy(features.history_3T[1])[None],
-        history_clicked_BT=torch.from_numpy(features.history_3T[2])[None],
-        item_key_U=none,
-        item_token_UML=none,
-        request_C=torch.zeros(len(candidate_rows_C), dtype=torch.int64),
-        item_C=torch.from_numpy(candidate_rows_C),
-        dense_CF=torch.from_numpy(features.dense_NF),
-        clicked_C=torch.zeros(0),
+        users=_users([request]),
+        history=_history(history_13T, history_rows_T[None, : history_13T.shape[2]]),
+        candidates=_candidates([request], candidate_rows_C),
+        items=None,
     )
 
 
-def make_batch(
-    user_keys: Sequence[int],
-    user_tokens: Sequence[tuple[int, ...]],
-    item_keys: Sequence[Sequence[int]],
-    features: Sequence[RequestFeatures],
-    content: ContentTable,
-    clicked: Sequence[int],
-) -> Batch:
-    """The batch of these requests; `clicked` has one label per candidate."""
-    history_B3T = np.stack([f.history_3T for f in features])
-    candidate_key_C = np.concatenate([np.asarray(keys, dtype=np.int64) for keys in item_keys])
-    every_key = np.concatenate([candidate_key_C, history_B3T[:, 0].ravel()])
-    item_key_U, item_of = np.unique(every_key, return_inverse=True)
-    num_candidates = len(candidate_key_C)
-    counts_B = torch.tensor([len(keys) for keys in item_keys])
-    return Batch(
-        user_key_B=torch.tensor(user_keys),
-        user_token_BA=torch.from_numpy(_user_tokens(user_tokens)),
-        history_item_BT=torch.from_numpy(
-            item_of[num_candidates:].reshape(len(user_keys), history_B3T.shape[2])
-        ),
-        history_mask_BT=torch.from_numpy(history_B3T[:, 0] != 0),
-        history_age_BT=torch.from_numpy(history_B3T[:, 1]),
-        history_clicked_BT=torch.from_numpy(history_B3T[:, 2]),
-        item_key_U=torch.from_numpy(item_key_U),
-        item_token_UML=torch.from_numpy(content.tokens_UML(item_key_U)),
-        request_C=torch.repeat_interleave(torch.arange(len(user_keys)), counts_B),
-        item_C=torch.from_numpy(item_of[:num_candidates].reshape(-1)),
-        dense_CF=torch.from_numpy(np.concatenate([f.dense_NF for f in features])),
-        clicked_C=torch.tensor(clicked, dtype=torch.float32),
+def make_items(item_key_U: NDArray[np.int64], content: ContentTable) -> Items:
+    """These items with their content."""
+    token_UML = content.tokens_UML(item_key_U)
+    tokens = token_bags(token_UML.reshape(-1, token_UML.shape[-1]))
+    vectors = content.vectors(item_key_U)
+    if vectors is None:
+        return Items(torch.from_numpy(item_key_U), tokens)
+    vector_UMW, mask_UM = torch.from_numpy(vectors.vector_IMW), torch.from_numpy(vectors.mask_IM)
+    return Items(torch.from_numpy(item_key_U), tokens, vector_UMW, mask_UM)
+
+
+def token_bags(token_GL: NDArray[np.int64]) -> TokenBags:
+    """A bag per row, of what is not zero in it."""
+    there_GL = token_GL != 0
+    key_V, row_N = np.unique(token_GL[there_GL], return_inverse=True)
+    start_G = np.cumsum(there_GL.sum(1)) - there_GL.sum(1)
+    return TokenBags(*map(torch.from_numpy, (key_V, row_N.reshape(-1), start_G)))
+
+
+def _users(requests: Sequence[Request]) -> Users:
+    length = max(len(r.user_tokens) for r in requests)
+    token_BA = np.zeros((len(requests), length), dtype=np.int64)
+    for row, request in enumerate(requests):
+        token_BA[row, : len(request.user_tokens)] = request.user_tokens
+    return Users(
+        key_B=torch.tensor([r.user_key for r in requests]),
+        tokens=token_bags(token_BA),
+        surface_B=torch.tensor([r.surface for r in requests]),
     )
 
 
-def _user_tokens(user_tokens: Sequence[tuple[int, ...]]) -> NDArray[np.int64]:
-    """[B, A]: the attributes' keys, padded with zeros."""
-    token_BA = np.zeros((len(user_tokens), MAX_USER_TOKENS), dtype=np.int64)
-    for row, tokens in enumerate(user_tokens):
-        kept = tokens[:MAX_USER_TOKENS]
-        token_BA[row, : len(kept)] = kept
-    return token_BA
+def _history(history_B3T: NDArray[np.int64], rows_BT: NDArray[np.int64]) -> History:
+    key_BT, age_BT, action_BT = (torch.from_numpy(history_B3T[:, row]) for row in range(3))
+    return History(torch.from_numpy(rows_BT), key_BT != 0, age_BT, action_BT)
+
+
+def _candidates(requests: Sequence[Request], rows_C: NDArray[np.int64]) -> Candidates:
+    counts_B = torch.tensor([len(r.features.dense_NF) for r in requests])
+    labels = [r.label_NJ for r in requests if r.label_NJ is not None]
+    positions = [
+        np.full(len(r.features.dense_NF), POSITION_UNKNOWN)
+        if r.position_N is None
+        else r.position_N
+        for r in requests
+    ]
+    known = any(r.position_N is not None for r in requests)
+    return Candidates(
+        request_C=torch.repeat_interleave(counts_B),
+        item_C=torch.from_numpy(rows_C),
+        dense_CF=torch.from_numpy(np.concatenate([r.features.dense_NF for r in requests])),
+        label_CJ=torch.from_numpy(np.concatenate(labels)) if labels else torch.zeros(0, 0),
+        position_C=torch.from_numpy(np.concatenate(positions)) if known else None,
+    )
+
+
+def _trimmed(history_B3T: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Without the columns at the end in which nobody has an event, but for one."""
+    used_T = np.flatnonzero(history_B3T[:, 0].any(0))
+    return history_B3T[..., : used_T[-1] + 1 if len(used_T) else 1]
+
+
+def moved(part: Part, device: torch.device) -> Part:
+    """A part of a batch on a device, but for keys."""
+    changes: dict[str, Any] = {}
+    for field in dataclasses.fields(part):  # type: ignore[arg-type]
+        value = getattr(part, field.name)
+        if dataclasses.is_dataclass(value):
+            changes[field.name] = moved(value, device)
+        elif isinstance(value, Tensor) and "key" not in field.name:
+            changes[field.name] = value.to(device, non_blocking=True)
+    return dataclasses.replace(part, **changes)  # type: ignore[type-var]

@@ -1,38 +1,75 @@
-"""Streaming calibration: from logits to probabilities that match observed rates."""
+"""Streaming calibration: from logits to probabilities that match observed rates.
+
+C candidates   S surfaces   J scalar heads   K logits, those of the scalar heads first
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
+MIN_LABELS = 1_000  # of a surface and head, before its own scale is used
+MIN_SLOPE, MAX_SLOPE = 0.1, 10.0  # a rank must never turn over
 
-class PlattScale:
-    """p = sigmoid(slope * logit + offset), both fitted online by Adagrad on the log loss.
 
-    It learns from logits made before the ranker trained on their samples, as serving sees them.
-    (Platt, 1999; one pass, so the learning rate decays with the gradients seen.)
+class PlattBank:
+    """p = sigmoid(slope * logit + offset), a pair per surface and head, fitted online.
+
+    Adagrad on the log loss, in one pass, so the learning rate decays with the gradients seen
+    (Platt, 1999). It learns from logits made before the ranker trained on their samples, as
+    serving sees them. Row 0 learns from all surfaces, and speaks for those with few labels.
     """
 
-    def __init__(self, learning_rate: float = 0.02) -> None:
+    def __init__(
+        self, num_surfaces: int = 1, num_heads: int = 1, learning_rate: float = 0.02
+    ) -> None:
         self._learning_rate = learning_rate
-        self.weight_2 = torch.tensor([1.0, 0.0])  # slope, offset
-        self._accumulator_2 = torch.full((2,), 1e-2)
+        self.weight_SJ2 = torch.tensor([1.0, 0.0]).repeat(num_surfaces, num_heads, 1)
+        self._accumulator_SJ2 = torch.full((num_surfaces, num_heads, 2), 1e-2)
+        self._count_SJ = torch.zeros(num_surfaces, num_heads)
 
-    def __call__(self, logit_N: Tensor) -> Tensor:
-        """[N]: probabilities of these logits."""
-        return torch.sigmoid(self.weight_2[0] * logit_N + self.weight_2[1])
+    def __call__(self, logit_CK: Tensor, surface_C: Tensor) -> Tensor:
+        """[C, J]: probabilities of the first J logits on these surfaces."""
+        logit_CJ = logit_CK[:, : self.weight_SJ2.shape[1]]
+        enough_SJ1 = (self._count_SJ >= MIN_LABELS)[..., None]
+        spoken_SJ2 = torch.where(enough_SJ1, self.weight_SJ2, self.weight_SJ2[0])
+        return self._sigmoid(logit_CJ, spoken_SJ2[surface_C])
 
-    def learn(self, logit_N: Tensor, label_N: Tensor) -> None:
-        """Take in logits and what happened."""
-        error_N = self(logit_N) - label_N
-        gradient_2 = torch.stack([(error_N * logit_N).mean(), error_N.mean()])
-        self._accumulator_2 += gradient_2.square()
-        self.weight_2 -= self._learning_rate * gradient_2 / self._accumulator_2.sqrt()
-        self.weight_2[0].clamp_(0.1, 10.0)  # a rank must never turn over
+    def learn(self, logit_CJ: Tensor, label_CJ: Tensor, surface_C: Tensor) -> None:
+        """Take in logits and what happened; a label that is NaN is unknown."""
+        everywhere_C = torch.zeros_like(surface_C)
+        self._step(logit_CJ, label_CJ, everywhere_C)
+        if len(self.weight_SJ2) > 1:
+            own_C1 = (surface_C != 0)[:, None]
+            self._step(logit_CJ, label_CJ.masked_fill(~own_C1, torch.nan), surface_C)
+
+    def _step(self, logit_CJ: Tensor, label_CJ: Tensor, surface_C: Tensor) -> None:
+        known_CJ = ~label_CJ.isnan()
+        p_CJ = self._sigmoid(logit_CJ, self.weight_SJ2[surface_C])
+        error_CJ = torch.where(known_CJ, p_CJ - label_CJ, 0)
+        gradient_CJ2 = torch.stack([error_CJ * logit_CJ, error_CJ], -1)
+        count_SJ = torch.zeros_like(self._count_SJ).index_add_(0, surface_C, known_CJ.float())
+        total_SJ2 = torch.zeros_like(self.weight_SJ2).index_add_(0, surface_C, gradient_CJ2)
+        mean_SJ2 = total_SJ2 / count_SJ.clamp_min(1)[..., None]
+        self._count_SJ += count_SJ
+        self._accumulator_SJ2 += mean_SJ2.square()
+        self.weight_SJ2 -= self._learning_rate * mean_SJ2 / self._accumulator_SJ2.sqrt()
+        self.weight_SJ2[..., 0].clamp_(MIN_SLOPE, MAX_SLOPE)
+
+    @staticmethod
+    def _sigmoid(logit_CJ: Tensor, weight_CJ2: Tensor) -> Tensor:
+        return torch.sigmoid(weight_CJ2[..., 0] * logit_CJ + weight_CJ2[..., 1])
 
     def state(self) -> dict[str, Tensor]:
-        return {"weight": self.weight_2.clone(), "accumulator": self._accumulator_2.clone()}
+        """Everything that `load_state` needs."""
+        return {
+            "weight": self.weight_SJ2.clone(),
+            "accumulator": self._accumulator_SJ2.clone(),
+            "count": self._count_SJ.clone(),
+        }
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        self.weight_2 = state["weight"].clone()
-        self._accumulator_2 = state["accumulator"].clone()
+        """Become the bank that `state` described."""
+        self.weight_SJ2 = state["weight"].clone()
+        self._accumulator_SJ2 = state["accumulator"].clone()
+        self._count_SJ = state["count"].clone()

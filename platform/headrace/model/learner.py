@@ -1,7 +1,9 @@
 """The online learner: scores each batch first, then trains on it, once.
 
 Every number it reports is progressive: made before the labels were used (progressive validation,
-Blum et al., 1999).
+Blum et al., 1999), and as serving would have made it.
+
+C candidates   K logits   J heads
 """
 
 from __future__ import annotations
@@ -11,11 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from headrace.metrics import Scores
 from headrace.model.batch import Batch
-from headrace.model.calibration import PlattScale
-from headrace.model.ranker import Ranker, RankerConfig
+from headrace.model.calibration import PlattBank
+from headrace.model.loss import heads_loss
+from headrace.model.ranker import Ranker, Scored
+from headrace.model.ranker_config import CLICK, RankerConfig
 
 MAX_GRADIENT_NORM = 5.0
 
@@ -25,15 +30,17 @@ class OnlineLearner:
 
     def __init__(self, config: RankerConfig, seed: int, window: int) -> None:
         self.ranker = Ranker(config, seed)
-        self.calibration = PlattScale()
+        self.calibration = make_calibration(config)
         self.num_samples = 0
         self.num_skipped = 0  # batches whose features or loss were not finite
-        self._window = window
-        self._windows: dict[int, Scores] = {}
+        self._config, self._window = config, window
+        self._names = [head.name for head in config.scalar_heads]
+        self._windows: dict[str, dict[int, Scores]] = {name: {} for name in self._names}
         self._optimizer = torch.optim.AdamW(
             self.ranker.parameters(),
             lr=config.dense_learning_rate,
             weight_decay=config.weight_decay,
+            fused=True,
         )
 
     def learn(self, batch: Batch) -> None:
@@ -41,38 +48,37 @@ class OnlineLearner:
 
         A batch whose features or loss are not finite leaves no trace but its count.
         """
-        self.ranker.train()
-        if not torch.isfinite(batch.dense_CF).all():
+        dense_CF, label_CJ = batch.candidates.dense_CF, batch.candidates.label_CJ
+        if not torch.isfinite(dense_CF).all():
             self.num_skipped += 1
             return
         if self.num_samples == 0:
-            self.ranker.scale.observe(batch.dense_CF)
-        logit_C = self.ranker(batch)
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(logit_C, batch.clicked_C)
+            self.ranker.scale.observe(dense_CF)
+        logit_CK = self._score_as_served(batch) if self._config.modality_dropout else None
+        self.ranker.train()
+        scored = self.ranker(batch, dropout_seed=self.num_samples)
+        loss = self._loss(scored, label_CJ)
         if not torch.isfinite(loss):
             self.num_skipped += 1
             for table in self.ranker.tables.values():
                 table.forget()
             return
-        scored_C = logit_C.detach()
-        self._record(self.calibration(scored_C).numpy(), batch.clicked_C.numpy())
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.ranker.parameters(), MAX_GRADIENT_NORM)
-        self._optimizer.step()
-        for table in self.ranker.tables.values():
-            table.step()
-        self.ranker.scale.observe(batch.dense_CF)
-        self.calibration.learn(scored_C, batch.clicked_C)
+        logit_CK = scored.logit_CK.detach() if logit_CK is None else logit_CK
+        logit_CJ = logit_CK[:, : len(self._names)].cpu()
+        label_CJ = self._told(label_CJ[:, : len(self._names)])
+        self._record(self.calibration(logit_CJ, batch.surface_C).numpy(), label_CJ.numpy())
+        self._step(loss)
+        self.ranker.scale.observe(dense_CF)
+        self.calibration.learn(logit_CJ, label_CJ, batch.surface_C)
 
-    def take_windows(self) -> dict[int, Scores]:
-        """Quality per window number, of the windows that changed since the last call.
+    def take_windows(self, head: str = CLICK) -> dict[int, Scores]:
+        """A head's quality per window number, of the windows that changed since the last call.
 
         The last one may go on growing; it comes again, whole, when it has.
         """
-        changed = dict(self._windows)
-        self._windows = {number: s for number, s in changed.items() if number == self._current}
-        return changed
+        changed = self._windows[head]
+        self._windows[head] = {n: s for n, s in changed.items() if n == self._current}
+        return dict(changed)
 
     def weights(self) -> dict[str, Any]:
         """What serving needs."""
@@ -83,14 +89,17 @@ class OnlineLearner:
 
     def state(self) -> dict[str, Any]:
         """Everything that `load_state` needs to go on as if nothing had happened."""
-        current = self._windows.get(self._current, Scores())
+        current = {
+            name: windows.get(self._current, Scores()).to_bytes()
+            for name, windows in self._windows.items()
+        }
         return {
             "ranker": self.ranker.state(with_optimizer=True),
             "calibration": self.calibration.state(),
             "optimizer": self._optimizer.state_dict(),
             "num_samples": self.num_samples,
             "num_skipped": self.num_skipped,
-            "window": current.to_bytes(),
+            "windows": current,
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -99,18 +108,60 @@ class OnlineLearner:
         self.calibration.load_state(state["calibration"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.num_samples, self.num_skipped = state["num_samples"], state["num_skipped"]
-        current = Scores.from_bytes(state["window"])
-        self._windows = {self._current: current} if current.num_samples else {}
+        for name, payload in state["windows"].items():
+            current = Scores.from_bytes(payload)
+            self._windows[name] = {self._current: current} if current.num_samples else {}
 
     @property
     def _current(self) -> int:
         return self.num_samples // self._window
 
-    def _record(self, p_C: NDArray[np.float32], clicked_C: NDArray[np.float32]) -> None:
+    def _loss(self, scored: Scored, label_CJ: Tensor) -> Tensor:
+        """The loss of the logits with the position's bias, which belongs to training only."""
+        logit_CK = scored.logit_CK
+        if scored.position_CK is not None:
+            logit_CK = logit_CK + scored.position_CK
+        return heads_loss(self._config.heads, logit_CK, label_CJ.to(logit_CK.device))
+
+    def _score_as_served(self, batch: Batch) -> Tensor:
+        """[C, K]: the logits without modality dropout."""
+        self.ranker.eval()
+        with torch.no_grad():
+            scored: Scored = self.ranker(batch)
+        return scored.logit_CK
+
+    def _told(self, label_CJ: Tensor) -> Tensor:
+        """The labels that say something of each head's own probability.
+
+        What would have followed a click is not known where there was none.
+        """
+        after = torch.tensor([head.kind == "after_click" for head in self._config.scalar_heads])
+        not_clicked_C1 = label_CJ[:, :1] != 1
+        return label_CJ.masked_fill(after & not_clicked_C1, torch.nan)
+
+    def _step(self, loss: Tensor) -> None:
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.ranker.parameters(), MAX_GRADIENT_NORM)
+        self._optimizer.step()
+        for table in self.ranker.tables.values():
+            table.step()
+
+    def _record(self, p_CJ: NDArray[np.float32], label_CJ: NDArray[np.float32]) -> None:
+        """Each impression counts in the window of its number, for the heads whose label it has."""
         start = 0
-        while start < len(p_C):
+        while start < len(p_CJ):
             room = self._window - self.num_samples % self._window
             part = slice(start, start + room)
-            self._windows.setdefault(self._current, Scores()).add(p_C[part], clicked_C[part])
-            self.num_samples += len(p_C[part])
+            for column, name in enumerate(self._names):
+                label_N = label_CJ[part, column]
+                known_N = ~np.isnan(label_N)
+                scores = self._windows[name].setdefault(self._current, Scores())
+                scores.add(p_CJ[part, column][known_N], label_N[known_N])
+            self.num_samples += len(p_CJ[part])
             start += room
+
+
+def make_calibration(config: RankerConfig) -> PlattBank:
+    """A fresh bank for the surfaces and scalar heads of a configuration."""
+    return PlattBank(len(config.surfaces) + 1, len(config.scalar_heads))

@@ -1,0 +1,143 @@
+"""What a ranker is: its sizes, its heads and its learning rates, saved with every version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from headrace.errors import ConfigError
+
+CLICK: Final = "click"
+
+HeadKind = Literal["binary", "after_click", "categorical"]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """One outcome that the ranker predicts.
+
+    `binary`: whether it happens. `after_click`: whether it happens given a click; it is trained on
+    all impressions, through the product with the click. `categorical`: which of `num_classes`.
+    """
+
+    name: str
+    kind: HeadKind = "binary"
+    num_classes: int = 1
+    weight: float = 1.0  # of its loss
+
+    @property
+    def num_logits(self) -> int:
+        return self.num_classes if self.kind == "categorical" else 1
+
+
+@dataclass(frozen=True, slots=True)
+class RankerConfig:
+    """Sizes and learning rates. The heads begin with the click; categorical ones come last."""
+
+    num_dense: int  # features per candidate
+    heads: tuple[Head, ...] = (Head(CLICK),)
+    surfaces: tuple[str, ...] = ()  # those with a calibration and a position bias of their own
+    content_widths: tuple[int, ...] = ()  # of the content vectors, one per modality
+    dim: int = 32
+    history: int = 16  # past events that are read
+    num_layers: int = 1  # of the user tower
+    num_attention_heads: int = 1
+    feed_forward: int = 2  # hidden width of the user tower's layers, in dims
+    num_cross: int = 1
+    cross_rank: int = 16
+    hidden: int = 64
+    num_experts: int = 2  # shared by the heads; each has one more of its own
+    expert: int = 16
+    num_actions: int = 8  # kinds of past events; 0 is "shown, nothing done"
+    fusion: str = "gated"
+    modality_dropout: float = 0.0
+    bfloat16: bool = False
+    embedding_learning_rate: float = 0.05
+    token_learning_rate: float = 0.05
+    dense_learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise ConfigError(f"ranker configuration: {'; '.join(problems)}")
+
+    @property
+    def scalar_heads(self) -> tuple[Head, ...]:
+        """The heads of one logit each; logit k belongs to the k-th of them."""
+        return tuple(head for head in self.heads if head.kind != "categorical")
+
+    def surface_number(self, name: str) -> int:
+        """The number of a surface in batches; 0 for all that have none of their own."""
+        return self.surfaces.index(name) + 1 if name in self.surfaces else 0
+
+    @property
+    def num_logits(self) -> int:
+        return sum(head.num_logits for head in self.heads)
+
+
+def _problems(config: RankerConfig) -> list[str]:
+    names = [head.name for head in config.heads]
+    kinds = [head.kind == "categorical" for head in config.heads]
+    found = {
+        f"heads {names} must begin with {CLICK!r}, a binary one": (
+            names[:1] != [CLICK] or config.heads[0].kind != "binary"
+        ),
+        f"heads {names} must have different names": len(set(names)) != len(names),
+        f"heads {names}: categorical ones must come last": kinds != sorted(kinds),
+        f"surfaces {list(config.surfaces)} must be different": (
+            len(set(config.surfaces)) != len(config.surfaces)
+        ),
+        f"dim {config.dim} must be a multiple of num_attention_heads "
+        f"{config.num_attention_heads}": config.dim % config.num_attention_heads != 0,
+        f"modality_dropout {config.modality_dropout} must lie in [0, 1)": not (
+            0 <= config.modality_dropout < 1
+        ),
+    }
+    return [problem for problem, is_one in found.items() if is_one]
+
+
+def nano(num_dense: int) -> RankerConfig:
+    """For tests and small machines."""
+    return RankerConfig(num_dense)
+
+
+def base(num_dense: int) -> RankerConfig:
+    """For serving 500 candidates in milliseconds on one core."""
+    return RankerConfig(
+        num_dense,
+        dim=64,
+        history=64,
+        num_layers=2,
+        num_attention_heads=2,
+        num_cross=2,
+        cross_rank=24,
+        hidden=128,
+        expert=32,
+    )
+
+
+def large(num_dense: int) -> RankerConfig:
+    """For a GPU."""
+    return RankerConfig(
+        num_dense,
+        dim=256,
+        history=512,
+        num_layers=4,
+        num_attention_heads=4,
+        feed_forward=4,
+        num_cross=3,
+        cross_rank=64,
+        hidden=512,
+        num_experts=4,
+        expert=64,
+        bfloat16=True,
+    )
+
+
+SIZES: Final[Mapping[str, Callable[[int], RankerConfig]]] = {
+    "nano": nano,
+    "base": base,
+    "large": large,
+}

@@ -1,0 +1,129 @@
+"""The user tower: a causal transformer over the past events, once per request.
+
+    B requests   T past events   S = 1 + T places   D width   H hidden   K logits
+
+Place 0 is the request itself, made from the user's id and attributes; the events follow, the
+newest first. A place reads itself and what is older, so a later event changes no earlier place.
+The first place has read everything: it is the user. It is also what a candidate finds in the
+history when no event is of interest, or when there is none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from headrace.model.batch import History
+from headrace.model.item_tower import ItemSide
+from headrace.model.ranker_config import RankerConfig
+
+TIME_BUCKETS = 32  # powers of two of a quarter of a second, up to 8 years
+
+
+@dataclass(frozen=True, slots=True)
+class UserSide:
+    """What is computed once per request."""
+
+    user_BD: Tensor
+    hidden_BH: Tensor  # the user's part of the first layer
+    bias_BK: Tensor
+    key_BSD: Tensor
+    value_BSD: Tensor
+    mask_BS: Tensor
+    content_BTD: Tensor  # of the past items, for cosines
+    action_BT: Tensor
+
+
+class CausalLayer(nn.Module):
+    """Pre-norm self-attention and feed-forward layer."""
+
+    def __init__(self, config: RankerConfig) -> None:
+        super().__init__()
+        dim, wide = config.dim, config.dim * config.feed_forward
+        self._heads = config.num_attention_heads
+        self.norm_read, self.norm_feed = nn.LayerNorm(dim), nn.LayerNorm(dim)
+        self.read, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
+        self.up, self.down = nn.Linear(dim, wide), nn.Linear(wide, dim)
+
+    def forward(self, place_BSD: Tensor, mask_B1SS: Tensor) -> Tensor:
+        """[B, S, D]: what the places have read; the mask is True where one may read another."""
+        batch, length, dim = place_BSD.shape
+        read = self.read(self.norm_read(place_BSD)).view(batch, length, 3, self._heads, -1)
+        query, key, value = read.permute(2, 0, 3, 1, 4)
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask_B1SS)
+        place_BSD = place_BSD + self.out(seen.transpose(1, 2).reshape(batch, length, dim))
+        fed: Tensor = place_BSD + self.down(self.up(self.norm_feed(place_BSD)).relu())
+        return fed
+
+
+class UserTower(nn.Module):
+    """From the past events and the profile to what candidates are compared with."""
+
+    def __init__(self, config: RankerConfig) -> None:
+        super().__init__()
+        dim = config.dim
+        self.profile = nn.Linear(dim, dim)
+        self.age = nn.Embedding(TIME_BUCKETS, dim)
+        self.dwell = nn.Embedding(TIME_BUCKETS, dim)
+        self.action = nn.Embedding(config.num_actions, dim)
+        self.layers = nn.ModuleList([CausalLayer(config) for _ in range(config.num_layers)])
+        self.norm = nn.LayerNorm(dim)
+        self.read = nn.Linear(dim, 2 * dim)
+        self.first = nn.Linear(dim, config.hidden)
+        for small in (self.age, self.dwell, self.action):
+            nn.init.normal_(small.weight, std=0.02)
+
+    def forward(self, profile_BD: Tensor, history: History, items: ItemSide) -> Tensor:
+        """[B, S, D]: the places after all layers. Attributes are already in the profile."""
+        event_BTD = functional.embedding(history.item_BT, items.vector_XD)
+        event_BTD = event_BTD + self.action(
+            history.action_BT.clamp(0, self.action.num_embeddings - 1)
+        )
+        event_BTD = event_BTD + self.age(time_bucket(history.age_BT))
+        if history.dwell_BT is not None:
+            event_BTD = event_BTD + self.dwell(time_bucket(history.dwell_BT))
+        place_BSD = torch.cat([profile_BD[:, None], event_BTD], 1)
+        mask_B1SS = _causal_mask(history.mask_BT)
+        for layer in self.layers:
+            place_BSD = layer(place_BSD, mask_B1SS)
+        normed_BSD: Tensor = self.norm(place_BSD)
+        return normed_BSD
+
+    def side(
+        self, place_BSD: Tensor, bias_BK: Tensor, history: History, items: ItemSide
+    ) -> UserSide:
+        """What candidates read of these places."""
+        key_BSD, value_BSD = self.read(place_BSD).chunk(2, -1)
+        return UserSide(
+            user_BD=place_BSD[:, 0],
+            hidden_BH=self.first(place_BSD[:, 0]),
+            bias_BK=bias_BK,
+            key_BSD=key_BSD,
+            value_BSD=value_BSD,
+            mask_BS=_with_request(history.mask_BT),
+            content_BTD=functional.embedding(history.item_BT, items.content_XD),
+            action_BT=history.action_BT,
+        )
+
+
+def time_bucket(ms_X: Tensor) -> Tensor:
+    """The bucket of a duration: 0 below a quarter of a second, one more with each doubling."""
+    quarters_X = (ms_X.float() / 250).clamp_min(0.5)
+    return (quarters_X.log2().floor().long() + 1).clamp(0, TIME_BUCKETS - 1)
+
+
+def _with_request(mask_BT: Tensor) -> Tensor:
+    """[B, S]: the mask with the request's own place."""
+    return torch.cat([torch.ones_like(mask_BT[:, :1]), mask_BT], 1)
+
+
+def _causal_mask(mask_BT: Tensor) -> Tensor:
+    """[B, 1, S, S]: True where a place may read another: itself, and events that are older."""
+    mask_BS = _with_request(mask_BT)
+    size = mask_BS.shape[1]
+    older_SS = torch.ones(size, size, dtype=torch.bool, device=mask_BS.device).triu()
+    itself_SS = torch.eye(size, dtype=torch.bool, device=mask_BS.device)
+    return (mask_BS[:, None, :] & older_SS | itself_SS)[:, None]
