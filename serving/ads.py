@@ -21,10 +21,10 @@ from redis.exceptions import RedisError
 
 from headrace.errors import ConfigError
 from headrace.event import Id
-from headrace.features.table import HISTORY, USER_LAYOUT
+from headrace.features.table import USER_LAYOUT
 from headrace.slate import AdSlate, AdsRequest, PlacedAd
 from serving.live import Catalogue, View
-from serving.recommend import Recommender, Stopwatch, User
+from serving.recommend import NO_TIME, Recommender, Stopwatch, User
 
 MIN_PRICE_MICROS = 1
 Micros = Annotated[int, msgspec.Meta(ge=1)]
@@ -166,8 +166,8 @@ class AdServer:
         return [c for c in self._campaigns if not c.categories or named & set(c.categories)]
 
     def _clicked_categories(self, user: User) -> set[str]:
-        columns_3T = HISTORY.columns(USER_LAYOUT.part(user.state_W, "user_history"))
-        clicked_keys = columns_3T[0][columns_3T[2] == 1].tolist()
+        item_T, _, action_T, _ = USER_LAYOUT.value("user_history", user.state_1, NO_TIME)[0]
+        clicked_keys = item_T[action_T & 1 == 1].tolist()
         rows = (self._catalogue.row_of_key.get(item_key, 0) for item_key in clicked_keys)
         return {name for row in rows for name in self._catalogue.items[row].categories}
 

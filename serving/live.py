@@ -12,17 +12,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
 from headrace.broker import LogReader, Topics
 from headrace.datasets.catalogue import read_items
 from headrace.datasets.dataset import Item
-from headrace.features.aggregators import State
-from headrace.features.item_table import ItemTable
-from headrace.features.table import CATEGORIES, ITEM_LAYOUT
-from headrace.keys import category_slots, key
+from headrace.features.accumulators import State
+from headrace.features.catalogue_columns import padded_slots
+from headrace.features.facts import Ints
+from headrace.features.shared import SharedState
+from headrace.features.table import ITEM, ITEM_LAYOUT, SLOTS
+from headrace.keys import key
 from headrace.latency import Latencies
 from headrace.model.batch import make_items
 from headrace.model.calibration import PlattBank
@@ -55,9 +56,9 @@ class Catalogue:
     items: tuple[Item, ...]  # [I]
     row_of_key: dict[int, int]
     row_of_id: dict[str, int]
-    slots: tuple[tuple[int, ...], ...]  # [I] category slots
-    key_I: NDArray[np.int64]
-    rows_of_slot: tuple[NDArray[np.int64], ...]  # [K] rows that have the category slot
+    slot_IS: Ints  # category slots, padded with -1
+    key_I: Ints
+    rows_of_slot: tuple[Ints, ...]  # [K] rows that have the category slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +66,21 @@ class View:
     """What one request reads."""
 
     model: LiveModel | None
-    states_IW: State
-    trending_rows: NDArray[np.int64]  # catalogue rows, most clicked of late first
+    state_I: State
+    trending_rows: Ints  # catalogue rows, most clicked of late first
 
 
 def build_catalogue(items: Sequence[Item]) -> Catalogue:
     """The catalogue of these items, with the unknown item in row 0."""
     rows = (Item(""), *items)
-    slots = tuple(category_slots(item.categories, CATEGORIES.num_slots) for item in rows)
+    slot_IS = padded_slots([item.categories for item in rows])
     keys = [0, *(key(item.item_id) for item in items)]
-    of_slot = [
-        np.array([row for row, own in enumerate(slots) if slot in own], dtype=np.int64)
-        for slot in range(CATEGORIES.num_slots)
-    ]
+    of_slot = [np.flatnonzero((slot_IS == slot).any(1)) for slot in range(SLOTS.num_slots)]
     return Catalogue(
         items=rows,
         row_of_key={item_key: row for row, item_key in enumerate(keys)},
         row_of_id={item.item_id: row for row, item in enumerate(rows)},
-        slots=slots,
+        slot_IS=slot_IS,
         key_I=np.array(keys, dtype=np.int64),
         rows_of_slot=tuple(of_slot),
     )
@@ -105,11 +103,11 @@ class Live:
         self.catalogue = build_catalogue(list(items.values()))
         self.followed = Followed()
         self._content = ContentTable(items)
-        self._table = ItemTable()
+        self._shared = SharedState(items.get)
         self._redis = Redis.from_url(settings.redis_url)
         self._stopping = threading.Event()
-        states_IW = np.tile(ITEM_LAYOUT.empty, (len(self.catalogue.items), 1))
-        self.view = View(None, states_IW, np.arange(1, len(self.catalogue.items)))
+        num_items = len(self.catalogue.items)
+        self.view = View(None, ITEM_LAYOUT.new(num_items), np.arange(1, num_items))
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
 
     def start(self) -> None:
@@ -128,8 +126,8 @@ class Live:
             try:
                 manifest = models.newest()
                 model = self._load(manifest) if manifest else self.view.model
-                changed = self._table.apply(reader.poll(timeout_ms=0))
-                self.view = self._refreshed(model, changed)
+                changed = self._shared.apply(reader.poll(timeout_ms=0))
+                self.view = self._refreshed(model, changed.get(ITEM, ()))
             except Exception as error:  # the replica goes on with what it has, and says so
                 self.followed.last_error = f"{type(error).__name__}: {error}"
         models.close()
@@ -151,18 +149,19 @@ class Live:
         return LiveModel(manifest, ranker, calibration, items)
 
     def _refreshed(self, model: LiveModel | None, changed: Sequence[str]) -> View:
-        rows = [self.catalogue.row_of_id[i] for i in changed if i in self.catalogue.row_of_id]
-        if not rows:
-            return View(model, self.view.states_IW, self.view.trending_rows)
-        states_IW = self.view.states_IW.copy()
-        states_IW[rows] = self._table.states_NW([self.catalogue.items[r].item_id for r in rows])
-        return View(model, states_IW, self._trending(states_IW))
+        known = [item_id for item_id in changed if item_id in self.catalogue.row_of_id]
+        if not known:
+            return View(model, self.view.state_I, self.view.trending_rows)
+        state_I = self.view.state_I.copy()
+        rows = [self.catalogue.row_of_id[item_id] for item_id in known]
+        state_I[rows] = self._shared.items.states(self._shared.items.find(known))
+        return View(model, state_I, self._trending(state_I))
 
-    def _trending(self, states_IW: State) -> NDArray[np.int64]:
-        """Catalogue rows by the expected clicks of the recent past, best first."""
-        dense_IF = ITEM_LAYOUT.dense_values(states_IW, self._clock())
-        by_name = {feature.name: column for column, feature in enumerate(ITEM_LAYOUT.dense)}
-        rate_I = dense_IF[:, by_name["item_click_rate_last50"]]
-        popularity_I = rate_I * dense_IF[:, by_name["item_impressions_log"]]
+    def _trending(self, state_I: State) -> Ints:
+        """Catalogue rows by the clicks of the recent past, best first."""
+        now_ms_I = np.full(len(state_I), self._clock())
+        clicks_I = ITEM_LAYOUT.value("item_clicks_lately_log", state_I, now_ms_I)
+        rate_I = ITEM_LAYOUT.value("item_click_rate_lately", state_I, now_ms_I)
+        popularity_I = clicks_I * rate_I
         popularity_I[0] = -1.0
         return np.argsort(-popularity_I, kind="stable")[:-1]

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from headrace.errors import StoreUnavailable
 from headrace.event import ImpressionEvent, Served, Shown
-from headrace.features.aggregators import State
+from headrace.features.accumulators import State
 from headrace.features.assemble import RequestFeatures, assemble
-from headrace.features.table import CATEGORIES, HISTORY, SCHEMA, USER_LAYOUT
+from headrace.features.state import decode_rows
+from headrace.features.table import SCHEMA, USER_LAYOUT
 from headrace.keys import key
 from headrace.model.batch import Request, make_request_batch
 from headrace.model.tokens import user_token_keys
@@ -29,10 +30,11 @@ from headrace.slate import RankedItem, RecommendRequest, Slate
 from serving.live import Catalogue, LiveModel, View
 
 if TYPE_CHECKING:  # Feast takes seconds to import: the replica does, the deploying process need not
-    from headrace.features.online import OnlineStore, UserRow
+    from headrace.features.online import OnlineStore
 
 SHARE_OF_CATEGORIES = 0.5  # of the candidates: from the user's best categories; the rest trends
 NUM_BEST_CATEGORIES = 3
+NO_TIME = np.zeros(1, np.int64)  # for what does not depend on it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class User:
     """What is known of the requesting user."""
 
     user_id: str
-    state_W: State
+    state_1: State
     token_keys: tuple[int, ...]
     degraded: tuple[str, ...]
 
@@ -110,15 +112,18 @@ class Recommender:
     def user(self, user_id: str) -> User:
         """The user's state and attributes; empty, and marked, where the store does not answer."""
         try:
-            stored = self._store.read_users([user_id])[user_id]
+            stored = self._store.read_users([user_id])
         except StoreUnavailable:
-            return User(user_id, USER_LAYOUT.empty, (), ("no_features",))
-        return _user(user_id, stored)
+            return User(user_id, USER_LAYOUT.new(1), (), ("no_features",))
+        rows = [row for row in stored.rows if row]
+        state_1 = decode_rows(rows, USER_LAYOUT)["state"] if rows else USER_LAYOUT.new(1)
+        return User(user_id, state_1, user_token_keys(stored.attributes[0]), ())
 
     def rank(self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int) -> Ranked:
         """Probabilities of a click for these catalogue rows."""
-        slots = [self._catalogue.slots[row] for row in rows_C.tolist()]
-        features = assemble(user.state_W, view.states_IW[rows_C], slots, now_ms)
+        request_C, now_ms_1 = np.zeros(len(rows_C), np.int64), np.array([now_ms])
+        slot_CS = self._catalogue.slot_IS[rows_C]
+        (features,) = assemble(user.state_1, view.state_I[rows_C], slot_CS, request_C, now_ms_1)
         if view.model is None or not len(rows_C):
             return Ranked(rows_C, None, features)
         return Ranked(rows_C, self._p_click(user, rows_C, features, view.model), features)
@@ -144,7 +149,7 @@ class Recommender:
         """Trending items and those of the user's best categories, without what is filtered."""
         removed = self._filtered_rows(user, exclude)
         limit = self._max_candidates
-        rates_K = CATEGORIES.value(USER_LAYOUT.part(user.state_W, "user_category_rates"), 0)
+        rates_K = USER_LAYOUT.value("user_category_rates", user.state_1, NO_TIME)[0]
         best = [slot for slot in np.argsort(-rates_K)[:NUM_BEST_CATEGORIES] if rates_K[slot] > 0]
         liked = {row for slot in best for row in self._catalogue.rows_of_slot[slot].tolist()}
         trending = [row for row in view.trending_rows.tolist() if row not in removed]
@@ -158,8 +163,8 @@ class Recommender:
 
     def _filtered_rows(self, user: User, exclude: Sequence[str]) -> set[int]:
         """What must not be shown: items of the user's history, and those the request excludes."""
-        keys_T = HISTORY.columns(USER_LAYOUT.part(user.state_W, "user_history"))[0].tolist()
-        seen = {self._catalogue.row_of_key.get(item_key, 0) for item_key in keys_T}
+        history_4T = USER_LAYOUT.value("user_history", user.state_1, NO_TIME)[0]
+        seen = {self._catalogue.row_of_key.get(item_key, 0) for item_key in history_4T[0].tolist()}
         return seen | {self._catalogue.row_of_id.get(item_id, 0) for item_id in exclude}
 
     def _ranked_item(self, ranked: Ranked, place: int, position: int) -> RankedItem:
@@ -189,11 +194,6 @@ class Recommender:
             model_version=slate.model_version,
             served=Served(SCHEMA, dense, ranked.features.history_3T.tobytes()),
         )
-
-
-def _user(user_id: str, stored: UserRow) -> User:
-    state_W = stored.row.state_W if stored.row else USER_LAYOUT.empty
-    return User(user_id, state_W, user_token_keys(stored.attributes), ())
 
 
 def _best_first(ranked: Ranked) -> NDArray[np.int64]:

@@ -19,7 +19,6 @@ import numpy as np
 import ray
 import ray.train
 import torch
-from headrace.model.ranker_config import nano
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.backend import Backend
 from ray.train.torch import TorchConfig, TorchTrainer

@@ -10,7 +10,7 @@ reads there. Features that read the same accumulator share one copy of its state
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,8 @@ class Aggregator(Protocol):
 
 def kept_by(view: View) -> Accumulator:
     """The accumulator whose state a view reads: itself, or what it is a view of."""
-    kept: Accumulator = getattr(view, "of", view)
-    return kept
+    kept: Any = getattr(view, "of", view)
+    return cast(Accumulator, kept)
 
 
 @dataclass(frozen=True, slots=True)

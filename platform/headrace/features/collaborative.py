@@ -54,5 +54,4 @@ class NormalEquations:
         matrix_QDD[:, row, column] = matrix_QDD[:, column, row] = state_QE[:, : len(row)]
         matrix_QDD += self.ridge * np.eye(self.width)
         solution_QD1 = np.linalg.solve(matrix_QDD, state_QE[:, len(row) :, None].astype(np.float64))
-        solution_QD: Values = solution_QD1[..., 0]
-        return solution_QD
+        return solution_QD1[..., 0].astype(np.float64)

@@ -49,7 +49,9 @@ class Distinct:
         estimate_Q = 0.7213 / (1 + 1.079 / num) * num * num / harmonic_Q
         empty_Q = (state_QR == 0).sum(-1)
         linear_Q = num * np.log(num / np.maximum(empty_Q, 1))
-        return np.where((estimate_Q <= 2.5 * num) & (empty_Q > 0), linear_Q, estimate_Q)
+        few_Q = (estimate_Q <= 2.5 * num) & (empty_Q > 0)
+        distinct_Q: Values = np.where(few_Q, linear_Q, estimate_Q)
+        return distinct_Q
 
 
 @dataclass(frozen=True, slots=True)

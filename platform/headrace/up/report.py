@@ -8,7 +8,8 @@ from typing import Any
 
 from headrace.config import Settings
 from headrace.datasets.dataset import Dataset
-from headrace.features.table import USER_LAYOUT
+from headrace.features.facts import SHOWN
+from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.latency import Latencies
 from headrace.metrics import Scores
 from headrace.progress import merged
@@ -62,9 +63,8 @@ def count_in_features(dataset: Dataset, settings: Settings) -> int:
     store, total = OnlineStore(settings), 0.0
     user_ids = list(dict.fromkeys(event.user_id for event in dataset.events()))
     for ids in _chunks(user_ids):
-        for stored in store.read_users(ids).values():
-            if stored.row:
-                total += USER_LAYOUT.part(stored.row.state_W, "user_impressions_log")[0]
+        state = store.read_user_rows(ids)["state"]
+        total += state[USER_LAYOUT.field_of[LIFE]][:, LIFE.measures.index(SHOWN)].sum()
     return round(total)
 
 
