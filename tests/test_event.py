@@ -14,6 +14,8 @@ from headrace.event import (
     EVENT_VERSION,
     MAX_FUTURE_MS,
     MAX_ITEMS,
+    MIN_TIME_MS,
+    ActionEvent,
     ClickEvent,
     Event,
     ImpressionEvent,
@@ -21,6 +23,7 @@ from headrace.event import (
     Shown,
     accept,
     decode,
+    decode_batch,
     encode,
 )
 
@@ -43,12 +46,16 @@ CLICK: dict[str, Any] = {
 }
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-times_ms = st.integers(0, NOW_MS + MAX_FUTURE_MS)
+times_ms = st.integers(MIN_TIME_MS, NOW_MS + MAX_FUTURE_MS)
 shown = st.builds(
     Shown,
     item_id=ids,
-    position=st.integers(0, 2**53),
+    position=st.integers(0, 1_000_000),
     clicked=st.none() | st.booleans(),
+    liked=st.none() | st.booleans(),
+    long_viewed=st.none() | st.booleans(),
+    value=st.floats(-1e9, 1e9),
+    campaign_id=st.none() | ids,
     propensity=st.none() | st.floats(0, 1, exclude_min=True),
 )
 served = st.builds(Served, schema=st.integers(0, 2**32 - 1), dense=st.binary(), history=st.binary())
@@ -63,6 +70,16 @@ events = st.one_of(
         surface=ids,
         model_version=st.none() | st.integers(0, 2**31),
         served=st.none() | served,
+    ),
+    st.builds(
+        ActionEvent,
+        event_id=ids,
+        event_time_ms=times_ms,
+        user_id=ids,
+        item_id=ids,
+        action=st.sampled_from(["like", "long_view"]),
+        value=st.floats(-1e9, 1e9),
+        request_id=st.none() | ids,
     ),
     st.builds(
         ClickEvent,
@@ -151,6 +168,7 @@ def test_an_unknown_field_is_named(name: str) -> None:
         ({"event_time_ms": "now"}, "event_time_ms"),
         ({"event_time_ms": 1.5}, "event_time_ms"),
         ({"event_time_ms": -1}, "event_time_ms"),
+        ({"event_time_ms": NOW_MS // 1_000}, "event_time_ms"),
         ({"event_time_ms": 10**30}, "event_time_ms"),
         ({"items": []}, "items"),
         ({"items": "mug"}, "items"),
@@ -161,6 +179,8 @@ def test_an_unknown_field_is_named(name: str) -> None:
         ({"items": [{"item_id": "a"}, {"item_id": ""}]}, "items[1].item_id"),
         ({"items": [{"item_id": "a", "clicked": 1}]}, "items[0].clicked"),
         ({"items": [{"item_id": "a", "position": -1}]}, "items[0].position"),
+        ({"items": [{"item_id": "a", "position": 10**30}]}, "items[0].position"),
+        ({"items": [{"item_id": "a", "value": 1e300}]}, "items[0].value"),
         ({"items": [{"item_id": "a", "propensity": 0}]}, "items[0].propensity"),
         ({"items": [{"item_id": "a", "rank": 1}]}, "items[0].rank"),
         ({"served": {"schema": 1, "dense": "AA=="}}, "served.history"),
@@ -255,6 +275,33 @@ def test_accept_fills_the_id_and_the_time() -> None:
     assert one.event_time_ms == NOW_MS
     assert one.event_id and one.event_id != other.event_id
     assert decode(encode(one), NOW_MS) == one
-    given_both = accept({**document, "event_id": "e9", "event_time_ms": 7}, NOW_MS)
-    assert (given_both.event_id, given_both.event_time_ms) == ("e9", 7)
+    given_both = accept({**document, "event_id": "e9", "event_time_ms": NOW_MS - 7}, NOW_MS)
+    assert (given_both.event_id, given_both.event_time_ms) == ("e9", NOW_MS - 7)
     assert "event_id" not in document
+
+
+def alone(payload: bytes) -> Event | tuple[str, str]:
+    """What `decode` makes of a payload by itself."""
+    try:
+        return decode(payload, NOW_MS)
+    except InvalidEvent as error:
+        return str(error), error.field
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.one_of(events.map(encode), st.binary(max_size=9)), max_size=6), st.data())
+def test_a_batch_is_what_each_payload_is_alone(payloads: list[bytes], data: st.DataObject) -> None:
+    if payloads and data.draw(st.booleans()):  # cut one in two: the parts are no events
+        place = data.draw(st.integers(0, len(payloads) - 1))
+        cut = data.draw(st.integers(0, len(payloads[place])))
+        payloads[place : place + 1] = [payloads[place][:cut], payloads[place][cut:]]
+    decoded = decode_batch(payloads, NOW_MS)
+    said = [(str(e), e.field) if isinstance(e, InvalidEvent) else e for e in decoded]
+    assert said == [alone(payload) for payload in payloads]
+
+
+def test_no_event_reaches_from_one_payload_into_the_next() -> None:
+    whole = encode(decode(json.dumps(IMPRESSION).encode(), NOW_MS))
+    cut = whole.index(b"},{") + 1
+    parts = [whole[:cut], whole[cut + 1 :], whole + b"\n" + whole]
+    assert all(isinstance(event, InvalidEvent) for event in decode_batch(parts, NOW_MS))

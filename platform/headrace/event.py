@@ -24,17 +24,18 @@ MIN_TIME_MS: Final = 631_152_000_000  # 1990; what lies before was most likely s
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0)]
+Value = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]  # of an outcome: paid, the share watched
 
 
 class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One item of a request's slate as it was shown."""
 
     item_id: Id
-    position: Annotated[int, msgspec.Meta(ge=0)] = 0
+    position: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     clicked: bool | None = None  # None: not known yet, a ClickEvent may follow
     liked: bool | None = None
     long_viewed: bool | None = None
-    value: float = 0.0  # of the outcome: what was paid, the share that was watched
+    value: Value = 0.0
     campaign_id: Id | None = None  # the campaign, where the item was shown as an ad
     propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
 
@@ -88,14 +89,14 @@ class ClickEvent(
 class ActionEvent(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="action"
 ):
-    """A user did something with an item beside clicking it; `value` as in `Shown`."""
+    """A user did something with an item beside clicking it."""
 
     event_id: Id
     event_time_ms: EpochMs
     user_id: Id
     item_id: Id
     action: Literal["like", "long_view"]
-    value: float = 0.0
+    value: Value = 0.0
     request_id: Id | None = None
     surface: str = "home"
     version: int = EVENT_VERSION

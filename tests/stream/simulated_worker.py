@@ -12,16 +12,17 @@ import msgspec
 
 from headrace import sample
 from headrace.broker import Record
-from headrace.features.item_table import ItemTable
-from headrace.features.state import decode_row, encode_row
-from headrace.features.table import USER_LAYOUT
+from headrace.datasets.dataset import Item
+from headrace.features.shared import SharedState, topic_messages
+from headrace.features.state import Rows, encode_rows
 from headrace.stream.commit import Commit
 from headrace.stream.intake import Decoded, decode_records
-from headrace.stream.partition import Effects, Partition
+from headrace.stream.partition import Effects, Partition, PartitionSettings
 
 PARTITIONS = (0, 1)
 WINDOW_MS = 1_000
 DEDUPE_WINDOW = 6
+RULES = PartitionSettings(DEDUPE_WINDOW, WINDOW_MS)
 
 Send = Callable[[], None]
 
@@ -47,7 +48,7 @@ class SimulatedWorker:
 
     def __init__(self, world: World, random: Random, write: Callable[[], None]) -> None:
         self._world, self._random, self._write = world, random, write
-        self._items = ItemTable()
+        self._shared = SharedState(lambda item_id: Item(item_id, categories=(item_id,)))
         self._num_items_read = 0
         self._read_item_features()
         self._partitions = {number: self._partition(number) for number in PARTITIONS}
@@ -68,10 +69,10 @@ class SimulatedWorker:
         for send in (*self._labelled(all_effects), *self._partials(all_effects)):
             self._write()
             send()
-        rows = [row for effects in all_effects.values() for row in effects.users.items()]
+        rows = [row for effects in all_effects.values() for row in _rows(*effects.changed.users)]
         for user_id, row in self._random.sample(rows, len(rows)):
             self._write()
-            self._world.users[user_id] = encode_row(row)
+            self._world.users[user_id] = row
         self._write()
         for number, partition in self._partitions.items():
             self._world.commits[number] = msgspec.json.encode(partition.commit)
@@ -81,9 +82,7 @@ class SimulatedWorker:
     def _partition(self, number: int) -> Partition:
         payload = self._world.commits.get(number)
         commit = msgspec.json.decode(payload, type=Commit) if payload else Commit()
-        partition = Partition(
-            number, commit, self._items, lambda item_id: (item_id,), DEDUPE_WINDOW, WINDOW_MS
-        )
+        partition = Partition(number, commit, self._shared, RULES)
         before = self._world.log[number][partition.warm_up_from : commit.offset]
         decoded = decode_records(before, before[-1].arrival_ms if before else 0)
         self._load_users(partition, decoded)
@@ -91,12 +90,12 @@ class SimulatedWorker:
         return partition
 
     def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
-        for user_id in partition.missing_users(decoded):
-            stored = self._world.users.get(user_id)
-            partition.add_user(user_id, decode_row(stored, USER_LAYOUT) if stored else None, ())
+        missing = partition.missing_users(decoded)
+        stored = [self._world.users.get(user_id) for user_id in missing]
+        partition.add_users(missing, stored, [()] * len(missing))
 
     def _read_item_features(self) -> None:
-        self._items.apply(self._world.item_features[self._num_items_read :])
+        self._shared.apply(self._world.item_features[self._num_items_read :])
         self._num_items_read = len(self._world.item_features)
 
     def _labelled(self, all_effects: dict[int, Effects]) -> Iterator[Send]:
@@ -104,7 +103,7 @@ class SimulatedWorker:
         queues: list[list[Send]] = []
         for number, effects in all_effects.items():
             letters = [(number, letter.record.offset) for letter in effects.dead_letters]
-            samples = [sample.encode(one) for one in effects.samples]
+            samples = [*sample.encode_batches(effects.samples)]
             queues.append([bind(self._world.dead_letters.append, one) for one in letters])
             queues.append([bind(self._world.samples[number].append, one) for one in samples])
         return self._in_some_order(queues)
@@ -113,8 +112,8 @@ class SimulatedWorker:
         queues: list[list[Send]] = []
         for number, effects in all_effects.items():
             partials = [
-                Record(number, 0, 0, item_id.encode(), encode_row(row))
-                for item_id, row in effects.items.items()
+                Record(number, 0, 0, entity_key, row)
+                for entity_key, row in topic_messages(effects.changed.shared)
             ]
             queues.append([bind(self._world.item_features.append, one) for one in partials])
         return self._in_some_order(queues)
@@ -123,6 +122,10 @@ class SimulatedWorker:
         """An order that keeps that of each topic's partition, and no other."""
         while any(queues):
             yield self._random.choice([queue for queue in queues if queue]).pop(0)
+
+
+def _rows(ids: list[str], rows: Rows) -> Iterator[tuple[str, bytes]]:
+    return zip(ids, encode_rows(rows), strict=True)
 
 
 def crashing_after(num_writes: int) -> Callable[[], None]:

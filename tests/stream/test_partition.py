@@ -6,26 +6,41 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import pytest
 
 from headrace.broker import Record
-from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
-from headrace.features.assemble import NUM_DENSE
-from headrace.features.item_table import ItemTable
-from headrace.features.table import DENSE, HISTORY, ITEM_LAYOUT, SCHEMA, USER_LAYOUT
+from headrace.datasets.dataset import Item
+from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown, encode
+from headrace.features.accumulators import State
+from headrace.features.assemble import DENSE_NAMES, NUM_DENSE
+from headrace.features.layout import Layout
+from headrace.features.shared import SharedState
+from headrace.features.state import Rows, fresh_rows
+from headrace.features.table import (
+    CAMPAIGN,
+    CATEGORY,
+    CATEGORY_LAYOUT,
+    ITEM,
+    ITEM_LAYOUT,
+    LAST,
+    LIFE,
+    SCHEMA,
+    USER_LAYOUT,
+)
 from headrace.keys import key
 from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
-from headrace.stream import partition as stream_partition
 from headrace.stream.commit import Commit
 from headrace.stream.intake import decode_records
-from headrace.stream.partition import Effects, Partition
+from headrace.stream.partition import Effects, Partition, PartitionSettings
+from headrace.stream.user_table import UserTable
 
 START_MS = 1_714_554_000_000
 WINDOW_MS = 1_000
 NUMBER = 3
-USER_COUNT = [f.name for f in DENSE].index("user_impressions_log")
-ITEM_COUNT = [f.name for f in DENSE].index("item_impressions_log")
+USER_COUNT = DENSE_NAMES.index("user_impressions_log")
+ITEM_COUNT = DENSE_NAMES.index("item_impressions_log")
 event_ids = (f"e{n}" for n in itertools.count())
 
 
@@ -49,19 +64,15 @@ class Stream:
     """A log of one partition, its owner, and everything the owner gave back."""
 
     dedupe_window: int = 100
-    items: ItemTable = field(default_factory=ItemTable)
+    shared: SharedState = field(
+        default_factory=lambda: SharedState(lambda id_: Item(id_, categories=(f"of-{id_}",)))
+    )
     offset: int = 0
     samples: list[Sample] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.partition = Partition(
-            NUMBER,
-            Commit(),
-            self.items,
-            lambda item_id: (f"of-{item_id}",),
-            self.dedupe_window,
-            WINDOW_MS,
-        )
+        rules = PartitionSettings(self.dedupe_window, WINDOW_MS, lateness_ms=1_000)
+        self.partition = Partition(NUMBER, Commit(), self.shared, rules)
 
     def send(self, *events: Event | bytes, at_ms: int = 0, now_ms: int | None = None) -> Effects:
         """Append events that arrive at this time, and process them."""
@@ -72,8 +83,9 @@ class Stream:
             self.offset += 1
         now_ms = START_MS + (at_ms if now_ms is None else now_ms)
         decoded = decode_records(records, now_ms)
-        for user_id in self.partition.missing_users(decoded):
-            self.partition.add_user(user_id, None, (key(f"user:{user_id}"),))
+        missing = self.partition.missing_users(decoded)
+        attributes = [(key(f"user:{user_id}"),) for user_id in missing]
+        self.partition.add_users(missing, [None] * len(missing), attributes)
         effects = self.partition.process(decoded, now_ms)
         self.samples += effects.samples
         return effects
@@ -82,8 +94,8 @@ class Stream:
         return [(s.request_id, s.lane, s.clicked) for s in self.samples]
 
     def shown_clicked(self, item: str) -> list[float]:
-        state_W = self.items.states_NW([item])[0]
-        return ITEM_LAYOUT.part(state_W, "item_click_rate").tolist()
+        state = self.shared.items.states(self.shared.items.find([item]))
+        return counts(ITEM_LAYOUT, state)
 
     def close(self) -> Effects:
         """The log was read to its end and every window is over."""
@@ -95,8 +107,32 @@ def stream() -> Stream:
     return Stream()
 
 
+def counts(layout: Layout, state_1: State) -> list[float]:
+    """Shown and clicked."""
+    found: list[float] = state_1[layout.field_of[LIFE]][0, :2].tolist()
+    return found
+
+
+def row_of(changed: tuple[list[str], Rows], entity_id: str) -> Rows:
+    ids, rows = changed
+    place = ids.index(entity_id)
+    return rows[place : place + 1]
+
+
 def user_counts(effects: Effects, user: str = "ann") -> list[float]:
-    return USER_LAYOUT.part(effects.users[user].state_W, "user_click_rate").tolist()
+    return counts(USER_LAYOUT, row_of(effects.changed.users, user)["state"])
+
+
+def history_of(effects: Effects, user: str = "ann") -> list[tuple[int, int, int]]:
+    """Item, time and actions of the user's outcomes, newest first."""
+    state = row_of(effects.changed.users, user)["state"][USER_LAYOUT.field_of[LAST]][0]
+    return [
+        (item, time_ms, action)
+        for item, time_ms, action in zip(
+            state["item"].tolist(), state["time_ms"].tolist(), state["action"].tolist(), strict=True
+        )
+        if item
+    ]
 
 
 def test_a_known_outcome_is_a_sample_and_then_counts(stream: Stream) -> None:
@@ -109,7 +145,8 @@ def test_a_known_outcome_is_a_sample_and_then_counts(stream: Stream) -> None:
     assert sample.user_token_keys == (key("user:ann"),)
     assert sample.dense_NF.shape == (2, NUM_DENSE)
     assert user_counts(effects) == [2, 1]
-    assert effects.users["ann"].position == effects.items["i0"].position == 0
+    assert row_of(effects.changed.users, "ann")["position"] == 0
+    assert row_of(effects.changed.shared[ITEM], "i0")["position"] == 0
     assert stream.shown_clicked("i0") == [1, 1] and stream.shown_clicked("i1") == [1, 0]
 
 
@@ -123,8 +160,9 @@ def test_a_sample_holds_what_was_known_before_its_own_labels(stream: Stream) -> 
 
 
 def test_items_are_counted_across_partitions_and_users_apart(stream: Stream) -> None:
-    other = stream.items.partial("i0", NUMBER + 1)
-    ITEM_LAYOUT.part(other.state_W, "item_impressions_log")[0] = 6
+    other = fresh_rows(ITEM_LAYOUT, 1, NUMBER + 1)
+    other["state"][ITEM_LAYOUT.field_of[LIFE]][0, 0] = 6
+    stream.shared.items.replace(stream.shared.items.numbers(["i0"]), NUMBER + 1, other)
     effects = stream.send(known("r1", [False], user="ann"), known("r2", [True], user="bob"))
     counts = [sample.dense_NF[0, ITEM_COUNT] for sample in effects.samples]
     assert counts == [np.float32(np.log1p(6)), np.float32(np.log1p(7))]
@@ -163,12 +201,11 @@ def test_a_joined_sample_has_the_features_of_when_it_was_shown(stream: Stream) -
 def test_an_impression_counts_when_shown_and_its_click_when_it_comes(stream: Stream) -> None:
     shown = stream.send(opened("r1", "a", "b"))
     assert user_counts(shown) == [2, 0] and stream.shown_clicked("a") == [1, 0]
-    history_3T = HISTORY.columns(USER_LAYOUT.part(shown.users["ann"].state_W, "user_history"))
-    assert not history_3T.any()
+    assert not history_of(shown)
     clicked = stream.send(click("a", "r1", at_ms=5))
     assert user_counts(clicked) == [2, 1] and stream.shown_clicked("a") == [1, 1]
-    assert clicked.users["ann"].event_time_ms == START_MS + 5
-    assert history_3T[:, 0].tolist() == [key("a"), START_MS + 5, 1]
+    assert row_of(clicked.changed.users, "ann")["event_time_ms"] == START_MS + 5
+    assert history_of(clicked) == [(key("a"), START_MS + 5, 1)]
 
 
 def test_a_second_click_on_the_same_item_of_a_request_says_nothing_new(stream: Stream) -> None:
@@ -224,7 +261,7 @@ def test_a_duplicate_is_counted_and_does_nothing_else(stream: Stream) -> None:
     first, shown, clicked = known("r1", [True]), opened("r2", "a"), click("a", "r2")
     stream.send(first, shown, clicked)
     again = stream.send(first, shown, clicked, clicked)
-    assert not again.samples and not again.users and not again.items
+    assert not again.samples and not again.changed.users[0] and not again.changed.shared
     stream.close()
     assert [sample.request_id for sample in stream.samples] == ["r1", "r2"]
     assert stream.shown_clicked("a") == [1, 1]
@@ -275,11 +312,59 @@ def test_the_commit_keeps_the_oldest_open_impression(stream: Stream) -> None:
     assert stream.partition.warm_up_from == 0
 
 
-def test_users_beyond_the_memory_are_asked_for_again(
-    stream: Stream, monkeypatch: pytest.MonkeyPatch
+def test_an_event_far_behind_the_newest_is_counted_as_late_and_still_counts(
+    stream: Stream,
 ) -> None:
-    monkeypatch.setattr(stream_partition, "MAX_USERS", 2)
-    stream.send(*(known(f"r{n}", [True], user=f"u{n}") for n in range(4)))
-    events = [known("x", [True], user=f"u{n}") for n in range(4)]
-    decoded = decode_records([Record(0, 9, START_MS, b"", encode(e)) for e in events], START_MS)
-    assert stream.partition.missing_users(decoded) == ["u0", "u1"]
+    stream.send(known("r1", [True], at_ms=10_000), known("r2", [True], at_ms=9_000))
+    assert stream.partition.commit.late == 0
+    late = stream.send(known("r3", [True], at_ms=8_999))
+    commit = stream.partition.commit
+    assert (commit.late, commit.accepted, commit.newest_event_ms) == (1, 3, START_MS + 10_000)
+    assert user_counts(late) == [3, 3]
+
+
+def test_actions_beside_the_click_are_labels_and_counts(stream: Stream) -> None:
+    stream.send(opened("r1", "a", "b"))
+    like = ActionEvent("like", START_MS + 5, "ann", "a", "like", request_id="r1")
+    stream.send(like, click("a", "r1"), msgspec.structs.replace(like, event_id="again"))
+    (sample,) = stream.close().samples
+    assert sample.actions == (0b011, 0) and sample.clicked == (1, 0) and sample.labelled == 0b111
+    life = stream.shared.items.states(stream.shared.items.find(["a"]))[ITEM_LAYOUT.field_of[LIFE]]
+    assert life[0].tolist() == [1, 1, 1, 0]  # shown, clicked, liked, viewed for long
+
+
+def test_a_known_outcome_says_which_of_its_labels_are_known(stream: Stream) -> None:
+    items = (Shown("a", clicked=True, liked=True), Shown("b", clicked=False, liked=False))
+    stream.send(ImpressionEvent("e", START_MS, "ann", "r1", items))
+    (sample,) = stream.samples
+    assert sample.actions == (0b011, 0) and sample.labelled == 0b011
+
+
+def test_categories_and_campaigns_are_counted_too(stream: Stream) -> None:
+    items = (Shown("a", clicked=True, campaign_id="spring"), Shown("b", clicked=False))
+    effects = stream.send(ImpressionEvent("e", START_MS, "ann", "r1", items))
+    assert effects.changed.shared[CATEGORY][0] == ["of-a", "of-b"]
+    of_a = row_of(effects.changed.shared[CATEGORY], "of-a")["state"]
+    assert counts(CATEGORY_LAYOUT, of_a) == [1, 1]
+    assert effects.changed.shared[CAMPAIGN][0] == ["spring"]
+
+
+def test_users_beyond_the_memory_are_asked_for_again() -> None:
+    table = UserTable(NUMBER, capacity=4)
+    for step in range(3):
+        ids = [f"u{step}a", f"u{step}b"]
+        table.add(ids, fresh_rows(USER_LAYOUT, 2, NUMBER), [(step,)] * 2)
+        table.end_step()
+    assert table.missing(f"u{step}{name}" for step in range(3) for name in "ab") == [
+        *("u0a", "u0b", "u1b")
+    ]
+    assert table.attributes_of("u2b") == (2,)
+
+
+def test_rows_of_another_partition_start_anew_in_the_log() -> None:
+    table = UserTable(NUMBER, capacity=4)
+    rows = fresh_rows(USER_LAYOUT, 1, NUMBER + 1)
+    rows["position"] = 99
+    table.add(["ann"], rows, [()])
+    row = table.read(table.numbers(["ann"]))
+    assert (row["position"], row["partition"]) == (-1, NUMBER)

@@ -29,9 +29,11 @@ from headrace import sample
 from headrace.broker import Record
 from headrace.errors import InvalidEvent
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
-from headrace.features.item_table import ItemTable
-from headrace.features.state import decode_row
-from headrace.features.table import DENSE, ITEM_LAYOUT, USER_LAYOUT
+from headrace.features.assemble import DENSE_NAMES
+from headrace.features.layout import Layout
+from headrace.features.shared import SharedState
+from headrace.features.state import Rows, decode_rows
+from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.keys import key
 from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
 from headrace.stream.commit import Commit
@@ -39,8 +41,8 @@ from headrace.stream.commit import Commit
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}
 ITEMS = {number: tuple(f"{number}{name}" for name in "abcde") for number in PARTITIONS}
-USER_COUNT = [f.name for f in DENSE].index("user_impressions_log")
-ITEM_COUNT = [f.name for f in DENSE].index("item_impressions_log")
+USER_COUNT = DENSE_NAMES.index("user_impressions_log")
+ITEM_COUNT = DENSE_NAMES.index("item_impressions_log")
 
 
 def run(world: World, random: Random, crash_every: int) -> int:
@@ -172,7 +174,7 @@ def taken(messages: list[bytes]) -> list[Sample]:
     """The samples that the trainer takes: those beyond the last offset of their lane."""
     last: dict[int, int] = {}
     kept = []
-    for one in map(sample.decode, messages):
+    for one in (one for message in messages for one in sample.decode_batch(message)):
         if one.source_offset > last.get(one.lane, -1):
             last[one.lane] = one.source_offset
             kept.append(one)
@@ -192,24 +194,30 @@ def check(world: World, number: int, expected: Expected) -> None:
             before = np.log1p(expected.shown_before[one.source_offset])
             assert seen == before.astype(np.float32).tolist()
     for user in USERS[number]:
-        rate = USER_LAYOUT.part(
-            decode_row(world.users[user], USER_LAYOUT).state_W
-            if user in world.users
-            else USER_LAYOUT.empty,
-            "user_click_rate",
-        )
-        assert rate.tolist() == [expected.users[user, "shown"], expected.users[user, "clicked"]]
-    table = ItemTable()
-    table.apply(world.item_features)
+        row = decode_rows([world.users[user]] if user in world.users else [], USER_LAYOUT)
+        counted = [expected.users[user, "shown"], expected.users[user, "clicked"]]
+        assert (shown_clicked(row, USER_LAYOUT) or [0, 0]) == counted
+    shared = SharedState(lambda item_id: None)
+    shared.apply(world.item_features)
     for item in ITEMS[number]:
-        rate = ITEM_LAYOUT.part(table.partial(item, number).state_W, "item_click_rate")
-        assert rate.tolist() == [expected.items[item, "shown"], expected.items[item, "clicked"]]
+        row = shared.items.partials(shared.items.numbers([item]), number)
+        counted = [expected.items[item, "shown"], expected.items[item, "clicked"]]
+        assert shown_clicked(row, ITEM_LAYOUT) == counted
+        row = shared.categories.partials(shared.categories.numbers([item]), number)
+        assert shown_clicked(row, CATEGORY_LAYOUT) == counted  # each item is its own category
     commit = msgspec.json.decode(world.commits[number], type=Commit)
+    end = len(world.log[number])
+    newest_ms = commit.newest_event_ms
     assert commit == Commit(
-        offset=len(world.log[number]), low_offset=len(world.log[number]), **expected.counters
+        offset=end, low_offset=end, newest_event_ms=newest_ms, late=commit.late, **expected.counters
     )
     rejected = {letter for letter in world.dead_letters if letter[0] == number}
     assert len(rejected) == expected.counters["rejected"]
+
+
+def shown_clicked(rows: Rows, layout: Layout) -> list[float]:
+    life = rows["state"][layout.field_of[LIFE]]
+    return [float(count) for row in life for count in row[:2]]
 
 
 def survive(seed: int, num_events: int, crash_every: int) -> int:

@@ -7,31 +7,32 @@ import pytest
 
 from headrace.broker import Record
 from headrace.event import ImpressionEvent, Served, Shown, encode
-from headrace.features.assemble import NUM_DENSE
-from headrace.features.item_table import ItemTable
-from headrace.features.table import HISTORY, SCHEMA
+from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.shared import SharedState
+from headrace.features.table import SCHEMA
 from headrace.sample import Sample
 from headrace.stream.commit import Commit
 from headrace.stream.intake import decode_records
-from headrace.stream.partition import Partition
+from headrace.stream.partition import Partition, PartitionSettings
 
 NOW_MS = 1_714_554_000_000
 
 
 def logged(dense: float = 0.5, clicked: int = 1, schema: int = SCHEMA, rows: int = 1) -> Served:
     """What serving would log for one item, with one thing about it changed."""
-    dense_NF, history_3T = np.full((rows, NUM_DENSE), dense), np.zeros((3, HISTORY.length))
+    dense_NF, history_3T = np.full((rows, NUM_DENSE), dense), np.zeros((3, HISTORY_LENGTH))
     history_3T[2, 3] = clicked
     return Served(schema, dense_NF.astype("<f4").tobytes(), history_3T.astype("<i8").tobytes())
 
 
 def sampled_with(features: Served, clicked: bool | None) -> Sample:
     """The sample of a new user's impression that came with these features."""
-    partition = Partition(0, Commit(), ItemTable(), lambda item_id: (), 10, 1_000)
+    rules = PartitionSettings(dedupe_window=10, click_window_ms=1_000)
+    partition = Partition(0, Commit(), SharedState(lambda item_id: None), rules)
     shown = (Shown("a", clicked=clicked),)
     event = ImpressionEvent("e", NOW_MS, "ann", "r1", shown, served=features)
     decoded = decode_records([Record(0, 0, NOW_MS, b"", encode(event))], NOW_MS)
-    partition.add_user("ann", None, ())
+    partition.add_users(["ann"], [None], [()])
     effects = [partition.process(decoded, NOW_MS), partition.process([], NOW_MS + 1_000)]
     (sample,) = [sample for each in effects for sample in each.samples]
     return sample
@@ -51,13 +52,13 @@ def test_the_features_that_serving_logged_are_those_of_the_sample(clicked: bool 
         logged(dense=np.nan),
         logged(dense=np.inf),
         logged(dense=-1e30),
-        logged(clicked=2),
+        logged(clicked=8),
         logged(clicked=-1),
         logged(schema=SCHEMA ^ 1),
         logged(rows=2),
         Served(SCHEMA, b"", b""),
     ],
-    ids=["nan", "inf", "huge", "clicked 2", "clicked -1", "schema", "rows", "empty"],
+    ids=["nan", "inf", "huge", "action 8", "action -1", "schema", "rows", "empty"],
 )
 def test_logged_features_that_cannot_be_trained_on_are_made_anew(
     features: Served, clicked: bool | None
