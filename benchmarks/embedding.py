@@ -65,7 +65,8 @@ def fill(table: DynamicEmbedding, in_order: NDArray[np.int64]) -> list[float]:
     """Train on every id once; the bytes per id from a tenth of them on."""
     bytes_per_id = []
     for start in range(0, NUM_IDS, BATCH):
-        table.train(torch.from_numpy(in_order[start : start + BATCH])).sum().backward()  # type: ignore[no-untyped-call]
+        keys_N = torch.from_numpy(in_order[start : start + BATCH])
+        table.train(keys_N).sum().backward()  # type: ignore[no-untyped-call]
         table.step()
         if len(table) >= NUM_IDS // 10:
             bytes_per_id.append(table.num_bytes / len(table))
