@@ -1,8 +1,9 @@
-"""Dynamic embeddings: the index against a dictionary, the update against its formula."""
+"""Dynamic embeddings: the update against its formula, and what a table keeps, saves and loads."""
 
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,75 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from headrace.model.embedding import DynamicEmbedding, KeyIndex
-
-FIRST_CAPACITY = 1 << 10
-MULTIPLIER = 0x9E3779B97F4A7C15
-
-keys = st.one_of(st.integers(1, 40), st.integers(1, 2**63 - 1))
-key_batches = st.lists(st.lists(keys | st.just(0), max_size=30, unique=True), max_size=8)
-
-
-def array(values: list[int]) -> np.ndarray:
-    return np.array(values, dtype=np.int64)
-
-
-def colliding(number: int, slot: int) -> list[int]:
-    """Keys that all want the same slot of the first capacity."""
-    inverse = pow(MULTIPLIER, -1, 2**64)
-    candidates = (((slot << 54) + n) * inverse % 2**64 for n in range(1, 10 * number))
-    return [key for key in candidates if 0 < key < 2**63][:number]
-
-
-def check_against(index: KeyIndex, rows: dict[int, int]) -> None:
-    assert index.num_rows == len(rows) + 1
-    assert index.find(array(list(rows))).tolist() == list(rows.values())
-    by_row = index.keys_by_row()
-    assert by_row[0] == 0 and {key: by_row[row] for key, row in rows.items()} == {
-        k: k for k in rows
-    }
-
-
-@settings(deadline=None, max_examples=60)
-@given(key_batches)
-def test_the_index_is_a_dictionary_that_numbers_keys_as_they_come(batches: list[list[int]]) -> None:
-    index, rows = KeyIndex(capacity=16), dict[int, int]()
-    for batch in batches:
-        known = [rows.get(key, 0) for key in batch]
-        assert index.find(array(batch)).tolist() == known
-        for key in batch:
-            if key:
-                rows.setdefault(key, len(rows) + 1)
-        assert index.add(array(batch)).tolist() == [rows.get(key, 0) for key in batch]
-        check_against(index, rows)
-
-
-def test_the_index_grows_and_keeps_every_row() -> None:
-    index, random = KeyIndex(capacity=16), np.random.default_rng(0)
-    every = np.unique(random.integers(1, 2**63 - 1, 20_000))
-    random.shuffle(every)
-    for part in np.array_split(every, 37):
-        index.add(part)
-    assert np.array_equal(index.find(every), np.arange(1, len(every) + 1))
-    assert not index.find(every[:100] ^ 1).any()
-
-
-@pytest.mark.parametrize("slot", [0, 77, FIRST_CAPACITY - 1])
-def test_keys_that_want_the_same_slot_all_find_a_place(slot: int) -> None:
-    crowd = colliding(300, slot)
-    index = KeyIndex(FIRST_CAPACITY)
-    assert index.add(array(crowd[:200])).tolist() == list(range(1, 201))
-    assert index.add(array(crowd[100:250])).tolist() == list(range(101, 251))
-    assert index.find(array(crowd[250:])).tolist() == [0] * 50
-    check_against(index, {key: row for row, key in enumerate(crowd[:250], 1)})
-
-
-def test_key_zero_is_no_key() -> None:
-    index = KeyIndex()
-    assert index.add(array([0])).tolist() == [0]
-    assert index.add(array([0, 9])).tolist() == [0, 1]
-    assert index.find(array([0, 9, 0])).tolist() == [0, 1, 0]
-    assert index.find(array([])).tolist() == [] and index.num_rows == 2
+from headrace.model.embedding import DynamicEmbedding
 
 
 def trained(table: DynamicEmbedding, keys_N: Tensor, gradient_ND: Tensor) -> Tensor:
@@ -96,6 +29,11 @@ def random_table(seed: int, num_keys: int = 50, steps: int = 5, dim: int = 3) ->
         keys_N = torch.randint(1, num_keys, (20,), generator=random)
         trained(table, keys_N, torch.randn(20, dim, generator=random))
     return table
+
+
+def accumulators(table: DynamicEmbedding) -> dict[int, float]:
+    state = table.state_dict(with_optimizer=True)
+    return dict(zip(state["keys"].tolist(), state["accumulator"].tolist(), strict=True))
 
 
 def test_an_unseen_key_reads_as_zeros_and_gets_no_row_by_reading() -> None:
@@ -120,17 +58,37 @@ def test_a_step_is_row_wise_adagrad() -> None:
     assert table.read(torch.tensor([7, 9])).tolist() == pytest.approx(np.array([second_7, first_9]))
 
 
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 5))
+def test_training_equals_row_wise_adagrad_on_a_dense_table(seed: int, dim: int, reads: int) -> None:
+    random, num_keys, rate, epsilon = torch.Generator().manual_seed(seed), 40, 0.1, 1e-8
+    table = DynamicEmbedding(dim, rate, epsilon)
+    weight_KD = torch.zeros(num_keys, dim, dtype=torch.float64)
+    square_K = torch.zeros(num_keys, dtype=torch.float64)
+    for _ in range(10):
+        gradient_KD = torch.zeros_like(weight_KD)
+        for _ in range(reads):
+            keys_N = torch.randint(1, num_keys, (15,), generator=random)
+            gradient_ND = torch.randn(15, dim, generator=random)
+            (table.train(keys_N) * gradient_ND).sum().backward()  # type: ignore[no-untyped-call]
+            gradient_KD.index_add_(0, keys_N, gradient_ND.double())
+        table.step()
+        square_K += gradient_KD.square().mean(1)
+        weight_KD -= rate * gradient_KD / (square_K.sqrt() + epsilon)[:, None]
+    read_KD = table.read(torch.arange(num_keys))
+    assert torch.allclose(read_KD.double(), weight_KD, rtol=0, atol=1e-6)
+
+
 def test_only_the_rows_that_were_read_change() -> None:
     table = random_table(1)
     every_N = torch.arange(1, 60)
     before = table.read(every_N)
-    accumulator_R = table.accumulator_R.clone()
+    accumulator = accumulators(table)
     trained(table, torch.tensor([3, 0, 55, 3]), torch.ones(4, 3))
     changed_N = (table.read(every_N) != before).any(1)
     assert every_N[changed_N].tolist() == [3, 55]
-    rows = table.index.find(array([3, 55]))
-    changed_R = table.accumulator_R != accumulator_R
-    assert sorted(torch.nonzero(changed_R).ravel().tolist()) == sorted(rows.tolist())
+    changed = {key for key, square in accumulators(table).items() if square != accumulator.get(key)}
+    assert changed == {3, 55}
 
 
 def test_key_zero_is_never_trained() -> None:
@@ -161,12 +119,12 @@ def test_the_table_grows_beyond_its_first_rows_and_keeps_them() -> None:
     assert len(table) == 5_000 and table.read(torch.tensor([4_999])).all()
 
 
-def saved(table: DynamicEmbedding, with_optimizer: bool) -> dict[str, Tensor]:
+def saved(table: DynamicEmbedding, with_optimizer: bool) -> dict[str, Any]:
     """The state after a round trip through a file."""
     buffer = io.BytesIO()
     torch.save(table.state_dict(with_optimizer), buffer)
     buffer.seek(0)
-    state: dict[str, Tensor] = torch.load(buffer, weights_only=True)
+    state: dict[str, Any] = torch.load(buffer, weights_only=True)
     return state
 
 
@@ -182,14 +140,19 @@ def test_a_loaded_table_is_bit_equal_and_trains_on_identically(num_keys: int) ->
         read, again = trained(table, keys_N, gradient_ND), trained(loaded, keys_N, gradient_ND)
         assert torch.equal(read, again)
     one, other = saved(table, with_optimizer=True), saved(loaded, with_optimizer=True)
-    assert one.keys() == other.keys() == {"keys", "weight", "accumulator"}
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert one.keys() == other.keys() >= {"keys", "weight", "accumulator"}
+    assert all(
+        torch.equal(one[name], other[name])
+        if isinstance(one[name], Tensor)
+        else one[name] == other[name]
+        for name in one
+    )
 
 
 def test_a_saved_state_does_not_change_with_the_table() -> None:
     table = random_table(4)
     state = table.state_dict(with_optimizer=True)
-    copies = {name: tensor.clone() for name, tensor in state.items()}
+    copies = {name: value.clone() for name, value in state.items() if isinstance(value, Tensor)}
     trained(table, torch.arange(1, 30), torch.ones(29, 3))
     assert all(torch.equal(state[name], copies[name]) for name in copies)
 
