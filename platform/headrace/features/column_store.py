@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from headrace.clock import now_ms
 from headrace.errors import FeatureError
 from headrace.features.packed.cell import encode_cells
+from headrace.features.packed.request import view_of
 from headrace.features.packed.round_trip import Read, WritePolicy, fetch, store, write_commands
 from headrace.features.packed.row import Bools, Ints, Stamp, encode_rows
 from headrace.features.packed.rows import Rows
 from headrace.features.packed.schema import FLOAT32, NUMBERS, Schema
-from headrace.features.packed.view import Id, PackedView
-from headrace.features.packed_store import PackedRedisOnlineStore, view_of
+from headrace.features.packed.view import Id, Key, PackedView
+from headrace.features.packed_store import PackedRedisOnlineStore
 
 Ids = Sequence[Id] | Sequence[tuple[Id, ...]]  # a tuple where a view has several join keys, sorted
 
@@ -128,7 +129,7 @@ def encode_columns(
     return encode_rows(schema, stamp, present_NC, numbers, cells)
 
 
-def _row_keys(view: PackedView, ids: Ids) -> list[bytes]:
+def _row_keys(view: PackedView, ids: Ids) -> list[Key]:
     if len(view.join_keys) == 1:
         return view.row_keys([ids])  # type: ignore[list-item]
     return view.row_keys([list(column) for column in zip(*ids, strict=True)])

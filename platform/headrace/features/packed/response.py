@@ -8,28 +8,67 @@ N rows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
-from feast.metrics import track_feature_statuses
-from feast.protos.feast.serving.ServingService_pb2 import FieldStatus, GetOnlineFeaturesResponse
+from feast import FeatureView, utils
+from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
+from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
+from headrace.features.packed.request import EPOCH, MICROSECOND
 from headrace.features.packed.row import Bools
 from headrace.features.packed.rows import Rows
 from headrace.features.packed.schema import NUMBERS
 from headrace.features.packed.value import decode_values, field_of, new_value
 
-FeatureVector = GetOnlineFeaturesResponse.FeatureVector
+ReadRow = tuple[datetime | None, dict[str, Value] | None]
 
 _VALUES, _STATUSES, _TIMES = b"\x0a", b"\x12", b"\x1a"  # fields 1 to 3, length-delimited
 _SAME_LENGTH: Final = ("FLOAT", "DOUBLE", "BOOL")
 
 
-def add_features(response: Any, names: Sequence[str], rows: Rows, label: str) -> None:
+def respond(
+    grouped_refs: Iterable[tuple[FeatureView, list[str]]],
+    rows_of_views: Iterable[Rows],
+    response: Any,
+    full_feature_names: bool,
+    with_versions: bool,
+) -> None:
+    """Fill in Feast's response with what was read of each view."""
+    for (table, names), rows in zip(grouped_refs, rows_of_views, strict=True):
+        if with_versions:
+            utils._populate_response_from_feature_data(
+                [], [], [], response, full_feature_names, table, 0, with_versions
+            )
+        label = f"{table.projection.name_to_use()}__" if full_feature_names else ""
+        _add_features(response, names, rows, label)
+
+
+def read_rows(rows: Rows, names: Sequence[str] | None) -> list[ReadRow]:
+    """Event time and values of each entity; None twice where there is no row or it has expired."""
+    names = list(rows.view.schema.index) if names is None else names
+    columns = [(name, decode_values(rows, name), rows.known_N(name).tolist()) for name in names]
+    return [
+        (
+            EPOCH + event_time_us * MICROSECOND,
+            {name: values[place] for name, values, known in columns if known[place]},
+        )
+        if found
+        else (None, None)
+        for place, (event_time_us, found) in enumerate(
+            zip(rows.event_time_us_N.tolist(), rows.found_N.tolist(), strict=True)
+        )
+    ]
+
+
+def _add_features(response: Any, names: Sequence[str], rows: Rows, label: str) -> None:
     """Append these features of N entities to Feast's response; `label` goes before each name."""
+    from feast.metrics import track_feature_statuses  # sets variables of the process's environment
+
     response.metadata.feature_names.val.extend(label + name for name in names)
     times = b"".join(_TIMES + _sized(_time(us)) for us in rows.event_time_us_N.tolist())
     absent_N = np.where(rows.expired_N, FieldStatus.OUTSIDE_MAX_AGE, FieldStatus.NOT_FOUND)

@@ -18,9 +18,9 @@ from redis.exceptions import (
 )
 
 from headrace.errors import StoreUnavailable
-from headrace.features.packed.rows import Rows, decode_rows, unknown_schemas
+from headrace.features.packed.rows import Rows, UnknownSchema, decode_rows
 from headrace.features.packed.schema import Schema
-from headrace.features.packed.view import PackedView
+from headrace.features.packed.view import Key, PackedView
 
 ROWS_PER_COMMAND: Final = 500  # keeps each command short for the other clients of a server
 KEYS_PER_SCAN: Final = 1_000
@@ -47,7 +47,7 @@ class Read:
     """Rows to be read of one view."""
 
     view: PackedView
-    keys: list[bytes]
+    keys: list[Key]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,13 @@ def fetch(
     """The rows of all views in one round trip, and one more for a schema not met before."""
     with redis_errors("read"):
         keys = _keys(reads)
-        payloads = _split(reads, _mget(client, keys) if keys else [])
-        for view in _undescribed(reads, payloads, schemas):
-            _learn(schemas, client.hvals(view.key))
-    return _decoded(reads, payloads, schemas, now_us)
+        payloads = _mget(client, keys) if keys else []
+        try:
+            return _decoded(reads, payloads, schemas, now_us)
+        except UnknownSchema:
+            for read in reads:
+                _learn(schemas, client.hvals(read.view.key))
+    return _decoded(reads, payloads, schemas, now_us, lost=True)
 
 
 async def fetch_async(
@@ -76,10 +79,13 @@ async def fetch_async(
     """What `fetch` does, without blocking the event loop."""
     with redis_errors("read"):
         keys = _keys(reads)
-        payloads = _split(reads, await _mget(client, keys) if keys else [])
-        for view in _undescribed(reads, payloads, schemas):
-            _learn(schemas, await client.hvals(view.key))
-    return _decoded(reads, payloads, schemas, now_us)
+        payloads = await _mget(client, keys) if keys else []
+        try:
+            return _decoded(reads, payloads, schemas, now_us)
+        except UnknownSchema:
+            for read in reads:
+                _learn(schemas, await client.hvals(read.view.key))
+    return _decoded(reads, payloads, schemas, now_us, lost=True)
 
 
 def store(client: Any, commands: Sequence[Command]) -> None:
@@ -102,7 +108,7 @@ async def store_async(client: Any, commands: Sequence[Command]) -> None:
 def write_commands(
     client: Any,
     view: PackedView,
-    keys: Sequence[bytes],
+    keys: Sequence[Key],
     payloads: Sequence[bytes],
     policy: WritePolicy,
 ) -> list[Command]:
@@ -162,29 +168,13 @@ def _is_cluster(client: Any) -> bool:
     return isinstance(client, RedisCluster | redis_asyncio.RedisCluster)
 
 
-def _mget(client: Any, keys: list[bytes]) -> Any:
+def _mget(client: Any, keys: list[Key]) -> Any:
     """All keys in one round trip: one command, or one per slot in a pipeline per node."""
     return client.mget_nonatomic(keys) if _is_cluster(client) else client.mget(keys)
 
 
-def _keys(reads: Sequence[Read]) -> list[bytes]:
+def _keys(reads: Sequence[Read]) -> list[Key]:
     return reads[0].keys if len(reads) == 1 else [key for read in reads for key in read.keys]
-
-
-def _split(reads: Sequence[Read], payloads: list[bytes | None]) -> list[list[bytes | None]]:
-    if len(reads) == 1:
-        return [payloads]
-    rest = iter(payloads)
-    return [[next(rest) for _ in read.keys] for read in reads]
-
-
-def _undescribed(
-    reads: Sequence[Read],
-    payloads: Sequence[Sequence[bytes | None]],
-    schemas: Mapping[int, Schema],
-) -> list[PackedView]:
-    pairs = zip(reads, payloads, strict=True)
-    return [read.view for read, some in pairs if unknown_schemas(read.view, some, schemas)]
 
 
 def _learn(schemas: dict[int, Schema], descriptors: Sequence[bytes]) -> None:
@@ -195,9 +185,14 @@ def _learn(schemas: dict[int, Schema], descriptors: Sequence[bytes]) -> None:
 
 def _decoded(
     reads: Sequence[Read],
-    payloads: Sequence[Sequence[bytes | None]],
+    payloads: Sequence[bytes | None],
     schemas: Mapping[int, Schema],
     now_us: int,
+    lost: bool = False,
 ) -> list[Rows]:
-    pairs = zip(reads, payloads, strict=True)
-    return [decode_rows(read.view, some, schemas, now_us) for read, some in pairs]
+    rows, start = [], 0
+    for read in reads:
+        some = payloads[start : start + len(read.keys)]
+        rows.append(decode_rows(read.view, some, schemas, now_us, lost))
+        start += len(some)
+    return rows

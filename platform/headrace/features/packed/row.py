@@ -41,7 +41,7 @@ def encode_rows(
     """N rows as bytes.
 
     `numbers` has an [N, K] array for each numpy type of the schema, `cells` N cells for each column
-    of the variable block. Under a null a number may be anything and a cell is b"".
+    of the variable block. Under a null a number is 0 and a cell is b"".
     """
     head_N = np.zeros(len(stamp.event_time_us_N), schema.dtype)
     head_N["schema"] = schema.hash
@@ -64,12 +64,38 @@ def encode_rows(
 def heads_of(schema: Schema, payloads: Sequence[bytes]) -> NDArray[np.void] | None:
     """[N]: the fixed part of these rows, or None if one of them has another schema."""
     size = schema.dtype.itemsize
-    flat = b"".join([payload[:size] for payload in payloads] if schema.variable else payloads)
+    flat = bytearray().join(
+        [payload[:size] for payload in payloads] if schema.variable else payloads
+    )
     if len(flat) != size * len(payloads):
         return None
     head_N: NDArray[np.void] = np.frombuffer(flat, schema.dtype)
     # A row of another length puts those after it out of step, but its own hash is still in place.
     return head_N if (head_N["schema"] == schema.hash).all() else None
+
+
+def translate(old: Schema, new: Schema, payloads: Sequence[bytes]) -> list[bytes]:
+    """Rows of one schema as rows of another: columns of the same name and type keep what they have,
+    the others are null."""
+    head_N = heads_of(old, payloads)
+    assert head_N is not None, "the caller has looked at the schema"
+    block, kept = Block(old, head_N, payloads), set(old.columns) & set(new.columns)
+    present_NC = np.zeros((len(payloads), len(new.columns)), np.bool_)
+    for column in kept:
+        present_NC[:, new.index[column.name]] = block.present_N(column.name)
+    numbers = {}
+    for kind, places in new.numbers.items():
+        numbers[kind] = np.zeros((len(payloads), len(places)), kind)
+        for slot, place in enumerate(places):
+            if new.columns[place] in kept:
+                numbers[kind][:, slot] = block.numbers_N(new.columns[place].name)
+    no_cells = [b""] * len(payloads)
+    cells = [
+        block.cells(column.name) if column in kept else no_cells
+        for column in (new.columns[place] for place in new.variable)
+    ]
+    stamp = Stamp(head_N["event_time_us"], head_N["position"], head_N["partition"])
+    return encode_rows(new, stamp, present_NC, numbers, cells)
 
 
 def schema_hash(payload: bytes) -> int:

@@ -56,13 +56,20 @@ class Schema:
         return {numpy_type: tuple(places) for numpy_type, places in sorted(groups.items())}
 
     @cached_property
+    def float_places(self) -> slice | list[int]:
+        """The places of the float32 columns; a slice, which numpy takes faster, if they adjoin."""
+        places = self.numbers.get(FLOAT32, ())
+        adjoining = slice(places[0], places[-1] + 1) if places else slice(0, 0)
+        return adjoining if adjoining.stop - adjoining.start == len(places) else list(places)
+
+    @cached_property
     def variable(self) -> tuple[int, ...]:
         """The places of the columns of the variable block, V."""
         return tuple(n for n, column in enumerate(self.columns) if column.type not in NUMBERS)
 
     @cached_property
     def dtype(self) -> np.dtype[np.void]:
-        """Everything of a row before its variable block."""
+        """Everything of a row before its variable block, aligned as C aligns a struct."""
         fields: list[Any] = [
             ("schema", "<u8"),
             ("event_time_us", "<i8"),
@@ -72,7 +79,7 @@ class Schema:
         ]
         fields += [(kind, kind, (len(places),)) for kind, places in self.numbers.items()]
         fields += [("ends", "<u4", (len(self.variable),))] if self.variable else []
-        return np.dtype(fields)
+        return np.dtype(fields, align=True)
 
     @cached_property
     def slot(self) -> dict[str, int]:

@@ -5,7 +5,7 @@ N rows
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -15,6 +15,7 @@ from headrace.errors import FeatureError
 from headrace.features.packed.schema import Schema
 
 Id = str | int | bytes
+Key = str | bytes
 
 
 @dataclass(frozen=True)
@@ -30,35 +31,43 @@ class PackedView:
     @cached_property
     def key(self) -> bytes:
         """The hash that describes the schemas of the view's rows."""
-        return f"{_quoted(self.project)}/{_quoted(self.name)}".encode()
+        return self.prefix[:-1].encode()
 
-    def row_keys(self, columns: Sequence[Sequence[Id]]) -> list[bytes]:
+    @cached_property
+    def prefix(self) -> str:
+        """What the keys of all rows begin with."""
+        return f"{_quoted(self.project)}/{_quoted(self.name)}/"
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """What stands before the value of each join key."""
+        first, *others = [f"{_quoted(name)}=" for name in self.join_keys]
+        return [self.prefix + first, *(f",{name}" for name in others)]
+
+    def row_keys(self, columns: Sequence[Sequence[Id]]) -> list[Key]:
         """N keys, from N values of each join key in the order of `join_keys`."""
-        names = [f"{_quoted(name)}=".encode() for name in self.join_keys]
-        prefix = self.key + b"/" + names[0]
         if len(columns) == 1:
-            return [prefix + value for value in _encoded(columns[0])]
-        escaped = [map(_escaped, _encoded(column)) for column in columns]
-        rows = zip(*escaped, strict=True)
-        first, *others = names
-        separators = [self.key + b"/" + first, *(b"," + name for name in others)]
-        return [b"".join(chain(*zip(separators, row, strict=True))) for row in rows]
+            return _single(self.labels[0], columns[0])
+        labels = [label.encode() for label in self.labels]
+        escaped = [map(_escaped, column) for column in columns]
+        return [
+            b"".join(chain(*zip(labels, row, strict=True))) for row in zip(*escaped, strict=True)
+        ]
+
+
+def _single(prefix: str, values: Sequence[Id]) -> list[Key]:
+    try:  # the client encodes text faster than we do
+        return [prefix + value for value in values]  # type: ignore[operator]
+    except TypeError:
+        return [prefix.encode() + _id_bytes(value) for value in values]
 
 
 def _quoted(name: str) -> str:
     return quote(name, safe="")
 
 
-def _escaped(value: bytes) -> bytes:
-    return value.replace(b"%", b"%25").replace(b",", b"%2C")
-
-
-def _encoded(values: Iterable[Id]) -> list[bytes]:
-    """Ids as bytes; raises `FeatureError` for what cannot be one."""
-    try:
-        return [value.encode() for value in values]  # type: ignore[union-attr]
-    except AttributeError:
-        return [_id_bytes(value) for value in values]
+def _escaped(value: Id) -> bytes:
+    return _id_bytes(value).replace(b"%", b"%25").replace(b",", b"%2C")
 
 
 def _id_bytes(value: Id) -> bytes:
