@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import embedding, loop, stream
+from benchmarks import embedding, kills, loop, stream
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "stream": stream.run,
     "embedding": embedding.run,
     "loop": loop.run,
+    "kills": kills.run,
 }
 
 

@@ -18,6 +18,7 @@ from headrace.config import Settings
 from headrace.errors import ServiceError
 
 POLL_MS = 100
+MAX_RECONNECT_MS = 1_000  # a broker that comes back is found within a second
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -110,6 +111,7 @@ class LogReader:
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             fetch_max_wait_ms=POLL_MS,
+            reconnect_backoff_max_ms=MAX_RECONNECT_MS,
             max_poll_records=max_records,
         )
         self._consumer.assign(self._partitions)
@@ -158,6 +160,7 @@ class LogWriter:
             bootstrap_servers=settings.kafka_bootstrap,
             acks="all",
             linger_ms=5,
+            reconnect_backoff_max_ms=MAX_RECONNECT_MS,
             delivery_timeout_ms=timeout_ms,
             request_timeout_ms=min(timeout_ms - 10, 30_000),
             max_block_ms=timeout_ms,

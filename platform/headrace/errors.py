@@ -5,6 +5,7 @@
       DatasetError                input data is missing, damaged or unknown
       ServiceError                Redis, the broker, Ray or a port is not there
         StoreUnavailable          the online store's Redis is down, full or refuses
+        PartitionLost             another stream worker owns the partition now
       InvalidEvent                one event that cannot be accepted
       FeatureError                a view or feature is unknown, or a value does not fit it
 
@@ -31,6 +32,10 @@ class ServiceError(HeadraceError):
 
 class StoreUnavailable(ServiceError):
     """The Redis of the online store is down, full or refuses what it is asked."""
+
+
+class PartitionLost(ServiceError):
+    """A partition of the event log was taken over by another stream worker."""
 
 
 class InvalidEvent(HeadraceError):

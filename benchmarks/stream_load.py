@@ -1,0 +1,266 @@
+"""A stream under load: servers and `headrace stream` as they run for real, events that keep coming,
+parts that can be killed, and a recount of the log to compare with."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import psutil
+from redis import Redis
+from redis.exceptions import RedisError
+
+from headrace import config, materialize, sample
+from headrace.broker import LogReader, LogWriter, Record, Topics, create_topics
+from headrace.datasets.dataset import Dataset, Item, User
+from headrace.errors import InvalidEvent
+from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
+from headrace.features.facts import CLICK, SHOWN
+from headrace.features.online import OnlineStore
+from headrace.features.shared import SharedState
+from headrace.features.state import Rows
+from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
+from headrace.services.kafka import Broker, start_broker
+from headrace.services.redis import RedisServer, start_redis
+from headrace.status import FRESH_MS, StatusBoard
+from headrace.stream.commit import Commit, CommitStore
+
+NUM_USERS, NUM_ITEMS = 300, 100
+SHARE_OF_COPIES = 0.05
+WAIT_S = 120.0
+USERS = [f"u{number}" for number in range(NUM_USERS)]
+ITEMS = [f"i{number}" for number in range(NUM_ITEMS)]
+
+
+class StreamUnderLoad:
+    """A context manager; `environ` changes the environment of `headrace stream`."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+        self._folder, self._stack = folder, ExitStack()
+        self._redis: RedisServer = start_redis(folder / "redis", durable=True)
+        self._broker: Broker = start_broker(folder / "kafka", os.environ)
+        self._environ = {
+            **os.environ,
+            "HEADRACE_HOME": str(folder / "home"),
+            "HEADRACE_NAMESPACE": "under_load",
+            "REDIS_URL": self._redis.url,
+            "KAFKA_BOOTSTRAP": self._broker.bootstrap,
+            **(environ or {}),
+        }
+        self.settings = config.load(self._environ)
+        self.topics = Topics(self.settings.namespace)
+        self._commits = CommitStore(Redis.from_url(self._redis.url), self.settings.namespace)
+        self._stopping = threading.Event()
+        self._sender: threading.Thread | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> StreamUnderLoad:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        if self._sender:
+            self._sender.join()
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(60)
+        self._broker.stop()
+        self._redis.stop()
+
+    @property
+    def log_text(self) -> str:
+        """What `headrace stream` said."""
+        return (self._folder / "stream.log").read_text(errors="replace")
+
+    def start(self, events_per_s: float) -> None:
+        """Start the stream; returns when it processes the events that come from then on."""
+        items = tuple(Item(item_id, categories=(f"c{n % 7}",)) for n, item_id in enumerate(ITEMS))
+        users = tuple(User(user_id) for user_id in USERS)
+        dataset = Dataset("load", items, users, lambda: iter(()), 0, 0, 0)
+        materialize.write_sources(dataset, self.settings, int(time.time() * 1_000))
+        materialize.apply(self.settings)
+        create_topics(self.settings)
+        with (self._folder / "stream.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "headrace.cli", "stream"],
+                env=self._environ,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        self._sender = threading.Thread(target=self._send, args=(events_per_s,), daemon=True)
+        self._sender.start()
+        self.wait_for("the first events", lambda: self._processed() > 0)
+
+    def kill(self, target: str) -> None:
+        """`kill -9` of a worker, or of Redis or the broker, which are started again at once."""
+        if target == "worker":
+            random.choice(self.workers()).kill()
+        elif target == "redis":
+            port = int(self._redis.url.rpartition(":")[2].partition("/")[0])
+            _kill(self._redis.process.pid)
+            self._redis = start_redis(self._folder / "redis", port, durable=True)
+        else:
+            port = int(self._broker.bootstrap.rpartition(":")[2])
+            _kill(self._broker.process.pid)
+            self._broker = start_broker(self._folder / "kafka", os.environ, port)
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes of the stream workers."""
+        board = StatusBoard(Redis.from_url(self._redis.url), self.settings.namespace)
+        now_ms = int(time.time() * 1_000)
+        alive = (d["pid"] for d in board.read("stream") if now_ms - d["updated_ms"] < FRESH_MS)
+        found = [psutil.Process(pid) for pid in set(alive) if psutil.pid_exists(pid)]
+        assert found, f"no stream worker runs; the stream says:\n{self.log_text[-3_000:]}"
+        return found
+
+    def wait_progress(self) -> None:
+        """Until every partition goes on from where it is now."""
+        before = self._offsets()
+        self.wait_for(
+            "progress of all partitions",
+            lambda: all(now > before.get(n, 0) for n, now in self._offsets().items()),
+        )
+
+    def finish(self) -> None:
+        """Send no more, and wait until all that was sent is processed."""
+        self._stopping.set()
+        assert self._sender is not None
+        self._sender.join()
+        ends = Counter(record.partition for record in self._read(self.topics.events))
+        self.wait_for("the end of the log", lambda: self._offsets() == dict(ends))
+
+    def differences(self) -> dict[str, int]:
+        """How far the counts are from a recount of the log: all zero, or something is wrong."""
+        expected = Recount(self._read(self.topics.events))
+        commits = self._commits.read_all().values()
+        samples = {
+            (one.source_partition, one.source_offset, one.lane)
+            for record in self._read(self.topics.samples)
+            for one in sample.decode_batch(record.value)
+        }
+        store = OnlineStore(self.settings)
+        users = {user: _shown_clicked(store.read_user_rows([user])) for user in USERS}
+        shared = SharedState(lambda item_id: None)
+        shared.apply(self._read(self.topics.item_features))
+        merged = {id_: shared.items.merged(shared.items.find([id_])) for id_ in shared.items.ids}
+        items = {
+            id_: _shown_clicked(rows, ITEM_LAYOUT.field_of[LIFE]) for id_, rows in merged.items()
+        }
+        return {
+            "events": expected.num_accepted,
+            "accepted": sum(c.accepted for c in commits) - expected.num_accepted,
+            "duplicates": sum(c.duplicates for c in commits) - expected.num_duplicates,
+            "samples": len(samples) - expected.num_accepted,
+            "users": sum(users[id_] != expected.users(id_) for id_ in USERS),
+            "items": sum(items.get(id_, (0, 0)) != expected.items(id_) for id_ in ITEMS),
+        }
+
+    def wait_for(self, what: str, done: Callable[[], bool]) -> None:
+        """Return when `done`; raises with the stream's own words when it takes too long."""
+        deadline = time.monotonic() + WAIT_S
+        while not done():
+            ended = self._process is not None and self._process.poll() is not None
+            if ended or time.monotonic() > deadline:
+                raise AssertionError(f"{what} did not come; it says:\n{self.log_text[-3_000:]}")
+            time.sleep(0.2)
+
+    def _send(self, events_per_s: float) -> None:
+        """Events until told to stop, at a steady rate; some are sent twice."""
+        draw, writer, sent = random.Random(7), LogWriter(self.settings), 0
+        started = time.monotonic()
+        while not self._stopping.is_set():
+            due = int((time.monotonic() - started) * events_per_s)
+            for number in range(sent, due):
+                event = _event(draw, number)
+                for _ in range(2 if draw.random() < SHARE_OF_COPIES else 1):
+                    writer.send(self.topics.events, encode(event), key=event.user_id.encode())
+            sent = max(sent, due)
+            self._stopping.wait(0.05)
+        writer.flush()
+        writer.close()
+
+    def _read(self, topic: str) -> list[Record]:
+        reader = LogReader(
+            self.settings, topic, dict.fromkeys(range(self.settings.num_partitions), 0), 5_000
+        )
+        records = [record for batch in reader.read_to_end() for record in batch]
+        reader.close()
+        return records
+
+    def _commits_now(self) -> dict[int, Commit]:
+        try:
+            return self._commits.read_all()
+        except RedisError:  # it is being started again
+            return {}
+
+    def _offsets(self) -> dict[int, int]:
+        return {number: commit.offset for number, commit in self._commits_now().items()}
+
+    def _processed(self) -> int:
+        return sum(self._offsets().values())
+
+
+class Recount:
+    """What a log comes to, counted event by event in the plainest way."""
+
+    def __init__(self, records: list[Record]) -> None:
+        self.num_accepted = self.num_duplicates = 0
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+        seen: set[str] = set()
+        for record in records:
+            event = decode(record.value, record.arrival_ms)
+            assert not isinstance(event, InvalidEvent)
+            if event.event_id in seen:
+                self.num_duplicates += 1
+                continue
+            seen.add(event.event_id)
+            self.num_accepted += 1
+            self._count(event)
+
+    def users(self, user_id: str) -> tuple[int, int]:
+        return self._counts["user", user_id, SHOWN], self._counts["user", user_id, CLICK]
+
+    def items(self, item_id: str) -> tuple[int, int]:
+        return self._counts["item", item_id, SHOWN], self._counts["item", item_id, CLICK]
+
+    def _count(self, event: Event) -> None:
+        shown = (
+            event.items if isinstance(event, ImpressionEvent) else (Shown(event.item_id, 0, True),)
+        )
+        for one in shown:
+            for kind, entity_id in (("user", event.user_id), ("item", one.item_id)):
+                self._counts[kind, entity_id, SHOWN] += 1
+                self._counts[kind, entity_id, CLICK] += bool(one.clicked)
+
+
+def _event(draw: random.Random, number: int) -> Event:
+    """A request whose outcome is known, or a click without one."""
+    user, now_ms = USERS[int(draw.random() ** 2 * NUM_USERS)], int(time.time() * 1_000)
+    items = draw.sample(ITEMS, draw.choice([1, 1, 3]))
+    if draw.random() < 0.2:
+        return ClickEvent(f"e{number}", now_ms, user, items[0])
+    shown = tuple(Shown(item, n, draw.random() < 0.3) for n, item in enumerate(items))
+    return ImpressionEvent(f"e{number}", now_ms, user, f"r{number}", shown)
+
+
+def _shown_clicked(rows: Rows, field: str = USER_LAYOUT.field_of[LIFE]) -> tuple[int, int]:
+    if not len(rows):
+        return 0, 0
+    life = rows["state"][field][0]
+    return int(life[LIFE.measures.index(SHOWN)]), int(life[LIFE.measures.index(CLICK)])
+
+
+def _kill(pid: int | None) -> None:
+    assert pid is not None
+    process = psutil.Process(pid)
+    process.kill()
+    process.wait(10)
