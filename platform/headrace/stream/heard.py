@@ -5,6 +5,7 @@ N facts   M measures
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,11 @@ from headrace.event import Event
 from headrace.features.assemble import RequestFeatures
 from headrace.features.facts import MEASURES, Ints
 
-Measures = tuple[float, ...]  # in the order of `headrace.features.facts.MEASURES`
+# One fact, as it is heard: user, item, event time, position, measures (in the order of
+# `headrace.features.facts.MEASURES`), settled, campaign, offset, ordinal of the event. A plain
+# tuple, because there is one for every event.
+Measures = tuple[float, float, float, float, float]
+Fact = tuple[str, str, int, int, Measures, bool, str | None, int, int]
 
 
 @dataclass(slots=True)
@@ -30,21 +35,6 @@ class Request:
     ordinal: int
     features: RequestFeatures | None = None
     user_token_keys: tuple[int, ...] = ()
-
-
-@dataclass(slots=True)
-class Fact:
-    """One fact, as it is heard."""
-
-    user_id: str
-    item_id: str
-    time_ms: int
-    position: int
-    measures: Measures
-    settled: bool
-    campaign_id: str | None
-    offset: int
-    ordinal: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +63,18 @@ class Heard:
 
     def columns(self) -> Columns:
         """The facts in columns."""
-        facts = self.facts
+        columns = zip(*self.facts, strict=True) if self.facts else ((),) * 9
+        users, items, times, positions, measures, settled, campaigns, offsets, ordinals = columns
         return Columns(
-            user_ids=[fact.user_id for fact in facts],
-            item_ids=[fact.item_id for fact in facts],
-            campaign_ids=[fact.campaign_id for fact in facts],
-            time_ms_N=np.array([fact.time_ms for fact in facts], np.int64),
-            position_N=np.array([fact.position for fact in facts], np.int64),
-            measure_NM=np.array([f.measures for f in facts], np.float32).reshape(-1, len(MEASURES)),
-            settled_N=np.array([fact.settled for fact in facts], bool),
-            offset_N=np.array([fact.offset for fact in facts], np.int64),
-            ordinal_N=np.array([fact.ordinal for fact in facts], np.int64),
+            user_ids=users,
+            item_ids=items,
+            campaign_ids=campaigns,
+            time_ms_N=np.array(times, np.int64),
+            position_N=np.array(positions, np.int64),
+            measure_NM=np.array(measures, np.float32).reshape(-1, len(MEASURES)),
+            settled_N=np.array(settled, bool),
+            offset_N=np.array(offsets, np.int64),
+            ordinal_N=np.array(ordinals, np.int64),
         )
 
 
@@ -91,9 +82,9 @@ class Heard:
 class Columns:
     """Facts in columns."""
 
-    user_ids: list[str]
-    item_ids: list[str]
-    campaign_ids: list[str | None]
+    user_ids: Sequence[str]
+    item_ids: Sequence[str]
+    campaign_ids: Sequence[str | None]
     time_ms_N: Ints
     position_N: Ints
     measure_NM: NDArray[np.float32]

@@ -8,10 +8,10 @@ from typing import Final
 
 from headrace.broker import Record
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
-from headrace.features.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, MEASURES, SHOWN
+from headrace.features.facts import ACTIONS, CLICK, LIKE, LONG_VIEW
 from headrace.features.served import as_served
 from headrace.sample import LANE_JOINED, LANE_KNOWN
-from headrace.stream.heard import Fact, Heard, Labelled, Measures, Request
+from headrace.stream.heard import Heard, Labelled, Measures, Request
 
 BIT: Final = {action: 1 << place for place, action in enumerate(ACTIONS)}
 EVERY_ACTION: Final = sum(BIT.values())
@@ -71,13 +71,15 @@ class Join:
 
     def _hear_known(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
         """A request whose labels are known: first the sample, then the outcome counts."""
-        labelled = BIT[CLICK]
-        if all(shown.liked is not None for shown in event.items):
-            labelled |= BIT[LIKE]
-        if all(shown.long_viewed is not None for shown in event.items):
-            labelled |= BIT[LONG_VIEW]
+        labelled = EVERY_ACTION
+        for shown in event.items:
+            if shown.liked is None:
+                labelled &= ~BIT[LIKE]
+            if shown.long_viewed is None:
+                labelled &= ~BIT[LONG_VIEW]
         request = _request(event, record, heard, LANE_KNOWN, labelled)
-        heard.complete.append(Labelled(request, tuple(map(_actions_known, event.items))))
+        actions = tuple([_actions_known(shown) for shown in event.items])
+        heard.complete.append(Labelled(request, actions))
         self._hear_shown(event, record, heard)
 
     def _hear_shown(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
@@ -85,8 +87,7 @@ class Join:
             measures = (
                 1.0, shown.clicked or 0.0, shown.liked or 0.0, shown.long_viewed or 0.0, shown.value
             )  # fmt: skip
-            settled = shown.clicked is not None
-            _hear(heard, event, record, shown, measures, settled)
+            _hear(heard, event, record, shown, measures)
 
     def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
         """An action counts with its impression; a click without one counts as shown too."""
@@ -99,9 +100,9 @@ class Join:
         if alone:
             request = _request(event, record, heard, LANE_KNOWN, BIT[CLICK])
             heard.complete.append(Labelled(request, (BIT[CLICK],)))
-        values = {SHOWN: float(alone), action: 1.0, "value": getattr(event, "value", 0.0)}
-        measures = tuple(values.get(measure, 0.0) for measure in MEASURES)
-        _hear(heard, event, record, Shown(event.item_id), measures, settled=True)
+        clicked, liked, viewed = (float(action == name) for name in (CLICK, LIKE, LONG_VIEW))
+        measures = (float(alone), clicked, liked, viewed, getattr(event, "value", 0.0))
+        _hear(heard, event, record, Shown(event.item_id, clicked=True), measures)
 
     def _impression_of(self, event: ClickEvent | ActionEvent) -> OpenImpression | None:
         """The open impression that showed the item."""
@@ -134,17 +135,16 @@ def _request(event: Event, record: Record, heard: Heard, lane: int, labelled: in
     return request
 
 
-def _hear(
-    heard: Heard, event: Event, record: Record, shown: Shown, measures: Measures, settled: bool
-) -> None:
+def _hear(heard: Heard, event: Event, record: Record, shown: Shown, measures: Measures) -> None:
+    """One fact; an impression is settled once it says whether it was clicked."""
     heard.facts.append(
-        Fact(
+        (
             event.user_id,
             shown.item_id,
             event.event_time_ms,
             shown.position,
             measures,
-            settled,
+            shown.clicked is not None,
             shown.campaign_id,
             record.offset,
             heard.num_events,
@@ -162,5 +162,9 @@ def _action(event: ClickEvent | ActionEvent) -> str:
 
 def _actions_known(shown: Shown) -> int:
     """The actions that an impression came with, as bits."""
-    known = ((CLICK, shown.clicked), (LIKE, shown.liked), (LONG_VIEW, shown.long_viewed))
-    return sum(BIT[action] for action, came in known if came)
+    actions = BIT[CLICK] if shown.clicked else 0
+    if shown.liked:
+        actions |= BIT[LIKE]
+    if shown.long_viewed:
+        actions |= BIT[LONG_VIEW]
+    return actions
