@@ -11,14 +11,6 @@ from headrace import config
 from headrace.clock import now_ms
 from headrace.errors import FeatureError
 
-PREAMBLE = """# Features
-
-Every streaming feature, as `headrace features list --markdown` prints them from the table
-([table.py](../platform/headrace/features/table.py)); `headrace features describe NAME` says more of
-one. Numbers of an entity are the columns of its view in Feast, `<entity>_activity`. A rate's
-arguments are its measure, the rate that is assumed before any impression, and the impressions that
-this assumption is worth."""
-
 
 def add_features(commands: Any) -> None:
     """Add `features` and its own commands to the command line."""
@@ -41,26 +33,15 @@ def add_features(commands: Any) -> None:
 
 
 def _list(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.features.description import HEADINGS, describe
+    from headrace.features.description import HEADINGS, describe, to_markdown
     from headrace.features.table import FEATURES
 
-    rows = [describe(feature).cells() for feature in FEATURES]
-    print(markdown(rows) if options.markdown else _lines([HEADINGS, *rows]))
+    descriptions = [describe(feature) for feature in FEATURES]
+    if options.markdown:
+        print(to_markdown(descriptions))
+    else:
+        print(_lines([HEADINGS, *(one.cells() for one in descriptions)]))
     return 0
-
-
-def markdown(rows: Sequence[Sequence[str]]) -> str:
-    """The page docs/features.md: one table per entity."""
-    from headrace.features.description import HEADINGS
-
-    parts = [PREAMBLE]
-    for entity in dict.fromkeys(row[1] for row in rows):
-        of_entity = [[f"`{row[0]}`", *row[2:]] for row in rows if row[1] == entity]
-        headings = [HEADINGS[0], *HEADINGS[2:]]
-        table = [headings, ["---"] * len(headings), *of_entity]
-        parts.append(f"## {entity.capitalize()}")
-        parts.append("\n".join(f"| {' | '.join(row)} |" for row in table))
-    return "\n\n".join(parts)
 
 
 def _lines(rows: Sequence[Sequence[str]]) -> str:

@@ -50,6 +50,15 @@ EVENTS: Final = {
 }
 
 
+PREAMBLE: Final = """# Features
+
+Every streaming feature, as `headrace features list --markdown` prints them from the table
+([table.py](../platform/headrace/features/table.py)); `headrace features describe NAME` says more of
+one. Numbers of an entity are the columns of its view in Feast, `<entity>_activity`. A rate's
+arguments are its measure, the rate that is assumed before any impression, and the impressions that
+this assumption is worth."""
+
+
 @dataclass(frozen=True, slots=True)
 class Description:
     """One feature, every question answered in a text of its own."""
@@ -88,6 +97,19 @@ def describe(feature: Feature) -> Description:
         "as of no event" if feature.default is None else f"{feature.default:g}",
         feature.description,
     )
+
+
+def to_markdown(descriptions: Sequence[Description]) -> str:
+    """The page docs/features.md: a table per entity."""
+    parts = [PREAMBLE]
+    for entity in dict.fromkeys(one.entity for one in descriptions):
+        rows = [one.cells() for one in descriptions if one.entity == entity]
+        cells = [[f"`{name}`", *others] for name, _, *others in rows]
+        headings = [HEADINGS[0], *HEADINGS[2:]]
+        table = [headings, ["---"] * len(headings), *cells]
+        parts.append(f"## {entity.capitalize()}")
+        parts.append("\n".join(f"| {' | '.join(row)} |" for row in table))
+    return "\n\n".join(parts)
 
 
 def window(feature: Feature) -> str:

@@ -9,7 +9,7 @@ of the rows that are taken as normal. Time is an argument.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -55,18 +55,20 @@ def reference_of(value_NF: Floats) -> Reference:
 
 def summarize(value_NF: Floats, reference: Reference | None) -> Summary:
     """[F]: what these rows are like; without a reference no value is in a bin."""
-    num_rows, num_features = value_NF.shape
-    null_NF = np.isnan(value_NF)
-    summary = np.zeros(num_features, SUMMARY)
-    summary["rows"] = num_rows
-    summary["nulls"] = null_NF.sum(0)
-    summary["sum"] = np.where(null_NF, 0.0, value_NF).sum(0, dtype=np.float64)
+    value_FN = np.ascontiguousarray(value_NF.T)
+    null_FN = np.isnan(value_FN)
+    summary = np.zeros(len(value_FN), SUMMARY)
+    summary["rows"] = len(value_NF)
+    summary["nulls"] = null_FN.sum(1)
+    summary["sum"] = np.where(null_FN, 0.0, value_FN).sum(1, dtype=np.float64)
     if reference is not None:
-        least_KF = np.zeros((NUM_BINS + 1, num_features), np.int64)  # values beyond each edge
-        least_KF[0] = num_rows - summary["nulls"]
-        for place, edge_F in enumerate(reference["edges"].T, start=1):
-            least_KF[place] = (value_NF >= edge_F).sum(0)
-        summary["bins"] = -np.diff(least_KF, axis=0).T
+        bin_FN = np.zeros(value_FN.shape, np.uint8)
+        for edge_F in reference["edges"].T:
+            bin_FN += value_FN >= edge_F[:, None]
+        place_FN = bin_FN + NUM_BINS * np.arange(len(value_FN))[:, None]
+        counts = np.bincount(place_FN.ravel(), minlength=NUM_BINS * len(value_FN))
+        summary["bins"] = counts.reshape(-1, NUM_BINS)
+        summary["bins"][:, 0] -= summary["nulls"]  # NaN is beyond no edge
     return summary
 
 
@@ -77,6 +79,19 @@ def merged(summaries: Iterable[Summary], num_features: int) -> Summary:
         for name in SUMMARY.names or ():
             total[name] += summary[name]
     return total
+
+
+def to_columns(summary: Summary) -> dict[str, list[Any]]:
+    """The summary as JSON can hold it."""
+    return {name: summary[name].tolist() for name in SUMMARY.names or ()}
+
+
+def from_columns(columns: Mapping[str, Sequence[Any]]) -> Summary:
+    """The summary that `to_columns` gave."""
+    summary = np.zeros(len(columns["rows"]), SUMMARY)
+    for name, values_F in columns.items():
+        summary[name] = values_F
+    return summary
 
 
 def null_rate(summary: Summary) -> NDArray[np.float64]:

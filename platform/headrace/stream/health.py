@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ from redis import Redis
 from headrace.features.layout import Layout
 from headrace.features.quality import (
     NUM_TILES,
-    SUMMARY,
     TILE_MS,
     Reference,
+    Summary,
+    from_columns,
     mean,
     merged,
     null_rate,
@@ -116,26 +117,24 @@ def _view(
         worker: ViewWorker(report["rows"], report["expired"], Latencies(dict(report["latency"])))
         for worker, report in by_worker.items()
     }
-    windows = [by_worker[worker]["window"] for worker in lately]
-    features = _features(layout, windows, reference)
+    windows = [from_columns(by_worker[worker]["window"]) for worker in lately]
+    window = merged(windows, len(layout.numbers))
     return ViewHealth(
         layout.view,
         (now_ms - newest_ms) / 1_000 if newest_ms else math.nan,
-        max((row[0] for window in windows for row in window), default=0),
+        int(window["rows"].max(initial=0)),
         workers,
-        features,
+        _features(layout, window, reference),
     )
 
 
 def _features(
-    layout: Layout, windows: Sequence[Sequence[Any]], reference: Reference | None
+    layout: Layout, window: Summary, reference: Reference | None
 ) -> tuple[FeatureHealth, ...]:
-    names = [feature.name for feature in layout.numbers]
-    summaries = [np.array([tuple(row) for row in window], SUMMARY) for window in windows]
-    window = merged(summaries, len(names))
-    psi_F = np.full(len(names), np.nan)
+    psi_F = np.full(len(window), np.nan)
     if reference is not None:
         enough_F = window["bins"].sum(1) >= MIN_VALUES
         psi_F[enough_F] = psi(reference["seen"], window)[enough_F]
+    names = [feature.name for feature in layout.numbers]
     columns = (names, null_rate(window).tolist(), mean(window).tolist(), psi_F.tolist())
     return tuple(FeatureHealth(*row) for row in zip(*columns, strict=True))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from headrace.features.layout import Layout
-from headrace.features.quality import REFERENCE, Reference, Window
+from headrace.features.quality import REFERENCE, Reference, Window, to_columns
 from headrace.features.state import Rows
 from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.latency import Latencies
@@ -110,5 +110,5 @@ class _ViewMonitor:
             "expired": self._num_expired,
             "newest_event_ms": self._newest_event_ms,
             "latency": self._latency.to_pairs(),
-            "window": self.window.summary(now_ms).tolist(),
+            "window": to_columns(self.window.summary(now_ms)),
         }
