@@ -57,9 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_pace_flags(replay)
     replay.set_defaults(run=_replay)
 
-    materialize = commands.add_parser(
-        "materialize", help="put static features into the online store (Feast)"
-    )
+    materialize = commands.add_parser("materialize", help="static features into the store (Feast)")
     _add_data_flags(materialize)
     materialize.set_defaults(run=_materialize)
     add_features(commands)
