@@ -51,6 +51,10 @@ class Scrape:
         ]
         return float(value)
 
+    def count(self, name: str) -> int:
+        """How many series there are of a name."""
+        return sum(sample.name == name for sample in self._samples)
+
 
 def exporter_settings(url: str, port: int) -> config.Settings:
     return config.Settings(namespace=NAMESPACE, redis_url=url, metrics_port=port)
@@ -98,6 +102,16 @@ def test_drift_is_scraped(redis: Redis, server: RedisServer) -> None:
         got = Scrape(port)
     feature = {"view": "user_activity", "feature": "user_click_rate"}
     assert got.value("headrace_feature_psi", **feature) > 0.25
+
+
+def test_what_is_not_known_has_no_series(redis: Redis, server: RedisServer) -> None:
+    MonitoredWorker(redis, 0).report()
+    port = free_port()
+    with serve_metrics(exporter_settings(server.url, port), lambda: NOW_MS):
+        got = Scrape(port)
+    assert got.value("headrace_feature_window_rows", view="user_activity") == 0
+    assert "headrace_feature_psi" in got.types and got.count("headrace_feature_psi") == 0
+    assert got.count("headrace_feature_staleness_seconds") == 0
 
 
 def test_a_scrape_without_redis_says_so(redis: Redis) -> None:

@@ -6,7 +6,8 @@ may come and go.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -106,7 +107,7 @@ def _views(health: Health) -> Iterator[Metric]:
         f"{PREFIX}_staleness_seconds", "age of the newest event in a row", labels=["view"]
     )
     for view in health.views:
-        staleness.add_metric([view.name], view.staleness_s)
+        _add_known(staleness, [view.name], view.staleness_s)
         for number, worker in view.workers.items():
             labels = [view.name, str(number)]
             rows.add_metric(labels, worker.num_rows)
@@ -129,10 +130,16 @@ def _features(health: Health) -> Iterator[Metric]:
         window.add_metric([view.name], view.num_window)
         for feature in view.features:
             labels = [view.name, feature.name]
-            nulls.add_metric(labels, feature.null_rate)
-            mean.add_metric(labels, feature.mean)
-            psi.add_metric(labels, feature.psi)
+            _add_known(nulls, labels, feature.null_rate)
+            _add_known(mean, labels, feature.mean)
+            _add_known(psi, labels, feature.psi)
     yield from (window, nulls, mean, psi)
+
+
+def _add_known(gauge: Gauge, labels: Sequence[str], value: float) -> None:
+    """Add a sample, none for NaN: what is not known has no series, and spoils no average."""
+    if not math.isnan(value):
+        gauge.add_metric(labels, value)
 
 
 def _buckets(latency: Latencies) -> list[tuple[str, float]]:
