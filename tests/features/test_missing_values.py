@@ -58,7 +58,13 @@ def test_a_value_counts_until_its_ttl_is_over_and_others_are_not_concerned() -> 
     state_1 = shown_once(short)
     assert read(short, state_1, TTL_S) == [1, 1]
     assert read(short, state_1, TTL_S + 0.001) == [0, 1]
-    assert read(short, state_1, 0) == [1, 1]  # reading changes nothing
+
+
+def test_reading_an_expired_value_does_not_change_the_state() -> None:
+    short = layout(Part(Lifetime(), 0), ttl_s=TTL_S)  # whose value is the state itself
+    state_1 = shown_once(short)
+    assert read(short, state_1, 2 * TTL_S)[0] == 0
+    assert read(short, state_1, 0)[0] == 1
 
 
 def test_an_expired_value_without_a_default_is_that_of_an_unknown_entity() -> None:

@@ -90,6 +90,16 @@ def test_workers_share_one_reference_also_after_a_restart(redis: Redis) -> None:
     assert max(feature.psi for feature in users.features) < 0.1
 
 
+def test_of_two_proposals_the_first_becomes_the_reference(redis: Redis) -> None:
+    one, other = MonitoredWorker(redis, 0), MonitoredWorker(redis, 1)
+    one.write(USER_LAYOUT, REFERENCE_ROWS)
+    other.write(USER_LAYOUT, REFERENCE_ROWS, shift=1.0)
+    one.report()
+    first = ReferenceStore(redis, NAMESPACE).read()[USER_LAYOUT.view]
+    other.report()
+    assert ReferenceStore(redis, NAMESPACE).read()[USER_LAYOUT.view].tobytes() == first.tobytes()
+
+
 def test_a_shift_shows_as_drift_of_the_features_that_shifted(redis: Redis) -> None:
     worker = MonitoredWorker(redis, 0)
     with_reference(redis, worker)
@@ -124,14 +134,22 @@ def test_a_forgotten_reference_is_replaced_by_the_rows_that_follow(redis: Redis)
     assert max(feature.psi for feature in view(health(redis, NOW_MS + 700_001)).features) < 0.1
 
 
-def test_a_replaced_worker_is_spoken_for_by_the_next(redis: Redis) -> None:
+def test_the_counts_of_a_replaced_worker_end_and_its_rows_do_not(redis: Redis) -> None:
     before, after = MonitoredWorker(redis, 0), MonitoredWorker(redis, 0)
     before.write(USER_LAYOUT, 30)
     before.report(lag=9)
-    after.write(USER_LAYOUT, 2, NOW_MS + 10)
     after.report(NOW_MS + 10, lag=1)
     now = health(redis, NOW_MS + 10)
-    assert (now.lags, view(now).num_rows) == ({0: 1}, 2)
+    assert (now.lags, view(now).num_rows) == ({0: 1}, 0)
+    assert (view(now).num_window, view(now).staleness_s) == (30, 1.01)
+
+
+def test_the_rows_of_a_worker_that_ended_leave_the_window_in_ten_minutes(redis: Redis) -> None:
+    worker = MonitoredWorker(redis, 0)
+    worker.write(USER_LAYOUT, 30)
+    worker.report()
+    assert view(health(redis, NOW_MS + 599_999)).num_window == 30
+    assert view(health(redis, NOW_MS + 600_000)).num_window == 0
 
 
 def test_a_worker_that_no_longer_reports_has_no_lag(redis: Redis) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -89,36 +90,38 @@ class Health:
 
 
 def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
-    """What is true at `now_ms`; a worker that was replaced is spoken for by the one after it.
+    """What is true at `now_ms`.
 
-    Workers of another feature table are left out: their columns are others.
+    The counts of a worker that was replaced end with it, the rows that it wrote do not. Workers of
+    another feature table are left out: their columns are others.
     """
-    newest: dict[int, Document] = {}
-    documents = StatusBoard(redis, namespace).read("stream")
-    ours = [document for document in documents if document["schema"] == SCHEMA]
-    for document in sorted(ours, key=lambda document: document["updated_ms"]):
-        newest[document["worker"]] = document
-    references = ReferenceStore(redis, namespace).read()
+    documents = [d for d in StatusBoard(redis, namespace).read("stream") if d["schema"] == SCHEMA]
+    documents.sort(key=lambda document: (document["worker"], document["updated_ms"]))
+    newest = {document["worker"]: document for document in documents}
     running = {w: d for w, d in newest.items() if now_ms - d["updated_ms"] < FRESH_MS}
+    references = ReferenceStore(redis, namespace).read()
     return Health(
-        tuple(_view(layout, newest, references.get(layout.view), now_ms) for layout in LAYOUTS),
-        {worker: document["lag"] for worker, document in sorted(running.items())},
+        tuple(_view(layout, documents, references.get(layout.view), now_ms) for layout in LAYOUTS),
+        {worker: document["lag"] for worker, document in running.items()},
         dict(sorted(CommitStore(redis, namespace).read_all().items())),
     )
 
 
 def _view(
-    layout: Layout, documents: Mapping[int, Document], reference: Reference | None, now_ms: int
+    layout: Layout, documents: Sequence[Document], reference: Reference | None, now_ms: int
 ) -> ViewHealth:
-    by_worker = {worker: d["views"][layout.view] for worker, d in sorted(documents.items())}
-    lately = [w for w, d in documents.items() if now_ms - d["updated_ms"] < WINDOW_MS]
-    newest_ms = max((report["newest_event_ms"] for report in by_worker.values()), default=0)
-    workers = {
-        worker: ViewWorker(report["rows"], report["expired"], Latencies(dict(report["latency"])))
-        for worker, report in by_worker.items()
-    }
-    windows = [from_columns(by_worker[worker]["window"]) for worker in lately]
+    """A view in the documents, which are in the order of their workers and times."""
+    reports = [document["views"][layout.view] for document in documents]
+    newest_ms = max((report["newest_event_ms"] for report in reports), default=0)
+    lately = [now_ms - document["updated_ms"] < WINDOW_MS for document in documents]
+    windows = [from_columns(report["window"]) for report in compress(reports, lately)]
     window = merged(windows, len(layout.numbers))
+    workers = {
+        document["worker"]: ViewWorker(
+            report["rows"], report["expired"], Latencies(dict(report["latency"]))
+        )
+        for document, report in zip(documents, reports, strict=True)
+    }
     return ViewHealth(
         layout.view,
         (now_ms - newest_ms) / 1_000 if newest_ms else math.nan,

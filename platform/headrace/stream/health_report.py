@@ -15,8 +15,12 @@ from headrace.stream.health import FeatureHealth, Health, ViewHealth
 def to_tables(health: Health) -> Iterator[Table]:
     """One table of the views, and one of the numbers of each that was written lately."""
     lag, workers = sum(health.lags.values()), len(health.lags)
-    table = Table("view", title=f"{workers} stream workers, lag {lag:,} events")
-    for heading in ("rows", "of 10 min", "expired", "stale", "readable p50", "p99"):
+    table = Table(
+        "view",
+        title=f"{workers} stream workers, lag {lag:,} events",
+        caption="p50, p99: from the arrival of an event to its row being readable",
+    )
+    for heading in ("rows", "in 10 min", "expired", "stale", "p50", "p99"):
         table.add_column(heading, justify="right")
     for view in health.views:
         table.add_row(view.name, *_cells(view))
