@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,6 +46,30 @@ def test_merged_histograms_equal_one_of_everything(parts: list[list[float]]) -> 
     whole = measured([duration for part in parts for duration in part])
     assert merged.to_pairs() == whole.to_pairs()
     assert len(merged) == sum(map(len, parts))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.floats(-1e6, 1e12), max_size=60))
+def test_many_at_once_are_as_many_one_by_one(durations: list[float]) -> None:
+    at_once = Latencies()
+    at_once.extend(durations)
+    assert at_once.to_pairs() == measured(durations).to_pairs()
+
+
+def test_buckets_count_what_their_bound_is_not_exceeded_by() -> None:
+    durations = np.random.default_rng(0).lognormal(3, 2, 3_000)
+    buckets = measured(durations.tolist()).buckets()
+    bounds_ms = [bound_ms for bound_ms, _ in buckets]
+    assert bounds_ms[0] < 1.5 and bounds_ms[-1] > 60_000
+    assert all(later / earlier < 1.5 for earlier, later in pairwise(bounds_ms))
+    for bound_ms, count in buckets:
+        assert count == pytest.approx((durations <= bound_ms).sum(), abs=1)
+
+
+def test_the_total_is_within_five_percent() -> None:
+    durations = np.random.default_rng(0).lognormal(3, 1, 3_000)
+    assert measured(durations.tolist()).total_ms == pytest.approx(durations.sum(), rel=0.05)
+    assert Latencies().total_ms == 0
 
 
 def test_the_pairs_pass_through_json() -> None:

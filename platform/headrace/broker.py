@@ -174,11 +174,14 @@ class LogWriter:
         key: bytes | None = None,
         partition: int | None = None,
         headers: Headers = (),
+        arrival_ms: int | None = None,
     ) -> None:
-        """Queue one message; the key chooses the partition unless `partition` does."""
-        future = self._producer.send(
-            topic, value=value, key=key, partition=partition, headers=list(headers)
-        )
+        """Queue one message; the key chooses the partition unless `partition` does.
+
+        `arrival_ms` is now, unless the message passes on what arrived earlier.
+        """
+        given = {"headers": list(headers), "timestamp_ms": arrival_ms}
+        future = self._producer.send(topic, value=value, key=key, partition=partition, **given)
         future.add_errback(self._failures.append)
 
     def flush(self) -> None:

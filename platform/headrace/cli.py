@@ -18,6 +18,7 @@ from headrace.datasets.catalogue import read_items
 from headrace.datasets.dataset import Dataset
 from headrace.datasets.registry import LOADERS, detect, load_dataset
 from headrace.errors import ConfigError, HeadraceError
+from headrace.features_command import add_features
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
 
@@ -56,11 +57,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_pace_flags(replay)
     replay.set_defaults(run=_replay)
 
-    materialize = commands.add_parser(
-        "materialize", help="put static features into the online store (Feast)"
-    )
+    materialize = commands.add_parser("materialize", help="static features into the store (Feast)")
     _add_data_flags(materialize)
     materialize.set_defaults(run=_materialize)
+    add_features(commands)
     return parser
 
 
@@ -158,9 +158,11 @@ def _stream(options: argparse.Namespace, settings: config.Settings) -> int:
     _check_services(settings)
     read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
     config.keep_own_ray_local()
+    from headrace.stream.exporter import serve_metrics
     from headrace.stream.job import run  # Ray reads its environment when it is imported
 
-    run(settings)
+    with serve_metrics(settings, now_ms):
+        run(settings)
     return 0
 
 

@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     host: str = "127.0.0.1"  # interface that HTTP listens on
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8000
+    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0  # of the stream; 0: none
     num_replicas: PositiveInt = 1
     max_candidates: PositiveInt = 500
     campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads

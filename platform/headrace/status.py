@@ -26,12 +26,23 @@ class StatusBoard:
 
     def write(self, part: str, document: dict[str, Any], now_ms: int) -> None:
         """Replace this instance's document of `part`."""
-        name = f"{self._namespace}:status:{part}:{self._instance}"
         payload = msgspec.json.encode({"updated_ms": now_ms, "pid": os.getpid(), **document})
-        self._redis.set(name, payload, ex=KEEP_S)
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(f"{self._index(part)}:{self._instance}", payload, ex=KEEP_S)
+            pipe.sadd(self._index(part), self._instance)
+            pipe.expire(self._index(part), KEEP_S)
+            pipe.execute()
 
     def read(self, part: str) -> list[dict[str, Any]]:
         """The documents of all instances of `part`, also of those that ended."""
-        names = sorted(self._redis.scan_iter(f"{self._namespace}:status:{part}:*", count=1_000))
+        instances = sorted(self._redis.smembers(self._index(part)))
+        names = [f"{self._index(part)}:{instance.decode()}" for instance in instances]
         documents = self._redis.mget(names) if names else []
+        gone = [one for one, d in zip(instances, documents, strict=True) if d is None]
+        if gone:
+            self._redis.srem(self._index(part), *gone)
         return [msgspec.json.decode(document) for document in documents if document]
+
+    def _index(self, part: str) -> str:
+        """The set of the instances: looking for keys by a pattern would pass over every row."""
+        return f"{self._namespace}:status:{part}"

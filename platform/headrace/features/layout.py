@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.features.accumulators import Accumulator, State
+from headrace.features.accumulators import Accumulator, Newest, State
 from headrace.features.aggregators import Aggregator, kept_by
-from headrace.features.facts import Facts, Ints
+from headrace.features.facts import SHOWN, Facts, Ints
 
 BLOCK = 16  # facts of one entity that are replayed for a state as of between two of them
+SEEN = Newest(SHOWN)  # what a ttl counts from; kept where a feature has one
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class Feature:
     """One row of the feature table: a named value of an entity.
 
     `shape` is () for a number; the ranker reads numbers as they are (`ranked`), and other shapes in
-    a form of its own. `ttl_s` is the age of the entity's newest event after which the value counts
-    as missing, 0 for never; `default` is what is read then, None for the value of an entity that no
-    event was about.
+    a form of its own. A value is missing where it is NaN, and where the entity was last shown
+    longer ago than `ttl_s`, 0 for never. `default` is what is read then, None for the value of an
+    entity that no event was about.
     """
 
     name: str
@@ -44,13 +45,15 @@ class Layout:
     """The features of one entity over one state: a numpy record, one field per accumulator."""
 
     def __init__(self, entity: str, features: Sequence[Feature]) -> None:
-        self.entity = entity
+        self.entity, self.view = entity, f"{entity}_activity"  # the name of its view in Feast
         self.features = tuple(feature for feature in features if feature.entity == entity)
         self.numbers = tuple(feature for feature in self.features if feature.shape == ())
         self.dense = tuple(feature for feature in self.numbers if feature.ranked)
         self.field_of: dict[Accumulator, str] = {}
         for feature in self.features:
             self.field_of.setdefault(kept_by(feature.aggregator.over), feature.name)
+        if any(feature.ttl_s for feature in self.features):
+            self.field_of.setdefault(SEEN, "seen")
         fields = [(name, kept.dtype) for kept, name in self.field_of.items()]
         self.dtype: np.dtype[Any] = np.dtype(fields)
 
@@ -102,14 +105,14 @@ class Layout:
 
     def values(self, state_Q: State, now_ms_Q: Ints, features: Sequence[Feature]) -> list[Any]:
         """The values of these features at a time of its own per state: [Q, ...] each."""
-        reads: dict[Any, NDArray[Any]] = {}
-        values = []
-        for feature in features:
-            over = feature.aggregator.over
-            if over not in reads:
-                reads[over] = over.read(state_Q[self.field_of[kept_by(over)]], now_ms_Q)
-            values.append(feature.aggregator.value(reads[over], now_ms_Q))
-        return values
+        kept = self._kept_values(state_Q, now_ms_Q, features)
+        for place, feature in enumerate(features):
+            if feature.default is not None:
+                missing = np.isnan(kept[place])
+                kept[place] = np.where(missing, feature.default, kept[place])
+            if feature.ttl_s:
+                kept[place] = self._unexpired(feature, kept[place], state_Q, now_ms_Q)
+        return kept
 
     def value(self, name: str, state_Q: State, now_ms_Q: Ints) -> NDArray[Any]:
         """[Q, ...]: one feature at a time of its own per state."""
@@ -124,6 +127,44 @@ class Layout:
     def number_values(self, state_Q: State, now_ms_Q: Ints) -> NDArray[np.float32]:
         """[Q, F]: all features that are numbers, in the order of the table."""
         return self._table(self.values(state_Q, now_ms_Q, self.numbers), len(state_Q))
+
+    def kept_numbers(self, state_Q: State, now_ms_Q: Ints) -> NDArray[np.float32]:
+        """[Q, F]: the same without defaults and ttls: NaN where a state has no value."""
+        return self._table(self._kept_values(state_Q, now_ms_Q, self.numbers), len(state_Q))
+
+    def with_defaults(self, number_QF: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[Q, F]: `kept_numbers` with defaults in the place of NaN."""
+        return np.where(np.isnan(number_QF), self._default_F, number_QF)
+
+    @cached_property
+    def _default_F(self) -> NDArray[np.float32]:
+        defaults = [feature.default for feature in self.numbers]
+        return np.array([np.nan if d is None else d for d in defaults], np.float32)
+
+    def _kept_values(
+        self, state_Q: State, now_ms_Q: Ints, features: Sequence[Feature]
+    ) -> list[Any]:
+        reads: dict[Any, NDArray[Any]] = {}
+        values = []
+        for feature in features:
+            over = feature.aggregator.over
+            if over not in reads:
+                reads[over] = over.read(state_Q[self.field_of[kept_by(over)]], now_ms_Q)
+            values.append(feature.aggregator.value(reads[over], now_ms_Q))
+        return values
+
+    def _unexpired(
+        self, feature: Feature, value_Q: NDArray[Any], state_Q: State, now_ms_Q: Ints
+    ) -> NDArray[Any]:
+        """The values, with what is read in the place of those older than the feature's ttl."""
+        expired_Q = state_Q[self.field_of[SEEN]] < now_ms_Q - feature.ttl_s * 1_000
+        value_Q = value_Q.copy()
+        if feature.default is not None:
+            value_Q[expired_Q] = feature.default
+        else:
+            never_K, now_ms_K = self.new(int(expired_Q.sum())), now_ms_Q[expired_Q]
+            value_Q[expired_Q] = self._kept_values(never_K, now_ms_K, [feature])[0]
+        return value_Q
 
     @staticmethod
     def _table(columns: Sequence[Any], num: int) -> NDArray[np.float32]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 from feast import FeatureStore
+from numpy.typing import NDArray
 
 from headrace import config
 from headrace.features.column_store import ColumnStore
@@ -52,12 +54,13 @@ class OnlineStore:
         stored = self.read_users(user_ids)
         return decode_rows([row for row in stored.rows if row], USER_LAYOUT)
 
-    def write(self, layout: Layout, ids: Sequence[str], rows: Rows) -> None:
-        """Replace the rows of these entities."""
+    def write(self, layout: Layout, ids: Sequence[str], rows: Rows) -> NDArray[np.float32]:
+        """Replace the rows of these entities; returns their numbers [N, F] as of the last event,
+        NaN where there was none to write and a default stands for it."""
         if not len(rows):
-            return
-        numbers_NF = layout.number_values(rows["state"], rows["event_time_ms"])
+            return np.empty((0, len(layout.numbers)), np.float32)
+        number_NF = layout.kept_numbers(rows["state"], rows["event_time_ms"])
+        columns = {"state": encode_rows(rows)}
         stamp = Stamp(rows["event_time_ms"] * 1_000, rows["position"], rows["partition"])
-        self._columns.write(
-            f"{layout.entity}_activity", ids, numbers_NF, {"state": encode_rows(rows)}, stamp
-        )
+        self._columns.write(layout.view, ids, layout.with_defaults(number_NF), columns, stamp)
+        return number_NF

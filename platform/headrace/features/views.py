@@ -38,15 +38,15 @@ def _entity(name: str) -> Entity:
 
 def _activity(layout: Layout, entity: Entity) -> tuple[PushSource, FeatureView]:
     """The push source and the view of an entity's streaming features."""
-    name = f"{layout.entity}_activity"
-    source = PushSource(name=f"{name}_push", batch_source=_file(name))
+    source = PushSource(name=f"{layout.view}_push", batch_source=_file(layout.view))
     numbers = [
         Field(name=row.name, dtype=Float32, description=row.description) for row in layout.numbers
     ]
     state = Field(name="state", dtype=Bytes, description="what all values are made from")
-    ttl = timedelta(seconds=max(row.ttl_s for row in layout.features))
+    ttls = [row.ttl_s for row in layout.features]  # a row lives as long as any value of it
+    ttl = timedelta(seconds=max(ttls)) if all(ttls) else _NEVER_EXPIRES
     return source, FeatureView(
-        name=name, entities=[entity], ttl=ttl, schema=[*numbers, state], source=source
+        name=layout.view, entities=[entity], ttl=ttl, schema=[*numbers, state], source=source
     )
 
 

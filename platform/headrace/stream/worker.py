@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from redis import Redis
 
@@ -13,12 +13,12 @@ from headrace.features.online import OnlineStore
 from headrace.features.shared import SharedState, topic_messages
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
-from headrace.latency import Latencies
 from headrace.model.tokens import user_token_keys
 from headrace.sample import encode_batches
 from headrace.status import StatusBoard
 from headrace.stream.commit import CommitStore
 from headrace.stream.intake import Decoded, decode_records
+from headrace.stream.monitor import Monitor, ReferenceStore, Written
 from headrace.stream.partition import Effects, Partition, PartitionSettings
 
 STATUS_EVERY_MS = 500
@@ -39,7 +39,8 @@ class Worker:
         self._writer = LogWriter(settings)
         self._shared = SharedState(read_items(config.catalogue_path(settings)).get)
         self._partitions = {number: self._partition(number) for number in partitions}
-        self._freshness, self._status_due_ms = Latencies(), 0
+        self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
+        self._status_due_ms = 0
         self._item_reader = LogReader(
             settings,
             self._topics.item_features,
@@ -51,11 +52,12 @@ class Worker:
         events: LogReader | None = None
         try:
             for records in self._item_reader.read_to_end():
-                self._write_owned(self._shared.apply(records))
+                self._write_owned(records)
             events = self._warm_up()
             while not should_stop():
                 self._step(events.poll(), events.at_end)
-                self._write_owned(self._shared.apply(self._item_reader.poll(timeout_ms=0)))
+                for written in self._write_owned(self._item_reader.poll(timeout_ms=0)):
+                    self._monitor.take(written, self._clock())
                 self._report(events.lag())
         finally:
             for end in (events, self._item_reader, self._writer):
@@ -111,16 +113,15 @@ class Worker:
             self._send_labelled(number, effects)
         self._writer.flush()
         for number, effects in all_effects.items():
-            for item_key, value in topic_messages(effects.changed.shared):
-                self._writer.send(self._topics.item_features, value, item_key, number)
+            self._send_partial(number, effects, by_partition.get(number, []))
         self._writer.flush()
         self._commits.check()
-        for effects in all_effects.values():
-            self._store.write(USER_LAYOUT, *effects.changed.users)
+        for number, effects in all_effects.items():
+            numbers_NF = self._store.write(USER_LAYOUT, *effects.changed.users)
+            arrivals_ms = [record.arrival_ms for record in by_partition.get(number, [])]
+            written = Written(USER_LAYOUT, effects.changed.users[1], numbers_NF, arrivals_ms)
+            self._monitor.take(written, self._clock())
         self._commits.write({n: partition.commit for n, partition in self._partitions.items()})
-        readable_ms = self._clock()
-        for record in records:
-            self._freshness.add(readable_ms - record.arrival_ms)
 
     def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
         missing = partition.missing_users(decoded)
@@ -140,20 +141,36 @@ class Worker:
         for message in encode_batches(effects.samples):
             self._writer.send(self._topics.samples, message, partition=number)
 
-    def _write_owned(self, mentioned: Mapping[str, Sequence[str]]) -> None:
-        """Write the merged rows of those shared entities that this worker answers for."""
-        owned = self._partitions.keys()
-        for entity, ids in mentioned.items():
+    def _send_partial(self, number: int, effects: Effects, records: Sequence[Record]) -> None:
+        """Send partial states; each arrived when the newest event in it did."""
+        arrival_of = {record.offset: record.arrival_ms for record in records}
+        shared = effects.changed.shared
+        newest = [offset for _, rows in shared.values() for offset in rows["position"].tolist()]
+        for (item_key, value), offset in zip(topic_messages(shared), newest, strict=True):
+            self._writer.send(
+                self._topics.item_features, value, item_key, number, arrival_ms=arrival_of[offset]
+            )
+
+    def _write_owned(self, records: Sequence[Record]) -> list[Written]:
+        """Take in partial states, and write the merged rows of those shared entities that they are
+        about and that this worker answers for."""
+        owned, written = self._partitions.keys(), []
+        for entity, ids in self._shared.apply(records).items():
             table = self._shared.tables[entity]
             mine = [id_ for id_ in ids if key(id_) % self._settings.num_partitions in owned]
-            self._store.write(table.layout, mine, table.merged(table.find(mine)))
+            rows = table.merged(table.find(mine))
+            numbers_NF = self._store.write(table.layout, mine, rows)
+            keys = {f"{entity}:{id_}".encode() for id_ in mine}
+            arrivals_ms = [record.arrival_ms for record in records if record.key in keys]
+            written.append(Written(table.layout, rows, numbers_NF, arrivals_ms))
+        return written
 
     def _report(self, lag: int) -> None:
         now_ms = self._clock()
         if now_ms < self._status_due_ms:
             return
         self._status_due_ms = now_ms + STATUS_EVERY_MS
-        document = {"lag": lag, "freshness": self._freshness.to_pairs()}
+        document = {"worker": min(self._partitions), "lag": lag, **self._monitor.report(now_ms)}
         self._status.write("stream", document, now_ms)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from redis import Redis
 
 from headrace.config import Settings
+from headrace.features.table import USER_LAYOUT
 from headrace.latency import Latencies
 from headrace.metrics import Scores
 from headrace.progress import ProgressBoard
@@ -76,7 +77,9 @@ class Observer:
             rejected=sum(commit.rejected for commit in commits),
             duplicates=sum(commit.duplicates for commit in commits),
             stream_lag=sum(document["lag"] for document in _fresh(stream, now_ms)),
-            feature_freshness=Latencies.merged(document["freshness"] for document in stream),
+            feature_freshness=Latencies.merged(
+                document["views"][USER_LAYOUT.view]["latency"] for document in stream
+            ),
             samples=newest_train.get("samples", 0),
             train_lag=newest_train.get("lag", 0),
             windows=self._progress.read(),

@@ -1,0 +1,195 @@
+"""Descriptions: what the feature table says of a feature, in words for people.
+
+A row names its aggregator and what that reads; window, source events, type and size follow from
+these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from headrace.features.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
+from headrace.features.aggregators import History, Rate, SlotRates, kept_by
+from headrace.features.collaborative import NormalEquations
+from headrace.features.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, SHOWN, VALUE
+from headrace.features.layout import Feature, Layout
+from headrace.features.sequence import LastN, Recent, Session
+from headrace.features.sketches import BySlot, Distinct, TopItems
+from headrace.features.table import LAYOUTS
+
+EVER: Final = "all time"
+UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1))
+
+WINDOWS: Final[dict[type, Callable[[Any], str]]] = {
+    Lifetime: lambda over: EVER,
+    Tiles: lambda over: f"last {_span(over.tile_ms * over.num_tiles)}, by {_span(over.tile_ms)}",
+    Decayed: lambda over: f"half-life {_span(over.half_life_ms)}",
+    Newest: lambda over: "newest",
+    Extremes: lambda over: EVER,
+    LastN: lambda over: f"last {over.length} outcomes",
+    Recent: lambda over: f"last {over.num} outcomes",
+    Session: lambda over: f"since the last pause of {_span(over.pause_ms)}",
+    Distinct: lambda over: EVER,
+    TopItems: lambda over: EVER,
+    BySlot: lambda over: EVER,
+    NormalEquations: lambda over: EVER,
+}
+
+# The events that carry a measure: an impression may come with its outcome, a click without an
+# impression counts as shown.
+EVENTS: Final = {
+    SHOWN: ("impression", "click"),
+    CLICK: ("impression", "click"),
+    LIKE: ("impression", "action:like"),
+    LONG_VIEW: ("impression", "action:long_view"),
+    VALUE: ("impression", "action:like", "action:long_view"),
+}
+
+
+PREAMBLE: Final = """# Features
+
+Every streaming feature, as `headrace features list --markdown` prints them from the table
+([table.py](../platform/headrace/features/table.py)); `headrace features describe NAME` says more of
+one. Numbers of an entity are the columns of its view in Feast, `<entity>_activity`. A rate's
+arguments are its measure, the rate that is assumed before any impression, and the impressions that
+this assumption is worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """One feature, every question answered in a text of its own."""
+
+    name: str
+    entity: str
+    dtype: str
+    window: str
+    aggregator: str
+    events: str
+    ttl: str
+    default: str
+    text: str
+
+    def cells(self) -> list[str]:
+        """The answers in order."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+HEADINGS: Final = (
+    *("name", "entity", "type", "window", "aggregator", "source events", "ttl", "default"),
+    "description",
+)
+
+
+def describe(feature: Feature) -> Description:
+    """What there is to say of a feature of the table."""
+    return Description(
+        feature.name,
+        feature.entity,
+        _dtype(feature),
+        window(feature),
+        _call(feature.aggregator),
+        ", ".join(source_events(feature)),
+        _span(feature.ttl_s * 1_000) if feature.ttl_s else "never",
+        "as of no event" if feature.default is None else f"{feature.default:g}",
+        feature.description,
+    )
+
+
+def to_markdown(descriptions: Sequence[Description]) -> str:
+    """The page docs/features.md: a table per entity."""
+    parts = [PREAMBLE]
+    for entity in dict.fromkeys(one.entity for one in descriptions):
+        rows = [one.cells() for one in descriptions if one.entity == entity]
+        cells = [[f"`{name}`", *others] for name, _, *others in rows]
+        headings = [HEADINGS[0], *HEADINGS[2:]]
+        table = [headings, ["---"] * len(headings), *cells]
+        parts.append(f"## {entity.capitalize()}")
+        parts.append("\n".join(f"| {' | '.join(row)} |" for row in table))
+    return "\n\n".join(parts)
+
+
+def window(feature: Feature) -> str:
+    """Which of the entity's past the value is about."""
+    over = feature.aggregator.over
+    return WINDOWS[type(over)](over)
+
+
+def source_events(feature: Feature) -> list[str]:
+    """The types of the events that the value is made from."""
+    names = [name for measure in measures(feature) for name in EVENTS[measure]]
+    return list(dict.fromkeys(names))
+
+
+def measures(feature: Feature) -> Sequence[str]:
+    """The measures that the value is made from."""
+    aggregator: Any = feature.aggregator
+    if isinstance(aggregator, Rate | SlotRates):
+        return (SHOWN, aggregator.measure)
+    if isinstance(aggregator, History):
+        return (SHOWN, *ACTIONS)
+    named = getattr(aggregator, "measure", None) or getattr(aggregator.over, "measure", None)
+    return (named,) if named else (SHOWN,)
+
+
+def sharing(feature: Feature) -> list[str]:
+    """The other features that are read from the same accumulator's state."""
+    kept = kept_by(feature.aggregator.over)
+    others = (f for f in layout_of(feature).features if kept_by(f.aggregator.over) == kept)
+    return [other.name for other in others if other.name != feature.name]
+
+
+def details(feature: Feature) -> list[tuple[str, str]]:
+    """Everything there is to say of a feature, heading by heading."""
+    kept = kept_by(feature.aggregator.over)
+    view = "" if kept == feature.aggregator.over else f", read through {feature.aggregator.over!r}"
+    size, whole = kept.dtype.itemsize, layout_of(feature).dtype.itemsize
+    ranked = [("read by the ranker", "yes" if feature.ranked else "no")]
+    example = np.array2string(_example(feature), threshold=8, precision=4)
+    return [
+        *zip(HEADINGS, describe(feature).cells(), strict=True),
+        ("view", layout_of(feature).view),
+        *(ranked if feature.shape == () else []),
+        ("accumulator", f"{kept!r}{view}"),
+        ("shared with", ", ".join(sharing(feature)) or "no other feature"),
+        ("state", f"{size:,} of the {whole:,} bytes of a state"),
+        ("before any event", " ".join(example.split())),
+    ]
+
+
+def layout_of(feature: Feature) -> Layout:
+    """The layout that has the feature."""
+    return next(layout for layout in LAYOUTS if layout.entity == feature.entity)
+
+
+def _example(feature: Feature) -> Any:
+    """The value of an entity that no event was about."""
+    layout = layout_of(feature)
+    return layout.value(feature.name, layout.new(1), np.zeros(1, np.int64))[0]
+
+
+def _dtype(feature: Feature) -> str:
+    if feature.shape == ():
+        return "float32"
+    return f"{np.asarray(_example(feature)).dtype}[{', '.join(map(str, feature.shape))}]"
+
+
+def _call(aggregator: Any) -> str:
+    """The aggregator and its arguments, as the table spells them."""
+    given = (getattr(aggregator, field.name) for field in fields(aggregator))
+    return f"{type(aggregator).__name__}({', '.join(map(_argument, given))})"
+
+
+def _argument(value: Any) -> str:
+    if is_dataclass(value):
+        return type(value).__name__
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _span(duration_ms: int) -> str:
+    """A duration in the greatest unit that divides it."""
+    unit, size = next((unit, size) for unit, size in UNITS if duration_ms % size == 0)
+    return f"{duration_ms // size} {unit}"

@@ -1,0 +1,102 @@
+"""The report on the features' health: tables for people, a document for programs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from rich.table import Table
+
+from headrace.features.quality import LARGE_SHIFT, SMALL_SHIFT
+from headrace.stream.health import FeatureHealth, Health, ViewHealth
+
+
+def to_tables(health: Health) -> Iterator[Table]:
+    """One table of the views, and one of the numbers of each that was written lately."""
+    lag, workers = sum(health.lags.values()), len(health.lags)
+    table = Table(
+        "view",
+        title=f"{workers} stream workers, lag {lag:,} events",
+        caption="p50, p99: from the arrival of an event to its row being readable",
+    )
+    for heading in ("rows", "in 10 min", "expired", "stale", "p50", "p99"):
+        table.add_column(heading, justify="right")
+    for view in health.views:
+        table.add_row(view.name, *_cells(view))
+    yield table
+    for view in health.views:
+        if view.num_window:
+            yield _features(view)
+
+
+def to_document(health: Health) -> dict[str, Any]:
+    """The same as JSON, null for what is not known."""
+    return {
+        "num_workers": len(health.lags),
+        "lag": sum(health.lags.values()),
+        "views": {view.name: _document(view) for view in health.views},
+    }
+
+
+def _cells(view: ViewHealth) -> list[str]:
+    p50_ms, p99_ms = (view.latency.percentile(share) for share in (0.5, 0.99))
+    return [
+        f"{view.num_rows:,}",
+        f"{view.num_window:,}",
+        f"{view.num_expired:,}",
+        _text(view.staleness_s, "{:,.1f} s"),
+        _text(p50_ms, "{:,.0f} ms"),
+        _text(p99_ms, "{:,.0f} ms"),
+    ]
+
+
+def _features(view: ViewHealth) -> Table:
+    table = Table(view.name)
+    for heading in ("mean", "null", "PSI"):
+        table.add_column(heading, justify="right")
+    table.add_column("drift")
+    for feature in view.features:
+        table.add_row(
+            feature.name,
+            _text(feature.mean, "{:.4g}"),
+            _text(feature.null_rate, "{:.2%}"),
+            _text(feature.psi, "{:.3f}"),
+            _drift(feature),
+        )
+    return table
+
+
+def _drift(feature: FeatureHealth) -> str:
+    if math.isnan(feature.psi):
+        return "not known yet"
+    if feature.psi < SMALL_SHIFT:
+        return ""
+    return "small" if feature.psi < LARGE_SHIFT else "large"
+
+
+def _document(view: ViewHealth) -> dict[str, Any]:
+    return {
+        "num_rows": view.num_rows,
+        "num_window": view.num_window,
+        "num_expired": view.num_expired,
+        "staleness_s": _known(view.staleness_s),
+        "latency_p50_ms": _known(view.latency.percentile(0.5)),
+        "latency_p99_ms": _known(view.latency.percentile(0.99)),
+        "features": {
+            feature.name: {
+                "mean": _known(feature.mean),
+                "null_rate": _known(feature.null_rate),
+                "psi": _known(feature.psi),
+            }
+            for feature in view.features
+        },
+    }
+
+
+def _text(number: float, form: str) -> str:
+    return "-" if math.isnan(number) else form.format(number)
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number

@@ -1,0 +1,114 @@
+"""A real worker on a real broker and Redis: what it writes is seen by the monitor, view by view."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from headrace import config
+from headrace.broker import LogWriter, Topics, create_topics
+from headrace.clock import now_ms
+from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
+from headrace.features.table import LAYOUTS
+from headrace.services.kafka import start_broker
+from headrace.services.redis import start_redis
+from headrace.stream.health import Health, read_health
+from headrace.stream.worker import STATUS_EVERY_MS, Worker
+
+pytestmark = pytest.mark.services
+
+FILES = {
+    "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t9\n",
+    "ml-100k.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+    "7\tTwelve Monkeys\t1995\tDrama\n8\tFargo\t1996\tDrama\n",
+    "ml-100k.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
+    "1\t24\tM\ttechnician\t85711\n",
+}
+NUM_USERS = 20
+PATIENCE_MS = 60_000
+EVENT_AGE_MS = 5_000
+WAITED_MS = 3_000  # that the events have been in the log when the worker comes
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
+    """Servers, topics and a materialized catalogue of two films of one genre."""
+    folder = tmp_path_factory.mktemp("monitored")
+    (folder / "data").mkdir()
+    for name, text in FILES.items():
+        (folder / "data" / name).write_text(text)
+    environ = {name: value for name, value in os.environ.items() if name != "KAFKA_HOME"}
+    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
+        settings = config.Settings(
+            namespace="monitored",
+            home=str(folder / "home"),
+            redis_url=redis.url,
+            kafka_bootstrap=broker.bootstrap,
+            num_partitions=2,
+        )
+        given = {**environ, **config.environment(settings)}
+        command = ["materialize", "--dataset=movielens", f"--data={folder / 'data'}"]
+        subprocess.run([sys.executable, "-m", "headrace.cli", *command], env=given, check=True)
+        create_topics(settings)
+        yield settings
+    os.environ.clear()  # the worker exports its settings
+    os.environ.update(environ)
+
+
+def send(settings: config.Settings) -> int:
+    """An impression and a click of each user and one bad event; returns when they arrived."""
+    writer, topic = LogWriter(settings), Topics(settings.namespace).events
+    sent_ms = now_ms() - WAITED_MS
+    for number in range(NUM_USERS):
+        user, time_ms = f"user-{number}", sent_ms - EVENT_AGE_MS
+        events: list[Event] = [
+            ImpressionEvent(
+                f"shown-{number}", time_ms, user, f"page-{number}",
+                (Shown("7", 0, campaign_id="ad"), Shown("8", 1)),
+            ),
+            ClickEvent(f"click-{number}", time_ms + 1, user, "8", f"page-{number}"),
+        ]  # fmt: skip
+        for event in events:
+            writer.send(topic, encode(event), user.encode(), arrival_ms=sent_ms)
+    writer.send(topic, b"not an event", b"user-0", arrival_ms=sent_ms)
+    writer.flush()
+    writer.close()
+    return sent_ms
+
+
+def test_a_worker_says_of_every_view_how_fresh_and_whole_it_is(settings: config.Settings) -> None:
+    sent_ms = send(settings)
+    deadline_ms = now_ms() + PATIENCE_MS
+    with Redis.from_url(settings.redis_url) as redis:
+
+        def health() -> Health:
+            return read_health(redis, settings.namespace, now_ms())
+
+        def done() -> bool:
+            written = [view.num_rows for view in health().views]
+            assert now_ms() < deadline_ms, written
+            return all(written)
+
+        Worker(settings, [0, 1], now_ms).run(done)
+        took_ms = now_ms() - sent_ms + STATUS_EVERY_MS
+        seen = health()
+    assert sum(commit.accepted for commit in seen.commits.values()) == 2 * NUM_USERS
+    assert sum(commit.rejected for commit in seen.commits.values()) == 1
+    assert list(seen.lags) == [0]
+    for view, layout in zip(seen.views, LAYOUTS, strict=True):
+        assert view.name == layout.view
+        assert len(view.features) == len(layout.numbers)
+        assert EVENT_AGE_MS <= 1_000 * view.staleness_s <= EVENT_AGE_MS + took_ms
+        assert 0.95 * WAITED_MS < view.latency.percentile(0) <= view.latency.percentile(1)
+        assert view.latency.percentile(1) < 1.05 * took_ms
+    users, items, _, _ = seen.views
+    assert users.num_window == users.num_rows >= NUM_USERS
+    assert len(users.latency) == 2 * NUM_USERS + 1
+    null_rates = {feature.name: feature.null_rate for feature in items.features}
+    assert null_rates["item_value_max"] == 1  # nobody said what anything was worth
+    assert null_rates["item_click_rate"] == 0
