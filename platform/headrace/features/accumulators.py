@@ -55,7 +55,8 @@ class Lifetime:
         return np.zeros(len(self.measures))
 
     def add(self, state_Um: State, facts: Facts) -> None:
-        np.add.at(state_Um, facts.entity_N, facts.measures(self.measures))
+        for column, measure_N in enumerate(facts.measures(self.measures).T):
+            state_Um[:, column] += np.bincount(facts.entity_N, measure_N, len(state_Um))
 
     def merge(self, state_Um: State, other_Um: State) -> None:
         state_Um += other_Um

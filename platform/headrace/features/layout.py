@@ -17,7 +17,7 @@ from headrace.features.accumulators import Accumulator, State
 from headrace.features.aggregators import Aggregator, kept_by
 from headrace.features.facts import Facts, Ints
 
-BLOCK = 16  # facts of one entity that are replayed for a state as of between two of them
+BLOCK = 32  # facts of one entity that are replayed for a state as of between two of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Layout:
         last = max(block_N.max(initial=0), block_Q.max(initial=0))
         for block in range(last + 1):
             asked_K = np.flatnonzero(block_Q == block)
-            state_K = state_U[entity_Q[asked_K]]
+            state_K = state_U.take(entity_Q[asked_K])
             num_K = seen_Q[asked_K] - block * BLOCK
             about_P = np.repeat(np.arange(len(asked_K)), num_K)
             place_P = np.arange(len(about_P)) - np.repeat(np.cumsum(num_K) - num_K, num_K)
