@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -17,6 +17,7 @@ TILE_MS = 1_000
 SPAN_MS = 12 * TILE_MS
 NUM_ENTITIES = 3
 NUM_SLOTS = 6
+MAX_SLOTS = 3
 WIDTH = 2
 
 
@@ -53,6 +54,10 @@ def times_ms() -> st.SearchStrategy[int]:
     return st.one_of(shared, st.integers(0, SPAN_MS)).map(lambda after_ms: START_MS + after_ms)
 
 
+def sorted_tuple(numbers: Iterable[int]) -> tuple[int, ...]:
+    return tuple(sorted(numbers))
+
+
 def fact() -> st.SearchStrategy[Fact]:
     """Settled and open impressions, and actions that came later, of any entity and time.
 
@@ -67,7 +72,7 @@ def fact() -> st.SearchStrategy[Fact]:
         shown=flag(), click=flag(), like=flag(), long_view=flag(),
         value=st.sampled_from([0.0, 0.0, 0.25, 1.5, -2.75, 7.0]),
         settled=st.booleans(),
-        slots=st.frozensets(st.integers(0, NUM_SLOTS - 1), max_size=3).map(lambda s: tuple(sorted(s))),
+        slots=st.frozensets(st.integers(0, NUM_SLOTS - 1), max_size=MAX_SLOTS).map(sorted_tuple),
         factor=st.tuples(*[st.sampled_from([-1.5, -0.5, 0.0, 0.5, 1.0])] * WIDTH),
     )  # fmt: skip
 
@@ -86,8 +91,7 @@ def reading_times_ms() -> st.SearchStrategy[Ints]:
 
 def columns(log: Sequence[Fact]) -> Facts:
     """These facts in this order."""
-    width = max((len(fact.slots) for fact in log), default=0)
-    slots = [fact.slots + (-1,) * (width - len(fact.slots)) for fact in log]
+    slots = [fact.slots + (-1,) * (MAX_SLOTS - len(fact.slots)) for fact in log]
     measures = [[getattr(fact, name) for name in MEASURES] for fact in log]
     factors = [fact.factor for fact in log]
     return Facts(
@@ -97,7 +101,7 @@ def columns(log: Sequence[Fact]) -> Facts:
         position_N=np.array([fact.position for fact in log], np.int64),
         measure_NM=np.array(measures, np.float32).reshape(len(log), len(MEASURES)),
         settled_N=np.array([fact.settled for fact in log], bool),
-        slot_NS=np.array(slots, np.int64).reshape(len(log), width),
+        slot_NS=np.array(slots, np.int64).reshape(len(log), MAX_SLOTS),
         factor_ND=np.array(factors, np.float32).reshape(len(log), -1 if log else WIDTH),
     )
 
