@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -44,42 +44,42 @@ class Fact:
         return sum(1 << bit for bit, name in enumerate(ACTIONS) if getattr(self, name))
 
 
-def flag() -> st.SearchStrategy[float]:
-    return st.sampled_from([0.0, 1.0])
+def made_up(random: Random) -> Fact:
+    """A settled or open impression, or an action that came later, of any entity and time.
 
-
-def times_ms() -> st.SearchStrategy[int]:
-    """Times of a few tiles; several facts are often of one millisecond."""
-    shared = st.sampled_from([0, TILE_MS - 1, TILE_MS, 5 * TILE_MS])
-    return st.one_of(shared, st.integers(0, SPAN_MS)).map(lambda after_ms: START_MS + after_ms)
-
-
-def sorted_tuple(numbers: Iterable[int]) -> tuple[int, ...]:
-    return tuple(sorted(numbers))
-
-
-def fact() -> st.SearchStrategy[Fact]:
-    """Settled and open impressions, and actions that came later, of any entity and time.
-
-    All numbers are multiples of 1/4 and small, so that their sums are exact in float32.
+    All numbers are multiples of 1/4 and small, so that their sums are exact in float32; several
+    facts are often of one millisecond, and of one item.
     """
-    return st.builds(
-        Fact,
-        entity=st.integers(0, NUM_ENTITIES - 1),
-        time_ms=times_ms(),
-        item=st.one_of(st.integers(1, 4), st.integers(1, 2**63 - 1)),
-        position=st.one_of(st.integers(0, 3), st.integers(250, 300)),
-        shown=flag(), click=flag(), like=flag(), long_view=flag(),
-        value=st.sampled_from([0.0, 0.0, 0.25, 1.5, -2.75, 7.0]),
-        settled=st.booleans(),
-        slots=st.frozensets(st.integers(0, NUM_SLOTS - 1), max_size=MAX_SLOTS).map(sorted_tuple),
-        factor=st.tuples(*[st.sampled_from([-1.5, -0.5, 0.0, 0.5, 1.0])] * WIDTH),
-    )  # fmt: skip
+    after_ms = random.choice([0, TILE_MS - 1, TILE_MS, 5 * TILE_MS, random.randint(0, SPAN_MS)])
+    slots = random.sample(range(NUM_SLOTS), random.randint(0, MAX_SLOTS))
+    shown, click, like, long_view = random.choices([0.0, 1.0], k=4)
+    return Fact(
+        entity=random.randrange(NUM_ENTITIES),
+        time_ms=START_MS + after_ms,
+        item=random.choice([1, 2, 3, 4, random.randint(1, 2**63 - 1)]),
+        position=random.choice([0, 1, 2, random.randint(250, 300)]),
+        shown=shown,
+        click=click,
+        like=like,
+        long_view=long_view,
+        value=random.choice([0.0, 0.0, 0.25, 1.5, -2.75, 7.0]),
+        settled=random.random() < 0.7,
+        slots=tuple(sorted(slots)),
+        factor=tuple(random.choices([-1.5, -0.5, 0.0, 0.5, 1.0], k=WIDTH)),
+    )
+
+
+def randoms() -> st.SearchStrategy[Random]:
+    return st.integers(0, 2**32).map(Random)
 
 
 def logs(max_size: int = 25) -> st.SearchStrategy[list[Fact]]:
-    """Facts in any order."""
-    return st.lists(fact(), max_size=max_size)
+    """Facts in any order; long logs are as likely as short ones, which come first in shrinking."""
+
+    def log(size: int, random: Random) -> list[Fact]:
+        return [made_up(random) for _ in range(size)]
+
+    return st.builds(log, st.integers(0, max_size), randoms())
 
 
 def reading_times_ms() -> st.SearchStrategy[Ints]:

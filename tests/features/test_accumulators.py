@@ -19,6 +19,7 @@ from plain_facts import (
     fresh,
     logs,
     of_entity,
+    randoms,
     reading_times_ms,
     rearranged,
     state_of,
@@ -66,7 +67,7 @@ def same(accumulator: Accumulator, one: NDArray[np.void], other: NDArray[np.void
 
 @every
 @examples
-@given(log=logs(), random=st.randoms(use_true_random=False))
+@given(log=logs(), random=randoms())
 def test_neither_the_order_of_arrival_nor_the_batches_matter(
     accumulator: Accumulator, log: list[Fact], random: Random
 ) -> None:
@@ -76,7 +77,7 @@ def test_neither_the_order_of_arrival_nor_the_batches_matter(
 
 @every
 @examples
-@given(log=logs(), random=st.randoms(use_true_random=False))
+@given(log=logs(), random=randoms())
 def test_merged_states_equal_one_that_saw_everything(
     accumulator: Accumulator, log: list[Fact], random: Random
 ) -> None:
@@ -135,7 +136,7 @@ def test_what_is_read_of_a_stack_is_what_is_read_of_each(
 
 @pytest.mark.parametrize("accumulator", IDEMPOTENT, ids=repr)
 @examples
-@given(log=logs(), random=st.randoms(use_true_random=False))
+@given(log=logs(), random=randoms())
 def test_facts_that_come_twice_count_once_where_they_are_not_summed(
     accumulator: Accumulator, log: list[Fact], random: Random
 ) -> None:
@@ -239,9 +240,7 @@ def test_newest_is_the_time_of_the_last_fact_with_the_measure(
 
 @examples
 @given(log=logs(), now_ms_U=reading_times_ms())
-def test_extremes_are_the_least_greatest_and_latest_value(
-    log: list[Fact], now_ms_U: Ints
-) -> None:
+def test_extremes_are_the_least_greatest_and_latest_value(log: list[Fact], now_ms_U: Ints) -> None:
     read_U3 = Extremes().read(state_of(Extremes(), log), now_ms_U)
     for entity in range(NUM_ENTITIES):
         seen = [fact for fact in of_entity(log, entity) if fact.value]
@@ -251,6 +250,14 @@ def test_extremes_are_the_least_greatest_and_latest_value(
         values = [fact.value for fact in seen]
         latest = max(seen, key=lambda fact: (fact.time_ms, fact.value)).value
         assert read_U3[entity].tolist() == [min(values), max(values), latest]
+
+
+def test_a_newer_value_is_the_latest_also_where_it_is_lower() -> None:
+    older, newer = Fact(value=7.0), Fact(value=-2.0, time_ms=START_MS + 1)
+    now_ms_U = np.full(NUM_ENTITIES, START_MS)
+    for batches in ([[older], [newer]], [[newer], [older]], [[newer, older]]):
+        read_U3 = Extremes().read(state_of(Extremes(), *batches), now_ms_U)
+        assert read_U3[0].tolist() == [-2.0, 7.0, -2.0]
 
 
 @every

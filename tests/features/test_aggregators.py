@@ -21,6 +21,7 @@ from plain_facts import (
     logs,
     newest_first,
     of_entity,
+    randoms,
     reading_times_ms,
     rearranged,
     state_of,
@@ -61,7 +62,6 @@ EVERY: list[Aggregator] = [
 every = pytest.mark.parametrize("aggregator", EVERY, ids=repr)
 examples = settings(deadline=None, max_examples=30)
 recount = settings(deadline=None, max_examples=50)
-randoms = st.randoms(use_true_random=False)
 
 
 def values(aggregator: Aggregator, now_ms_U: Ints, *batches: list[Fact]) -> Any:
@@ -76,7 +76,7 @@ def per_entity(log: list[Fact]) -> list[list[Fact]]:
 
 @every
 @examples
-@given(log=logs(), now_ms_U=reading_times_ms(), random=randoms)
+@given(log=logs(), now_ms_U=reading_times_ms(), random=randoms())
 def test_neither_the_order_of_arrival_nor_the_batches_matter(
     aggregator: Aggregator, log: list[Fact], now_ms_U: Ints, random: Random
 ) -> None:
@@ -156,9 +156,7 @@ def test_since_last_is_the_time_since_the_newest_and_never_negative(
 
 @recount
 @given(log=logs(), now_ms_U=reading_times_ms())
-def test_slot_rates_are_centred_on_the_rate_over_all_slots(
-    log: list[Fact], now_ms_U: Ints
-) -> None:
+def test_slot_rates_are_centred_on_the_rate_over_all_slots(log: list[Fact], now_ms_U: Ints) -> None:
     rates_UK = values(SlotRates(SLOTS, strength=4.0), now_ms_U, log)
     for rates_K, seen in zip(rates_UK, per_entity(log), strict=True):
         inside = [[fact for fact in seen if slot in fact.slots] for slot in range(NUM_SLOTS)]
@@ -174,7 +172,9 @@ def test_slot_rates_are_centred_on_the_rate_over_all_slots(
 def test_a_history_has_keys_ages_actions_and_positions(log: list[Fact], now_ms_U: Ints) -> None:
     history_U4L = values(History(LAST), now_ms_U, log)
     assert history_U4L.shape == (NUM_ENTITIES, 4, LAST.length) and history_U4L.dtype == np.int64
-    for history_4L, now_ms, seen in zip(history_U4L, now_ms_U.tolist(), per_entity(log), strict=True):
+    for history_4L, now_ms, seen in zip(
+        history_U4L, now_ms_U.tolist(), per_entity(log), strict=True
+    ):
         outcomes = newest_first(seen, LAST.length)
         expected = [
             [f.item, max(now_ms - f.time_ms, 0), f.actions, min(f.position, 255)] for f in outcomes

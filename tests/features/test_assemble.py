@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_facts import NUM_ENTITIES, START_MS, Fact, columns, logs, newest_first, of_entity
+from plain_facts import (
+    NUM_ENTITIES,
+    START_MS,
+    Fact,
+    columns,
+    logs,
+    newest_first,
+    of_entity,
+    randoms,
+)
 
 from headrace.features.accumulators import State
 from headrace.features.assemble import (
@@ -52,7 +61,7 @@ def test_the_dense_features_have_names() -> None:
     user_log=logs(),
     item_log=logs(),
     num_of_each=st.lists(st.integers(0, 4), max_size=4),
-    random=st.randoms(use_true_random=False),
+    random=randoms(),
 )
 def test_several_requests_at_once_are_each_alone(
     user_log: list[Fact], item_log: list[Fact], num_of_each: list[int], random: Random

@@ -7,8 +7,7 @@ from random import Random
 
 import numpy as np
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from plain_facts import Fact, columns, logs
+from plain_facts import Fact, columns, logs, randoms
 
 from headrace.features.facts import CLICK, LONG_VIEW, MEASURES, SHOWN, Facts
 
@@ -19,7 +18,7 @@ def assert_same(one: Facts, other: Facts) -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(log=logs(), random=st.randoms(use_true_random=False))
+@given(log=logs(), random=randoms())
 def test_taken_facts_are_those_of_the_index_in_its_order(log: list[Fact], random: Random) -> None:
     index = random.choices(range(len(log)), k=30) if log else []
     taken = columns(log).take(np.array(index, np.int64))

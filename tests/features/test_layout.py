@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from plain_facts import NUM_SLOTS, START_MS, TILE_MS, WIDTH, Fact, columns
+from plain_facts import NUM_SLOTS, START_MS, TILE_MS, WIDTH, Fact, columns, made_up, randoms
 
 from headrace.features.accumulators import Decayed, Extremes, Lifetime, Newest, State, Tiles
 from headrace.features.aggregators import (
@@ -56,24 +57,13 @@ EVERY = Layout(
 layouts = pytest.mark.parametrize("layout", [EVERY, *LAYOUTS], ids=lambda layout: layout.entity)
 
 
-def made_up(random: Random, num: int, entities: int = NUM) -> list[Fact]:
-    """Facts sorted by entity; the first entity has most of them, and times are in no order."""
+def facts_of(random: Random, num: int) -> list[Fact]:
+    """Facts sorted by entity, over days, about few items; the first entity has most of them."""
     facts = []
-    for _ in range(num):
-        facts.append(
-            Fact(
-                entity=random.choice([0, 0, 0, *range(entities)]),
-                time_ms=START_MS + random.randint(0, 8) * TILE_MS // random.choice([1, 1, 3]),
-                item=random.randint(1, 8),
-                position=random.randint(0, 9),
-                shown=random.choice([0.0, 1.0]),
-                click=random.choice([0.0, 1.0]),
-                value=random.choice([0.0, 1.5]),
-                settled=random.random() < 0.7,
-                slots=tuple(sorted(random.sample(range(NUM_SLOTS), random.randint(0, 2)))),
-                factor=(random.choice([-1.0, 0.5]), random.choice([0.0, 1.0])),
-            )
-        )
+    for fact in (made_up(random) for _ in range(num)):
+        entity, item = random.choice([0, 0, 0, *range(NUM)]), random.randint(1, 8)
+        time_ms = START_MS + (fact.time_ms - START_MS) * random.choice([1, 1_000, 20_000])
+        facts.append(replace(fact, entity=entity, item=item, time_ms=time_ms))
     return sorted(facts, key=lambda fact: fact.entity)
 
 
@@ -110,12 +100,12 @@ def one_by_one(layout: Layout, state_U: State, log: list[Fact]) -> dict[tuple[in
 @given(
     num=st.sampled_from([0, 1, 5, BLOCK - 1, BLOCK, 3 * BLOCK + 1, 6 * BLOCK]),
     num_asked=st.integers(0, 12),
-    random=st.randoms(use_true_random=False),
+    random=randoms(),
 )
 def test_states_as_of_are_those_of_a_loop_that_adds_one_fact_after_another(
     layout: Layout, num: int, num_asked: int, random: Random
 ) -> None:
-    log, before = made_up(random, num), made_up(random, 20)
+    log, before = facts_of(random, num), facts_of(random, 20)
     state_U, looped_U, whole_U = layout.new(NUM), layout.new(NUM), layout.new(NUM)
     for state in (state_U, looped_U, whole_U):
         layout.add(state, columns(before))
@@ -150,9 +140,9 @@ def test_nothing_asked_and_nothing_heard(layout: Layout) -> None:
 
 @layouts
 @settings(deadline=None, max_examples=10)
-@given(random=st.randoms(use_true_random=False))
+@given(random=randoms())
 def test_a_layout_adds_and_merges_as_its_accumulators_do(layout: Layout, random: Random) -> None:
-    log, other = made_up(random, 60), made_up(random, 60)
+    log, other = facts_of(random, 60), facts_of(random, 60)
     state_U, other_U = layout.new(NUM), layout.new(NUM)
     layout.add(state_U, columns(log))
     layout.add(other_U, columns(other))
@@ -186,7 +176,7 @@ def test_dense_values_are_the_numbers_that_are_ranked_in_the_order_of_the_table(
     layout: Layout,
 ) -> None:
     state_U = layout.new(NUM)
-    layout.add(state_U, columns(made_up(Random(0), 80)))
+    layout.add(state_U, columns(facts_of(Random(0), 80)))
     now_ms_U = START_MS + np.arange(NUM) * 3 * TILE_MS
     numbers = [feature for feature in layout.features if feature.shape == ()]
     for table, features in (

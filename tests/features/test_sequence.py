@@ -17,6 +17,7 @@ from plain_facts import (
     logs,
     newest_first,
     of_entity,
+    randoms,
     reading_times_ms,
     rearranged,
     state_of,
@@ -37,14 +38,12 @@ def counts(outcomes: Sequence[Fact]) -> list[float]:
 
 @pytest.mark.parametrize("length", [1, 3, 4, 7, 64])
 @examples
-@given(log=logs(), random=st.randoms(use_true_random=False))
+@given(log=logs(), random=randoms())
 def test_the_last_n_are_the_newest_settled_outcomes(
     length: int, log: list[Fact], random: Random
 ) -> None:
     last = LastN(length)
-    state_U = last.read(
-        state_of(last, *rearranged(log, random)), np.zeros(NUM_ENTITIES, np.int64)
-    )
+    state_U = last.read(state_of(last, *rearranged(log, random)), np.zeros(NUM_ENTITIES, np.int64))
     for entity in range(NUM_ENTITIES):
         kept = newest_first(of_entity(log, entity), length)
         expected = [(f.item, f.time_ms, f.actions, min(f.position, 255)) for f in kept]
@@ -61,6 +60,17 @@ def test_an_open_impression_enters_by_what_comes_of_it() -> None:
     state = state_of(LAST, [shown], [clicked])[0]
     assert state["item"].tolist() == [7, 0, 0, 0, 0, 0]
     assert (state["time_ms"][0], state["action"][0]) == (START_MS + 5, 1)
+
+
+def test_two_outcomes_of_an_item_at_once_lie_in_one_order_however_they_arrived() -> None:
+    one, other, third = Fact(position=1), Fact(click=1.0, position=0), Fact(position=300)
+    states = [
+        state_of(LAST, *([outcome] for outcome in arrived))[0]
+        for arrived in ((one, other, third), (third, other, one), (other, one, third))
+    ]
+    assert states[0].tobytes() == states[1].tobytes() == states[2].tobytes()
+    assert states[0]["action"].tolist() == [1, 0, 0, 0, 0, 0]
+    assert states[0]["position"].tolist() == [0, 255, 1, 0, 0, 0]
 
 
 @examples

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_facts import START_MS, Fact, columns
+from plain_facts import START_MS, Fact, columns, randoms
 
 from headrace.features.shared_table import SharedTable
 from headrace.features.state import Rows, fresh_rows
@@ -144,7 +144,7 @@ def test_thousands_of_entities_in_many_batches() -> None:
     events=st.lists(
         st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.booleans()), max_size=15
     ),
-    random=st.randoms(use_true_random=False),
+    random=randoms(),
 )
 def test_the_order_in_which_records_are_read_does_not_matter(
     events: list[tuple[str, int, bool]], random: Random

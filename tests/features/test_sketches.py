@@ -15,6 +15,7 @@ from plain_facts import (
     Fact,
     logs,
     of_entity,
+    randoms,
     reading_times_ms,
     rearranged,
     state_of,
@@ -98,7 +99,7 @@ def clicked_items(num_items: int) -> st.SearchStrategy[list[Fact]]:
 
 
 @examples
-@given(log=clicked_items(num_items=4), random=st.randoms(use_true_random=False))
+@given(log=clicked_items(num_items=4), random=randoms())
 def test_top_items_are_exact_up_to_the_capacity(log: list[Fact], random: Random) -> None:
     top = TopItems(capacity=4)
     state_U = top.read(state_of(top, *rearranged(log, random)), NOW_U)
@@ -108,7 +109,7 @@ def test_top_items_are_exact_up_to_the_capacity(log: list[Fact], random: Random)
 
 
 @settings(deadline=None, max_examples=150)
-@given(log=clicked_items(num_items=9), random=st.randoms(use_true_random=False))
+@given(log=clicked_items(num_items=9), random=randoms())
 def test_beyond_the_capacity_a_sum_is_too_low_by_a_bounded_part_of_all(
     log: list[Fact], random: Random
 ) -> None:

@@ -65,17 +65,13 @@ def test_the_schema_is_the_same_in_every_process() -> None:
 
 
 @layouts
-def test_what_the_ranker_reads_is_finite_for_an_entity_never_seen(layout: Layout) -> None:
-    dense_1F = layout.dense_values(layout.new(1), np.array([START_MS]))
-    assert np.isfinite(dense_1F).all()
+def test_all_numbers_are_finite_for_an_entity_never_seen(layout: Layout) -> None:
+    assert np.isfinite(layout.number_values(layout.new(1), np.array([START_MS]))).all()
 
 
-def test_a_value_that_is_none_has_a_default() -> None:
-    now_ms_1 = np.array([START_MS])
-    for layout in LAYOUTS:
-        values = layout.values(layout.new(1), now_ms_1, layout.numbers)
-        for feature, value_1 in zip(layout.numbers, values, strict=True):
-            assert np.isfinite(value_1[0]) or feature.default is not None, feature.name
+def test_an_outcome_without_a_value_leaves_the_default() -> None:
+    assert value(ITEM_LAYOUT, "item_value_max", [Fact(click=1.0)]) == 0.0
+    assert value(ITEM_LAYOUT, "item_value_max", [Fact(value=-2.0)]) == -2.0
 
 
 def value(layout: Layout, name: str, log: list[Fact], after_ms: int = 0) -> float:

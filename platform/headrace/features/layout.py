@@ -25,9 +25,8 @@ class Feature:
     """One row of the feature table: a named value of an entity.
 
     `shape` is () for a number; the ranker reads numbers as they are (`ranked`), and other shapes in
-    a form of its own. `ttl_s` is the age of the entity's newest event after which the value counts
-    as missing, 0 for never; `default` is what is read then, None for the value of an entity that no
-    event was about.
+    a form of its own. `ttl_s` is the age of the entity's newest event after which Feast counts the
+    value as missing, 0 for never; `default` stands where the aggregator has no number (NaN).
     """
 
     name: str
@@ -66,7 +65,7 @@ class Layout:
         return np.full(num, self._empty)
 
     def add(self, state_U: State, facts: Facts) -> None:
-        """Take facts, sorted by entity, into the states that they are about, in place."""
+        """Take facts into the states that they are about, in place."""
         if len(facts):
             for kept, name in self.field_of.items():
                 kept.add(state_U[name], facts)
@@ -77,7 +76,7 @@ class Layout:
             kept.merge(state_U[name], other_U[name])
 
     def as_of(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
-        """Take in facts as `add` does, and return states [Q] between them.
+        """Take in facts, sorted by entity, as `add` does, and return states [Q] between them.
 
         The q-th is that of `entity_Q[q]` after `seen_Q[q]` of the entity's facts, in the order that
         they have here. Facts come in blocks: those of a block that a state saw are replayed on a
@@ -108,7 +107,10 @@ class Layout:
             over = feature.aggregator.over
             if over not in reads:
                 reads[over] = over.read(state_Q[self.field_of[kept_by(over)]], now_ms_Q)
-            values.append(feature.aggregator.value(reads[over], now_ms_Q))
+            value_Q = feature.aggregator.value(reads[over], now_ms_Q)
+            if feature.default is not None:
+                value_Q = np.where(np.isnan(value_Q), feature.default, value_Q)
+            values.append(value_Q)
         return values
 
     def value(self, name: str, state_Q: State, now_ms_Q: Ints) -> NDArray[Any]:

@@ -73,17 +73,17 @@ class LastN:
             state_U[name][changed_V] = moved_VL
 
     def _num_newer(self, state_U: State, entity_K: Ints, new: dict[str, Ints]) -> Ints:
-        """[K]: how many outcomes in its state are newer than each, by bisection."""
+        """[K]: how many outcomes in its state are newer than each, by bisection; at least `length`
+        if all are."""
         num_K = np.zeros(len(entity_K), np.int64)
         step = 1 << (self.length.bit_length() - 1)
         while step:
-            probe_K = num_K + step - 1
-            at = (entity_K, np.minimum(probe_K, self.length - 1))
+            at = (entity_K, np.minimum(num_K + step, self.length) - 1)
             newer_K = np.zeros(len(entity_K), bool)
             for name in reversed(ORDER):
                 old_K = state_U[name][at]
                 newer_K = (old_K > new[name]) | ((old_K == new[name]) & newer_K)
-            num_K += step * (newer_K & (state_U["item"][at] != 0) & (probe_K < self.length))
+            num_K += step * (newer_K & (state_U["item"][at] != 0))
             step >>= 1
         return num_K
 
@@ -109,8 +109,10 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The outcomes since the last pause of `pause_ms` or more, up to now. Reads [Q, m]: how many
-    there were, how many of each action; and nothing if that pause lasts by now."""
+    """The outcomes since the last pause of `pause_ms` or more, as far back as the sequence goes.
+
+    Reads [Q, m]: how many there were, how many of each action; nothing if the pause lasts by now.
+    """
 
     of: LastN
     pause_ms: int = 30 * 60_000
