@@ -10,8 +10,8 @@ An accumulator promises, over columns:
     merge(state_U, other_U)        take in, row by row, states that saw other facts, in place
     read(state_Q, now_ms_Q)        what aggregators make values of, at a time of its own per state
 
-The order in which facts come does not matter to what is read, as far as an accumulator's window
-reaches (floats: up to rounding). Nothing here reads a clock.
+The order in which facts come does not matter to what is read, as far as an accumulator's window or
+capacity reaches (floats: up to rounding). Nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ class Lifetime:
         return np.zeros(len(self.measures))
 
     def add(self, state_Um: State, facts: Facts) -> None:
-        np.add.at(state_Um, facts.entity_N, facts.measures(self.measures))
+        for column, measure_N in enumerate(facts.measures(self.measures).T):
+            state_Um[:, column] += np.bincount(facts.entity_N, measure_N, len(state_Um))
 
     def merge(self, state_Um: State, other_Um: State) -> None:
         state_Um += other_Um
@@ -128,7 +129,8 @@ class Tiles:
 class Decayed:
     """Sums in which a fact counts half after each `half_life_ms`. Reads [Q, m].
 
-    Kept as of the latest fact, so that nothing overflows however long the log is.
+    Kept as of the latest fact, so that nothing overflows however long the log is; a reading at an
+    earlier time is one as of that fact.
     """
 
     half_life_ms: int

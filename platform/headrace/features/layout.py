@@ -17,7 +17,7 @@ from headrace.features.accumulators import Accumulator, Newest, State
 from headrace.features.aggregators import Aggregator, kept_by
 from headrace.features.facts import SHOWN, Facts, Ints
 
-BLOCK = 16  # facts of one entity that are replayed for a state as of between two of them
+BLOCK = 32  # facts of one entity that are replayed for a state as of between two of them
 SEEN = Newest(SHOWN)  # what a ttl counts from; kept where a feature has one
 
 
@@ -69,7 +69,7 @@ class Layout:
         return np.full(num, self._empty)
 
     def add(self, state_U: State, facts: Facts) -> None:
-        """Take facts, sorted by entity, into the states that they are about, in place."""
+        """Take facts into the states that they are about, in place."""
         if len(facts):
             for kept, name in self.field_of.items():
                 kept.add(state_U[name], facts)
@@ -80,7 +80,7 @@ class Layout:
             kept.merge(state_U[name], other_U[name])
 
     def as_of(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
-        """Take in facts as `add` does, and return states [Q] between them.
+        """Take in facts, sorted by entity, as `add` does, and return states [Q] between them.
 
         The q-th is that of `entity_Q[q]` after `seen_Q[q]` of the entity's facts, in the order that
         they have here. Facts come in blocks: those of a block that a state saw are replayed on a
@@ -93,7 +93,7 @@ class Layout:
         last = max(block_N.max(initial=0), block_Q.max(initial=0))
         for block in range(last + 1):
             asked_K = np.flatnonzero(block_Q == block)
-            state_K = state_U[entity_Q[asked_K]]
+            state_K = state_U.take(entity_Q[asked_K])
             num_K = seen_Q[asked_K] - block * BLOCK
             about_P = np.repeat(np.arange(len(asked_K)), num_K)
             place_P = np.arange(len(about_P)) - np.repeat(np.cumsum(num_K) - num_K, num_K)

@@ -1,29 +1,29 @@
 """Sequences: the last outcomes of an entity, and what is read from them.
 
-    U states   N facts   Q states read   L length   K facts kept of those that came
+    U states   V states that change   N facts   K outcomes that came   Q states read   L length
 
-Outcomes lie newest first; of the same millisecond, the greater item key first, so that a sequence
-does not depend on the order in which its outcomes arrived.
+Outcomes lie newest first; of the same millisecond, the greater item key first, then the greater
+action bits and position, so that a sequence does not depend on the order in which they arrived.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from headrace.features.accumulators import State, Values
 from headrace.features.facts import ACTIONS, SHOWN, Facts, Ints
 
-COLUMNS = ("item", "time_ms", "action", "position")
+ORDER: Final = ("time_ms", "item", "action", "position")  # what decides which outcome is newer
 
 
 @dataclass(frozen=True, slots=True)
 class LastN:
     """The last `length` settled outcomes: item key (0 where empty), time, action bits, position.
 
-    Reads the state itself, [Q] of `dtype`.
+    Reads the state itself, [Q] of `dtype`. Positions above 255 are kept as 255.
     """
 
     length: int = 64
@@ -40,62 +40,52 @@ class LastN:
         return np.zeros((), self.dtype)
 
     def add(self, state_U: State, facts: Facts) -> None:
-        new = facts.take(facts.settled_N)
-        new = new.take(np.lexsort((-new.item_key_N, -new.time_ms_N, new.entity_N)))
-        first_U = np.searchsorted(new.entity_N, np.arange(len(state_U)))
-        place_N = np.arange(len(new)) - first_U[new.entity_N]
-        new = new.take(place_N < self.length)
-        place_K = place_N[place_N < self.length]
-        changed_V = np.unique(new.entity_N)
-        if not len(changed_V):
-            return
-        came_V = np.zeros(len(changed_V), self.dtype)
-        row_K = np.searchsorted(changed_V, new.entity_N)
-        for name, column_K in self._columns(new).items():
-            came_V[name][row_K, place_K] = column_K
-        state_U[changed_V] = self._newest_of(state_U[changed_V], came_V)
+        position_N = np.minimum(facts.position_N, 255)
+        columns = (facts.time_ms_N, facts.item_key_N, facts.action_mask_N(), position_N)
+        settled_K = np.flatnonzero(facts.settled_N)
+        new = {name: column_N[settled_K] for name, column_N in zip(ORDER, columns, strict=True)}
+        self._take_in(state_U, facts.entity_N[settled_K], new)
 
     def merge(self, state_U: State, other_U: State) -> None:
-        state_U[...] = self._newest_of(state_U, other_U)
+        entity_K, place_K = np.nonzero(other_U["item"])
+        new = {name: other_U[name][entity_K, place_K] for name in ORDER}
+        self._take_in(state_U, entity_K, new)
 
     def read(self, state_Q: State, now_ms_Q: Ints) -> State:
         return state_Q
 
-    def _columns(self, facts: Facts) -> dict[str, Any]:
-        position_N = np.minimum(facts.position_N, 255)
-        columns = (facts.item_key_N, facts.time_ms_N, facts.action_mask_N(), position_N)
-        return dict(zip(COLUMNS, columns, strict=True))
+    def _take_in(self, state_U: State, entity_K: Ints, new: dict[str, Ints]) -> None:
+        """Put outcomes where they belong; those that were there move on, past the end out."""
+        order_K = np.lexsort((*(new[name] for name in reversed(ORDER)), -entity_K))[::-1]
+        entity_K, new = entity_K[order_K], {name: new[name][order_K] for name in ORDER}
+        place_K = np.arange(len(entity_K)) - np.searchsorted(entity_K, entity_K)
+        place_K += self._num_newer(state_U, entity_K, new)
+        kept_K = place_K < self.length
+        place_K = place_K[kept_K]
+        changed_V, row_K = np.unique(entity_K[kept_K], return_inverse=True)
+        is_new_VL = np.zeros((len(changed_V), self.length), bool)
+        is_new_VL[row_K, place_K] = True
+        source_VL = np.maximum(np.arange(self.length) - np.cumsum(is_new_VL, axis=1), 0)
+        source_VL += self.length * np.arange(len(changed_V))[:, None]
+        for name in ORDER:
+            moved_VL = state_U[name][changed_V].take(source_VL)
+            moved_VL[row_K, place_K] = new[name][kept_K]
+            state_U[name][changed_V] = moved_VL
 
-    def _newest_of(self, old_V: State, new_V: State) -> State:
-        """[V]: the newest outcomes of both, which are in order each.
-
-        Most often all that came is newer than all there was; the others are sorted.
-        """
-        num_new_V = np.count_nonzero(new_V["item"], axis=1)
-        source_VL = np.arange(self.length) - num_new_V[:, None]
-        is_old_VL, source_VL = source_VL >= 0, np.maximum(source_VL, 0)
-        both_V = np.empty_like(old_V)
-        for name in COLUMNS:
-            moved_VL = np.take_along_axis(old_V[name], source_VL, axis=1)
-            both_V[name] = np.where(is_old_VL, moved_VL, new_V[name])
-        oldest_new_V = np.take_along_axis(
-            new_V["time_ms"], np.maximum(num_new_V - 1, 0)[:, None], axis=1
-        )[:, 0]
-        mixed_V = (num_new_V > 0) & (old_V["item"][:, 0] != 0)
-        mixed_V &= old_V["time_ms"][:, 0] >= oldest_new_V
-        if mixed_V.any():
-            both_V[mixed_V] = self._sorted(old_V[mixed_V], new_V[mixed_V])
-        return both_V
-
-    def _sorted(self, old_V: State, new_V: State) -> State:
-        time_V2L = np.concatenate([old_V["time_ms"], new_V["time_ms"]], axis=1)
-        item_V2L = np.concatenate([old_V["item"], new_V["item"]], axis=1)
-        order_VL = np.lexsort((-item_V2L, -time_V2L), axis=-1)[:, : self.length]
-        both_V = np.empty_like(old_V)
-        for name in COLUMNS:
-            columns_V2L = np.concatenate([old_V[name], new_V[name]], axis=1)
-            both_V[name] = np.take_along_axis(columns_V2L, order_VL, axis=1)
-        return both_V
+    def _num_newer(self, state_U: State, entity_K: Ints, new: dict[str, Ints]) -> Ints:
+        """[K]: how many outcomes in its state are newer than each, by bisection; at least `length`
+        if all are."""
+        num_K = np.zeros(len(entity_K), np.int64)
+        step = 1 << (self.length.bit_length() - 1)
+        while step:
+            at = (entity_K, np.minimum(num_K + step, self.length) - 1)
+            newer_K = np.zeros(len(entity_K), bool)
+            for name in reversed(ORDER):
+                old_K = state_U[name][at]
+                newer_K = (old_K > new[name]) | ((old_K == new[name]) & newer_K)
+            num_K += step * (newer_K & (state_U["item"][at] != 0))
+            step >>= 1
+        return num_K
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +109,10 @@ class Recent:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """The outcomes since the last pause of `pause_ms` or more, up to now. Reads [Q, m]: how many
-    there were, how many of each action; and nothing if that pause lasts by now."""
+    """The outcomes since the last pause of `pause_ms` or more, as far back as the sequence goes.
+
+    Reads [Q, m]: how many there were, how many of each action; nothing if the pause lasts by now.
+    """
 
     of: LastN
     pause_ms: int = 30 * 60_000

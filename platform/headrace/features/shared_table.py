@@ -27,8 +27,8 @@ class SharedTable:
         self.ids: list[str] = []
         self._number_of: dict[str, int] = {}
         self._partials: dict[int, _Partials] = {}
-        self._merged_R = fresh_rows(layout, 0)
-        self._stale_R = np.zeros(0, dtype=bool)
+        self._merged_R = fresh_rows(layout, 1)  # the last one is nobody's: number -1 reads it
+        self._stale_R = np.zeros(1, dtype=bool)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -72,16 +72,12 @@ class SharedTable:
 
     def merged(self, numbers_N: Ints) -> Rows:
         """[N]: the merged rows: states over all partitions, and the newest event time."""
-        known_N = numbers_N >= 0
-        self._merge(np.unique(numbers_N[known_N]))
-        rows_N = fresh_rows(self.layout, len(numbers_N))
-        rows_N[known_N] = self._merged_R[numbers_N[known_N]]
-        return rows_N
+        stale_V = np.unique(numbers_N[self._stale_R[numbers_N]])
+        if len(stale_V):
+            self._merge(stale_V)
+        return self._merged_R.take(numbers_N)
 
-    def _merge(self, numbers_K: Ints) -> None:
-        stale_V = numbers_K[self._stale_R[numbers_K]]
-        if not len(stale_V):
-            return
+    def _merge(self, stale_V: Ints) -> None:
         rows_V = fresh_rows(self.layout, len(stale_V))
         for partials in self._partials.values():
             has_V = partials.having(stale_V)
@@ -100,8 +96,8 @@ class SharedTable:
         return self._partials[partition]
 
     def _reserve(self, num: int) -> None:
-        if num > len(self._merged_R):
-            more = max(num, 2 * len(self._merged_R), 1_024) - len(self._merged_R)
+        if num >= len(self._merged_R):
+            more = max(num + 1, 2 * len(self._merged_R), 1_024) - len(self._merged_R)
             self._merged_R = np.concatenate([self._merged_R, fresh_rows(self.layout, more)])
             self._stale_R = np.concatenate([self._stale_R, np.zeros(more, dtype=bool)])
 

@@ -58,9 +58,10 @@ class Distinct:
 class TopItems:
     """The items with the greatest sums of a measure, by a summary of `capacity` items.
 
-    Exact while no more than `capacity` different items came; beyond that the least are dropped
-    (Misra and Gries, 1982: a sum is too low by no more than what was dropped). Reads the state:
-    keys (0 where empty) and sums, greatest first.
+    Exact while no more than `capacity` different items came. Beyond that the greatest sum that
+    does not fit is taken off all (Misra and Gries, 1982, merged as by Agarwal et al., 2012): each
+    sum is too low, an item's that is not there too, by no more than the total of all items divided
+    by `capacity` + 1. Reads the state: keys (0 where empty) and sums, greatest first.
     """
 
     capacity: int = 8
@@ -99,11 +100,15 @@ class TopItems:
         row_X, key_X, sum_X = row_X[order_X], key_X[order_X], sum_X[order_X]
         starts_Y = np.flatnonzero(np.diff(row_X, prepend=-1) | np.diff(key_X, prepend=-1))
         row_Y, key_Y = row_X[starts_Y], key_X[starts_Y]
-        sum_Y = np.add.reduceat(sum_X, starts_Y) if len(starts_Y) else sum_X
+        sum_Y = np.add.reduceat(sum_X, starts_Y)
         order_Y = np.lexsort((key_Y, -sum_Y, key_Y == 0, row_Y))
         row_Y, key_Y, sum_Y = row_Y[order_Y], key_Y[order_Y], sum_Y[order_Y]
         place_Y = np.arange(len(row_Y)) - np.searchsorted(row_Y, row_Y)
-        kept_Y = (place_Y < self.capacity) & (key_Y != 0)
+        taken_off_V = np.zeros(len(changed_V), sum_Y.dtype)
+        first_out_Y = place_Y == self.capacity
+        taken_off_V[row_Y[first_out_Y]] = sum_Y[first_out_Y]
+        sum_Y = sum_Y - taken_off_V[row_Y]
+        kept_Y = (place_Y < self.capacity) & (sum_Y > 0)
         fresh_V = np.zeros(len(changed_V), self.dtype)
         fresh_V["key"][row_Y[kept_Y], place_Y[kept_Y]] = key_Y[kept_Y]
         fresh_V["sum"][row_Y[kept_Y], place_Y[kept_Y]] = sum_Y[kept_Y]

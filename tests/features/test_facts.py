@@ -1,0 +1,46 @@
+"""Facts: columns that are taken, renamed and read together."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from random import Random
+
+import numpy as np
+from hypothesis import given, settings
+from plain_facts import Fact, columns, logs, randoms
+
+from headrace.features.facts import CLICK, LONG_VIEW, MEASURES, SHOWN, Facts
+
+
+def assert_same(one: Facts, other: Facts) -> None:
+    for column in fields(Facts):
+        assert np.array_equal(getattr(one, column.name), getattr(other, column.name))
+
+
+@settings(deadline=None, max_examples=40)
+@given(log=logs(), random=randoms())
+def test_taken_facts_are_those_of_the_index_in_its_order(log: list[Fact], random: Random) -> None:
+    index = random.choices(range(len(log)), k=30) if log else []
+    taken = columns(log).take(np.array(index, np.int64))
+    assert len(taken) == len(index)
+    assert_same(taken, columns([log[place] for place in index]))
+
+
+def test_the_same_facts_can_be_about_other_entities() -> None:
+    facts = columns([Fact(entity=0, item=5), Fact(entity=1, item=6)])
+    moved = facts.about(np.array([7, 8]))
+    assert_same(moved, columns([Fact(entity=7, item=5), Fact(entity=8, item=6)]))
+    assert facts.entity_N.tolist() == [0, 1]
+
+
+def test_measures_come_in_the_order_asked_for() -> None:
+    facts = columns([Fact(click=1.0, value=2.5), Fact(shown=0.0, long_view=1.0)])
+    assert facts.measures([CLICK, SHOWN]).tolist() == [[1, 1], [0, 0]]
+    assert facts.measures(MEASURES).tolist() == facts.measure_NM.tolist()
+    assert facts.measures([LONG_VIEW])[:, 0].tolist() == [0, 1]
+
+
+@settings(deadline=None, max_examples=40)
+@given(log=logs())
+def test_actions_are_bits(log: list[Fact]) -> None:
+    assert columns(log).action_mask_N().tolist() == [fact.actions for fact in log]

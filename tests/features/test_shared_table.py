@@ -1,0 +1,165 @@
+"""The shared table: partial rows of the partitions, merged, each position counted once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from plain_facts import START_MS, Fact, columns, randoms
+
+from headrace.features.shared_table import SharedTable
+from headrace.features.state import Rows, fresh_rows
+from headrace.features.table import ITEM_LAYOUT, LIFE, SCHEMA
+
+CLICKED = Fact(click=1.0)
+SHOWN = Fact(time_ms=START_MS + 1)
+
+
+def partial(partition: int, position: int, log: Sequence[Fact]) -> Rows:
+    """[1]: what a partition publishes about an item after these facts."""
+    row = fresh_rows(ITEM_LAYOUT, 1, partition)
+    ITEM_LAYOUT.add(row["state"], columns(log))
+    row["position"] = position
+    row["event_time_ms"] = max((fact.time_ms for fact in log), default=0)
+    return row
+
+
+def counts(table: SharedTable, item_id: str) -> list[float]:
+    """How often an item was shown and clicked, over all partitions."""
+    return counted(table.merged(table.find([item_id])))
+
+
+def counted(rows: Rows) -> list[float]:
+    shown, clicked = rows["state"][ITEM_LAYOUT.field_of[LIFE]][0, :2].tolist()
+    return [shown, clicked]
+
+
+def table_of(*published: tuple[str, Rows]) -> SharedTable:
+    """A table that read these rows, one after another."""
+    table = SharedTable(ITEM_LAYOUT)
+    for item_id, row in published:
+        table.apply([item_id], row)
+    return table
+
+
+def test_an_entity_never_seen_has_the_empty_state() -> None:
+    table = table_of(("mug", partial(0, 1, [CLICKED])))
+    number_N = table.find(["pen", "mug", "cup"])
+    assert number_N.tolist() == [-1, 0, -1] and len(table) == 1
+    states_N = table.states(number_N)
+    assert states_N[[0, 2]].tobytes() == ITEM_LAYOUT.new(2).tobytes()
+    assert counts(table, "mug") == [1, 1]
+    assert table.states(table.find([])).shape == (0,)
+
+
+def test_numbers_are_given_in_the_order_of_first_mention() -> None:
+    table = SharedTable(ITEM_LAYOUT)
+    assert table.numbers(["b", "a", "b"]).tolist() == [0, 1, 0]
+    assert table.numbers(["c", "a"]).tolist() == [2, 1]
+    assert table.ids == ["b", "a", "c"]
+    assert table.states(table.numbers(["c"])).tobytes() == ITEM_LAYOUT.new(1).tobytes()
+
+
+def test_the_partials_of_the_partitions_add_up() -> None:
+    table = table_of(
+        ("mug", partial(0, 4, [CLICKED])),
+        ("pen", partial(1, 2, [SHOWN])),
+        ("mug", partial(1, 9, [SHOWN, SHOWN])),
+    )
+    assert counts(table, "mug") == [3, 1] and counts(table, "pen") == [1, 0]
+    assert table.merged(table.find(["mug"]))["event_time_ms"].tolist() == [START_MS + 1]
+
+
+def test_a_newer_partial_replaces_that_of_its_partition_only() -> None:
+    table = table_of(("mug", partial(0, 4, [CLICKED])), ("mug", partial(1, 4, [SHOWN])))
+    assert counts(table, "mug") == [2, 1]
+    table.apply(["mug"], partial(0, 5, [CLICKED, SHOWN, SHOWN]))
+    assert counts(table, "mug") == [4, 1]
+
+
+@pytest.mark.parametrize("position", [7, 6, 0])
+def test_an_older_or_equal_position_is_ignored(position: int) -> None:
+    table = table_of(("mug", partial(0, 7, [CLICKED, CLICKED])))
+    table.apply(["mug"], partial(0, position, [SHOWN]))
+    assert counts(table, "mug") == [2, 2]
+
+
+def test_of_several_rows_at_once_the_newest_counts_wherever_it_stands() -> None:
+    rows = [partial(0, 9, [CLICKED] * 3), partial(0, 8, [CLICKED]), partial(1, 3, [SHOWN])]
+    table = SharedTable(ITEM_LAYOUT)
+    table.apply(["mug", "mug", "mug"], np.concatenate(rows))
+    assert counts(table, "mug") == [4, 3]
+    assert table.partials(table.find(["mug"]), 0)["position"].tolist() == [9]
+
+
+def test_an_owner_changes_its_partial_and_goes_on_from_what_it_published() -> None:
+    table = table_of(("mug", partial(1, 3, [CLICKED])))
+    mug = table.numbers(["mug"])
+    own = table.partials(mug, 0)
+    assert own["position"].tolist() == [-1] and own["partition"].tolist() == [0]
+    ITEM_LAYOUT.add(own["state"], columns([SHOWN]))
+    own["position"] = 8
+    assert counts(table, "mug") == [1, 1]  # a copy, until it is put back
+    table.replace(mug, 0, own)
+    assert counts(table, "mug") == [2, 1]
+    table.apply(["mug"], partial(0, 5, []))  # its own earlier record comes back
+    assert counted(table.partials(mug, 0)) == [1, 0]
+    assert table.partials(mug, 1)["position"].tolist() == [3]
+
+
+def test_what_is_read_can_be_changed_without_changing_the_table() -> None:
+    table = table_of(("mug", partial(0, 1, [CLICKED])))
+    number_N = table.find(["mug", "pen"])
+    before = table.merged(number_N).tobytes()
+    table.states(number_N)[...] = np.ones(2, ITEM_LAYOUT.dtype)
+    table.merged(number_N)["event_time_ms"] = 0
+    table.partials(number_N[:1], 0)["position"] = 99
+    assert table.merged(number_N).tobytes() == before
+
+
+def test_thousands_of_entities_in_many_batches() -> None:
+    table, random = SharedTable(ITEM_LAYOUT), Random(0)
+    ids = [f"i{number}" for number in range(5_000)]
+    random.shuffle(ids)
+    for partition in (0, 1):
+        for start in range(0, len(ids), 700):
+            batch = ids[start : start + 700]
+            rows = fresh_rows(ITEM_LAYOUT, len(batch), partition)
+            rows["state"][ITEM_LAYOUT.field_of[LIFE]][:, 0] = [int(id_[1:]) for id_ in batch]
+            rows["position"] = start
+            table.apply(batch, rows)
+            table.states(table.find(batch[:3]))
+    states_N = table.states(table.find(f"i{number}" for number in range(5_000)))
+    shown_N = states_N[ITEM_LAYOUT.field_of[LIFE]][:, 0]
+    assert np.array_equal(shown_N, 2 * np.arange(5_000))
+    assert table.merged(table.find(["i7"]))["schema"].tolist() == [SCHEMA]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    events=st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.booleans()), max_size=15
+    ),
+    random=randoms(),
+)
+def test_the_order_in_which_records_are_read_does_not_matter(
+    events: list[tuple[str, int, bool]], random: Random
+) -> None:
+    logs: dict[tuple[str, int], list[Fact]] = {}
+    published = []
+    for position, (item_id, partition, clicked) in enumerate(events):
+        log = logs.setdefault((item_id, partition), [])
+        log.append(Fact(click=float(clicked)))
+        published.append((item_id, partial(partition, position, log)))
+    arrived = random.sample(published, len(published)) + published[:3]  # some come twice
+    together = SharedTable(ITEM_LAYOUT)
+    if arrived:
+        together.apply([id_ for id_, _ in arrived], np.concatenate([row for _, row in arrived]))
+    for table in (table_of(*published), table_of(*arrived), together):
+        for item_id in "ab":
+            own = [clicked for id_, _, clicked in events if id_ == item_id]
+            assert counts(table, item_id) == [len(own), sum(own)]
