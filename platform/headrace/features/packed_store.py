@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
-from feast import Entity, FeatureService, FeatureView, RepoConfig
+from feast import Entity, FeatureView, RepoConfig
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
-from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from headrace.clock import now_ms
+from headrace.errors import FeatureError
 from headrace.features.packed.request import (
     WriteRow,
     commands_of,
@@ -108,17 +107,14 @@ class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         (rows,) = await fetch_async(client, [read], self._schemas, self._now())
         return read_rows(rows, requested_features)
 
-    def get_online_features(
-        self, config: RepoConfig, features: list[str] | FeatureService, *rest: Any, **others: Any
-    ) -> OnlineResponse:
-        """What Feast's does; a service with `precompute_online` needs no vectors here."""
-        return super().get_online_features(config, _as_read(features), *rest, **others)
-
-    async def get_online_features_async(
-        self, config: RepoConfig, features: list[str] | FeatureService, *rest: Any, **others: Any
-    ) -> OnlineResponse:
-        """What `get_online_features` does, without blocking the event loop."""
-        return await super().get_online_features_async(config, _as_read(features), *rest, **others)
+    def read_precomputed_vectors(
+        self, config: RepoConfig, feature_service_name: str, *_: Any
+    ) -> list[bytes | None]:
+        """Raises `FeatureError`: what a service would precompute is how rows are kept anyway."""
+        raise FeatureError(
+            f"feature service {feature_service_name!r} has precompute_online, which packed rows do "
+            "not need: apply it without"
+        )
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
         """Delete the rows of one view; `update` calls it for each view that was removed."""
@@ -171,11 +167,3 @@ class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     def _now(self) -> int:
         return self.clock() * 1_000
-
-
-def _as_read(features: list[str] | FeatureService) -> list[str] | FeatureService:
-    """The features with their rows as the only source: they are packed as they are."""
-    if isinstance(features, FeatureService) and features.precompute_online:
-        features = copy(features)
-        features.precompute_online = False
-    return features
