@@ -139,6 +139,18 @@ def test_dense_values_of_a_stack_are_those_of_each_in_the_order_of_the_table(
         assert values_XF[1, column] == np.float32(expected), feature.name
 
 
+@layouts
+def test_each_state_of_a_stack_may_have_a_time_of_its_own(layout: Layout) -> None:
+    states_NW = np.tile(layout.empty, (40, 1))
+    times_N = NOW_MS + np.arange(40, dtype=np.int64) * 17 * table.HOUR_MS
+    for number, state_W in enumerate(states_NW):
+        for hours in range(number):
+            layout.add(state_W, Outcome(1, NOW_MS + hours * table.HOUR_MS, 1, hours % 2))
+    together_NF = layout.dense_values(states_NW, times_N)
+    alone_NF = [layout.dense_values(w, int(t)) for w, t in zip(states_NW, times_N, strict=True)]
+    assert np.array_equal(together_NF, np.stack(alone_NF))
+
+
 def test_the_features_of_a_request_have_one_row_per_candidate() -> None:
     user_W = USER_LAYOUT.empty.copy()
     USER_LAYOUT.add(user_W, Outcome(11, NOW_MS - 60_000, 1, 1, category_slots=(2, 5)))

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 State = NDArray[np.float64]
+Times = int | NDArray[np.int64]  # one time, or one for each state of a stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Aggregator(Protocol):
     def initialize(self) -> State: ...
     def add(self, state_W: State, outcome: Outcome) -> None: ...
     def merge(self, state_W: State, other_W: State) -> None: ...
-    def value(self, state_XW: State, now_ms: int) -> State: ...
+    def value(self, state_XW: State, now_ms: Times) -> State: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Count:
     def merge(self, state_W: State, other_W: State) -> None:
         state_W += other_W
 
-    def value(self, state_XW: State, now_ms: int) -> State:
+    def value(self, state_XW: State, now_ms: Times) -> State:
         return np.log1p(state_XW[..., 0])
 
 
@@ -86,7 +87,7 @@ class Rate:
     def merge(self, state_W: State, other_W: State) -> None:
         state_W += other_W
 
-    def value(self, state_XW: State, now_ms: int) -> State:
+    def value(self, state_XW: State, now_ms: Times) -> State:
         return _shrunk(state_XW[..., 0], state_XW[..., 1], self.prior, self.strength)
 
 
@@ -112,7 +113,7 @@ class DecayedRate:
         """Approximate: the two streams are taken as if they had run side by side."""
         state_W += other_W
 
-    def value(self, state_XW: State, now_ms: int) -> State:
+    def value(self, state_XW: State, now_ms: Times) -> State:
         return _shrunk(state_XW[..., 0], state_XW[..., 1], self.prior, self.strength)
 
 
@@ -155,7 +156,7 @@ class WindowRate:
         state_W[1 : 1 + self.num_tiles] += shown_N
         state_W[1 + self.num_tiles :] += clicked_N
 
-    def value(self, state_XW: State, now_ms: int) -> State:
+    def value(self, state_XW: State, now_ms: Times) -> State:
         shown_XN, clicked_XN = self._tiles_in_window(state_XW, now_ms // self.tile_ms)
         return _shrunk(shown_XN.sum(-1), clicked_XN.sum(-1), self.prior, self.strength)
 
@@ -169,11 +170,12 @@ class WindowRate:
             state_W[slot] = state_W[slot + self.num_tiles] = 0.0
         state_W[0] = tile
 
-    def _tiles_in_window(self, state_XW: State, now_tile: int) -> tuple[State, State]:
+    def _tiles_in_window(self, state_XW: State, now_tile: Times) -> tuple[State, State]:
         """Shown and clicked per tile, zero where the tile is out of the window that ends now."""
         newest_X1 = state_XW[..., :1]
         tile_XN = newest_X1 - (newest_X1 - np.arange(self.num_tiles)) % self.num_tiles
-        inside_XN = (tile_XN > now_tile - self.num_tiles) & (tile_XN <= now_tile)
+        now_X1 = np.expand_dims(now_tile, -1)
+        inside_XN = (tile_XN > now_X1 - self.num_tiles) & (tile_XN <= now_X1)
         shown_XN = state_XW[..., 1 : 1 + self.num_tiles] * inside_XN
         return shown_XN, state_XW[..., 1 + self.num_tiles :] * inside_XN
 
@@ -194,7 +196,7 @@ class SinceLast:
     def merge(self, state_W: State, other_W: State) -> None:
         np.maximum(state_W, other_W, out=state_W)
 
-    def value(self, state_XW: State, now_ms: int) -> State:
+    def value(self, state_XW: State, now_ms: Times) -> State:
         seconds_X = np.maximum(now_ms - state_XW[..., 0], 0.0) / 1_000
         known_X = state_XW[..., 0] > 0
         return np.log1p(np.where(known_X, seconds_X, self.default_s))
@@ -225,7 +227,7 @@ class CategoryRates:
     def merge(self, state_W: State, other_W: State) -> None:
         state_W += other_W
 
-    def value(self, state_XW: State, now_ms: int) -> State:
+    def value(self, state_XW: State, now_ms: Times) -> State:
         """How much the rate of each category differs from the entity's rate over all of them."""
         shown_XK, clicked_XK = state_XW[..., : self.num_slots], state_XW[..., self.num_slots :]
         overall_X1 = (clicked_XK.sum(-1, keepdims=True) + 0.5) / (
@@ -266,7 +268,7 @@ class LastN:
         newest = np.argsort(-both[1], kind="stable")[: self.length]
         state_W.view(np.int64).reshape(3, self.length)[:] = both[:, newest]
 
-    def value(self, state_XW: State, now_ms: int) -> State:
+    def value(self, state_XW: State, now_ms: Times) -> State:
         raise TypeError("a sequence is read with columns(), it has no single value")
 
     def columns(self, state_W: State) -> NDArray[np.int64]:

@@ -62,11 +62,10 @@ class OnlineStore:
     def _write(self, entity: str, layout: Layout, rows: Sequence[tuple[str, Row]]) -> None:
         if not rows:
             return
-        floats_NF = np.stack(
-            [layout.dense_values(row.state_W, row.event_time_ms) for _, row in rows]
-        )
+        time_ms_N = np.array([row.event_time_ms for _, row in rows], np.int64)
+        floats_NF = layout.dense_values(np.stack([row.state_W for _, row in rows]), time_ms_N)
         stamp = Stamp(
-            np.array([row.event_time_ms for _, row in rows], np.int64) * 1_000,
+            time_ms_N * 1_000,
             np.array([row.position for _, row in rows], np.int64),
             np.array([row.partition for _, row in rows], np.int32),
         )

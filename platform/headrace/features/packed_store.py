@@ -32,7 +32,7 @@ from headrace.features.packed.request import (
     reads_of,
     view_of,
 )
-from headrace.features.packed.response import ReadRow, read_rows, respond
+from headrace.features.packed.response import PackedResponse, ReadRow, read_rows, respond
 from headrace.features.packed.round_trip import (
     delete_view,
     fetch,
@@ -106,6 +106,16 @@ class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         client = await self._get_client_async(config.online_store)
         (rows,) = await fetch_async(client, [read], self._schemas, self._now())
         return read_rows(rows, requested_features)
+
+    def get_online_features(self, *args: Any, **options: Any) -> PackedResponse:
+        """What Feast's does, with an answer that becomes Python's values faster."""
+        answer = super().get_online_features(*args, **options)
+        return PackedResponse(answer.proto, answer._feature_types)
+
+    async def get_online_features_async(self, *args: Any, **options: Any) -> PackedResponse:
+        """What `get_online_features` does, without blocking the event loop."""
+        answer = await super().get_online_features_async(*args, **options)
+        return PackedResponse(answer.proto, answer._feature_types)
 
     def read_precomputed_vectors(
         self, config: RepoConfig, feature_service_name: str, *_: Any

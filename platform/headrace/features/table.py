@@ -25,6 +25,7 @@ from headrace.features.aggregators import (
     Rate,
     SinceLast,
     State,
+    Times,
     WindowRate,
 )
 
@@ -104,7 +105,7 @@ class Layout:
             part = self._slices[feature.name]
             feature.aggregator.merge(state_W[part], other_W[part])
 
-    def dense_values(self, state_XW: State, now_ms: int) -> NDArray[np.float32]:
+    def dense_values(self, state_XW: State, now_ms: Times) -> NDArray[np.float32]:
         """[X, F]: the dense features at `now_ms`, in the order of the table."""
         columns = [f.aggregator.value(self.part(state_XW, f.name), now_ms) for f in self.dense]
         return np.stack(columns, axis=-1).astype(np.float32)
