@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from backends import NOON, PACKED, Repo, shop, user
 from feast import FeatureService
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
@@ -176,6 +177,32 @@ def test_a_full_redis_is_named_and_the_rows_that_were_there_stay(
             repo.write("some", user_id=["a", "b"], text=["x" * 10**6] * 2, **later)
         assert repo.read(["some:text"], user_id=["a"])["text"] == ["here"]
         client.config_set("maxmemory", "0")
+
+
+def test_users_and_passwords_are_those_of_the_connection_string(
+    small_server: Any, new_repo: Callable[..., Repo]
+) -> None:
+    address = small_server.url.removeprefix("redis://").removesuffix("/0")
+    with redis.Redis.from_url(small_server.url) as admin:
+        admin.acl_setuser("feast", True, passwords=["+secret"], keys="*", categories=["+@all"])
+        admin.config_set("requirepass", "other")
+    repo = new_repo(PACKED, connection_string=f"{address},username=feast,password=secret")
+    repo.view("some", {"x": Int64})
+    repo.apply()
+    repo.write("some", user_id=["a"], x=[1])
+    assert repo.read(["some:x"], user_id=["a"])["x"] == [1]
+    stranger = new_repo(PACKED, connection_string=address)
+    stranger.view("some", {"x": Int64})
+    with pytest.raises(StoreUnavailable, match="Authentication required"):
+        stranger.apply()
+        stranger.read(["some:x"], user_id=["a"])
+
+
+def test_tls_is_asked_for_in_the_connection_string(new_repo: Callable[..., Repo]) -> None:
+    repo = new_repo(PACKED, connection_string="127.0.0.1:6379,ssl=true,ssl_ca_certs=ca.pem")
+    pool = online(repo)._get_client(repo.store.config.online_store).connection_pool
+    assert pool.connection_class is redis.SSLConnection
+    assert pool.connection_kwargs["ssl_ca_certs"] == "ca.pem"
 
 
 def test_a_redis_that_is_down_is_named(small_server: Any, new_repo: Callable[..., Repo]) -> None:
