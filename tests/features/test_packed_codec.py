@@ -198,6 +198,13 @@ def test_bytes_that_are_no_row_are_an_error() -> None:
         decode_rows(view(Schema((Column("x", "FLOAT"),))), [b"abc"], {}, NOW_US)
 
 
+def test_a_row_that_is_cut_off_is_an_error() -> None:
+    schema = Schema((Column("x", "FLOAT"),))
+    (row,) = Table(schema, Stamp(np.array([1])), {"x": [0.5]}).encode()
+    with pytest.raises(ServiceError, match="project/view .* cut off"):
+        decode_rows(view(schema), [row[:-1]], {}, NOW_US)
+
+
 @pytest.mark.parametrize(
     ("value_type", "value"),
     [

@@ -61,8 +61,8 @@ class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._schemas: dict[int, Schema] = {}
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any]
-        self._async_clients = WeakKeyDictionary()
+        self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, RedisOnlineStore]
+        self._of_loop = WeakKeyDictionary()  # Feast's store keeps the connections of one event loop
 
     def online_write_batch(
         self, config: RepoConfig, table: FeatureView, data: list[WriteRow], progress: Progress
@@ -163,17 +163,14 @@ class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     async def _get_client_async(self, online_store_config: PackedRedisOnlineStoreConfig) -> Any:
         """A client of the running event loop: connections do not outlive theirs."""
-        loop = asyncio.get_running_loop()
-        self._client_async = self._async_clients.get(loop)
-        client = await super()._get_client_async(online_store_config)
-        self._async_clients[loop] = client
-        return client
+        of_loop = self._of_loop.setdefault(asyncio.get_running_loop(), RedisOnlineStore())
+        return await of_loop._get_client_async(online_store_config)
 
     async def close(self) -> None:
         """Close what this event loop opened."""
-        client = self._async_clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        of_loop = self._of_loop.pop(asyncio.get_running_loop(), None)
+        if of_loop is not None and of_loop._client_async is not None:
+            await of_loop._client_async.aclose()
 
     def _now(self) -> int:
         return self.clock() * 1_000
