@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import embedding, kills, loop, stream
+from benchmarks import embedding, features, kills, loop, stream
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
-    "stream": stream.run,
+    "features": features.run,
     "embedding": embedding.run,
+    "stream": stream.run,
     "loop": loop.run,
     "kills": kills.run,
 }

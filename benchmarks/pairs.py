@@ -19,10 +19,12 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def compare(subject: Callable[[], object], baseline: Callable[[], object]) -> dict[str, Any]:
+def compare(
+    subject: Callable[[], object], baseline: Callable[[], object], num_pairs: int = NUM_PAIRS
+) -> dict[str, Any]:
     """How many times the baseline's time the subject takes; the order changes with each pair."""
     subject_s, baseline_s = [], []
-    for pair in range(NUM_PAIRS):
+    for pair in range(num_pairs):
         if pair % 2:
             subject_s.append(seconds(subject))
             baseline_s.append(seconds(baseline))

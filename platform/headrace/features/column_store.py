@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from headrace.clock import now_ms
 from headrace.errors import FeatureError
-from headrace.features.packed.cell import encode_cells
+from headrace.features.packed.cell import as_numbers, encode_cells
 from headrace.features.packed.request import view_of
 from headrace.features.packed.round_trip import Read, WritePolicy, fetch, store, write_commands
 from headrace.features.packed.row import Bools, Ints, Stamp, encode_rows
@@ -38,9 +38,14 @@ class ColumnStore:
     """
 
     def __init__(
-        self, client: Any, views: Mapping[str, PackedView], clock: Callable[[], int] = now_ms
+        self,
+        client: Any,
+        views: Mapping[str, PackedView],
+        clock: Callable[[], int] = now_ms,
+        key_ttl_s: int = 0,
     ) -> None:
         self._client, self._views, self._clock = client, dict(views), clock
+        self._policy = WritePolicy(newer_only=False, key_ttl_s=key_ttl_s)
         self._schemas: dict[int, Schema] = {}
 
     @classmethod
@@ -53,7 +58,8 @@ class ColumnStore:
                 "set online_store.type in feature_store.yaml"
             )
         views = {view.name: view_of(feast.config, view) for view in feast.list_all_feature_views()}
-        return cls(online._get_client(feast.config.online_store), views, clock)
+        options = feast.config.online_store
+        return cls(online._get_client(options), views, clock, options.key_ttl_seconds or 0)
 
     def read_arrays(self, view: str, ids: Ids) -> tuple[NDArray[np.float32], Bools, Ints]:
         """[N, F] values (0 where missing), [N, F] True where present, [N] event times in ms."""
@@ -83,10 +89,10 @@ class ColumnStore:
         """
         target = self._view(view)
         payloads = encode_columns(target, floats_NF, columns, stamp)
-        commands = write_commands(
-            self._client, target, _row_keys(target, ids), payloads, WritePolicy(newer_only=False)
-        )
-        store(self._client, commands)
+        if len(ids) != len(payloads):
+            raise FeatureError(f"{len(ids)} ids for {len(payloads)} rows of view {view!r}")
+        keys = _row_keys(target, ids)
+        store(self._client, write_commands(self._client, target, keys, payloads, self._policy))
 
     def _view(self, name: str) -> PackedView:
         if name not in self._views:
@@ -111,6 +117,9 @@ def encode_columns(
             f"floats of shape {floats_NF.shape} for {num_rows} rows of view {view.name!r}, which "
             f"has {len(float_places)} float32 features: give one column for each"
         )
+    for name, column in columns.items():
+        if len(column) != num_rows:
+            raise FeatureError(f"feature {name!r} has {len(column)} values for {num_rows} rows")
     by_place = {_place(view, name): column for name, column in columns.items()}
     nulls = [None] * num_rows
     present_NC = np.zeros((num_rows, len(schema.columns)), np.bool_)
@@ -154,12 +163,14 @@ def _are_given(column: Sequence[Any] | NDArray[Any]) -> Bools | bool:
 
 def _numbers(view: PackedView, place: int, column: Sequence[Any] | NDArray[Any]) -> NDArray[Any]:
     """A fixed-width column, 0 for a null."""
-    name, kind = view.schema.columns[place].name, np.dtype(NUMBERS[view.schema.columns[place].type])
+    name, value_type = view.schema.columns[place].name, view.schema.columns[place].type
     if not isinstance(column, np.ndarray):
-        column = np.array([0 if value is None else value for value in column])
-    if column.size and not np.can_cast(column.dtype, kind, "same_kind"):
+        zero = np.zeros((), NUMBERS[value_type])[()]
+        column = [zero if value is None else value for value in column]
+    try:
+        return as_numbers(column, NUMBERS[value_type])
+    except (TypeError, ValueError) as error:
         raise FeatureError(
-            f"feature {name!r} is given as {column.dtype}, expected {kind}: "
+            f"feature {name!r} is given as {np.asarray(column).dtype}, expected {value_type}: "
             "write values of the type that the feature view declares"
-        )
-    return column.astype(kind)
+        ) from error

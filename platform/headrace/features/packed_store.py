@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
-from feast import Entity, FeatureService, FeatureView, RepoConfig
+from feast import Entity, FeatureView, RepoConfig
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
-from feast.online_response import OnlineResponse
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
 from headrace.clock import now_ms
+from headrace.errors import FeatureError
 from headrace.features.packed.request import (
     WriteRow,
     commands_of,
@@ -33,7 +32,7 @@ from headrace.features.packed.request import (
     reads_of,
     view_of,
 )
-from headrace.features.packed.response import ReadRow, read_rows, respond
+from headrace.features.packed.response import PackedResponse, ReadRow, read_rows, respond
 from headrace.features.packed.round_trip import (
     delete_view,
     fetch,
@@ -62,8 +61,8 @@ class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._schemas: dict[int, Schema] = {}
-        self._async_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any]
-        self._async_clients = WeakKeyDictionary()
+        self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, RedisOnlineStore]
+        self._of_loop = WeakKeyDictionary()  # Feast's store keeps the connections of one event loop
 
     def online_write_batch(
         self, config: RepoConfig, table: FeatureView, data: list[WriteRow], progress: Progress
@@ -108,17 +107,24 @@ class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
         (rows,) = await fetch_async(client, [read], self._schemas, self._now())
         return read_rows(rows, requested_features)
 
-    def get_online_features(
-        self, config: RepoConfig, features: list[str] | FeatureService, *rest: Any, **others: Any
-    ) -> OnlineResponse:
-        """What Feast's does; a service with `precompute_online` needs no vectors here."""
-        return super().get_online_features(config, _as_read(features), *rest, **others)
+    def get_online_features(self, *args: Any, **options: Any) -> PackedResponse:
+        """What Feast's does, with an answer that becomes Python's values faster."""
+        answer = super().get_online_features(*args, **options)
+        return PackedResponse(answer.proto, answer._feature_types)
 
-    async def get_online_features_async(
-        self, config: RepoConfig, features: list[str] | FeatureService, *rest: Any, **others: Any
-    ) -> OnlineResponse:
+    async def get_online_features_async(self, *args: Any, **options: Any) -> PackedResponse:
         """What `get_online_features` does, without blocking the event loop."""
-        return await super().get_online_features_async(config, _as_read(features), *rest, **others)
+        answer = await super().get_online_features_async(*args, **options)
+        return PackedResponse(answer.proto, answer._feature_types)
+
+    def read_precomputed_vectors(
+        self, config: RepoConfig, feature_service_name: str, *_: Any
+    ) -> list[bytes | None]:
+        """Raises `FeatureError`: what a service would precompute is how rows are kept anyway."""
+        raise FeatureError(
+            f"feature service {feature_service_name!r} has precompute_online, which packed rows do "
+            "not need: apply it without"
+        )
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
         """Delete the rows of one view; `update` calls it for each view that was removed."""
@@ -157,25 +163,14 @@ class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     async def _get_client_async(self, online_store_config: PackedRedisOnlineStoreConfig) -> Any:
         """A client of the running event loop: connections do not outlive theirs."""
-        loop = asyncio.get_running_loop()
-        self._client_async = self._async_clients.get(loop)
-        client = await super()._get_client_async(online_store_config)
-        self._async_clients[loop] = client
-        return client
+        of_loop = self._of_loop.setdefault(asyncio.get_running_loop(), RedisOnlineStore())
+        return await of_loop._get_client_async(online_store_config)
 
     async def close(self) -> None:
         """Close what this event loop opened."""
-        client = self._async_clients.pop(asyncio.get_running_loop(), None)
-        if client is not None:
-            await client.aclose()
+        of_loop = self._of_loop.pop(asyncio.get_running_loop(), None)
+        if of_loop is not None and of_loop._client_async is not None:
+            await of_loop._client_async.aclose()
 
     def _now(self) -> int:
         return self.clock() * 1_000
-
-
-def _as_read(features: list[str] | FeatureService) -> list[str] | FeatureService:
-    """The features with their rows as the only source: they are packed as they are."""
-    if isinstance(features, FeatureService) and features.precompute_online:
-        features = copy(features)
-        features.precompute_online = False
-    return features

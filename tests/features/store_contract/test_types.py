@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from backends import PACKED, STOCK_REDIS, Repo
 from feast import types
+from feast.online_response import OnlineResponse
 from feast.types import Array, FeastType, Set, Struct
 
 SOME_TIME = datetime(2025, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -95,4 +96,5 @@ def test_the_answer_is_the_stock_redis_stores_message_for_message(
         rows = [{"user_id": user} for user in USERS]
         answer = repo.store.get_online_features(features=REFERENCES, entity_rows=rows)
         messages.append(answer.proto)
+        assert repr(answer.to_dict(True)) == repr(OnlineResponse.to_dict(answer, True))
     assert messages[0] == messages[1]

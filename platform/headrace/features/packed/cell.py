@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.errors import FeatureError
 
@@ -31,13 +32,26 @@ def _text(value: str) -> bytes:
     return str.encode(value)
 
 
+def as_numbers(items: Any, numpy_type: str) -> NDArray[Any]:
+    """The items as an array of this type; raises TypeError or ValueError where they do not fit.
+
+    A float may lose digits, as Feast lets it; an integer may not.
+    """
+    given = np.asarray(items)
+    if given.size and not np.can_cast(given.dtype, numpy_type, "same_kind"):
+        raise TypeError
+    numbers = given.astype(numpy_type)
+    if given.dtype.kind in "iu" and not np.array_equal(numbers, given):
+        raise ValueError
+    return numbers
+
+
 def _array(numpy_type: str) -> Codec:
     def encode(items: Any) -> bytes:
-        given = np.asarray(items)
-        fits = given.size == 0 or np.can_cast(given.dtype, numpy_type, "same_kind")
-        if given.ndim != 1 or not fits:
+        numbers = as_numbers(items, numpy_type)
+        if numbers.ndim != 1:
             raise TypeError
-        return given.astype(numpy_type).tobytes()
+        return numbers.tobytes()
 
     return Codec(encode, lambda cell: np.frombuffer(cell, numpy_type))
 

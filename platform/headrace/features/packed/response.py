@@ -14,8 +14,10 @@ from typing import Any, Final
 
 import numpy as np
 from feast import FeatureView, utils
+from feast.online_response import TIMESTAMP_POSTFIX, OnlineResponse
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 from feast.protos.feast.types.Value_pb2 import Value
+from feast.type_map import feast_value_type_to_python_type
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
@@ -28,7 +30,35 @@ from headrace.features.packed.value import decode_values, field_of, new_value
 ReadRow = tuple[datetime | None, dict[str, Value] | None]
 
 _VALUES, _STATUSES, _TIMES = b"\x0a", b"\x12", b"\x1a"  # fields 1 to 3, length-delimited
+_PLAIN: Final = {"float_val", "double_val", "int32_val", "int64_val", "bool_val", "bytes_val"}
 _SAME_LENGTH: Final = ("FLOAT", "DOUBLE", "BOOL")
+
+
+class PackedResponse(OnlineResponse):  # type: ignore[misc]
+    """Feast's response; a column that needs no conversion becomes Python's values at once."""
+
+    def to_dict(self, include_event_timestamps: bool = False) -> dict[str, list[Any]]:
+        """What Feast's `to_dict` gives."""
+        columns: dict[str, list[Any]] = {}
+        names = self.proto.metadata.feature_names.val
+        for name, vector in zip(names, self.proto.results, strict=True):
+            columns[name] = _python_values(vector.values, self._feature_types.get(name))
+            if include_event_timestamps:
+                times = [time.seconds for time in vector.event_timestamps]
+                columns[f"{name}{TIMESTAMP_POSTFIX}"] = times
+        return columns
+
+
+def _python_values(values: Any, value_type: Any) -> list[Any]:
+    fields = [value.WhichOneof("val") for value in values]
+    one = {*fields} - {None}
+    if one <= _PLAIN and len(one) == 1:
+        (field,) = one
+        return [
+            getattr(value, field) if there else None
+            for value, there in zip(values, fields, strict=True)
+        ]
+    return [feast_value_type_to_python_type(value, value_type) for value in values]
 
 
 def respond(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.errors import FeatureError
+from headrace.errors import FeatureError, ServiceError
 from headrace.features.packed.cell import codec
 from headrace.features.packed.row import (
     NO_POSITION,
@@ -141,8 +141,11 @@ def decode_rows(
     places = np.array([place for place, row in enumerate(current) if row], np.intp)
     found_N = np.zeros(len(payloads), np.bool_)
     found_N[places] = True
+    some_head_N = heads_of(view.schema, [current[place] for place in places.tolist()])
+    if some_head_N is None:
+        raise ServiceError(f"a row of {view.key.decode()} in Redis is cut off: write it anew")
     all_head_N = np.zeros(len(payloads), view.schema.dtype)
-    all_head_N[places] = heads_of(view.schema, [current[place] for place in places.tolist()])
+    all_head_N[places] = some_head_N
     return Rows(view, Block(view.schema, all_head_N, current), found_N, earlier, now_us)
 
 
