@@ -17,7 +17,11 @@ from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.datasets.dataset import Dataset
 from headrace.datasets.registry import LOADERS, detect, load_dataset
+from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
+
+# A text encoder for every language, not the fastest one.
+ENCODERS = ("text_e5", "image_efficientnet", "given_vector")
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
 
@@ -61,6 +65,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_data_flags(materialize)
     materialize.set_defaults(run=_materialize)
+
+    encode = commands.add_parser("encode", help="turn the items' content into vectors")
+    _add_data_flags(encode)
+    encode.add_argument(
+        "--encoder",
+        action="append",
+        metavar="NAME",
+        help=f"{', '.join(encoders.names())}; may be repeated (default: {', '.join(ENCODERS)})",
+    )
+    encode.set_defaults(run=_encode)
     return parser
 
 
@@ -189,6 +203,19 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     return 0
 
 
+def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
+    names: Sequence[str] = options.encoder or ENCODERS
+    for name in names:
+        encoders.check(name)
+    if options.data or options.dataset or not _has_catalogue(settings):
+        _materialize(options, settings)
+    else:
+        from headrace.services.redis import check_redis
+
+        check_redis(settings.redis_url)
+    _become("trainers.encode", settings, names)
+
+
 def _has_catalogue(settings: config.Settings) -> bool:
     return (config.catalogue_path(settings) / "items.parquet").exists()
 
@@ -196,14 +223,18 @@ def _has_catalogue(settings: config.Settings) -> bool:
 def _module(name: str) -> Command:
     """A command of a room above the core: this process becomes `python -m name`."""
 
-    def become(options: argparse.Namespace, settings: config.Settings) -> NoReturn:
+    def run(options: argparse.Namespace, settings: config.Settings) -> NoReturn:
         _check_services(settings)
-        config.export(settings)
-        config.keep_own_ray_local()
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", name])
+        _become(name, settings)
 
-    return become
+    return run
+
+
+def _become(name: str, settings: config.Settings, arguments: Sequence[str] = ()) -> NoReturn:
+    config.export(settings)
+    config.keep_own_ray_local()
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", name, *arguments])
 
 
 def _check_services(settings: config.Settings) -> None:

@@ -2,7 +2,9 @@
 
 Static views (`user_profile`, `item_content`) are materialized from the catalogue. Streaming views
 (`user_activity`, `item_activity`) are pushed by the stream workers; beside the values as of the
-last event their rows hold `state`, from which the values of any later time are computed.
+last event their rows hold `state`, from which the values of any later time are computed. Token
+views (`item_text_token`, ...) are materialized by `headrace encode`: an item's vector of one
+modality, empty where there is none, and the encoder's version that made it.
 """
 
 from datetime import timedelta
@@ -27,6 +29,25 @@ def _streaming_schema(layout: Layout) -> list[Field]:
         Field(name=row.name, dtype=Float32, description=row.description) for row in layout.dense
     ]
     return [*values, Field(name="state", dtype=Bytes, description="aggregator states")]
+
+
+def token_view_name(modality: str) -> str:
+    """The view of the items' tokens of a modality, and its source's file."""
+    return f"item_{modality}_token"
+
+
+def _token_view(modality: str) -> FeatureView:
+    name = token_view_name(modality)
+    return FeatureView(
+        name=name,
+        entities=[item],
+        ttl=_NEVER_EXPIRES,
+        schema=[
+            Field(name="token", dtype=Array(Float32)),
+            Field(name="encoder", dtype=String, description="<encoder>/<version>"),
+        ],
+        source=_file(name),
+    )
 
 
 user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
@@ -69,3 +90,4 @@ item_activity = FeatureView(
     schema=_streaming_schema(ITEM_LAYOUT),
     source=item_activity_source,
 )
+item_text_token, item_image_token, item_vector_token = map(_token_view, ("text", "image", "vector"))
