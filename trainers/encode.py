@@ -15,10 +15,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+import numpy as np
 import pyarrow as pa
 import ray
 import ray.data
 import torch
+from numpy.typing import NDArray
 from ray.data import ActorPoolStrategy, DataContext
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -31,6 +33,7 @@ from headrace.encoders import registry
 from headrace.encoders.encoder import Setup
 from headrace.errors import HeadraceError
 from headrace.features.views import token_view_name
+from headrace.keys import key
 from headrace.token_table import SCHEMA, TokenTable
 
 KEEP_EVERY_S = 2.0
@@ -47,7 +50,7 @@ class Plan:
     setup: Setup
     table: TokenTable
     content_hashes: dict[str, int | None]  # of every item
-    todo: dict[str, int]  # the hash of each item that is not encoded yet
+    todo_N: NDArray[np.int64]  # ascending: `work_key` of each item that is not encoded yet
 
 
 class EncodeRows:
@@ -75,19 +78,25 @@ class EncodeRows:
 
 
 def make_plan(name: str, settings: config.Settings) -> Plan:
-    """What is to be done; the encoder is loaded once here, so that what it lacks is said at once."""
+    """What is to be done; what the encoder lacks, such as its weights, is said here."""
     catalogue = config.catalogue_path(settings)
     setup = Setup(vector_width=content.vector_width(catalogue))
     encoder = registry.load(name, setup)
     table = TokenTable(config.tokens_path(settings), f"{name}/{encoder.version}")
     content_hashes = content.read_hashes(catalogue, encoder.modality)
     encoded = table.encoded()
-    todo = {
-        item_id: content_hash
+    todo = [
+        work_key(item_id, content_hash)
         for item_id, content_hash in content_hashes.items()
         if content_hash is not None and encoded.get(item_id) != content_hash
-    }
-    return Plan(name, encoder.modality, setup, table, content_hashes, todo)
+    ]
+    todo_N = np.sort(np.array(todo, dtype=np.int64))
+    return Plan(name, encoder.modality, setup, table, content_hashes, todo_N)
+
+
+def work_key(item_id: str, content_hash: int) -> int:
+    """One number for an item with one content; as an array, Ray's processes share them."""
+    return key(item_id) ^ content_hash
 
 
 def encode(plan: Plan, settings: config.Settings, console: Console) -> None:
@@ -102,9 +111,9 @@ def encode(plan: Plan, settings: config.Settings, console: Console) -> None:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
-        task = progress.add_task(plan.table.name, total=len(plan.todo))
+        task = progress.add_task(plan.table.name, total=len(plan.todo_N))
         try:
-            for rows in _encoded_rows(plan, settings):
+            for rows in _encoded_rows(plan, settings) if len(plan.todo_N) else ():
                 kept.append(rows)
                 progress.advance(task, len(rows))
                 if time.monotonic() - kept_s >= KEEP_EVERY_S:
@@ -125,8 +134,8 @@ def report(plan: Plan, console: Console, duration_s: float) -> None:
     given = [value for value in plan.content_hashes.values() if value is not None]
     console.print(
         f"{plan.table.name}: {len(plan.content_hashes):,} items, "
-        f"{len(plan.todo):,} encoded now in {duration_s:.1f} s, "
-        f"{len(given) - len(plan.todo):,} before, "
+        f"{len(plan.todo_N):,} encoded now in {duration_s:.1f} s, "
+        f"{len(given) - len(plan.todo_N):,} before, "
         f"{len(plan.content_hashes) - len(given):,} without {plan.modality}, "
         f"{len(rows):,} unreadable",
         highlight=False,
@@ -138,19 +147,21 @@ def _encoded_rows(plan: Plan, settings: config.Settings) -> Iterator[pa.Table]:
     hash_column = f"{plan.modality}_hash"
     resources = ray.cluster_resources()
     num_gpus = int(resources.get("GPU", 0))
-    todo = ray.put(plan.todo)
+    todo = ray.put(plan.todo_N)
 
-    def only_todo(rows: pa.Table, todo: dict[str, int]) -> pa.Table:
-        pairs = zip(rows["item_id"].to_pylist(), rows[hash_column].to_pylist(), strict=True)
-        return rows.filter(pa.array([todo.get(i) == h and i in todo for i, h in pairs], pa.bool_()))
+    def only_todo(rows: pa.Table) -> pa.Table:
+        rows = rows.filter(rows[hash_column].is_valid())
+        pairs = columnar.rows(rows.select(["item_id", hash_column]))
+        keys = np.array([work_key(*pair) for pair in pairs], dtype=np.int64)
+        return rows.filter(pa.array(np.isin(keys, ray.get(todo))))
 
     dataset = (
         ray.data.read_parquet(
             str(config.catalogue_path(settings) / content.CONTENT_FILE),
-            columns=["item_id", hash_column, *content.columns(plan.modality)],
             num_cpus=0,  # or the actors, which have all cores, would wait for it for ever
         )
-        .map_batches(only_todo, batch_format="pyarrow", fn_kwargs={"todo": todo}, num_cpus=0)
+        .select_columns(["item_id", hash_column, *content.columns(plan.modality)])
+        .map_batches(only_todo, batch_format="pyarrow", num_cpus=0)
         .repartition(target_num_rows_per_block=ROWS_PER_TASK)
         .map_batches(
             EncodeRows,
@@ -173,10 +184,10 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
     """
     console = Console(stderr=True, soft_wrap=True)
     plans = [make_plan(name, settings) for name in names]
-    if any(plan.todo for plan in plans):
+    if any(len(plan.todo_N) for plan in plans):
         ray.init(config.ray_address(), log_to_driver=False, logging_level=logging.WARNING)
         DataContext.get_current().enable_progress_bars = False  # ours says what is left to do
-        logging.getLogger("ray.data").setLevel(logging.WARNING)
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its own handler aborts the process
     for plan in plans:
         started_s = time.monotonic()

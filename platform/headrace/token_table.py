@@ -54,6 +54,7 @@ class TokenTable:
         """Makes the table anew: one row for each item whose content is still the one encoded."""
         parts = self._parts()
         left = dict(content_hashes)
+        self.folder.mkdir(parents=True, exist_ok=True)
         with columnar.replacing(self._path, SCHEMA) as writer:
             for batch in self._batches():
                 keep = [

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from headrace.datasets.content import Modality, Value
 from headrace.encoders.encoder import Encoded, Setup, encode_readable
+
+LARGEST: Final = float(np.finfo(np.float32).max)
 
 
 class GivenVector:
@@ -31,8 +33,8 @@ class GivenVector:
         if len(vector) != self.dim:
             raise ValueError(f"expected {self.dim} numbers, got {len(vector)}")
         for at, number in enumerate(vector):
-            if not math.isfinite(np.float32(number)):
-                raise ValueError(f"number {at + 1} is missing, or is none of float32: {number}")
+            if not abs(number) <= LARGEST:
+                raise ValueError(f"number {at + 1} is missing or too large for float32: {number}")
         return vector
 
 
