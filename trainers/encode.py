@@ -102,7 +102,7 @@ def work_key(item_id: str, content_hash: int) -> int:
 def encode(plan: Plan, settings: config.Settings, console: Console) -> None:
     """Does what the plan says and shows how far it is; rows are kept every few seconds."""
     kept: list[pa.Table] = []
-    kept_s = time.monotonic()
+    kept_s = 0.0  # what comes first is kept at once
 
     def keep() -> None:
         if kept:

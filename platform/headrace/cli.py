@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from headrace import __version__, config
 from headrace.clock import now_ms
@@ -36,18 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    up = commands.add_parser("up", help="run the whole platform here and replay a log as traffic")
-    _add_data_flags(up)
-    _add_pace_flags(up)
-    up.add_argument("--once", action="store_true", help="end when the log was processed")
-    up.add_argument("--report", type=Path, metavar="FILE", help="write the summary as JSON")
-    up.add_argument("--host", help="interface for HTTP (default 127.0.0.1)")
-    up.add_argument("--port", type=int, help="port for HTTP (default 8000)")
-    up.add_argument("--campaigns", help="YAML file of ad campaigns")
-    up.add_argument("--requests-per-s", type=float, default=4.0, help="background load of requests")
-    up.add_argument("--namespace", help="prefix of topics and keys (default: a new one)")
-    up.set_defaults(run=_up)
-
+    _add_up(commands)
     stream = commands.add_parser("stream", help="run the stream workers")
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
@@ -65,17 +54,25 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_data_flags(materialize)
     materialize.set_defaults(run=_materialize)
-
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
     _add_data_flags(encode)
-    encode.add_argument(
-        "--encoder",
-        action="append",
-        metavar="NAME",
-        help=f"{', '.join(encoders.names())}; may be repeated (default: {', '.join(ENCODERS)})",
-    )
+    _add_encoder_flag(encode)
     encode.set_defaults(run=_encode)
     return parser
+
+
+def _add_up(commands: Any) -> None:
+    up = commands.add_parser("up", help="run the whole platform here and replay a log as traffic")
+    _add_data_flags(up)
+    _add_pace_flags(up)
+    up.add_argument("--once", action="store_true", help="end when the log was processed")
+    up.add_argument("--report", type=Path, metavar="FILE", help="write the summary as JSON")
+    up.add_argument("--host", help="interface for HTTP (default 127.0.0.1)")
+    up.add_argument("--port", type=int, help="port for HTTP (default 8000)")
+    up.add_argument("--campaigns", help="YAML file of ad campaigns")
+    up.add_argument("--requests-per-s", type=float, default=4.0, help="background load of requests")
+    up.add_argument("--namespace", help="prefix of topics and keys (default: a new one)")
+    up.set_defaults(run=_up)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,6 +125,15 @@ def _add_pace_flags(parser: argparse.ArgumentParser) -> None:
         "--keep-time",
         action="store_true",
         help="keep the log's event times (default: moved, so that the log ends now)",
+    )
+
+
+def _add_encoder_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--encoder",
+        action="append",
+        metavar="NAME",
+        help=f"{', '.join(encoders.names())}; may be repeated (default: {', '.join(ENCODERS)})",
     )
 
 
