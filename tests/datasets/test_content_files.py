@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.datasets import content, movielens
+from headrace.datasets import content, movielens, table
 from headrace.datasets.content import MODALITIES, Modality
 from headrace.datasets.dataset import Content, Dataset, Item
 from headrace.errors import DatasetError
@@ -26,8 +28,8 @@ def write(folder: Path, *contents: Content, items: Sequence[Item] = ITEMS) -> No
 
 
 def values(folder: Path, modality: Modality) -> dict[str, content.Value]:
-    table = pq.read_table(folder / content.CONTENT_FILE)
-    return dict(zip(table["item_id"].to_pylist(), content.values(table, modality), strict=True))
+    rows = pq.read_table(folder / content.CONTENT_FILE)
+    return dict(zip(rows["item_id"].to_pylist(), content.values(rows, modality), strict=True))
 
 
 def test_the_text_of_an_item_is_its_title_categories_and_description(tmp_path: Path) -> None:
@@ -123,3 +125,28 @@ def test_movielens_of_the_wheel_has_titles_and_genres(tmp_path: Path) -> None:
     content.write_content(movielens.load(None), tmp_path)
     assert values(tmp_path, "text")["1"] == "Toy Story. Animation, Children's, Comedy"
     assert not any(values(tmp_path, "image").values())
+
+
+SHOP = """
+events: {file: e.csv, user_id: u, item_id: i, time: {column: t, unit: s}, clicked: c}
+items: {file: items.FORM, item_id: id, description: d, image: p, vector: v}
+"""
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_your_own_items_have_what_the_mapping_names(form: str, tmp_path: Path) -> None:
+    (tmp_path / "headrace.yaml").write_text(SHOP.replace("FORM", form))
+    (tmp_path / "e.csv").write_text("u,i,t,c\nann,mug,1,1\n")
+    if form == "csv":
+        (tmp_path / "items.csv").write_text("id,d,p,v\nmug,Red,a/b.jpg,1| 2.5|x\npen,,,\n")
+    else:
+        rows = [
+            {"id": "mug", "d": "Red", "p": b"jpeg", "v": [1.0, 2.5, None]},
+            {"id": "pen", "d": None, "p": None, "v": None},
+        ]
+        pq.write_table(pa.Table.from_pylist(rows), tmp_path / "items.parquet")
+    mug, pen = table.load(tmp_path).contents()
+    assert (mug.item_id, mug.description) == ("mug", "Red")
+    assert mug.image == (tmp_path / "a/b.jpg" if form == "csv" else b"jpeg")
+    assert mug.vector is not None and mug.vector[:2] == (1, 2.5) and np.isnan(mug.vector[2])
+    assert pen == Content("pen")
