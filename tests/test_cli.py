@@ -20,9 +20,9 @@ from headrace.services.kafka import Broker, start_broker
 from headrace.services.ports import free_port
 from headrace.services.redis import RedisServer, start_redis
 
-COMMANDS = ("up", "stream", "train", "serve", "replay", "materialize")
+COMMANDS = ("up", "stream", "train", "serve", "replay", "materialize", "encode")
 USES_BROKER = ("up", "stream", "train", "serve", "replay")
-USES_DATA = ("up", "replay", "materialize")
+USES_DATA = ("up", "replay", "materialize", "encode")
 FILES = {
     "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t9\n",
     "ml-100k.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
@@ -141,6 +141,12 @@ def test_all_wrong_settings_are_named_at_once(
 def test_an_unknown_dataset_is_answered_with_the_known_ones(capsys: Capture) -> None:
     assert mistake(capsys, "up", "--dataset=nope") == (
         "no dataset 'nope'; known: movielens, kuairand, openbandit, table"
+    )
+
+
+def test_an_unknown_encoder_is_answered_with_the_known_ones(capsys: Capture) -> None:
+    assert mistake(capsys, "encode", "--encoder=text_e5", "--encoder=nope") == (
+        "no encoder 'nope'; known: given_vector, image_efficientnet, text_e5, text_minilm"
     )
 
 

@@ -10,15 +10,19 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from headrace import __version__, config
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.datasets.dataset import Dataset
 from headrace.datasets.registry import LOADERS, detect, load_dataset
+from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
 from headrace.features_command import add_features
+
+# A text encoder for every language, not the fastest one.
+ENCODERS = ("text_e5", "image_efficientnet", "given_vector")
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
 
@@ -33,18 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    up = commands.add_parser("up", help="run the whole platform here and replay a log as traffic")
-    _add_data_flags(up)
-    _add_pace_flags(up)
-    up.add_argument("--once", action="store_true", help="end when the log was processed")
-    up.add_argument("--report", type=Path, metavar="FILE", help="write the summary as JSON")
-    up.add_argument("--host", help="interface for HTTP (default 127.0.0.1)")
-    up.add_argument("--port", type=int, help="port for HTTP (default 8000)")
-    up.add_argument("--campaigns", help="YAML file of ad campaigns")
-    up.add_argument("--requests-per-s", type=float, default=4.0, help="background load of requests")
-    up.add_argument("--namespace", help="prefix of topics and keys (default: a new one)")
-    up.set_defaults(run=_up)
-
+    _add_up(commands)
     stream = commands.add_parser("stream", help="run the stream workers")
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
@@ -61,7 +54,29 @@ def build_parser() -> argparse.ArgumentParser:
     _add_data_flags(materialize)
     materialize.set_defaults(run=_materialize)
     add_features(commands)
+    _add_encode(commands)
     return parser
+
+
+def _add_up(commands: Any) -> None:
+    up = commands.add_parser("up", help="run the whole platform here and replay a log as traffic")
+    _add_data_flags(up)
+    _add_pace_flags(up)
+    up.add_argument("--once", action="store_true", help="end when the log was processed")
+    up.add_argument("--report", type=Path, metavar="FILE", help="write the summary as JSON")
+    up.add_argument("--host", help="interface for HTTP (default 127.0.0.1)")
+    up.add_argument("--port", type=int, help="port for HTTP (default 8000)")
+    up.add_argument("--campaigns", help="YAML file of ad campaigns")
+    up.add_argument("--requests-per-s", type=float, default=4.0, help="background load of requests")
+    up.add_argument("--namespace", help="prefix of topics and keys (default: a new one)")
+    up.set_defaults(run=_up)
+
+
+def _add_encode(commands: Any) -> None:
+    encode = commands.add_parser("encode", help="turn the items' content into vectors")
+    _add_data_flags(encode)
+    _add_encoder_flag(encode)
+    encode.set_defaults(run=_encode)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -114,6 +129,15 @@ def _add_pace_flags(parser: argparse.ArgumentParser) -> None:
         "--keep-time",
         action="store_true",
         help="keep the log's event times (default: moved, so that the log ends now)",
+    )
+
+
+def _add_encoder_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--encoder",
+        action="append",
+        metavar="NAME",
+        help=f"{', '.join(encoders.names())}; may be repeated (default: {', '.join(ENCODERS)})",
     )
 
 
@@ -191,6 +215,19 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     return 0
 
 
+def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
+    names: Sequence[str] = options.encoder or ENCODERS
+    for name in names:
+        encoders.check(name)
+    if options.data or options.dataset or not _has_catalogue(settings):
+        _materialize(options, settings)
+    else:
+        from headrace.services.redis import check_redis
+
+        check_redis(settings.redis_url)
+    _become("trainers.encode", settings, names)
+
+
 def _has_catalogue(settings: config.Settings) -> bool:
     return (config.catalogue_path(settings) / "items.parquet").exists()
 
@@ -198,14 +235,18 @@ def _has_catalogue(settings: config.Settings) -> bool:
 def _module(name: str) -> Command:
     """A command of a room above the core: this process becomes `python -m name`."""
 
-    def become(options: argparse.Namespace, settings: config.Settings) -> NoReturn:
+    def run(options: argparse.Namespace, settings: config.Settings) -> NoReturn:
         _check_services(settings)
-        config.export(settings)
-        config.keep_own_ray_local()
-        sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", name])
+        _become(name, settings)
 
-    return become
+    return run
+
+
+def _become(name: str, settings: config.Settings, arguments: Sequence[str] = ()) -> NoReturn:
+    config.export(settings)
+    config.keep_own_ray_local()
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", name, *arguments])
 
 
 def _check_services(settings: config.Settings) -> None:

@@ -152,6 +152,11 @@ def catalogue_path(settings: Settings) -> Path:
     return settings.home_path / "catalogue"
 
 
+def tokens_path(settings: Settings) -> Path:
+    """The folder of the content tokens, by encoder and version."""
+    return settings.home_path / "tokens"
+
+
 def repository_path(room: str) -> Path:
     """A folder of this repository, such as `feature_repo`; raises `ConfigError` if it is not there.
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,12 +19,24 @@ from feast.repo_config import load_repo_config
 from feast.repo_operations import apply_total
 
 from headrace import config
-from headrace.datasets.catalogue import write_catalogue
+from headrace.datasets import columnar
+from headrace.datasets.catalogue import read_items, write_catalogue
+from headrace.datasets.content import MODALITIES, Modality
 from headrace.datasets.dataset import Dataset
 from headrace.features.layout import Layout
 from headrace.features.table import LAYOUTS
+from headrace.features.views import token_view_name
+from headrace.token_table import TokenTable
 
 STATIC_VIEWS = ("user_profile", "item_content")
+TOKEN_SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("token", pa.list_(pa.float32())),
+        ("encoder", pa.string()),
+        ("event_timestamp", pa.timestamp("us", tz="UTC")),
+    ]
+)
 
 
 def write_sources(dataset: Dataset, settings: config.Settings, now_ms: int) -> None:
@@ -34,9 +47,36 @@ def write_sources(dataset: Dataset, settings: config.Settings, now_ms: int) -> N
         pq.write_table(_empty_log(layout), folder / f"{layout.entity}_activity.parquet")
 
 
+def write_tokens(
+    settings: config.Settings, modality: Modality, tokens: TokenTable, now_ms: int
+) -> None:
+    """Write the source of a modality's token view: a row for every item, of this version only.
+
+    An item without a token has an empty one, so that none of another version stays online.
+    """
+    folder = config.catalogue_path(settings)
+    left = set(read_items(folder))
+    with columnar.replacing(_token_file(folder, modality), TOKEN_SCHEMA) as writer:
+
+        def write(pairs: list[tuple[str, list[float]]]) -> None:
+            rows = [(item_id, vector, tokens.name, now_ms * 1_000) for item_id, vector in pairs]
+            columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 4
+            writer.write_table(pa.table(columns, TOKEN_SCHEMA))
+
+        for batch in tokens.read().select(["item_id", "vector"]).to_batches(columnar.BATCH_ROWS):
+            pairs = [(item, vector or []) for item, vector in columnar.rows(batch) if item in left]
+            left.difference_update(item for item, _ in pairs)
+            write(pairs)
+        write([(item, []) for item in sorted(left)])
+
+
 def apply(settings: config.Settings) -> None:
     """What `feast apply` does on feature_repo; a second time it only brings in what changed."""
     config.export(settings)
+    for modality in MODALITIES:
+        path = _token_file(config.catalogue_path(settings), modality)
+        if not path.exists():  # Feast checks that each view's source is there
+            pq.write_table(TOKEN_SCHEMA.empty_table(), path)
     repository, here = config.repository_path("feature_repo"), Path.cwd()
     repo_config = load_repo_config(repository, repository / "feature_store.yaml")
     sys.path.insert(0, str(repository))  # Feast imports the definitions by their file's name
@@ -47,16 +87,22 @@ def apply(settings: config.Settings) -> None:
         os.chdir(here)  # Feast goes into the repository and stays there
 
 
-def materialize(settings: config.Settings, now_ms: int) -> None:
-    """Copy the static features of the catalogue into the online store."""
+def materialize(
+    settings: config.Settings, now_ms: int, views: Sequence[str] = STATIC_VIEWS
+) -> None:
+    """Copy the static features of the catalogue, or these views, into the online store."""
     config.export(settings)
     store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
     end = datetime.fromtimestamp(now_ms / 1_000, tz=UTC) + timedelta(seconds=1)
     store.materialize(
         start_date=datetime(1970, 1, 2, tzinfo=UTC),
         end_date=end,
-        feature_views=list(STATIC_VIEWS),
+        feature_views=list(views),
     )
+
+
+def _token_file(catalogue: Path, modality: Modality) -> Path:
+    return catalogue / f"{token_view_name(modality)}.parquet"
 
 
 def _empty_log(layout: Layout) -> pa.Table:

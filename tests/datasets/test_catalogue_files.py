@@ -53,7 +53,8 @@ def test_a_second_write_replaces_the_first_and_leaves_nothing_else(tmp_path: Pat
     catalogue.write_catalogue(dataset(), tmp_path, as_of_ms=0)
     catalogue.write_catalogue(dataset(ITEMS[:1]), tmp_path, as_of_ms=1)
     assert list(catalogue.read_items(tmp_path)) == ["mug"]
-    assert sorted(f.name for f in tmp_path.iterdir()) == ["items.parquet", "users.parquet"]
+    names = ["content.parquet", "items.parquet", "users.parquet"]
+    assert sorted(f.name for f in tmp_path.iterdir()) == names
 
 
 def test_a_missing_damaged_or_foreign_file_says_what_to_run(tmp_path: Path) -> None:

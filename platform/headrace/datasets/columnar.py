@@ -1,13 +1,15 @@
 """Reads of published data files as Arrow columns; every failure is a `DatasetError` in one line.
 
-For files whose layout we know. A user's own files, where single rows may be wrong, are read row by
-row in `table_file.py`.
+For files whose layout we know; ours are written whole or not at all. A user's own files, where
+single rows may be wrong, are read row by row in `table_file.py`.
 """
 
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 
 from headrace.errors import DatasetError
 
-BATCH_ROWS: Final = 8_192
+BATCH_ROWS: Final = 1_024  # rows may hold pictures
 
 
 def column_names(path: Path) -> list[str]:
@@ -38,7 +40,7 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pa.Table:
 
 
 def batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """These columns of a Parquet file, a few thousand rows at a time, in the file's order."""
+    """These columns of a Parquet file, a thousand rows at a time, in the file's order."""
     _require(path, column_names(path), columns)
     try:
         with pq.ParquetFile(path) as file:
@@ -70,6 +72,18 @@ def read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise _unreadable(path, error) from None
+
+
+@contextmanager
+def replacing(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """A writer of a Parquet file: readers see the old one or all of the new, never a part."""
+    temporary = path.with_name(f".{path.name}-{os.getpid()}")
+    try:
+        with pq.ParquetWriter(temporary, schema) as writer:
+            yield writer
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_complete(columns: pa.Table | pa.RecordBatch, name: str) -> None:

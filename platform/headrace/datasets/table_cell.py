@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 MAX_ID_LENGTH: Final = 256  # the same as of `headrace.event.Id`
@@ -95,6 +96,27 @@ def labels(cell: Any, separator: str) -> tuple[str, ...]:
     parts = cell if isinstance(cell, list) else text(cell).split(separator)
     stripped = (text(part).strip() for part in parts)
     return tuple(dict.fromkeys(part for part in stripped if part))
+
+
+def picture(cell: Any, folder: Path) -> bytes | Path | None:
+    """The picture itself, or the path of its file, relative to `folder`; None where it is empty."""
+    if isinstance(cell, bytes):
+        return cell or None
+    name = text(cell).strip()
+    return folder / name if name else None
+
+
+def vector(cell: Any, separator: str) -> tuple[float, ...] | None:
+    """The numbers in a list, or in a text between separators; NaN stands for what is no number."""
+    parts = cell if isinstance(cell, list) else text(cell).split(separator)
+    return tuple(map(_number_or_nan, parts)) if any(map(text, parts)) else None
+
+
+def _number_or_nan(part: Any) -> float:
+    try:
+        return number(part)
+    except ValueError:
+        return math.nan
 
 
 def _moment(cell: Any) -> datetime:

@@ -75,6 +75,9 @@ class ItemColumns(Part, frozen=True):
     title: Column | None = None
     categories: Column | Labels | None = None
     attributes: tuple[Column, ...] = ()
+    description: Column | None = None
+    image: Column | None = None
+    vector: Column | Labels | None = None
 
 
 class UserColumns(Part, frozen=True):

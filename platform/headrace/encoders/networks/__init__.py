@@ -1,0 +1,1 @@
+"""Networks, tokenizers and file formats that the encoders are made of."""
