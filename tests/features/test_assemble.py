@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_facts import (
     NUM_ENTITIES,
+    NUM_SLOTS,
     START_MS,
     Fact,
     columns,
@@ -92,7 +93,9 @@ def test_a_candidate_has_its_users_values_its_own_and_their_crosses(
 ) -> None:
     user_1 = states(USER_LAYOUT, user_log)[:1]
     item_N = states(ITEM_LAYOUT, item_log)
-    slots = data.draw(st.lists(st.sets(st.integers(0, 31), max_size=3), min_size=3, max_size=3))
+    slots = data.draw(
+        st.lists(st.sets(st.integers(0, NUM_SLOTS - 1), max_size=3), min_size=3, max_size=3)
+    )
     slot_NS = np.array([[*sorted(own), *[-1] * (3 - len(own))] for own in slots])
     dense_NF = one_request(user_1, item_N, slot_NS, NOW_MS).dense_NF
     now_ms_1, now_ms_N = np.array([NOW_MS]), np.full(len(item_N), NOW_MS)

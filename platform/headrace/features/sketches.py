@@ -21,7 +21,7 @@ class Distinct:
     """How many different items there were (HyperLogLog, Flajolet et al., 2007). Reads [Q].
 
     `num_registers` bytes; the standard error is 1.04 / sqrt(num_registers), and small numbers are
-    counted linearly, nearly exactly.
+    counted linearly, nearly exactly. Item keys must be hashes, as `headrace.keys.key` makes them.
     """
 
     num_registers: int = 64
