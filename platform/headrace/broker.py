@@ -40,6 +40,10 @@ class Topics:
         return f"{self.namespace}.item-features"
 
     @property
+    def feature_rows(self) -> str:
+        return f"{self.namespace}.feature-rows"
+
+    @property
     def models(self) -> str:
         return f"{self.namespace}.models"
 
@@ -65,6 +69,7 @@ def create_topics(settings: Settings) -> None:
     wanted = [
         NewTopic(topics.events, settings.num_partitions, 1),
         NewTopic(topics.samples, settings.num_partitions, 1),
+        NewTopic(topics.feature_rows, settings.num_partitions, 1),
         NewTopic(
             topics.item_features,
             settings.num_partitions,

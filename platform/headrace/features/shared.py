@@ -25,10 +25,10 @@ class SharedState:
 
     def apply(self, records: Iterable[Record]) -> dict[str, list[str]]:
         """Take in records of the `item-features` topic; returns the entities that they are about,
-        by kind. Each record has a kind and an id in its key and one row in its value."""
+        by kind. Each record has a kind, a partition and an id in its key, and one row as value."""
         by_kind: dict[str, list[Record]] = {}
         for record in records:
-            by_kind.setdefault(record.key.partition(b":")[0].decode(), []).append(record)
+            by_kind.setdefault(record.key.partition(b"/")[0].decode(), []).append(record)
         mentioned = {}
         for entity, of_kind in by_kind.items():
             ids = [record.key.partition(b":")[2].decode() for record in of_kind]
@@ -40,7 +40,11 @@ class SharedState:
 
 
 def topic_messages(changed: Mapping[str, tuple[list[str], Rows]]) -> Iterable[tuple[bytes, bytes]]:
-    """Keys and values for the `item-features` topic: what `SharedState.apply` reads."""
+    """Keys and values for the `item-features` topic: what `SharedState.apply` reads.
+
+    The partition is in the key, so that compaction keeps the newest row of each.
+    """
     for entity, (ids, rows) in changed.items():
-        for entity_id, payload in zip(ids, encode_rows(rows), strict=True):
-            yield f"{entity}:{entity_id}".encode(), payload
+        partitions = rows["partition"].tolist()
+        for entity_id, partition, payload in zip(ids, partitions, encode_rows(rows), strict=True):
+            yield f"{entity}/{partition}:{entity_id}".encode(), payload

@@ -9,8 +9,11 @@ from redis import Redis
 from headrace import config
 from headrace.broker import LogReader, LogWriter, Record, Topics
 from headrace.datasets.catalogue import read_items
+from headrace.feature_rows import encode_feature_rows, numbered
+from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.shared import SharedState, topic_messages
+from headrace.features.state import Rows
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.latency import Latencies
@@ -22,6 +25,8 @@ from headrace.stream.intake import Decoded, decode_records
 from headrace.stream.partition import Effects, Partition, PartitionSettings
 
 STATUS_EVERY_MS = 500
+
+RowsByPartition = list[tuple[int, Layout, list[str], Rows]]  # by the one that answers for them
 
 
 class Worker:
@@ -49,11 +54,13 @@ class Worker:
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Recover, then process until told to stop. What is committed then is complete."""
         for records in self._item_reader.read_to_end():
-            self._write_owned(self._shared.apply(records))
+            self._shared.apply(records)
+        everything = {entity: table.ids for entity, table in self._shared.tables.items()}
+        self._step((), lambda number: False, self._owned(everything))
         events = self._warm_up()
         while not should_stop():
-            self._step(events.poll(), events.at_end)
-            self._write_owned(self._shared.apply(self._item_reader.poll(timeout_ms=0)))
+            mentioned = self._shared.apply(self._item_reader.poll(timeout_ms=0))
+            self._step(events.poll(), events.at_end, self._owned(mentioned))
             self._report(events.lag())
         events.close()
         self._item_reader.close()
@@ -85,13 +92,15 @@ class Worker:
         commits = {number: part.commit.offset for number, part in self._partitions.items()}
         return LogReader(self._settings, self._topics.events, commits)
 
-    def _step(self, records: Sequence[Record], at_end: Callable[[int], bool]) -> None:
+    def _step(
+        self, records: Sequence[Record], at_end: Callable[[int], bool], owned: RowsByPartition
+    ) -> None:
         """Process what came, in the order that makes a crash at any point harmless.
 
-        1. letters and samples go to their topics, and are acknowledged;
+        1. letters, samples and the numbers of rows go to their topics, and are acknowledged;
         2. partial item states go to theirs: what they include has its samples in the topic, so
            that no sample is ever made again from a state that knows its outcome;
-        3. the users' rows go to the online store;
+        3. the rows of users, and of the shared entities answered for, go to the online store;
         4. the commit: an event before it is in all of these.
         """
         by_partition = _by_partition(records)
@@ -102,17 +111,19 @@ class Worker:
             decoded = decode_records(by_partition.get(number, []), self._clock())
             self._load_users(partition, decoded)
             all_effects[number] = partition.process(decoded, self._clock())
-        if not records and not any(effects.samples for effects in all_effects.values()):
+        if not (records or owned or any(effects.samples for effects in all_effects.values())):
             return
+        changed = [(n, USER_LAYOUT, *effects.changed.users) for n, effects in all_effects.items()]
         for number, effects in all_effects.items():
             self._send_labelled(number, effects)
+        self._send_numbers([*changed, *owned])
         self._writer.flush()
         for number, effects in all_effects.items():
             for item_key, value in topic_messages(effects.changed.shared):
                 self._writer.send(self._topics.item_features, value, item_key, number)
         self._writer.flush()
-        for effects in all_effects.values():
-            self._store.write(USER_LAYOUT, *effects.changed.users)
+        for _, layout, ids, rows in [*changed, *owned]:
+            self._store.write(layout, ids, rows)
         self._commits.write({n: partition.commit for n, partition in self._partitions.items()})
         readable_ms = self._clock()
         for record in records:
@@ -136,13 +147,25 @@ class Worker:
         for message in encode_batches(effects.samples):
             self._writer.send(self._topics.samples, message, partition=number)
 
-    def _write_owned(self, mentioned: Mapping[str, Sequence[str]]) -> None:
-        """Write the merged rows of those shared entities that this worker answers for."""
-        owned = self._partitions.keys()
+    def _send_numbers(self, rows_by_partition: RowsByPartition) -> None:
+        for number, layout, ids, rows in rows_by_partition:
+            for message in encode_feature_rows(numbered(layout, number, ids, rows)):
+                self._writer.send(self._topics.feature_rows, message, partition=number)
+
+    def _owned(self, mentioned: Mapping[str, Sequence[str]]) -> RowsByPartition:
+        """The merged rows of those shared entities that this worker answers for."""
+        owned: RowsByPartition = []
         for entity, ids in mentioned.items():
             table = self._shared.tables[entity]
-            mine = [id_ for id_ in ids if key(id_) % self._settings.num_partitions in owned]
-            self._store.write(table.layout, mine, table.merged(table.find(mine)))
+            mine: dict[int, list[str]] = {number: [] for number in self._partitions}
+            for id_ in ids:
+                mine.get(key(id_) % self._settings.num_partitions, []).append(id_)
+            owned += [
+                (number, table.layout, ids, table.merged(table.find(ids)))
+                for number, ids in mine.items()
+                if ids
+            ]
+        return owned
 
     def _report(self, lag: int) -> None:
         now_ms = self._clock()
