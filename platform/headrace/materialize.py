@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
-import pyarrow as pa
-import pyarrow.parquet as pq
 from feast import FeatureStore
 from feast.repo_config import load_repo_config
 from feast.repo_operations import apply_total
@@ -20,18 +18,19 @@ from feast.repo_operations import apply_total
 from headrace import config
 from headrace.datasets.catalogue import write_catalogue
 from headrace.datasets.dataset import Dataset
-from headrace.features.layout import Layout
 from headrace.features.table import LAYOUTS
+from headrace.offline.folder import date_folder, replace_files, rows_path
+from headrace.offline.tables import rows_schema
 
 STATIC_VIEWS = ("user_profile", "item_content")
 
 
 def write_sources(dataset: Dataset, settings: config.Settings, now_ms: int) -> None:
-    """Write the files that Feast's sources name: the catalogue, and logs of rows, still empty."""
-    folder = config.catalogue_path(settings)
-    write_catalogue(dataset, folder, now_ms)
+    """Write the files that Feast's sources name: the catalogue, and an empty one for each log."""
+    write_catalogue(dataset, config.catalogue_path(settings), now_ms)
     for layout in LAYOUTS:
-        pq.write_table(_empty_log(layout), folder / f"{layout.entity}_activity.parquet")
+        path = rows_path(settings, layout.entity) / date_folder(0) / "empty.parquet"
+        replace_files({path: rows_schema(layout).empty_table()})
 
 
 def apply(settings: config.Settings) -> None:
@@ -47,20 +46,19 @@ def apply(settings: config.Settings) -> None:
         os.chdir(here)  # Feast goes into the repository and stays there
 
 
-def materialize(settings: config.Settings, now_ms: int) -> None:
-    """Copy the static features of the catalogue into the online store."""
+def materialize(settings: config.Settings, now_ms: int, incremental: bool = False) -> None:
+    """Copy static features of the catalogue into the online store: all, or what is new.
+
+    Streaming views are left alone: their rows come from the stream, with the state that it needs.
+    """
     config.export(settings)
     store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
     end = datetime.fromtimestamp(now_ms / 1_000, tz=UTC) + timedelta(seconds=1)
+    if incremental:
+        store.materialize_incremental(end_date=end, feature_views=list(STATIC_VIEWS))
+        return
     store.materialize(
         start_date=datetime(1970, 1, 2, tzinfo=UTC),
         end_date=end,
         feature_views=list(STATIC_VIEWS),
     )
-
-
-def _empty_log(layout: Layout) -> pa.Table:
-    columns = [(f"{layout.entity}_id", pa.string())]
-    columns += [(feature.name, pa.float32()) for feature in layout.numbers]
-    columns += [("state", pa.binary()), ("event_timestamp", pa.timestamp("us", tz="UTC"))]
-    return pa.schema(columns).empty_table()

@@ -2,7 +2,8 @@
 
 Static views (`user_profile`, `item_content`) are materialized from the catalogue. Streaming views
 (`<entity>_activity`) are pushed by the stream workers; beside the values as of the last event their
-rows hold `state`, from which the values of any later time are computed.
+rows hold `state`, from which the values of any later time are computed. Their batch sources are the
+folders that `headrace archive` and `headrace backfill` write: the same rows over time, but `state`.
 """
 
 from datetime import timedelta
@@ -22,14 +23,20 @@ from headrace.features.table import (
     USER,
     USER_LAYOUT,
 )
+from headrace.offline.folder import rows_path
 
-_CATALOGUE = config.catalogue_path(config.load())
+_SETTINGS = config.load()
 _NEVER_EXPIRES = timedelta(0)
 
 
 def _file(name: str) -> FileSource:
-    path = str(_CATALOGUE / f"{name}.parquet")
-    return FileSource(name=f"{name}_file", path=path, timestamp_field="event_timestamp")
+    path = config.catalogue_path(_SETTINGS) / f"{name}.parquet"
+    return FileSource(name=f"{name}_file", path=str(path), timestamp_field="event_timestamp")
+
+
+def _log(entity: str) -> FileSource:
+    path = str(rows_path(_SETTINGS, entity))
+    return FileSource(name=f"{entity}_rows", path=path, timestamp_field="event_timestamp")
 
 
 def _entity(name: str) -> Entity:
@@ -39,7 +46,7 @@ def _entity(name: str) -> Entity:
 def _activity(layout: Layout, entity: Entity) -> tuple[PushSource, FeatureView]:
     """The push source and the view of an entity's streaming features."""
     name = f"{layout.entity}_activity"
-    source = PushSource(name=f"{name}_push", batch_source=_file(name))
+    source = PushSource(name=f"{name}_push", batch_source=_log(layout.entity))
     numbers = [
         Field(name=row.name, dtype=Float32, description=row.description) for row in layout.numbers
     ]

@@ -102,6 +102,11 @@ def offline_path(settings: Settings) -> Path:
     return settings.home_path / "offline"
 
 
+def rows_path(settings: Settings, entity: str) -> Path:
+    """The folder of the feature rows of one kind of entity."""
+    return offline_path(settings) / FEATURE_ROWS / entity
+
+
 def log_folder(settings: Settings, log: str) -> LogFolder:
     """The folder of one of the logs."""
     return LogFolder(offline_path(settings) / log)
