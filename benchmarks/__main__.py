@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import loop, stream
+from benchmarks import loop, parity, stream
 
-BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {"stream": stream.run, "loop": loop.run}
+BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
+    "stream": stream.run,
+    "loop": loop.run,
+    "parity": parity.run,
+}
 
 
 def main() -> None:

@@ -67,11 +67,7 @@ class Worker:
         self._writer.close()
 
     def _partition(self, number: int) -> Partition:
-        rules = PartitionSettings(
-            dedupe_window=self._settings.dedupe_window,
-            click_window_ms=int(self._settings.click_window_s * 1_000),
-            lateness_ms=int(self._settings.allowed_lateness_s * 1_000),
-        )
+        rules = PartitionSettings.of(self._settings)
         return Partition(number, self._commits.read(number), self._shared, rules)
 
     def _warm_up(self) -> LogReader:
