@@ -7,8 +7,8 @@ from random import Random
 
 import numpy as np
 import pytest
-from benchmarks.parity import compare_paths
 
+from benchmarks.parity import compare_paths
 from headrace.datasets.registry import load_dataset
 from headrace.features.parity import Agreement, Parity, kind_of
 from headrace.features.table import FEATURES, ITEM_LAYOUT, USER_LAYOUT

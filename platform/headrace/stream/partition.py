@@ -53,12 +53,13 @@ class PartitionSettings:
     every_event: bool = False
 
     @classmethod
-    def of(cls, settings: Settings) -> PartitionSettings:
+    def of(cls, settings: Settings, every_event: bool = False) -> PartitionSettings:
         """What the settings say."""
         return cls(
             dedupe_window=settings.dedupe_window,
             click_window_ms=int(settings.click_window_s * 1_000),
             lateness_ms=int(settings.allowed_lateness_s * 1_000),
+            every_event=every_event,
         )
 
 
