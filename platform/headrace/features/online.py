@@ -52,6 +52,11 @@ class OnlineStore:
         stored = self.read_users(user_ids)
         return decode_rows([row for row in stored.rows if row], USER_LAYOUT)
 
+    def read_rows(self, layout: Layout, ids: Sequence[str]) -> list[bytes | None]:
+        """The bytes of these entities' rows, None before their first event."""
+        (activity,) = self._columns.read([(f"{layout.entity}_activity", ids)])
+        return activity.cells("state")
+
     def write(self, layout: Layout, ids: Sequence[str], rows: Rows) -> None:
         """Replace the rows of these entities."""
         if not len(rows):
