@@ -10,6 +10,7 @@ import argparse
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,11 +25,7 @@ from headrace.flags import add_backfill_flags, load_data
 from headrace.offline.backfill import STATE, Backfill, one_at_a_time
 from headrace.offline.folder import offline_path
 from headrace.offline.sources import Source, TopicEvents, archived_events, write_dataset
-from headrace.offline.start_state import (
-    publish_start_state,
-    read_start_state,
-    require_unstarted,
-)
+from headrace.offline.start_state import read_start_state, require_unstarted
 from headrace.stream.partition import PartitionSettings
 
 REPORT_EVERY_S = 2.0
@@ -63,8 +60,7 @@ def main() -> int:
 
 def run(options: argparse.Namespace, settings: config.Settings) -> None:
     """Compute, put the files into place, and let the namespace start with a dataset's state."""
-    items = config.catalogue_path(settings)
-    read_items(items)  # a missing catalogue is said here, in one line
+    read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
     offline, number = offline_path(settings), now_ms()
     is_dataset = bool(options.data or options.dataset)
     starts = is_dataset and not options.offline_only
@@ -73,27 +69,41 @@ def run(options: argparse.Namespace, settings: config.Settings) -> None:
         dataset = load_data(options)
         if starts:
             require_unstarted(settings, f"{dataset.num_events} events of {dataset.name}")
-        events = offline / f".backfill-{number}" / "events"
         print(f"reading {dataset.num_events:,} events of {dataset.name}", flush=True)
+        events = offline / f".backfill-{number}" / "events"
         source = write_dataset(dataset, events, settings.num_partitions)
     else:
         source = TopicEvents(settings) if options.kafka else archived_events(settings)
-    rules = PartitionSettings.of(settings, every_event=True)
-    backfill = Backfill(source, offline, items, rules, options.period, number)
+    backfill = Backfill(
+        source=source,
+        offline=offline,
+        catalogue=config.catalogue_path(settings),
+        rules=PartitionSettings.of(settings, every_event=True),
+        period=options.period,
+        run=number,
+    )
     try:
         compute(backfill)
         print(f"{backfill.publish():,} feature rows written to {offline}", flush=True)
         if starts:
-            num_rows = publish_start_state(backfill.scratch / STATE, settings)
-            told = ", ".join(f"{num:,} of kind {entity}" for entity, num in num_rows.items())
-            print(f"{settings.namespace} starts with rows: {told}", flush=True)
+            start(backfill, settings)
     finally:
         backfill.clear()
 
 
+def start(backfill: Backfill, settings: config.Settings) -> None:
+    """Let the namespace begin with the state that a backfill ended with."""
+    from headrace.offline.start import publish_start_state  # Feast takes seconds
+
+    num_rows = publish_start_state(backfill.scratch / STATE, settings)
+    told = ", ".join(f"{num:,} {entity}" for entity, num in num_rows.items())
+    print(f"{settings.namespace} starts with rows by kind: {told}", flush=True)
+
+
 def compute(backfill: Backfill) -> None:
     """Both steps of a backfill, on the cluster that RAY_ADDRESS names or on this machine."""
-    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="ray.data.context")  # about its own attributes
     ray.init(config.ray_address(), log_to_driver=False, logging_level=logging.WARNING)
     ray.data.DataContext.get_current().enable_progress_bars = False
     progress: Any = ray.remote(num_cpus=0)(Progress).remote()

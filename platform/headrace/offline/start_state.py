@@ -1,14 +1,13 @@
 """The state that a namespace begins with: what a backfill made of a log from before the stream.
 
-It lies in the offline store, so that whoever replays the archive begins with it too, in the online
-store and, of shared entities, in the `item-features` topic. Its rows are of a partition that no
-stream has: a user's row counts every event of the stream on top, and a shared entity's partial row
-is added to what the stream's partitions count.
+It lies in the offline store, so that whoever replays the archive begins with it too; `start.py`
+puts it where the stream and serving read. Its rows are of a partition that no stream has: a user's
+row counts every event of the stream on top, and a shared entity's partial row is added to what the
+stream's partitions count.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -17,22 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from redis import Redis
 
-from headrace.broker import LogWriter, Topics, create_topics
 from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.features.layout import Layout
-from headrace.features.online import OnlineStore
-from headrace.features.shared import topic_messages
 from headrace.features.state import Rows, decode_rows, encode_rows
-from headrace.features.table import LAYOUTS, SHARED_LAYOUTS, USER_LAYOUT
-from headrace.keys import key
+from headrace.features.table import LAYOUTS, USER_LAYOUT
 from headrace.offline.batch_path import StartState
-from headrace.offline.folder import offline_path
 from headrace.stream.commit import CommitStore
 
 START_PARTITION: Final = 0xFFFFFFFF
 START_FOLDER: Final = "start-state"
-ROWS_PER_WRITE: Final = 2_000
 
 
 def require_unstarted(settings: Settings, description: str) -> None:
@@ -61,35 +54,9 @@ def require_unstarted(settings: Settings, description: str) -> None:
 
 def read_start_state(offline: Path) -> StartState:
     """What lies in the offline store; empty rows if there is nothing."""
-    read = {layout.entity: _read(offline / START_FOLDER, layout) for layout in LAYOUTS}
+    read = {layout.entity: read_rows(offline / START_FOLDER, layout) for layout in LAYOUTS}
     ids, rows = read.pop(USER_LAYOUT.entity)
     return StartState(dict(zip(ids, encode_rows(rows), strict=True)), read)
-
-
-def publish_start_state(state: Path, settings: Settings) -> dict[str, int]:
-    """Put the rows of a backfill where they belong; returns their numbers by kind of entity.
-
-    Doing it again, after a crash, changes nothing.
-    """
-    folder = offline_path(settings) / START_FOLDER
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.move(state, folder)
-    create_topics(settings)
-    store, writer = OnlineStore(settings), LogWriter(settings)
-    topic, num_rows = Topics(settings.namespace).item_features, {}
-    for layout in LAYOUTS:
-        ids, rows = _read(folder, layout)
-        num_rows[layout.entity] = len(ids)
-        for first in range(0, len(ids), ROWS_PER_WRITE):
-            part = slice(first, first + ROWS_PER_WRITE)
-            if layout in SHARED_LAYOUTS:
-                messages = topic_messages({layout.entity: (ids[part], rows[part])})
-                for id_, (row_key, value) in zip(ids[part], messages, strict=True):
-                    writer.send(topic, value, row_key, key(id_) % settings.num_partitions)
-            store.write(layout, ids[part], rows[part])
-    writer.flush()
-    writer.close()
-    return num_rows
 
 
 def row_table(ids: Sequence[str], rows: Rows) -> pa.Table:
@@ -105,5 +72,6 @@ def rows_of(layout: Layout, paths: Sequence[Path]) -> tuple[list[str], Rows]:
     return ids, decode_rows(payloads, layout)
 
 
-def _read(folder: Path, layout: Layout) -> tuple[list[str], Rows]:
+def read_rows(folder: Path, layout: Layout) -> tuple[list[str], Rows]:
+    """The rows of one kind of entity in the folder of a state."""
     return rows_of(layout, sorted((folder / layout.entity).glob("*.parquet")))
