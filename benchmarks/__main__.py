@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import embedding, features, kills, loop, stream
+from benchmarks import embedding, features, kills, loop, parity, stream
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "features": features.run,
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "stream": stream.run,
     "loop": loop.run,
     "kills": kills.run,
+    "parity": parity.run,
 }
 
 

@@ -12,10 +12,10 @@ from benchmarks.pairs import compare
 from headrace.broker import Record
 from headrace.datasets.registry import load_dataset
 from headrace.event import encode
-from headrace.features.item_table import ItemTable
+from headrace.features.shared import SharedState
 from headrace.stream.commit import Commit
 from headrace.stream.intake import decode_records
-from headrace.stream.partition import Partition
+from headrace.stream.partition import Partition, PartitionSettings
 
 NUM_EVENTS = 20_000
 BATCH = 200  # events of one poll
@@ -25,7 +25,7 @@ NOW_MS = 1_800_000_000_000
 def run() -> dict[str, Any]:
     """Time of `Partition` over time of `decode`, and events per second of both."""
     dataset = load_dataset("movielens", None)
-    categories = {item.item_id: item.categories for item in dataset.items}
+    items = {item.item_id: item for item in dataset.items}
     records = [
         Record(0, offset, NOW_MS, b"", encode(event))
         for offset, event in enumerate(islice(dataset.events(), NUM_EVENTS))
@@ -33,13 +33,12 @@ def run() -> dict[str, Any]:
     batches = [records[start : start + BATCH] for start in range(0, NUM_EVENTS, BATCH)]
 
     def process() -> None:
-        partition = Partition(
-            0, Commit(), ItemTable(), lambda item_id: categories.get(item_id, ()), 200_000, 5_000
-        )
+        rules = PartitionSettings(dedupe_window=200_000, click_window_ms=5_000)
+        partition = Partition(0, Commit(), SharedState(items.get), rules)
         for batch in batches:
             decoded = decode_records(batch, NOW_MS)
-            for user_id in partition.missing_users(decoded):
-                partition.add_user(user_id, None, ())
+            missing = partition.missing_users(decoded)
+            partition.add_users(missing, [None] * len(missing), [()] * len(missing))
             partition.process(decoded, NOW_MS)
 
     result = compare(process, lambda: [decode_records(batch, NOW_MS) for batch in batches])

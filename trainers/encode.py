@@ -198,7 +198,7 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
         materialize.write_tokens(settings, modality, table, now_ms())
     materialize.apply(settings)
     views = [token_view_name(modality) for modality in online]
-    materialize.materialize(settings, now_ms(), views)
+    materialize.materialize(settings, now_ms(), views=views)
 
 
 def main() -> int:

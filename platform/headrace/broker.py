@@ -13,6 +13,7 @@ from typing import Any
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.partitioner.default import murmur2
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
@@ -41,6 +42,10 @@ class Topics:
         return f"{self.namespace}.item-features"
 
     @property
+    def feature_rows(self) -> str:
+        return f"{self.namespace}.feature-rows"
+
+    @property
     def models(self) -> str:
         return f"{self.namespace}.models"
 
@@ -66,6 +71,7 @@ def create_topics(settings: Settings) -> None:
     wanted = [
         NewTopic(topics.events, settings.num_partitions, 1),
         NewTopic(topics.samples, settings.num_partitions, 1),
+        NewTopic(topics.feature_rows, settings.num_partitions, 1),
         NewTopic(
             topics.item_features,
             settings.num_partitions,
@@ -86,6 +92,11 @@ def create_topics(settings: Settings) -> None:
                 raise ServiceError(f"cannot create topic {topic.name}: {error}") from None
     finally:
         admin.close()
+
+
+def partition_of(key: bytes, num_partitions: int) -> int:
+    """The partition that Kafka's default partitioner, and so `LogWriter`, gives this key."""
+    return int(murmur2(key) & 0x7FFFFFFF) % num_partitions
 
 
 def log_identity(settings: Settings) -> str:

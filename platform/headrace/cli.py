@@ -10,21 +10,24 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from headrace import __version__, config
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
-from headrace.datasets.dataset import Dataset
-from headrace.datasets.registry import LOADERS, detect, load_dataset
-from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
-from headrace.features_command import add_features
-
-# A text encoder for every language, not the fastest one.
-ENCODERS = ("text_e5", "image_efficientnet", "given_vector")
+from headrace.flags import (
+    add_backfill_flags,
+    add_data_flags,
+    add_period_flags,
+    backfill_arguments,
+    check_services,
+    data_arguments,
+    load_data,
+)
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
+Arguments = Callable[[argparse.Namespace], Sequence[str]]
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,30 +40,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    _add_up(commands)
-    stream = commands.add_parser("stream", help="run the stream workers")
-    stream.set_defaults(run=_stream)
-    train = commands.add_parser("train", help="train continuously and publish model versions")
-    train.set_defaults(run=_module("trainers.online"))
-    serve = commands.add_parser("serve", help="answer HTTP requests")
-    serve.set_defaults(run=_module("serving"))
-
-    replay = commands.add_parser("replay", help="send a log to Kafka as live traffic")
-    _add_data_flags(replay)
-    _add_pace_flags(replay)
-    replay.set_defaults(run=_replay)
-
-    materialize = commands.add_parser("materialize", help="static features into the store (Feast)")
-    _add_data_flags(materialize)
-    materialize.set_defaults(run=_materialize)
-    add_features(commands)
-    _add_encode(commands)
-    return parser
-
-
-def _add_up(commands: Any) -> None:
     up = commands.add_parser("up", help="run the whole platform here and replay a log as traffic")
-    _add_data_flags(up)
+    add_data_flags(up)
     _add_pace_flags(up)
     up.add_argument("--once", action="store_true", help="end when the log was processed")
     up.add_argument("--report", type=Path, metavar="FILE", help="write the summary as JSON")
@@ -69,14 +50,47 @@ def _add_up(commands: Any) -> None:
     up.add_argument("--campaigns", help="YAML file of ad campaigns")
     up.add_argument("--requests-per-s", type=float, default=4.0, help="background load of requests")
     up.add_argument("--namespace", help="prefix of topics and keys (default: a new one)")
+    up.add_argument("--archive", action="store_true", help="also run `headrace archive`")
     up.set_defaults(run=_up)
 
+    stream = commands.add_parser("stream", help="run the stream workers")
+    stream.set_defaults(run=_stream)
+    train = commands.add_parser("train", help="train continuously and publish model versions")
+    train.set_defaults(run=_module("trainers.online"))
+    serve = commands.add_parser("serve", help="answer HTTP requests")
+    serve.set_defaults(run=_module("serving"))
+    archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
+    archive.set_defaults(run=_archive)
 
-def _add_encode(commands: Any) -> None:
-    encode = commands.add_parser("encode", help="turn the items' content into vectors")
-    _add_data_flags(encode)
-    _add_encoder_flag(encode)
-    encode.set_defaults(run=_encode)
+    replay = commands.add_parser("replay", help="send a log to Kafka as live traffic")
+    add_data_flags(replay)
+    _add_pace_flags(replay)
+    replay.set_defaults(run=_replay)
+
+    materialize = commands.add_parser(
+        "materialize", help="put static features into the online store (Feast)"
+    )
+    add_data_flags(materialize)
+    materialize.add_argument(
+        "--incremental", action="store_true", help="only what is new since the last time"
+    )
+    materialize.set_defaults(run=_materialize)
+
+    backfill = commands.add_parser(
+        "backfill", help="compute feature rows of a period anew, or start with the state of a log"
+    )
+    add_backfill_flags(backfill)
+    backfill.set_defaults(run=_module("trainers.backfill", backfill_arguments))
+
+    features = commands.add_parser("features", help="look into the features")
+    of_features = features.add_subparsers(dest="features_command", required=True, metavar="WHAT")
+    parity = of_features.add_parser(
+        "parity", help="compare archived and online features with a replay of the archived events"
+    )
+    add_period_flags(parity)
+    parity.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+    parity.set_defaults(run=_parity)
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -92,32 +106,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def load_data(options: argparse.Namespace) -> Dataset:
-    """The dataset that --data and --dataset name; MovieLens-100K by default."""
-    dataset = load_dataset(_dataset_name(options), options.data)
-    for row in dataset.bad_rows[:20]:
-        print(f"{row.file}:{row.line}: {row.column}: {row.reason}", file=sys.stderr)
-    if dataset.bad_rows:
-        print(f"{len(dataset.bad_rows)} bad rows were left out", file=sys.stderr)
-    return dataset
-
-
-def _dataset_name(options: argparse.Namespace) -> str:
-    folder: Path | None = options.data
-    return options.dataset or (detect(folder) if folder else "movielens")
-
-
-def _add_data_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="a folder with a log")
-    parser.add_argument("--dataset", help=f"kind of log: {', '.join(LOADERS)}")
-
-
-def _data_arguments(options: argparse.Namespace) -> tuple[str, ...]:
-    """The flags that make another command load the same dataset."""
-    folder = () if options.data is None else (f"--data={options.data.resolve()}",)
-    return (*folder, f"--dataset={_dataset_name(options)}")
-
-
 def _add_pace_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speed",
@@ -129,15 +117,6 @@ def _add_pace_flags(parser: argparse.ArgumentParser) -> None:
         "--keep-time",
         action="store_true",
         help="keep the log's event times (default: moved, so that the log ends now)",
-    )
-
-
-def _add_encoder_flag(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--encoder",
-        action="append",
-        metavar="NAME",
-        help=f"{', '.join(encoders.names())}; may be repeated (default: {', '.join(ENCODERS)})",
     )
 
 
@@ -167,34 +146,47 @@ def _up(options: argparse.Namespace, settings: config.Settings) -> int:
     settings = config.changed(settings, **given)
     up = UpOptions(
         dataset=load_data(options),
-        data_arguments=_data_arguments(options),
+        data_arguments=data_arguments(options),
         events_per_s=events_per_s,
         shift_to_now=not options.keep_time,
         once=options.once,
         report=options.report,
         requests_per_s=options.requests_per_s,
         namespace=options.namespace,
+        archive=options.archive,
     )
     return run(up, settings)
 
 
 def _stream(options: argparse.Namespace, settings: config.Settings) -> int:
-    _check_services(settings)
+    check_services(settings)
     read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
     config.keep_own_ray_local()
-    from headrace.stream.exporter import serve_metrics
     from headrace.stream.job import run  # Ray reads its environment when it is imported
 
-    with serve_metrics(settings, now_ms):
-        run(settings)
+    run(settings)
     return 0
+
+
+def _archive(options: argparse.Namespace, settings: config.Settings) -> int:
+    check_services(settings)
+    from headrace.offline.archive import run
+
+    run(settings)
+    return 0
+
+
+def _parity(options: argparse.Namespace, settings: config.Settings) -> int:
+    from headrace.offline.parity_check import run
+
+    return run(settings, options.period, options.json)
 
 
 def _replay(options: argparse.Namespace, settings: config.Settings) -> int:
     from headrace.replay import Pace, default_pace, replay
 
     given_rate = _speed(options)
-    _check_services(settings)
+    check_services(settings)
     dataset = load_data(options)
     rate = given_rate or default_pace(dataset).events_per_s
     done = replay(dataset, settings, Pace(rate, not options.keep_time), now_ms)
@@ -211,50 +203,25 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     if options.data or options.dataset or not _has_catalogue(settings):
         materialize.write_sources(load_data(options), settings, now_ms())
     materialize.apply(settings)
-    materialize.materialize(settings, now_ms())
+    materialize.materialize(settings, now_ms(), options.incremental)
     return 0
-
-
-def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
-    names: Sequence[str] = options.encoder or ENCODERS
-    for name in names:
-        encoders.check(name)
-    if options.data or options.dataset or not _has_catalogue(settings):
-        _materialize(options, settings)
-    else:
-        from headrace.services.redis import check_redis
-
-        check_redis(settings.redis_url)
-    _become("trainers.encode", settings, names)
 
 
 def _has_catalogue(settings: config.Settings) -> bool:
     return (config.catalogue_path(settings) / "items.parquet").exists()
 
 
-def _module(name: str) -> Command:
+def _module(name: str, arguments: Arguments = lambda options: ()) -> Command:
     """A command of a room above the core: this process becomes `python -m name`."""
 
-    def run(options: argparse.Namespace, settings: config.Settings) -> NoReturn:
-        _check_services(settings)
-        _become(name, settings)
+    def become(options: argparse.Namespace, settings: config.Settings) -> NoReturn:
+        check_services(settings)
+        config.export(settings)
+        config.keep_own_ray_local()
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", name, *arguments(options)])
 
-    return run
-
-
-def _become(name: str, settings: config.Settings, arguments: Sequence[str] = ()) -> NoReturn:
-    config.export(settings)
-    config.keep_own_ray_local()
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", name, *arguments])
-
-
-def _check_services(settings: config.Settings) -> None:
-    from headrace.services.kafka import check_broker
-    from headrace.services.redis import check_redis
-
-    check_redis(settings.redis_url)
-    check_broker(settings.kafka_bootstrap)
+    return become
 
 
 if __name__ == "__main__":

@@ -35,6 +35,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     click_window_s: Positive = 300.0  # attribution window of an impression
     allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
 
+    archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often
+
     batch_size: PositiveInt = 256  # impressions per training step, at most
     batch_wait_s: Positive = 0.25  # a smaller batch is trained after this long
     publish_every_s: Positive = 3.0

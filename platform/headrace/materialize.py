@@ -23,9 +23,10 @@ from headrace.datasets import columnar
 from headrace.datasets.catalogue import read_items, write_catalogue
 from headrace.datasets.content import MODALITIES, Modality
 from headrace.datasets.dataset import Dataset
-from headrace.features.layout import Layout
 from headrace.features.table import LAYOUTS
 from headrace.features.views import token_view_name
+from headrace.offline.folder import date_folder, replace_files, rows_path
+from headrace.offline.tables import rows_schema
 from headrace.token_table import TokenTable
 
 STATIC_VIEWS = ("user_profile", "item_content")
@@ -40,11 +41,11 @@ TOKEN_SCHEMA = pa.schema(
 
 
 def write_sources(dataset: Dataset, settings: config.Settings, now_ms: int) -> None:
-    """Write the files that Feast's sources name: the catalogue, and logs of rows, still empty."""
-    folder = config.catalogue_path(settings)
-    write_catalogue(dataset, folder, now_ms)
+    """Write the files that Feast's sources name: the catalogue, and an empty one for each log."""
+    write_catalogue(dataset, config.catalogue_path(settings), now_ms)
     for layout in LAYOUTS:
-        pq.write_table(_empty_log(layout), folder / f"{layout.entity}_activity.parquet")
+        path = rows_path(settings, layout.entity) / date_folder(0) / "empty.parquet"
+        replace_files({path: rows_schema(layout).empty_table()})
 
 
 def write_tokens(
@@ -88,12 +89,22 @@ def apply(settings: config.Settings) -> None:
 
 
 def materialize(
-    settings: config.Settings, now_ms: int, views: Sequence[str] = STATIC_VIEWS
+    settings: config.Settings,
+    now_ms: int,
+    incremental: bool = False,
+    views: Sequence[str] = STATIC_VIEWS,
 ) -> None:
-    """Copy the static features of the catalogue, or these views, into the online store."""
+    """Copy static features of the catalogue, or these views, into the online store: all, or what
+    is new.
+
+    Streaming views are left alone: their rows come from the stream, with the state that it needs.
+    """
     config.export(settings)
     store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
     end = datetime.fromtimestamp(now_ms / 1_000, tz=UTC) + timedelta(seconds=1)
+    if incremental:
+        store.materialize_incremental(end_date=end, feature_views=list(views))
+        return
     store.materialize(
         start_date=datetime(1970, 1, 2, tzinfo=UTC),
         end_date=end,
@@ -103,10 +114,3 @@ def materialize(
 
 def _token_file(catalogue: Path, modality: Modality) -> Path:
     return catalogue / f"{token_view_name(modality)}.parquet"
-
-
-def _empty_log(layout: Layout) -> pa.Table:
-    columns = [(f"{layout.entity}_id", pa.string())]
-    columns += [(feature.name, pa.float32()) for feature in layout.numbers]
-    columns += [("state", pa.binary()), ("event_timestamp", pa.timestamp("us", tz="UTC"))]
-    return pa.schema(columns).empty_table()

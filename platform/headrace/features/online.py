@@ -54,13 +54,24 @@ class OnlineStore:
         stored = self.read_users(user_ids)
         return decode_rows([row for row in stored.rows if row], USER_LAYOUT)
 
-    def write(self, layout: Layout, ids: Sequence[str], rows: Rows) -> NDArray[np.float32]:
-        """Replace the rows of these entities; returns their numbers [N, F] as of the last event,
-        NaN where there was none to write and a default stands for it."""
+    def read_rows(self, layout: Layout, ids: Sequence[str]) -> list[bytes | None]:
+        """The bytes of these entities' rows, None before their first event."""
+        (activity,) = self._columns.read([(layout.view, ids)])
+        return activity.cells("state")
+
+    def write(
+        self,
+        layout: Layout,
+        ids: Sequence[str],
+        rows: Rows,
+        number_NF: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Replace the rows of these entities. `number_NF` are their numbers as of the last event
+        (`Layout.number_values`), for a caller that has them already."""
         if not len(rows):
-            return np.empty((0, len(layout.numbers)), np.float32)
-        number_NF = layout.kept_numbers(rows["state"], rows["event_time_ms"])
+            return
+        if number_NF is None:
+            number_NF = layout.number_values(rows["state"], rows["event_time_ms"])
         columns = {"state": encode_rows(rows)}
         stamp = Stamp(rows["event_time_ms"] * 1_000, rows["position"], rows["partition"])
-        self._columns.write(layout.view, ids, layout.with_defaults(number_NF), columns, stamp)
-        return number_NF
+        self._columns.write(layout.view, ids, number_NF, columns, stamp)

@@ -25,13 +25,13 @@ class SharedState:
 
     def apply(self, records: Iterable[Record]) -> dict[str, list[str]]:
         """Take in records of the `item-features` topic; returns the entities that they are about,
-        by kind. Each record has a kind and an id in its key and one row in its value."""
+        by kind. Each record has a kind, a partition and an id in its key, and one row as value."""
         by_kind: dict[str, list[Record]] = {}
         for record in records:
-            by_kind.setdefault(record.key.partition(b":")[0].decode(), []).append(record)
+            by_kind.setdefault(entity_of(record)[0], []).append(record)
         mentioned = {}
         for entity, of_kind in by_kind.items():
-            ids = [record.key.partition(b":")[2].decode() for record in of_kind]
+            ids = [entity_of(record)[1] for record in of_kind]
             rows = decode_rows([record.value for record in of_kind], _LAYOUTS[entity])
             self.tables[entity].apply(ids, rows)
             mentioned[entity] = list(dict.fromkeys(ids))
@@ -39,8 +39,18 @@ class SharedState:
         return mentioned
 
 
+def entity_of(record: Record) -> tuple[str, str]:
+    """The kind and the id of the entity that a record of the `item-features` topic is about."""
+    head, _, entity_id = record.key.decode().partition(":")
+    return head.partition("/")[0], entity_id
+
+
 def topic_messages(changed: Mapping[str, tuple[list[str], Rows]]) -> Iterable[tuple[bytes, bytes]]:
-    """Keys and values for the `item-features` topic: what `SharedState.apply` reads."""
+    """Keys and values for the `item-features` topic: what `SharedState.apply` reads.
+
+    The partition is in the key, so that compaction keeps the newest row of each.
+    """
     for entity, (ids, rows) in changed.items():
-        for entity_id, payload in zip(ids, encode_rows(rows), strict=True):
-            yield f"{entity}:{entity_id}".encode(), payload
+        partitions = rows["partition"].tolist()
+        for entity_id, partition, payload in zip(ids, partitions, encode_rows(rows), strict=True):
+            yield f"{entity}/{partition}:{entity_id}".encode(), payload

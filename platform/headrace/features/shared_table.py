@@ -71,7 +71,11 @@ class SharedTable:
         return self.merged(numbers_N)["state"]
 
     def merged(self, numbers_N: Ints) -> Rows:
-        """[N]: the merged rows: states over all partitions, and the newest event time."""
+        """[N]: the merged rows: states over all partitions, and the newest event time.
+
+        Their position is the number of the events before the partitions' positions, less one: it
+        grows with what a row includes, and is the partition's own where there is one partition.
+        """
         stale_V = np.unique(numbers_N[self._stale_R[numbers_N]])
         if len(stale_V):
             self._merge(stale_V)
@@ -87,6 +91,7 @@ class SharedTable:
             rows_V["state"][has_V] = state
             newest = np.maximum(rows_V["event_time_ms"][has_V], other["event_time_ms"])
             rows_V["event_time_ms"][has_V] = newest
+            rows_V["position"][has_V] += other["position"] + 1
         self._merged_R[stale_V] = rows_V
         self._stale_R[stale_V] = False
 

@@ -2,9 +2,10 @@
 
 Static views (`user_profile`, `item_content`) are materialized from the catalogue. Streaming views
 (`<entity>_activity`) are pushed by the stream workers; beside the values as of the last event their
-rows hold `state`, from which the values of any later time are computed. Token views
-(`item_text_token`, ...) are materialized by `headrace encode`: an item's vector of one modality,
-empty where there is none, and the encoder's version that made it.
+rows hold `state`, from which the values of any later time are computed. Their batch sources are the
+folders that `headrace archive` and `headrace backfill` write: the same rows over time, but `state`.
+Token views (`item_text_token`, ...) are materialized by `headrace encode`: an item's vector of one
+modality, empty where there is none, and the encoder's version that made it.
 """
 
 from datetime import timedelta
@@ -24,14 +25,20 @@ from headrace.features.table import (
     USER,
     USER_LAYOUT,
 )
+from headrace.offline.folder import rows_path
 
-_CATALOGUE = config.catalogue_path(config.load())
+_SETTINGS = config.load()
 _NEVER_EXPIRES = timedelta(0)
 
 
 def _file(name: str) -> FileSource:
-    path = str(_CATALOGUE / f"{name}.parquet")
-    return FileSource(name=f"{name}_file", path=path, timestamp_field="event_timestamp")
+    path = config.catalogue_path(_SETTINGS) / f"{name}.parquet"
+    return FileSource(name=f"{name}_file", path=str(path), timestamp_field="event_timestamp")
+
+
+def _log(entity: str) -> FileSource:
+    path = str(rows_path(_SETTINGS, entity))
+    return FileSource(name=f"{entity}_rows", path=path, timestamp_field="event_timestamp")
 
 
 def _entity(name: str) -> Entity:
@@ -40,7 +47,7 @@ def _entity(name: str) -> Entity:
 
 def _activity(layout: Layout, entity: Entity) -> tuple[PushSource, FeatureView]:
     """The push source and the view of an entity's streaming features."""
-    source = PushSource(name=f"{layout.view}_push", batch_source=_file(layout.view))
+    source = PushSource(name=f"{layout.view}_push", batch_source=_log(layout.entity))
     numbers = [
         Field(name=row.name, dtype=Float32, description=row.description) for row in layout.numbers
     ]

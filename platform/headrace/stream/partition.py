@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from headrace.config import Settings
 from headrace.errors import InvalidEvent
 from headrace.features.shared import SharedState
 from headrace.features.state import decode_rows, fresh_rows
@@ -41,11 +42,25 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class PartitionSettings:
-    """How far back copies are recognised, how long outcomes are waited for, and what is late."""
+    """How far back copies are recognised, how long outcomes are waited for, and what is late.
+
+    With `every_event` the effects also have the users' rows as each event left them.
+    """
 
     dedupe_window: int
     click_window_ms: int
     lateness_ms: int = 60_000
+    every_event: bool = False
+
+    @classmethod
+    def of(cls, settings: Settings, every_event: bool = False) -> PartitionSettings:
+        """What the settings say."""
+        return cls(
+            dedupe_window=settings.dedupe_window,
+            click_window_ms=int(settings.click_window_s * 1_000),
+            lateness_ms=int(settings.allowed_lateness_s * 1_000),
+            every_event=every_event,
+        )
 
 
 class Partition:
@@ -56,7 +71,7 @@ class Partition:
     ) -> None:
         self.number, self.commit, self._settings = number, commit, settings
         self._dedupe, self._join = Dedupe(settings.dedupe_window), Join(settings.click_window_ms)
-        self._rows = PartitionRows(number, shared, MAX_USERS)
+        self._rows = PartitionRows(number, shared, MAX_USERS, settings.every_event)
 
     @property
     def warm_up_from(self) -> int:

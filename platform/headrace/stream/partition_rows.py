@@ -28,13 +28,19 @@ class ChangedRows:
 
     users: tuple[list[str], Rows] = field(default_factory=lambda: ([], fresh_rows(USER_LAYOUT, 0)))
     shared: dict[str, tuple[list[str], Rows]] = field(default_factory=dict)  # by kind of entity
+    # The users' rows as each event left them, where they were asked for.
+    history: tuple[list[str], Rows] = field(
+        default_factory=lambda: ([], fresh_rows(USER_LAYOUT, 0))
+    )
 
 
 class PartitionRows:
     """Takes facts into rows, and gives requests their features as of just before them."""
 
-    def __init__(self, partition: int, shared: SharedState, max_users: int) -> None:
-        self._partition, self._shared = partition, shared
+    def __init__(
+        self, partition: int, shared: SharedState, max_users: int, every_event: bool = False
+    ) -> None:
+        self._partition, self._shared, self._every_event = partition, shared, every_event
         self.users = UserTable(partition, max_users)
 
     def learn(self, heard: Heard) -> ChangedRows:
@@ -84,6 +90,9 @@ class PartitionRows:
         rows_U = self.users.read(distinct_U)
         ordinal_Q = np.array([request.ordinal for request in asked], np.int64)
         fresh = log.about(place[: len(user_N)]).fresh(rows_U)
+        if self._every_event:
+            user_K, rows_K = fresh.after_each(USER_LAYOUT, rows_U)
+            changed.history = ([self.users.ids[number] for number in distinct_U[user_K]], rows_K)
         state_Q = fresh.as_of(USER_LAYOUT, rows_U["state"], place[len(user_N) :], ordinal_Q)
         changed_V = fresh.stamp(rows_U)
         self.users.write(distinct_U, rows_U)
@@ -168,9 +177,32 @@ class _Log:
         seen_Q: NDArray[np.int64] = np.searchsorted(place_N, entity_Q * span + ordinal_Q) - first_Q
         return layout.as_of(state_U, self.facts, entity_Q, seen_Q)
 
+    def after_each(self, layout: Layout, rows_U: Rows) -> tuple[Ints, Rows]:
+        """[K]: the rows as each event leaves them, and whose they are; `rows_U` do not change."""
+        entity_N, time_N = self.facts.entity_N, self.facts.time_ms_N
+        is_last_N = np.diff(entity_N, append=-1).astype(bool)
+        is_last_N |= np.diff(self.ordinal_N, append=-1).astype(bool)
+        last_K = np.flatnonzero(is_last_N)  # the last fact of each event about an entity
+        entity_K = entity_N[last_K]
+        rows_K = rows_U[entity_K]
+        seen_K = last_K - np.searchsorted(entity_N, entity_K) + 1
+        rows_K["state"] = layout.as_of(rows_U["state"].copy(), self.facts, entity_K, seen_K)
+        rows_K["position"] = self.offset_N[last_K]
+        newest_N = np.maximum(time_N, rows_U["event_time_ms"][entity_N])
+        for first, end in zip(*_bounds(entity_N), strict=True):
+            np.maximum.accumulate(newest_N[first:end], out=newest_N[first:end])
+        rows_K["event_time_ms"] = newest_N[last_K]
+        return entity_K, rows_K
+
     def stamp(self, rows_U: Rows) -> Ints:
         """Let rows say that they include these facts; returns which of them do so now."""
         entity_N = self.facts.entity_N
         np.maximum.at(rows_U["position"], entity_N, self.offset_N)
         np.maximum.at(rows_U["event_time_ms"], entity_N, self.facts.time_ms_N)
         return np.unique(entity_N)
+
+
+def _bounds(entity_N: Ints) -> tuple[list[int], list[int]]:
+    """Where the facts of each entity begin and end; they lie together."""
+    starts = np.flatnonzero(np.diff(entity_N, prepend=-1)).tolist()
+    return starts, [*starts[1:], len(entity_N)] if starts else []

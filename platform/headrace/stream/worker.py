@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
 from headrace.broker import LogReader, LogWriter, Record, Topics
 from headrace.datasets.catalogue import read_items
+from headrace.feature_rows import encode_feature_rows, numbered
+from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
-from headrace.features.shared import SharedState, topic_messages
+from headrace.features.shared import SharedState, entity_of, topic_messages
+from headrace.features.state import Rows
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.model.tokens import user_token_keys
@@ -22,6 +28,18 @@ from headrace.stream.monitor import Monitor, ReferenceStore, Written
 from headrace.stream.partition import Effects, Partition, PartitionSettings
 
 STATUS_EVERY_MS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Rows that go to the online store, by the partition that answers for them."""
+
+    partition: int
+    layout: Layout
+    ids: list[str]
+    rows: Rows
+    number_NF: NDArray[np.float32]  # as of the last event, NaN where there is none
+    arrivals_ms: Sequence[int]
 
 
 class Worker:
@@ -52,12 +70,14 @@ class Worker:
         events: LogReader | None = None
         try:
             for records in self._item_reader.read_to_end():
-                self._write_owned(records)
+                self._shared.apply(records)
+            everything = {entity: table.ids for entity, table in self._shared.tables.items()}
+            self._step((), lambda number: False, self._owned(everything, ()))
             events = self._warm_up()
             while not should_stop():
-                self._step(events.poll(), events.at_end)
-                for written in self._write_owned(self._item_reader.poll(timeout_ms=0)):
-                    self._monitor.take(written, self._clock())
+                records = self._item_reader.poll(timeout_ms=0)
+                owned = self._owned(self._shared.apply(records), records)
+                self._step(events.poll(), events.at_end, owned)
                 self._report(events.lag())
         finally:
             for end in (events, self._item_reader, self._writer):
@@ -65,11 +85,7 @@ class Worker:
                     end.close()
 
     def _partition(self, number: int) -> Partition:
-        rules = PartitionSettings(
-            dedupe_window=self._settings.dedupe_window,
-            click_window_ms=int(self._settings.click_window_s * 1_000),
-            lateness_ms=int(self._settings.allowed_lateness_s * 1_000),
-        )
+        rules = PartitionSettings.of(self._settings)
         return Partition(number, self._commits.claim(number), self._shared, rules)
 
     def _warm_up(self) -> LogReader:
@@ -90,43 +106,81 @@ class Worker:
         commits = {number: part.commit.offset for number, part in self._partitions.items()}
         return LogReader(self._settings, self._topics.events, commits)
 
-    def _step(self, records: Sequence[Record], at_end: Callable[[int], bool]) -> None:
+    def _step(
+        self, records: Sequence[Record], at_end: Callable[[int], bool], owned: Sequence[Changed]
+    ) -> None:
         """Process what came, in the order that makes a crash at any point harmless.
 
-        1. letters and samples go to their topics, and are acknowledged;
+        1. letters, samples and the numbers of rows go to their topics, and are acknowledged;
         2. partial item states go to theirs: what they include has its samples in the topic, so
            that no sample is ever made again from a state that knows its outcome;
-        3. the users' rows go to the online store, if the partitions are still this worker's;
+        3. the rows of users, and of the shared entities answered for, go to the online store, if
+           the partitions are still this worker's;
         4. the commit: an event before it is in all of these.
         """
         by_partition = _by_partition(records)
-        all_effects: dict[int, Effects] = {}
-        for number, partition in self._partitions.items():
-            if number not in by_partition and not at_end(number):
-                continue  # only a partition that was read to its end may close windows by the clock
-            decoded = decode_records(by_partition.get(number, []), self._clock())
-            self._load_users(partition, decoded)
-            all_effects[number] = partition.process(decoded, self._clock())
-        if not records and not any(effects.samples for effects in all_effects.values()):
+        all_effects = self._effects(by_partition, at_end)
+        if not (records or owned or any(effects.samples for effects in all_effects.values())):
             return
+        changed = [*self._changed_users(all_effects, by_partition), *owned]
         for number, effects in all_effects.items():
             self._send_labelled(number, effects)
+        for rows in changed:
+            self._send_numbers(rows)
         self._writer.flush()
         for number, effects in all_effects.items():
             self._send_partial(number, effects, by_partition.get(number, []))
         self._writer.flush()
         self._commits.check()
-        for number, effects in all_effects.items():
-            numbers_NF = self._store.write(USER_LAYOUT, *effects.changed.users)
-            arrivals_ms = [record.arrival_ms for record in by_partition.get(number, [])]
-            written = Written(USER_LAYOUT, effects.changed.users[1], numbers_NF, arrivals_ms)
+        for one in changed:
+            numbers_NF = one.layout.with_defaults(one.number_NF)
+            self._store.write(one.layout, one.ids, one.rows, numbers_NF)
+            written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
             self._monitor.take(written, self._clock())
         self._commits.write({n: partition.commit for n, partition in self._partitions.items()})
+
+    def _effects(
+        self, by_partition: Mapping[int, Sequence[Record]], at_end: Callable[[int], bool]
+    ) -> dict[int, Effects]:
+        """What the records lead to, by partition. Only one that was read to its end may close
+        windows by the clock: without records for the others nothing happens in them."""
+        all_effects = {}
+        for number, partition in self._partitions.items():
+            if number in by_partition or at_end(number):
+                decoded = decode_records(by_partition.get(number, []), self._clock())
+                self._load_users(partition, decoded)
+                all_effects[number] = partition.process(decoded, self._clock())
+        return all_effects
 
     def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
         missing = partition.missing_users(decoded)
         stored = self._store.read_users(missing)
         partition.add_users(missing, stored.rows, list(map(user_token_keys, stored.attributes)))
+
+    def _changed_users(
+        self, all_effects: Mapping[int, Effects], by_partition: Mapping[int, Sequence[Record]]
+    ) -> Iterator[Changed]:
+        for number, effects in all_effects.items():
+            ids, rows = effects.changed.users
+            arrivals_ms = [record.arrival_ms for record in by_partition.get(number, [])]
+            yield _changed(number, USER_LAYOUT, ids, rows, arrivals_ms)
+
+    def _owned(
+        self, mentioned: Mapping[str, Sequence[str]], records: Sequence[Record]
+    ) -> list[Changed]:
+        """The merged rows of those shared entities that this worker answers for, and when what is
+        new in them arrived."""
+        owned = []
+        arrivals_ms: dict[tuple[str, str], list[int]] = {}
+        for record in records:
+            arrivals_ms.setdefault(entity_of(record), []).append(record.arrival_ms)
+        for entity, ids in mentioned.items():
+            table, mine = self._shared.tables[entity], _by_owner(ids, self._settings.num_partitions)
+            for number in self._partitions.keys() & mine.keys():
+                arrived_ms = [ms for i in mine[number] for ms in arrivals_ms.get((entity, i), ())]
+                rows = table.merged(table.find(mine[number]))
+                owned.append(_changed(number, table.layout, mine[number], rows, arrived_ms))
+        return owned
 
     def _send_labelled(self, number: int, effects: Effects) -> None:
         for letter in effects.dead_letters:
@@ -141,6 +195,12 @@ class Worker:
         for message in encode_batches(effects.samples):
             self._writer.send(self._topics.samples, message, partition=number)
 
+    def _send_numbers(self, one: Changed) -> None:
+        numbers_NF = one.layout.with_defaults(one.number_NF)
+        feature_rows = numbered(one.layout, one.partition, one.ids, one.rows, numbers_NF)
+        for message in encode_feature_rows(feature_rows):
+            self._writer.send(self._topics.feature_rows, message, partition=one.partition)
+
     def _send_partial(self, number: int, effects: Effects, records: Sequence[Record]) -> None:
         """Send partial states; each arrived when the newest event in it did."""
         arrival_of = {record.offset: record.arrival_ms for record in records}
@@ -151,20 +211,6 @@ class Worker:
                 self._topics.item_features, value, item_key, number, arrival_ms=arrival_of[offset]
             )
 
-    def _write_owned(self, records: Sequence[Record]) -> list[Written]:
-        """Take in partial states, and write the merged rows of those shared entities that they are
-        about and that this worker answers for."""
-        owned, written = self._partitions.keys(), []
-        for entity, ids in self._shared.apply(records).items():
-            table = self._shared.tables[entity]
-            mine = [id_ for id_ in ids if key(id_) % self._settings.num_partitions in owned]
-            rows = table.merged(table.find(mine))
-            numbers_NF = self._store.write(table.layout, mine, rows)
-            keys = {f"{entity}:{id_}".encode() for id_ in mine}
-            arrivals_ms = [record.arrival_ms for record in records if record.key in keys]
-            written.append(Written(table.layout, rows, numbers_NF, arrivals_ms))
-        return written
-
     def _report(self, lag: int) -> None:
         now_ms = self._clock()
         if now_ms < self._status_due_ms:
@@ -172,6 +218,21 @@ class Worker:
         self._status_due_ms = now_ms + STATUS_EVERY_MS
         document = {"worker": min(self._partitions), "lag": lag, **self._monitor.report(now_ms)}
         self._status.write("stream", document, now_ms)
+
+
+def _changed(
+    partition: int, layout: Layout, ids: list[str], rows: Rows, arrivals_ms: Sequence[int]
+) -> Changed:
+    number_NF = layout.kept_numbers(rows["state"], rows["event_time_ms"])
+    return Changed(partition, layout, ids, rows, number_NF, arrivals_ms)
+
+
+def _by_owner(ids: Sequence[str], num_partitions: int) -> dict[int, list[str]]:
+    """Shared entities by the partition whose owner answers for them."""
+    mine: dict[int, list[str]] = {}
+    for id_ in ids:
+        mine.setdefault(key(id_) % num_partitions, []).append(id_)
+    return mine
 
 
 def _by_partition(records: Sequence[Record]) -> dict[int, list[Record]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from http.client import HTTPConnection, HTTPException
 
@@ -72,7 +71,8 @@ class Loop:
     ) -> None:
         self._options, self._settings, self._environ = options, settings, environ
         self._view, self._observer = view, Observer(settings)
-        self._parts = [self._part(name, [name]) for name in ("stream", "train", "serve")]
+        names = ("stream", "train", "serve", *(("archive",) if options.archive else ()))
+        self._parts = [self._part(name, [name]) for name in names]
         users = [user.user_id for user in options.dataset.users]
         self._load = BackgroundLoad(
             _reachable(settings.host), settings.port, users, options.requests_per_s
@@ -167,12 +167,12 @@ class Loop:
                 self._view.say(f"headrace {part.name} ended by itself and was started again")
 
     def _not_ready(self) -> list[str]:
-        checks: Mapping[str, Callable[[], bool]] = {
-            "stream": lambda: self._observer.is_up("stream", now_ms()),
-            "train": lambda: self._observer.is_up("train", now_ms()),
-            "serve": lambda: _answers(_reachable(self._settings.host), self._settings.port),
-        }
-        return [name for name, ready in checks.items() if not ready()]
+        def is_up(name: str) -> bool:
+            if name == "serve":
+                return _answers(_reachable(self._settings.host), self._settings.port)
+            return self._observer.is_up(name, now_ms())
+
+        return [part.name for part in self._parts if not is_up(part.name)]
 
     def _replay_done(self, totals: Totals) -> bool:
         assert self._replay is not None

@@ -20,3 +20,4 @@ class UpOptions:
     report: Path | None
     requests_per_s: float
     namespace: str | None
+    archive: bool = False

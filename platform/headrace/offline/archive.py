@@ -1,0 +1,116 @@
+"""The archive: a part that writes what the topics carry into the folders of the offline store.
+
+It reads from where the names of the files end, so that it may die at any moment and still write
+each message once. What a stream worker sent twice lies there twice, with the same position.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from redis import Redis
+
+from headrace.broker import LogReader, Record, Topics, create_topics, log_identity
+from headrace.clock import now_ms
+from headrace.config import Settings
+from headrace.offline.folder import (
+    EVENTS,
+    FEATURE_ROWS,
+    SAMPLES,
+    LogFolder,
+    bind_offline,
+    log_folder,
+)
+from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
+from headrace.status import StatusBoard
+
+STATUS_EVERY_MS: Final = 500
+MAX_WAITING_BYTES: Final = 64_000_000
+
+ToTables = Callable[[Sequence[Record]], Tables]
+
+
+@dataclass(slots=True)
+class ArchivedTopic:
+    """A topic, its folder, and the messages that wait to be written there."""
+
+    reader: LogReader
+    folder: LogFolder
+    to_tables: ToTables
+    waiting: dict[int, list[Record]] = field(default_factory=dict)
+    num_bytes: int = 0
+
+    def poll(self) -> None:
+        """Take what came."""
+        for record in self.reader.poll(timeout_ms=50):
+            self.waiting.setdefault(record.partition, []).append(record)
+            self.num_bytes += len(record.value)
+
+    def flush(self) -> None:
+        """Write what waits."""
+        for partition, records in self.waiting.items():
+            first, end = records[0].offset, records[-1].offset + 1
+            self.folder.write(partition, first, end, self.to_tables(records))
+        self.waiting, self.num_bytes = {}, 0
+
+
+def run(settings: Settings) -> None:
+    """Archive until a signal says to stop."""
+    create_topics(settings)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    Archive(settings, now_ms).run(stopping.is_set)
+
+
+class Archive:
+    """Follows the events, samples and feature rows of a namespace."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
+        self._settings, self._clock = settings, clock
+        bind_offline(settings, log_identity(settings))
+        self._status = StatusBoard(Redis.from_url(settings.redis_url), settings.namespace)
+        topics = Topics(settings.namespace)
+        self._topics = [
+            self._archived(topics.events, EVENTS, event_tables),
+            self._archived(topics.samples, SAMPLES, sample_tables),
+            self._archived(topics.feature_rows, FEATURE_ROWS, feature_row_tables),
+        ]
+        self._flushed_ms = self._status_ms = clock()
+
+    def run(self, should_stop: Callable[[], bool]) -> None:
+        """Archive until told to stop; what was read then is written."""
+        while not should_stop():
+            self.step()
+        self.flush()
+        for topic in self._topics:
+            topic.reader.close()
+
+    def step(self) -> None:
+        """Take what came; write it when there is much of it, or when it has waited long enough."""
+        for topic in self._topics:
+            topic.poll()
+        now = self._clock()
+        due = now - self._flushed_ms >= 1_000 * self._settings.archive_every_s
+        if due or sum(topic.num_bytes for topic in self._topics) > MAX_WAITING_BYTES:
+            self.flush()
+            self._flushed_ms = now
+        if now - self._status_ms >= STATUS_EVERY_MS:
+            self._status_ms = now
+            lag = sum(topic.reader.lag() for topic in self._topics)
+            waiting = sum(map(len, (m for t in self._topics for m in t.waiting.values())))
+            self._status.write("archive", {"lag": lag + waiting}, now)
+
+    def flush(self) -> None:
+        """Write all that was read."""
+        for topic in self._topics:
+            topic.flush()
+
+    def _archived(self, name: str, log: str, to_tables: ToTables) -> ArchivedTopic:
+        folder = log_folder(self._settings, log)
+        start = dict.fromkeys(range(self._settings.num_partitions), 0) | folder.resume()
+        return ArchivedTopic(LogReader(self._settings, name, start), folder, to_tables)

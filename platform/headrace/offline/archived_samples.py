@@ -1,0 +1,62 @@
+"""The features of requests as they were archived: what training read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.config import Settings
+from headrace.flags import Period
+from headrace.offline.folder import SAMPLES, between, log_folder
+from headrace.sample import Sample
+
+_COLUMNS: Final = ("source_partition", "source_offset", "lane", "event_time_ms", "dense", "history")
+
+SampleId = tuple[int, int, int]  # partition, lane, offset of the event
+
+
+@dataclass(slots=True)
+class ArchivedSamples:
+    """The archived features of requests, by where the request came from; the last of two counts."""
+
+    table: pa.Table
+    row_of: dict[SampleId, int] = field(default_factory=dict)
+    last_offset: dict[tuple[int, int], int] = field(default_factory=dict)  # by partition and lane
+
+    def __post_init__(self) -> None:
+        names = ("source_partition", "lane", "source_offset")
+        columns = (self.table.column(name).to_pylist() for name in names)
+        for row, (partition, lane, offset) in enumerate(zip(*columns, strict=True)):
+            self.row_of[partition, lane, offset] = row
+            self.last_offset[partition, lane] = max(
+                offset, self.last_offset.get((partition, lane), -1)
+            )
+
+    def take(self, sample: Sample) -> tuple[Any, Any] | None:
+        """The dense features [N, F] and the history [3, T] of the same request, once."""
+        row = self.row_of.pop((sample.source_partition, sample.lane, sample.source_offset), None)
+        if row is None:
+            return None
+        dense, history = (self.table.column(name)[row].as_buffer() for name in ("dense", "history"))
+        dense_NF = np.frombuffer(dense, "<f4").reshape(sample.num_impressions, -1)
+        return dense_NF, np.frombuffer(history, "<i8").reshape(3, -1)
+
+    def may_come(self, sample: Sample) -> bool:
+        """Whether the archive has not got so far yet."""
+        lane = (sample.source_partition, sample.lane)
+        return sample.source_offset > self.last_offset.get(lane, -1)
+
+
+def read_samples(settings: Settings, period: Period) -> ArchivedSamples:
+    """The archived features of the requests of a period."""
+    folder = log_folder(settings, SAMPLES)
+    tables = [
+        between(table, period.from_ms, period.to_ms)
+        for partition in folder.partitions()
+        for table in folder.tables(partition, list(_COLUMNS))
+    ]
+    none = pa.table({name: pa.array([], pa.int64()) for name in _COLUMNS})
+    return ArchivedSamples(pa.concat_tables(tables).combine_chunks() if tables else none)

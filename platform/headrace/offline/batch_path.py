@@ -1,0 +1,55 @@
+"""The batch path: the stream's partitions over records from anywhere, without servers.
+
+What a stream worker does with its topics and stores, these do in memory; so what comes out is what
+the stream would have made of the same records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from headrace.features.catalogue_columns import ItemOf
+from headrace.features.shared import SharedState
+from headrace.features.state import Rows, encode_rows
+from headrace.stream.commit import Commit
+from headrace.stream.intake import Decoded
+from headrace.stream.partition import Effects, Partition, PartitionSettings
+
+
+@dataclass(frozen=True, slots=True)
+class StartState:
+    """What a namespace began with: rows of users, and of shared entities by kind."""
+
+    users: dict[str, bytes] = field(default_factory=dict)
+    shared: Mapping[str, tuple[Sequence[str], Rows]] = field(default_factory=dict)
+
+
+class BatchPath:
+    """Partitions that share what they know of items, each at its next offset."""
+
+    def __init__(
+        self, item_of: ItemOf, rules: PartitionSettings, start: StartState | None = None
+    ) -> None:
+        self._rules, start = rules, start or StartState()
+        self.shared = SharedState(item_of)
+        for entity, (ids, rows) in start.shared.items():
+            self.shared.tables[entity].apply(ids, rows)
+        self.shared.catalogue.meet(self.shared.items.ids)
+        self.user_rows = dict(start.users)  # by id, as `encode_rows` makes them
+        self._partitions: dict[int, Partition] = {}
+
+    def process(self, number: int, decoded: Sequence[Decoded], now_ms: int) -> Effects:
+        """The effects of a partition's next records; without any, its windows close by `now_ms`."""
+        if number not in self._partitions:
+            first = decoded[0].record.offset if decoded else 0
+            commit = Commit(offset=first, low_offset=first)
+            self._partitions[number] = Partition(number, commit, self.shared, self._rules)
+        partition = self._partitions[number]
+        missing = partition.missing_users(decoded)
+        stored = list(map(self.user_rows.get, missing))
+        partition.add_users(missing, stored, [()] * len(missing))
+        effects = partition.process(decoded, now_ms)
+        ids, rows = effects.changed.users
+        self.user_rows.update(zip(ids, encode_rows(rows), strict=True))
+        return effects

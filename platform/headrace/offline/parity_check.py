@@ -1,0 +1,247 @@
+"""`headrace features parity`: archived and online features against a replay of the archived events.
+
+The replay is the batch path, from the first event (and the state the namespace started with) on, so
+what it has for a request is the point-in-time value. Compared with it are, each on its own:
+
+    as of            features that the stream attached to requests of which none were served
+    as of, lagging   the same of items, where there are several partitions: what a worker knew of
+                     the others' events was what it had read of them
+    served           features that serving attached to what it answered
+    online user ...  rows in the online store that include the same events
+
+What must agree is `as of` and the online rows; the others are behind by as much as they say.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from redis import Redis
+from rich.console import Console
+from rich.table import Table
+
+from headrace import config
+from headrace.broker import Record
+from headrace.clock import now_ms
+from headrace.datasets.catalogue import read_items
+from headrace.event import ImpressionEvent
+from headrace.features.assemble import DENSE_NAMES
+from headrace.features.facts import Ints
+from headrace.features.layout import Layout
+from headrace.features.online import OnlineStore
+from headrace.features.parity import Agreement, Parity
+from headrace.features.served import as_served
+from headrace.features.state import Rows, decode_rows
+from headrace.features.table import ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
+from headrace.flags import Period
+from headrace.offline.archived_samples import read_samples
+from headrace.offline.batch_path import BatchPath
+from headrace.offline.folder import offline_path
+from headrace.offline.sources import Source, archived_events
+from headrace.offline.start_state import read_start_state
+from headrace.sample import Sample
+from headrace.services.redis import check_redis
+from headrace.stream.commit import CommitStore
+from headrace.stream.intake import Decoded, decode_records
+from headrace.stream.partition import PartitionSettings
+
+AS_OF: Final = "as of"
+LAGGING: Final = "as of, lagging"
+SERVED: Final = "served"
+NOT_JUDGED: Final = (LAGGING, SERVED)
+RECORDS_PER_STEP: Final = 2_000
+ROWS_PER_READ: Final = 2_000
+
+_ITEM_NAMES: Final = {feature.name for feature in ITEM_LAYOUT.dense}
+Features = tuple[NDArray[np.float32], Ints]  # dense [N, F] and history [3, T] of a request
+
+
+def run(settings: config.Settings, period: Period, json_path: Path | None) -> int:
+    """Compare, show a table, and write the result as JSON; returns 1 if what must agree differs."""
+    check_redis(settings.redis_url)
+    source = archived_events(settings)
+    check = ParityCheck(settings, source, period)
+    check.replay()
+    if period.to_ms is None:
+        check.compare_online()
+    console = Console()
+    console.print(_table(check.parity))
+    for note in check.notes():
+        console.print(note, highlight=False)
+    broken = check.broken()
+    for name in broken:
+        console.print(f"differs: {name}", highlight=False)
+    if json_path:
+        json_path.write_bytes(msgspec.json.format(msgspec.json.encode(_document(check))) + b"\n")
+    return 1 if broken else 0
+
+
+class ParityCheck:
+    """One comparison of a namespace's archive with its replay."""
+
+    def __init__(self, settings: config.Settings, source: Source, period: Period) -> None:
+        self.parity, self._settings, self._source = Parity(), settings, source
+        self._period = period
+        items = read_items(config.catalogue_path(settings))
+        start = read_start_state(offline_path(settings))
+        self._path = BatchPath(items.get, PartitionSettings.of(settings), start)
+        self._archived = read_samples(settings, period)
+        self._served: set[tuple[int, int]] = set()  # partition and offset
+        self.num_not_archived = self.num_elsewhere = 0
+
+    def replay(self) -> None:
+        """Take in all archived events in the order of their arrival, and compare the samples."""
+        streams = [self._in_order(number) for number in self._source.partitions()]
+        waiting: list[Record] = []
+        for record in heapq.merge(*streams, key=lambda record: record.arrival_ms):
+            waiting.append(record)
+            if len(waiting) == RECORDS_PER_STEP:
+                self._process(waiting)
+                waiting = []
+        self._process(waiting)
+        for number in self._source.partitions():
+            self._compare(self._path.process(number, (), now_ms()).samples)
+        self._count_extra()
+
+    def compare_online(self) -> None:
+        """Compare the rows of the online store that include the same events."""
+        store = OnlineStore(self._settings)
+        ids = sorted(self._path.user_rows)
+        rows = decode_rows([self._path.user_rows[id_] for id_ in ids], USER_LAYOUT)
+        self._compare_rows(store, USER_LAYOUT, ids, rows)
+        for layout in SHARED_LAYOUTS:
+            table = self._path.shared.tables[layout.entity]
+            self._compare_rows(store, layout, table.ids, table.merged(np.arange(len(table))))
+
+    def broken(self) -> list[str]:
+        """The features that differ where they must not."""
+        return [
+            f"{group}: {name}"
+            for group, of_group in self.parity.groups.items()
+            for name, agreement in of_group.items()
+            if group not in NOT_JUDGED and agreement.is_broken
+        ]
+
+    def notes(self) -> Iterator[str]:
+        """What was not compared, and why."""
+        if self.num_not_archived:
+            yield f"{self.num_not_archived} requests: their samples are not archived yet"
+        if self.num_elsewhere:
+            yield f"{self.num_elsewhere} online rows: they include other events than the archive"
+
+    def _in_order(self, partition: int) -> Iterator[Record]:
+        return (record for records in self._source.read(partition) for record in records)
+
+    def _process(self, records: Sequence[Record]) -> None:
+        by_partition: dict[int, list[Record]] = {}
+        for record in records:
+            by_partition.setdefault(record.partition, []).append(record)
+        for number, of_partition in by_partition.items():
+            decoded = [self._unserved(one) for one in decode_records(of_partition, now_ms())]
+            self._compare(self._path.process(number, decoded, now_ms()).samples)
+
+    def _unserved(self, decoded: Decoded) -> Decoded:
+        """Without the features that serving attached: the batch path makes its own."""
+        event = decoded.event
+        if not isinstance(event, ImpressionEvent) or event.served is None:
+            return decoded
+        if as_served(event.served, len(event.items)) is not None:
+            self._served.add((decoded.record.partition, decoded.record.offset))
+        return Decoded(decoded.record, msgspec.structs.replace(event, served=None))
+
+    def _compare(self, samples: Sequence[Sample]) -> None:
+        pairs: dict[str, list[tuple[Features, Features]]] = {AS_OF: [], SERVED: []}
+        for sample in samples:
+            if not _inside(sample.event_time_ms, self._period):
+                continue
+            came_from = (sample.source_partition, sample.source_offset)
+            group = SERVED if came_from in self._served else AS_OF
+            archived = self._archived.take(sample)
+            if archived is not None:
+                pairs[group].append((archived, (sample.dense_NF, sample.history_3T)))
+            elif self._archived.may_come(sample):
+                self.num_not_archived += 1
+            else:
+                self.parity.count(group, DENSE_NAMES, missing=sample.num_impressions)
+        for group, of_group in pairs.items():
+            if of_group:
+                self._compare_features(group, *zip(*of_group, strict=True))
+
+    def _compare_features(
+        self, group: str, found: Sequence[Features], expected: Sequence[Features]
+    ) -> None:
+        several = len(self._source.partitions()) > 1
+        found_NF, expected_NF = (np.concatenate([d for d, _ in side]) for side in (found, expected))
+        for place, name in enumerate(DENSE_NAMES):
+            lags = group == AS_OF and several and name in _ITEM_NAMES
+            of_feature = LAGGING if lags else group
+            self.parity.add(of_feature, name, found_NF[:, place], expected_NF[:, place])
+        histories = (np.stack([history for _, history in side]) for side in (found, expected))
+        self.parity.add(group, "user_history", *histories)
+
+    def _count_extra(self) -> None:
+        for _ in self._archived.row_of:
+            self.parity.count(AS_OF, DENSE_NAMES, extra=1)
+
+    def _compare_rows(
+        self, store: OnlineStore, layout: Layout, ids: Sequence[str], expected: Rows
+    ) -> None:
+        commits = CommitStore(Redis.from_url(self._settings.redis_url), self._settings.namespace)
+        done = {number: commit.offset for number, commit in commits.read_all().items()}
+        group, names = f"online {layout.entity}", [feature.name for feature in layout.features]
+        for start in range(0, len(ids), ROWS_PER_READ):
+            rows = expected[start : start + ROWS_PER_READ]
+            payloads = store.read_rows(layout, ids[start : start + ROWS_PER_READ])
+            has = np.array([payload is not None for payload in payloads], bool)
+            stored = decode_rows([payload for payload in payloads if payload], layout)
+            same = stored["position"] == rows["position"][has]
+            self.parity.add_rows(group, layout, stored[same], rows[has][same])
+            self.num_elsewhere += int((~same).sum())
+            committed = [row["position"] < done.get(int(row["partition"]), 0) for row in rows[~has]]
+            self.parity.count(group, names, missing=sum(committed))
+
+
+def _inside(time_ms: int, period: Period) -> bool:
+    after = period.from_ms is None or time_ms >= period.from_ms
+    return after and (period.to_ms is None or time_ms < period.to_ms)
+
+
+def _table(parity: Parity) -> Table:
+    table = Table(title="parity with a replay of the archived events")
+    for name in ("group", "feature", "must be"):
+        table.add_column(name)
+    for name in ("compared", "mismatches", "missing", "extra", "SMAPE"):
+        table.add_column(name, justify="right")
+    for group, of_group in parity.groups.items():
+        for name, agreement in of_group.items():
+            table.add_row(group, name, *_cells(group, agreement))
+    return table
+
+
+def _cells(group: str, agreement: Agreement) -> Iterator[str]:
+    kinds = {"count": "equal", "float": "within 1e-6", "sketch": "near"}
+    yield "as it was" if group in NOT_JUDGED else kinds[agreement.kind]
+    for count in (agreement.compared, agreement.mismatches, agreement.missing, agreement.extra):
+        yield f"{count:,}"
+    yield f"{agreement.smape:.2e}"
+
+
+def _document(check: ParityCheck) -> dict[str, Any]:
+    return {
+        "groups": {
+            group: {
+                name: {**msgspec.to_builtins(agreement), "smape": agreement.smape}
+                for name, agreement in of_group.items()
+            }
+            for group, of_group in check.parity.groups.items()
+        },
+        "differs": check.broken(),
+        "not_archived_yet": check.num_not_archived,
+        "online_rows_elsewhere": check.num_elsewhere,
+    }

@@ -1,0 +1,44 @@
+"""A namespace's start with the state of an earlier log: its rows in the store and the topic."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from headrace.broker import LogWriter, Topics, create_topics
+from headrace.config import Settings
+from headrace.features.online import OnlineStore
+from headrace.features.shared import topic_messages
+from headrace.features.table import LAYOUTS, SHARED_LAYOUTS
+from headrace.keys import key
+from headrace.offline.folder import offline_path
+from headrace.offline.start_state import START_FOLDER, read_rows
+
+ROWS_PER_WRITE: Final = 2_000
+
+
+def publish_start_state(state: Path, settings: Settings) -> dict[str, int]:
+    """Put the rows of a backfill where they belong; returns their numbers by kind of entity.
+
+    Doing it again, after a crash, changes nothing.
+    """
+    folder = offline_path(settings) / START_FOLDER
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.move(state, folder)
+    create_topics(settings)
+    store, writer = OnlineStore(settings), LogWriter(settings)
+    topic, num_rows = Topics(settings.namespace).item_features, {}
+    for layout in LAYOUTS:
+        ids, rows = read_rows(folder, layout)
+        num_rows[layout.entity] = len(ids)
+        for first in range(0, len(ids), ROWS_PER_WRITE):
+            part = slice(first, first + ROWS_PER_WRITE)
+            if layout in SHARED_LAYOUTS:
+                messages = topic_messages({layout.entity: (ids[part], rows[part])})
+                for id_, (row_key, value) in zip(ids[part], messages, strict=True):
+                    writer.send(topic, value, row_key, key(id_) % settings.num_partitions)
+            store.write(layout, ids[part], rows[part])
+    writer.flush()
+    writer.close()
+    return num_rows

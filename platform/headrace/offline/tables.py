@@ -1,0 +1,146 @@
+"""Messages of the topics as Arrow tables, and events and samples back from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from headrace.broker import Record
+from headrace.feature_rows import FeatureRows, decode_feature_rows
+from headrace.features.layout import Layout
+from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.offline.folder import by_date
+from headrace.sample import Sample, decode_batch
+
+Tables = dict[str, pa.Table]  # by the folder below the log's
+
+EVENT_SCHEMA: Final = pa.schema(
+    [
+        ("offset", pa.int64()),
+        ("arrival_ms", pa.int64()),
+        ("event_time_ms", pa.int64()),  # when it arrived, for what is no event
+        ("key", pa.binary()),
+        ("value", pa.binary()),
+    ]
+)
+_KEYS: Final = pa.list_(pa.int64())
+SAMPLE_SCHEMA: Final = pa.schema(
+    [
+        ("source_partition", pa.int32()),
+        ("source_offset", pa.int64()),
+        ("lane", pa.int8()),
+        ("schema", pa.int64()),
+        ("request_id", pa.string()),
+        ("event_time_ms", pa.int64()),
+        ("arrival_ms", pa.int64()),
+        ("user_key", pa.int64()),
+        ("user_token_keys", _KEYS),
+        ("item_keys", _KEYS),
+        ("actions", _KEYS),
+        ("labelled", pa.int8()),
+        ("dense", pa.binary()),
+        ("history", pa.binary()),
+    ]
+)
+JUST_AFTER_US: Final = 1  # a row is known from just after the newest event that it includes
+_LAYOUTS: Final = {layout.entity: layout for layout in LAYOUTS}
+
+
+class _Timed(msgspec.Struct):
+    event_time_ms: int
+
+
+_timed = msgspec.json.Decoder(_Timed)
+
+
+def event_tables(records: Sequence[Record]) -> Tables:
+    """Messages of the `events` topic as they came, poison included."""
+    columns: list[Sequence[Any]] = [
+        [record.offset for record in records],
+        [record.arrival_ms for record in records],
+        [_event_time_ms(record) for record in records],
+        [record.key for record in records],
+        [record.value for record in records],
+    ]
+    return by_date(pa.Table.from_arrays(list(map(pa.array, columns)), schema=EVENT_SCHEMA))
+
+
+def records_of(table: pa.Table, partition: int) -> list[Record]:
+    """The messages that `event_tables` was given, in order."""
+    rows = table.sort_by("offset").select(["offset", "arrival_ms", "key", "value"])
+    columns = (column.to_pylist() for column in rows.columns)
+    return [Record(partition, *row) for row in zip(*columns, strict=True)]
+
+
+def sample_tables(records: Sequence[Record]) -> Tables:
+    """Messages of the `samples` topic: one row per request, features as served or as of then."""
+    samples = [sample for record in records for sample in decode_batch(record.value)]
+    columns = [
+        pa.array([getattr(sample, field.name) for sample in samples], field.type)
+        for field in SAMPLE_SCHEMA
+    ]
+    return by_date(pa.Table.from_arrays(columns, schema=SAMPLE_SCHEMA))
+
+
+def samples_of(table: pa.Table) -> Iterator[Sample]:
+    """The samples in these rows, in their order."""
+    return (msgspec.convert(row, Sample) for row in zip(*map(_python, table.columns), strict=True))
+
+
+def feature_row_tables(records: Sequence[Record]) -> Tables:
+    """Messages of the `feature-rows` topic; those of another feature table are left out."""
+    by_entity: dict[str, list[FeatureRows]] = {}
+    for record in records:
+        rows = decode_feature_rows(record.value)
+        if rows.schema == SCHEMA:
+            by_entity.setdefault(rows.entity, []).append(rows)
+    tables: Tables = {}
+    for entity, many in by_entity.items():
+        table = pa.concat_tables([rows_table(_LAYOUTS[entity], rows) for rows in many])
+        tables |= by_date(table, f"{entity}/")
+    return tables
+
+
+def rows_table(layout: Layout, rows: FeatureRows) -> pa.Table:
+    """Rows as Feast reads them: `event_timestamp` is just after the newest event in a row, so that
+    a join at the time of an impression never sees what came of it."""
+    event_us_U = rows.event_time_ms_U * 1_000 + JUST_AFTER_US
+    columns = [
+        pa.array(rows.ids, pa.string()),
+        *map(pa.array, np.ascontiguousarray(rows.number_UF.T)),
+        pa.array(np.full(len(rows.ids), rows.partition)),
+        pa.array(rows.position_U),
+        pa.array(rows.event_time_ms_U),
+        pa.array(event_us_U).cast(pa.timestamp("us", tz="UTC")),
+    ]
+    return pa.Table.from_arrays(columns, schema=rows_schema(layout))
+
+
+def rows_schema(layout: Layout) -> pa.Schema:
+    """The columns of the rows of an entity."""
+    return pa.schema(
+        [
+            (f"{layout.entity}_id", pa.string()),
+            *((feature.name, pa.float32()) for feature in layout.numbers),
+            ("partition", pa.int64()),
+            ("position", pa.int64()),
+            ("event_time_ms", pa.int64()),
+            ("event_timestamp", pa.timestamp("us", tz="UTC")),
+        ]
+    )
+
+
+def _event_time_ms(record: Record) -> int:
+    try:
+        return _timed.decode(record.value).event_time_ms
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return record.arrival_ms
+
+
+def _python(column: Any) -> list[Any]:
+    values: list[Any] = column.to_pylist()
+    return values
