@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from headrace import __version__, config
 from headrace.clock import now_ms
@@ -28,6 +28,7 @@ from headrace.flags import (
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
 Arguments = Callable[[argparse.Namespace], Sequence[str]]
+Commands = Any  # what `add_subparsers` returns; argparse has no public name for it
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -40,6 +41,26 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    _add_up(commands)
+    _add_parts(commands)
+    _add_data_commands(commands)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; what is wrong is said in one line, and the exit code is 2."""
+    options = build_parser().parse_args(arguments)
+    command: Command = options.run
+    try:
+        return command(options, config.load())
+    except HeadraceError as error:
+        print(f"headrace {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _add_up(commands: Commands) -> None:
     up = commands.add_parser("up", help="run the whole platform here and replay a log as traffic")
     add_data_flags(up)
     _add_pace_flags(up)
@@ -53,6 +74,8 @@ def build_parser() -> argparse.ArgumentParser:
     up.add_argument("--archive", action="store_true", help="also run `headrace archive`")
     up.set_defaults(run=_up)
 
+
+def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
@@ -62,6 +85,8 @@ def build_parser() -> argparse.ArgumentParser:
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
     archive.set_defaults(run=_archive)
 
+
+def _add_data_commands(commands: Commands) -> None:
     replay = commands.add_parser("replay", help="send a log to Kafka as live traffic")
     add_data_flags(replay)
     _add_pace_flags(replay)
@@ -90,20 +115,6 @@ def build_parser() -> argparse.ArgumentParser:
     add_period_flags(parity)
     parity.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
     parity.set_defaults(run=_parity)
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; what is wrong is said in one line, and the exit code is 2."""
-    options = build_parser().parse_args(arguments)
-    command: Command = options.run
-    try:
-        return command(options, config.load())
-    except HeadraceError as error:
-        print(f"headrace {options.command}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        return 130
 
 
 def _add_pace_flags(parser: argparse.ArgumentParser) -> None:
