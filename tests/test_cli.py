@@ -20,8 +20,11 @@ from headrace.services.kafka import Broker, start_broker
 from headrace.services.ports import free_port
 from headrace.services.redis import RedisServer, start_redis
 
-COMMANDS = ("up", "stream", "train", "serve", "replay", "materialize", "encode")
-USES_BROKER = ("up", "stream", "train", "serve", "replay")
+COMMANDS = (
+    *("up", "stream", "train", "serve", "archive", "replay", "materialize", "backfill"),
+    *("encode", "features"),
+)
+USES_BROKER = ("up", "stream", "train", "serve", "archive", "replay", "backfill")
 USES_DATA = ("up", "replay", "materialize", "encode")
 FILES = {
     "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t9\n",
@@ -140,7 +143,7 @@ def test_all_wrong_settings_are_named_at_once(
 
 def test_an_unknown_dataset_is_answered_with_the_known_ones(capsys: Capture) -> None:
     assert mistake(capsys, "up", "--dataset=nope") == (
-        "no dataset 'nope'; known: movielens, kuairand, openbandit, table"
+        "no dataset 'nope'; known: movielens, kuairand, kuairand-history, openbandit, table"
     )
 
 

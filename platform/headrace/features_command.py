@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from headrace import config
 from headrace.clock import now_ms
 from headrace.errors import FeatureError
+from headrace.flags import add_period_flags
 
 
 def add_features(commands: Any) -> None:
     """Add `features` and its own commands to the command line."""
-    features = commands.add_parser("features", help="the features: list, describe, status")
+    features = commands.add_parser("features", help="the features: list, describe, status, parity")
     actions = features.add_subparsers(dest="action", required=True, metavar="ACTION")
     listed = actions.add_parser("list", help="every feature of the table, one a line")
     listed.add_argument("--markdown", action="store_true", help="as the page docs/features.md")
@@ -30,6 +32,18 @@ def add_features(commands: Any) -> None:
         help="let drift be measured against the rows that come next",
     )
     status.set_defaults(run=_status)
+    parity = actions.add_parser(
+        "parity", help="compare archived and online features with a replay of the archived events"
+    )
+    add_period_flags(parity)
+    parity.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+    parity.set_defaults(run=_parity)
+
+
+def _parity(options: argparse.Namespace, settings: config.Settings) -> int:
+    from headrace.offline.parity_check import run
+
+    return run(settings, options.period, options.json)
 
 
 def _list(options: argparse.Namespace, settings: config.Settings) -> int:

@@ -7,10 +7,16 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from headrace import config
 from headrace.datasets.dataset import Dataset
 from headrace.datasets.registry import LOADERS, detect, load_dataset
+from headrace.encoders import registry as encoders
+from headrace.errors import ConfigError
+
+# A text encoder for every language, not the fastest one.
+ENCODERS: Final = ("text_e5", "image_efficientnet", "given_vector")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,55 @@ def data_arguments(options: argparse.Namespace) -> tuple[str, ...]:
     """The flags that make another command load the same dataset."""
     folder = () if options.data is None else (f"--data={options.data.resolve()}",)
     return (*folder, f"--dataset={dataset_name(options)}")
+
+
+def add_up_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `headrace up`."""
+    add_data_flags(parser)
+    add_pace_flags(parser)
+    parser.add_argument("--once", action="store_true", help="end when the log was processed")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write the summary as JSON")
+    parser.add_argument("--host", help="interface for HTTP (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port for HTTP (default 8000)")
+    parser.add_argument("--campaigns", help="YAML file of ad campaigns")
+    parser.add_argument(
+        "--requests-per-s", type=float, default=4.0, help="background load of requests"
+    )
+    parser.add_argument("--namespace", help="prefix of topics and keys (default: a new one)")
+    parser.add_argument("--archive", action="store_true", help="also run `headrace archive`")
+
+
+def add_pace_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that say how fast a log is replayed, and as of when."""
+    parser.add_argument(
+        "--speed",
+        type=float,
+        metavar="EVENTS_PER_S",
+        help="events per second (default: the whole log in about three minutes)",
+    )
+    parser.add_argument(
+        "--keep-time",
+        action="store_true",
+        help="keep the log's event times (default: moved, so that the log ends now)",
+    )
+
+
+def speed(options: argparse.Namespace) -> float | None:
+    """What --speed says, None where it was not given; raises `ConfigError` unless positive."""
+    events_per_s: float | None = options.speed
+    if events_per_s is not None and not events_per_s > 0:
+        raise ConfigError(f"--speed {events_per_s:g}: expected more than 0 events per second")
+    return events_per_s
+
+
+def add_encoder_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that names encoders."""
+    parser.add_argument(
+        "--encoder",
+        action="append",
+        metavar="NAME",
+        help=f"{', '.join(encoders.names())}; may be repeated (default: {', '.join(ENCODERS)})",
+    )
 
 
 def add_period_flags(parser: argparse.ArgumentParser) -> None:

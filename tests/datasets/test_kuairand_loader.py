@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.datasets import columnar, kuairand
+from headrace.datasets import columnar, kuairand, kuairand_history
 from headrace.datasets.dataset import Dataset
+from headrace.datasets.registry import load_dataset
 from headrace.errors import DatasetError
 from headrace.event import ImpressionEvent, decode, encode
 
@@ -34,12 +35,13 @@ USER: dict[str, Any] = {
 }
 
 
-def impression(time_ms: int, user: int = 1, click: int = 0) -> dict[str, int]:
+def impression(time_ms: int, user: int = 1, click: int = 0) -> dict[str, Any]:
     row = {"user_id": user, "video_id": 5, "time_ms": time_ms, "is_click": click}
     return row | {"tab": 2, "play_time_ms": 99}
 
 
-def write_folder(folder: Path, rows: list[dict[str, int]], video: dict[str, Any] = VIDEO) -> Path:
+def write_folder(folder: Path, rows: list[dict[str, Any]], video: dict[str, Any] = VIDEO) -> Path:
+    folder.mkdir(exist_ok=True)
     empty_video = {"video_id": 6, "tag": None, "video_type": "AD"}
     for name, content in (
         ("impressions", rows),
@@ -61,6 +63,52 @@ def test_a_row_becomes_an_impression_with_its_outcome(tmp_path: Path) -> None:
     assert [(shown.item_id, shown.clicked) for shown in first.items] == [("5", True)]
     assert second.items[0].clicked is False
     assert (dataset.num_events, dataset.start_ms, dataset.end_ms) == (2, 40, 70)
+
+
+def test_likes_long_views_and_the_share_watched_are_taken_where_they_are(tmp_path: Path) -> None:
+    outcome = {"is_like": 0, "long_view": 1, "play_time_ms": 3_000, "duration_ms": 12_000}
+    unknown = {"is_like": None, "long_view": 0, "play_time_ms": 3_000, "duration_ms": 0}
+    rows = [impression(40) | outcome, impression(50) | unknown]
+    first, second = impressions(kuairand.load(write_folder(tmp_path / "with", rows)))
+    (shown,) = first.items
+    assert (shown.liked, shown.long_viewed, shown.value) == (False, True, 0.25)
+    assert (second.items[0].liked, second.items[0].value) == (None, 0.0)
+    (without,) = impressions(kuairand.load(write_folder(tmp_path / "without", [impression(40)])))
+    assert (without.items[0].liked, without.items[0].long_viewed) == (None, None)
+
+
+def history(user: int, last_ms: int, watched: list[int], **lists: list[int]) -> dict[str, Any]:
+    of_kinds = {f"{name}_seq": lists.get(name, []) for name in ("like", "long_watch")}
+    counted = {"user_id": user, "history_len": len(watched), "last_time_ms": last_ms}
+    return {**counted, "watch_seq": watched, **of_kinds}
+
+
+def test_history_is_events_before_the_log_with_what_came_of_them(tmp_path: Path) -> None:
+    folder, last_ms = write_folder(tmp_path, [impression(40)]), kuairand_history.LOG_START_MS + 400
+    rows = [
+        history(1, last_ms, [5, 6, 5, 5], long_watch=[9, 5, 5], like=[6]),
+        history(2, last_ms - 500, [7]),
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "history.parquet")
+    dataset = load_dataset("kuairand-history", folder)
+    events = impressions(dataset)
+    assert dataset.num_events == len(events) == 5 and len({e.event_id for e in events}) == 5
+    mine = [event for event in events if event.user_id == "1"]
+    assert [event.items[0].item_id for event in mine] == ["5", "6", "5", "5"]
+    assert [event.items[0].long_viewed for event in mine] == [False, False, True, True]
+    assert [event.items[0].clicked for event in mine] == [False, False, True, True]
+    assert [event.items[0].liked for event in mine] == [False, True, False, False]
+    times = [event.event_time_ms for event in events]
+    assert times == sorted(times) and (times[0], times[-1]) == (dataset.start_ms, dataset.end_ms)
+    assert mine[-1].event_time_ms == last_ms
+
+
+def test_a_history_is_spread_over_the_time_before_its_last_video(tmp_path: Path) -> None:
+    folder, day_ms = write_folder(tmp_path, [impression(40)]), 86_400_000
+    row = history(1, kuairand_history.LOG_START_MS + 10 * day_ms, [5, 6]) | {"history_len": 10}
+    pq.write_table(pa.Table.from_pylist([row]), folder / "history.parquet")
+    first, second = impressions(load_dataset("kuairand-history", folder))
+    assert second.event_time_ms - first.event_time_ms == day_ms
 
 
 def test_exact_duplicates_have_equal_event_ids(tmp_path: Path) -> None:

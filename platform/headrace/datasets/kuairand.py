@@ -1,7 +1,8 @@
-"""KuaiRand: impressions of short videos in the Kuaishou app, with clicks.
+"""KuaiRand: impressions of short videos in the Kuaishou app, with what came of them.
 
 Reads a folder with `impressions.parquet`, `users.parquet` and `videos.parquet`, columns named as
 published. One row is one impression of one video; which rows were shown together is not known.
+Clicks must be there; likes, long views and the share that was watched are taken where they are.
 Rows of the same user, video and millisecond get the same event id, so that exact duplicates, which
 the raw logs have, are dropped downstream by its duplicate check and counted there.
 """
@@ -23,6 +24,8 @@ from headrace.errors import DatasetError
 from headrace.event import Event, ImpressionEvent, Shown
 
 LOG_COLUMNS: Final = ("user_id", "video_id", "time_ms", "is_click", "tab")
+OUTCOME_COLUMNS: Final = ("is_like", "long_view", "play_time_ms", "duration_ms")
+MAX_SHARE: Final = 10.0  # a video that went on in the background is no more than this
 VIDEO_COLUMNS: Final = (
     "video_id",
     "tag",
@@ -58,7 +61,7 @@ def load(folder: Path | None) -> Dataset:
 
     def events() -> Iterator[Event]:
         for batch in _log(path, span):
-            yield from map(_event, columnar.rows(batch.select(LOG_COLUMNS)))
+            yield from map(_event, columnar.rows(_with_outcomes(batch)))
 
     return Dataset(
         name="kuairand",
@@ -95,22 +98,39 @@ def _scan(path: Path) -> _Span:
 
 def _log(path: Path, span: _Span) -> Iterator[pa.RecordBatch]:
     """Batches in event-time order; only a file in another order is held in memory, as columns."""
+    names = columnar.column_names(path)
+    columns = [*LOG_COLUMNS, *(name for name in OUTCOME_COLUMNS if name in names)]
     if span.in_order:
-        yield from columnar.batches(path, LOG_COLUMNS)
+        yield from columnar.batches(path, columns)
     else:
-        table = columnar.read_parquet(path, LOG_COLUMNS).sort_by("time_ms")  # a stable sort
+        table = columnar.read_parquet(path, columns).sort_by("time_ms")  # a stable sort
         yield from table.to_batches(max_chunksize=columnar.BATCH_ROWS)
 
 
+def _with_outcomes(batch: pa.RecordBatch) -> pa.Table:
+    """The columns of an event, with nulls for outcomes that the file does not have."""
+    nothing = pa.nulls(len(batch))
+    names = (*LOG_COLUMNS, *OUTCOME_COLUMNS)
+    columns = [batch.column(n) if n in batch.schema.names else nothing for n in names]
+    return pa.Table.from_arrays(columns, names=list(names))
+
+
 def _event(row: tuple[Any, ...]) -> Event:
-    user, video, time_ms, is_click, tab = row
+    user, video, time_ms, is_click, tab, is_like, long_view, play_ms, duration_ms = row
     name = f"kr-{user}-{video}-{time_ms}"
+    shown = Shown(
+        item_id=str(video),
+        clicked=bool(is_click),
+        liked=None if is_like is None else bool(is_like),
+        long_viewed=None if long_view is None else bool(long_view),
+        value=min(play_ms / duration_ms, MAX_SHARE) if play_ms and (duration_ms or 0) > 0 else 0.0,
+    )
     return ImpressionEvent(
         event_id=name,
         event_time_ms=time_ms,
         user_id=str(user),
         request_id=name,
-        items=(Shown(item_id=str(video), clicked=bool(is_click)),),
+        items=(shown,),
         surface=f"tab{tab}",
     )
 

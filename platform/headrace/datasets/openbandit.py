@@ -63,7 +63,7 @@ def load(folder: Path | None = None, policy: str = "random", campaign: str = "al
         for batch in log.to_batches(max_chunksize=columnar.BATCH_ROWS):
             for time_us, item, position, click, propensity, *features in columnar.rows(batch):
                 user = users[tuple(features)].user_id
-                shown = Shown(str(item), position - 1, bool(click), propensity)
+                shown = Shown(str(item), position - 1, bool(click), propensity=propensity)
                 yield _event(user, time_us, shown)
 
     return Dataset(

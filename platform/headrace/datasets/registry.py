@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from headrace.datasets import kuairand, movielens, openbandit, table
+from headrace.datasets import kuairand, kuairand_history, movielens, openbandit, table
 from headrace.datasets.dataset import Dataset
 from headrace.datasets.table_mapping import MAPPING_FILE
 from headrace.errors import DatasetError
@@ -16,6 +16,7 @@ Loader = Callable[[Path | None], Dataset]
 LOADERS: Final[dict[str, Loader]] = {
     "movielens": movielens.load,
     "kuairand": kuairand.load,
+    "kuairand-history": kuairand_history.load,
     "openbandit": openbandit.load,
     "table": table.load,
 }

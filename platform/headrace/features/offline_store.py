@@ -20,7 +20,7 @@ import pandas as pd
 import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 import pyarrow as pa
 import pyarrow.dataset
-from feast import FeatureView, FileSource, OnDemandFeatureView, RepoConfig, utils
+from feast import FeatureView, FileSource, RepoConfig, utils
 from feast.infra.offline_stores.dask import (
     DaskOfflineStore,
     DaskOfflineStoreConfig,
@@ -68,32 +68,28 @@ class AsOfOfflineStore(DaskOfflineStore):  # type: ignore[misc]
                 f"entity_df is a {type(entity_df).__name__}, expected a pandas DataFrame: "
                 "files cannot be queried"
             )
-        time_column, names = _time_column(entity_df), options.get("full_feature_names", False)
-        registry, project = options["registry"], options["project"]
+        time_column, is_full = _time_column(entity_df), options.get("full_feature_names", False)
+        on_demand = utils._get_requested_on_demand_feature_views(
+            feature_refs, options["project"], options["registry"]
+        )
         requested, _ = utils._get_requested_feature_views_to_features_dict(
-            feature_refs,
-            feature_views,
-            utils._get_requested_on_demand_feature_views(feature_refs, project, registry),
+            feature_refs, feature_views, on_demand
         )
 
         def join() -> pd.DataFrame:
             joined = entity_df.reset_index(drop=True)
             joined[time_column] = _utc(joined[time_column])
             for view, features in requested.items():
-                joined = _join_view(
-                    config, joined, time_column, view, _named(view, features, names)
-                )
+                named = _named(view, features, is_full)
+                joined = _join_view(config, joined, time_column, view, named)
             return joined
 
-        times = _utc(entity_df[time_column])
-        keys = [column for column in entity_df.columns if column != time_column]
+        times, keys = _utc(entity_df[time_column]), [*entity_df.columns.drop(time_column)]
         return DaskRetrievalJob(
             evaluation_function=_as_dask(join),
-            full_feature_names=names,
+            full_feature_names=is_full,
             repo_path=str(config.repo_path),
-            on_demand_feature_views=OnDemandFeatureView.get_requested_odfvs(
-                feature_refs, project, registry
-            ),
+            on_demand_feature_views=on_demand,
             metadata=RetrievalMetadata(list(feature_refs), keys, times.min(), times.max()),
         )
 
