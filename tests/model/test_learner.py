@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import replace
 from typing import Any
@@ -10,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from shop import RICH, rich_batch, round_trip
 
-from headrace.features.assemble import NUM_DENSE, RequestFeatures
-from headrace.features.table import HISTORY
+from headrace.features.assemble import RequestFeatures
 from headrace.metrics import Scores
-from headrace.model.batch import Batch, make_batch
+from headrace.model.batch import Batch, Request, make_batch
 from headrace.model.learner import OnlineLearner
-from headrace.model.ranker import RankerConfig
+from headrace.model.ranker_config import CLICK, RankerConfig
 from headrace.model.tokens import ContentTable
 
-CONFIG = RankerConfig(dim=4, hidden=8)
+NUM_DENSE = 5
+CONFIG = RankerConfig(NUM_DENSE, dim=4, hidden=8, dense_learning_rate=2e-3)
 CONTENT = ContentTable({})
 
 
@@ -29,21 +29,23 @@ def batch(seed: int, num_candidates: int = 12, num_requests: int = 3) -> Batch:
     sizes = np.diff(
         [0, *sorted(random.integers(1, num_candidates, num_requests - 1)), num_candidates]
     )
-    history_3T = np.zeros((3, HISTORY.length), dtype=np.int64)
-    items = [random.integers(1, 30, size).tolist() for size in sizes]
-    dense = [random.normal(0, 1, (size, NUM_DENSE)).astype(np.float32) for size in sizes]
-    history_3T[:, :4] = [random.integers(1, 30, 4), [5, 50, 500, 50_000], [0, 1, 0, 1]]
-    return make_batch(
-        random.integers(1, 9, num_requests).tolist(),
-        [(7, 8)] * num_requests,
-        items,
-        [RequestFeatures(dense_NF, history_3T) for dense_NF in dense],
-        CONTENT,
-        [
-            int(number % 3 == 0) ^ int(value > 1)
-            for keys, dense_NF in zip(items, dense, strict=True)
-            for number, value in zip(keys, dense_NF[:, 0].tolist(), strict=True)
-        ],
+    history_3T = np.array([random.integers(1, 30, 4), [5, 50, 500, 50_000], [0, 1, 0, 1]])
+    return make_batch([one(random, int(size), history_3T) for size in sizes], CONTENT)
+
+
+def one(random: np.random.Generator, size: int, history_3T: np.ndarray) -> Request:
+    items = random.integers(1, 30, size).tolist()
+    dense_NF = random.normal(0, 1, (size, NUM_DENSE)).astype(np.float32)
+    labels = [
+        int(number % 3 == 0) ^ int(value > 1)
+        for number, value in zip(items, dense_NF[:, 0].tolist(), strict=True)
+    ]
+    return Request(
+        user_key=int(random.integers(1, 9)),
+        user_tokens=(7, 8),
+        item_keys=items,
+        features=RequestFeatures(dense_NF, history_3T),
+        label_NJ=np.array(labels, dtype=np.float32)[:, None],
     )
 
 
@@ -51,20 +53,25 @@ def learner(window: int = 1_000, seed: int = 1) -> OnlineLearner:
     return OnlineLearner(CONFIG, seed, window)
 
 
-def predictions(made: OnlineLearner, of: Batch) -> np.ndarray:
-    """The probabilities as serving would give them now."""
+def every_head(made: OnlineLearner, of: Batch) -> np.ndarray:
+    """[C, J]: the probabilities as serving would give them now."""
     made.ranker.eval()
     with torch.no_grad():
-        return made.calibration(made.ranker(of)).numpy()
+        return made.calibration(made.ranker(of).logit_CK, of.surface_C).numpy()
+
+
+def predictions(made: OnlineLearner, of: Batch) -> np.ndarray:
+    """[C]: those of a click."""
+    return every_head(made, of)[:, 0]
+
+
+def clicked(of: Batch) -> np.ndarray:
+    return of.candidates.label_CJ[:, 0].numpy()
 
 
 def saved(made: OnlineLearner) -> dict[str, Any]:
     """The state after a round trip through a checkpoint."""
-    buffer = io.BytesIO()
-    torch.save(made.state(), buffer)
-    buffer.seek(0)
-    state: dict[str, Any] = torch.load(buffer, weights_only=True)
-    return state
+    return round_trip(made.state())
 
 
 def flat(state: Any, name: str = "") -> dict[str, Any]:
@@ -88,7 +95,7 @@ def test_it_scores_each_batch_before_training_on_it() -> None:
     (first,) = made.take_windows().values()
     for seed in range(1, 12):
         before_C = predictions(made, batch(seed))
-        expected.add(before_C, batch(seed).clicked_C.numpy())
+        expected.add(before_C, clicked(batch(seed)))
         made.learn(batch(seed))
         assert not np.array_equal(predictions(made, batch(seed)), before_C)
     (scores,) = made.take_windows().values()
@@ -103,8 +110,8 @@ def test_it_scores_each_batch_before_training_on_it() -> None:
 def scored_first(first: Batch) -> Scores:
     """The scores of the first batch of all: its own moments scale its features."""
     fresh, scores = learner(), Scores()
-    fresh.ranker.scale.observe(first.dense_CF)
-    scores.add(predictions(fresh, first), first.clicked_C.numpy())
+    fresh.ranker.scale.observe(first.candidates.dense_CF)
+    scores.add(predictions(fresh, first), clicked(first))
     return scores
 
 
@@ -134,7 +141,7 @@ def test_each_impression_is_in_the_window_of_its_number() -> None:
     for seed in range(5):
         made.learn(batch(seed, 8))
         wide.learn(batch(seed, 8))
-    labels = np.concatenate([batch(seed, 8).clicked_C.numpy() for seed in range(5)])
+    labels = np.concatenate([clicked(batch(seed, 8)) for seed in range(5)])
     windows = made.take_windows()
     assert [windows[n].num_clicked for n in range(4)] == labels.reshape(4, 10).sum(1).tolist()
     total = Scores()
@@ -197,9 +204,9 @@ def test_the_published_weights_score_as_the_learner_does() -> None:
 def broken(seed: int, value: float) -> Batch:
     """A batch with one feature that is no number."""
     whole = batch(seed)
-    dense_CF = whole.dense_CF.clone()
+    dense_CF = whole.candidates.dense_CF.clone()
     dense_CF[2, 3] = value
-    return replace(whole, dense_CF=dense_CF)
+    return replace(whole, candidates=replace(whole.candidates, dense_CF=dense_CF))
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf])
@@ -241,3 +248,69 @@ def check_they_go_on_alike(made: OnlineLearner, spared: OnlineLearner) -> None:
         assert np.array_equal(predictions(made, probe), predictions(spared, probe))
     assert sketches(made.take_windows()) == sketches(spared.take_windows())
     assert (made.num_skipped, made.num_samples) == (1, spared.num_samples)
+
+
+DROPPING = replace(RICH, modality_dropout=0.3)
+HEADS = [head.name for head in RICH.scalar_heads]
+
+
+def rich_learner(window: int = 1_000, seed: int = 1) -> OnlineLearner:
+    return OnlineLearner(DROPPING, seed, window)
+
+
+def test_each_head_is_scored_first_on_the_labels_that_are_known() -> None:
+    made = rich_learner()
+    made.learn(rich_batch(0))
+    expected = {head: made.take_windows(head)[0] for head in HEADS}
+    for seed in range(1, 5):
+        p_CJ, label_CJ = every_head(made, rich_batch(seed)), rich_batch(seed).candidates.label_CJ
+        for column, head in enumerate(HEADS):
+            known_C = ~label_CJ[:, column].isnan()
+            if head == "conversion":  # it is a probability given a click
+                known_C &= label_CJ[:, 0] == 1
+            rows = known_C.numpy()
+            expected[head].add(p_CJ[rows, column], label_CJ[rows, column].numpy())
+        made.learn(rich_batch(seed))
+    counts = set()
+    for head in HEADS:
+        scores = made.take_windows(head)[0]
+        assert np.array_equal(scores.bins_2, expected[head].bins_2), head
+        counts.add(scores.num_samples)
+    assert len(counts) == 3
+
+
+def test_the_click_is_the_head_that_windows_are_of() -> None:
+    made, same = rich_learner(), rich_learner()
+    for one in (made, same):
+        one.learn(rich_batch(3))
+    assert sketches(made.take_windows()) == sketches(same.take_windows(CLICK))
+
+
+@pytest.mark.parametrize("stop", [1, 3])
+def test_a_restart_with_many_heads_and_dropped_modalities_changes_nothing(stop: int) -> None:
+    whole, first, second = rich_learner(40), rich_learner(40), rich_learner(40, seed=2)
+    for seed in range(5):
+        whole.learn(rich_batch(seed))
+    for seed in range(stop):
+        first.learn(rich_batch(seed))
+    second.load_state(saved(first))
+    for seed in range(stop, 5):
+        second.learn(rich_batch(seed))
+    assert flat(saved(second)) == flat(saved(whole))
+
+
+def test_the_position_is_learned_apart_from_what_is_served() -> None:
+    """Clicks that only the position explains end up in its bias, not in the items' scores."""
+    made = OnlineLearner(replace(RICH, dense_learning_rate=2e-2), seed=1, window=10_000)
+    for seed in range(80):
+        batch = rich_batch(seed % 40)
+        position_C = torch.arange(len(batch.candidates.item_C)) % 2
+        label_CJ = torch.full_like(batch.candidates.label_CJ, torch.nan)
+        label_CJ[:, 0] = (position_C == 0).float()
+        candidates = replace(batch.candidates, position_C=position_C, label_CJ=label_CJ)
+        made.learn(replace(batch, candidates=candidates))
+    with torch.no_grad():
+        scored = made.ranker.eval()(rich_batch(90))
+    known_C = rich_batch(90).candidates.position_C
+    position_C = scored.position_CK[:, 0]
+    assert position_C[known_C == 0].mean() - position_C[known_C == 1].mean() > 2.0

@@ -44,6 +44,7 @@ class RankerConfig:
     num_layers: int = 1  # of the user tower
     num_attention_heads: int = 1
     feed_forward: int = 2  # hidden width of the user tower's layers, in dims
+    pair: int = 16  # width of each of the five parts that say how user and candidate meet
     num_cross: int = 1
     cross_rank: int = 16
     hidden: int = 64
@@ -110,7 +111,7 @@ def base(num_dense: int) -> RankerConfig:
         dim=64,
         history=64,
         num_layers=2,
-        num_attention_heads=2,
+        pair=32,
         num_cross=2,
         cross_rank=24,
         hidden=128,
@@ -127,6 +128,7 @@ def large(num_dense: int) -> RankerConfig:
         num_layers=4,
         num_attention_heads=4,
         feed_forward=4,
+        pair=128,
         num_cross=3,
         cross_rank=64,
         hidden=512,
