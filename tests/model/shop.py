@@ -146,3 +146,13 @@ def round_trip(state: dict[str, Any]) -> dict[str, Any]:
     buffer.seek(0)
     loaded: dict[str, Any] = torch.load(buffer, weights_only=True)
     return loaded
+
+
+def flat(state: Any, name: str = "") -> dict[str, Any]:
+    """The leaves of a nested state by their path."""
+    if isinstance(state, dict):
+        parts = [flat(value, f"{name}.{part}") for part, value in state.items()]
+        return {path: leaf for part in parts for path, leaf in part.items()}
+    if isinstance(state, list):
+        return flat(dict(enumerate(state)), name)
+    return {name: state.numpy().tobytes() if isinstance(state, torch.Tensor) else state}

@@ -22,15 +22,13 @@ from shop import (
 )
 from torch import Tensor
 
-from headrace.errors import ConfigError
 from headrace.features.assemble import RequestFeatures
 from headrace.keys import key
 from headrace.model.batch import Batch, Request, make_items, make_request_batch
 from headrace.model.fusion import FUSIONS
 from headrace.model.learner import OnlineLearner
-from headrace.model.loss import heads_loss
 from headrace.model.ranker import Ranker
-from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
+from headrace.model.ranker_config import RankerConfig
 
 KEY_I = np.array([0, *(key(item_id) for item_id in ITEMS)], dtype=np.int64)
 ROW_OF = {item_key: row for row, item_key in enumerate(KEY_I.tolist())}
@@ -205,43 +203,6 @@ def test_the_seed_decides_the_first_weights() -> None:
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("fusion", FUSIONS)
-def test_it_learns_one_batch_by_heart_with_any_fusion(fusion: str) -> None:
-    config, batch = replace(RICH, fusion=fusion), rich_batch(3, num_requests=4)
-    made = OnlineLearner(config, seed=1, window=1_000)
-    for step in range(300):
-        made.learn(batch)
-        if step % 20 == 19 and training_loss(made.ranker.eval(), batch) < 0.02:
-            return
-    pytest.fail(f"the loss is still {training_loss(made.ranker.eval(), batch):.3f}")
-
-
-@torch.no_grad()
-def training_loss(ranker: Ranker, batch: Batch) -> float:
-    scored = ranker(batch)
-    logit_CK = scored.logit_CK + scored.position_CK
-    return float(heads_loss(ranker.config.heads, logit_CK, batch.candidates.label_CJ))
-
-
-@pytest.mark.parametrize("fusion", FUSIONS)
-def test_every_parameter_gets_a_gradient(fusion: str) -> None:
-    trained = rich_trained(replace(RICH, fusion=fusion, num_cross=2), steps=2).ranker.train()
-    trained.zero_grad()
-    batch = rich_batch(300, num_requests=12)
-    scored = trained(batch)
-    logit_CK = scored.logit_CK + scored.position_CK
-    heads_loss(RICH.heads, logit_CK, batch.candidates.label_CJ).backward()
-    still = {n for n, p in trained.named_parameters() if p.grad is None or not p.grad.any()}
-    assert not still
-
-
-def test_every_table_is_trained() -> None:
-    ranker = rich_trained(steps=3).ranker
-    for name, table in ranker.tables.items():
-        assert len(table) > 0 and table.weight_RD[1 : len(table) + 1].any(), name
-        assert not table.weight_RD[0].any(), name
-
-
 @torch.no_grad()
 def test_the_position_and_surface_have_no_effect_on_what_is_served(rich: Ranker) -> None:
     batch = rich_batch(40)
@@ -313,27 +274,3 @@ def test_in_bfloat16_scores_stay_near_and_training_works() -> None:
         exact_CK, short_CK = exact(batch).logit_CK, short(batch).logit_CK
     assert short_CK.dtype == torch.float32 and not torch.equal(exact_CK, short_CK)
     assert (exact_CK - short_CK).abs().max() < 0.2 + 0.1 * exact_CK.abs().max()
-
-
-@pytest.mark.parametrize("size", ["nano", "base"])
-def test_a_size_gives_a_ranker_that_scores(size: str) -> None:
-    ranker = Ranker(SIZES[size](CONFIG.num_dense)).eval()
-    assert torch.isfinite(logits(ranker, asked(1), asked(2))).all()
-
-
-@pytest.mark.parametrize(
-    ("changes", "problem"),
-    [
-        ({"heads": (Head("view"),)}, "must begin with 'click'"),
-        ({"heads": (Head(CLICK), Head(CLICK))}, "different names"),
-        ({"heads": (Head(CLICK), Head("a", "categorical", 2), Head("b"))}, "must come last"),
-        ({"dim": 9, "num_attention_heads": 2}, "multiple of num_attention_heads 2"),
-        ({"modality_dropout": 1.0}, "must lie in"),
-        ({"surfaces": ("home", "home")}, "must be different"),
-    ],
-)
-def test_a_configuration_that_cannot_work_is_refused(
-    changes: dict[str, object], problem: str
-) -> None:
-    with pytest.raises(ConfigError, match=problem):
-        replace(CONFIG, **changes)  # type: ignore[arg-type]
