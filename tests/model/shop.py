@@ -30,7 +30,7 @@ ITEMS = {
 }
 CONTENT = ContentTable(ITEMS)
 WIDTHS = (6, 3)  # of the vectors of two further modalities
-CONFIG = RankerConfig(NUM_DENSE, dim=8, history=MAX_EVENTS, hidden=32, dense_learning_rate=0.01)
+CONFIG = RankerConfig(NUM_DENSE, dim=8, history=MAX_EVENTS, hidden=32, dense_learning_rate=0.05)
 HEADS = (
     Head(CLICK),
     Head("long_view", weight=0.5),

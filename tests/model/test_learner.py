@@ -19,7 +19,7 @@ from headrace.model.ranker_config import RankerConfig
 from headrace.model.tokens import ContentTable
 
 NUM_DENSE = 5
-CONFIG = RankerConfig(NUM_DENSE, dim=4, hidden=8, dense_learning_rate=2e-3)
+CONFIG = RankerConfig(NUM_DENSE, dim=4, hidden=8, dense_learning_rate=2e-2)
 CONTENT = ContentTable({})
 
 

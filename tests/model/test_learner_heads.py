@@ -72,7 +72,7 @@ def test_a_restart_with_many_heads_and_dropped_modalities_changes_nothing(stop: 
 
 def test_the_position_is_learned_apart_from_what_is_served() -> None:
     """Clicks that only the position explains end up in its bias, not in the items' scores."""
-    made = OnlineLearner(replace(RICH, dense_learning_rate=2e-2), seed=1, window=10_000)
+    made = OnlineLearner(replace(RICH, dense_learning_rate=0.1), seed=1, window=10_000)
     for seed in range(80):
         batch = rich_batch(seed % 40)
         position_C = torch.arange(len(batch.candidates.item_C)) % 2

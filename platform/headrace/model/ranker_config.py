@@ -56,8 +56,7 @@ class RankerConfig:
     bfloat16: bool = False
     embedding_learning_rate: float = 0.05
     token_learning_rate: float = 0.05
-    dense_learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
+    dense_learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -112,7 +111,6 @@ def base(num_dense: int) -> RankerConfig:
         history=64,
         num_layers=2,
         pair=32,
-        num_cross=2,
         cross_rank=24,
         hidden=128,
         expert=32,
