@@ -70,6 +70,7 @@ class Ranker(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the parameters are; the tables are always on the CPU."""
         return self.linear.weight.device
 
     def item_side(self, items: Items, dropout_seed: int | None = None) -> ItemSide:
@@ -143,9 +144,10 @@ class Ranker(nn.Module):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     def state(self, with_optimizer: bool) -> dict[str, Any]:
-        """Weights and tables; `load_state` becomes bit-equal to what this described."""
+        """Weights and tables, on the CPU; `load_state` becomes bit-equal to what this described."""
+        dense = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
         tables = {name: table.state_dict(with_optimizer) for name, table in self.tables.items()}
-        return {"dense": self.state_dict(), "tables": tables}
+        return {"dense": dense, "tables": tables}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become the ranker that `state` described."""
