@@ -27,7 +27,7 @@ from headrace.keys import key
 from headrace.latency import Latencies
 from headrace.model.batch import make_items
 from headrace.model.calibration import PlattBank
-from headrace.model.item_tower import CandidateSide
+from headrace.model.item_tower import ItemCache
 from headrace.model.learner import make_calibration
 from headrace.model.ranker import Ranker
 from headrace.model.tokens import ContentTable
@@ -43,7 +43,7 @@ class LiveModel:
     manifest: Manifest
     ranker: Ranker
     calibration: PlattBank
-    items: CandidateSide  # one row per catalogue row
+    items: ItemCache  # one row per catalogue row
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Live:
         calibration = make_calibration(manifest.model)
         calibration.load_state(weights["calibration"])
         with torch.inference_mode():
-            items = ranker.candidates_of(make_items(self.catalogue.key_I, self._content))
+            items = ranker.cache(make_items(self.catalogue.key_I, self._content))
         self._redis.sadd(f"{self._settings.namespace}:served_versions", manifest.version)
         now_ms = self._clock()
         for arrival_ms in manifest.arrivals_ms:

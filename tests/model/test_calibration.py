@@ -1,4 +1,7 @@
-"""Calibration: probabilities come to match what happens, and never change an order."""
+"""Calibration: probabilities come to match what happens, and never change an order.
+
+One pair of surface and head is tested in depth, then that the pairs of a bank do not mix.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from headrace.model.calibration import PlattScale
+from headrace.model.calibration import MIN_LABELS, PlattBank
 
 
 def stream(seed: int, slope: float, offset: float, num: int = 256) -> tuple[Tensor, Tensor]:
@@ -20,52 +23,136 @@ def stream(seed: int, slope: float, offset: float, num: int = 256) -> tuple[Tens
     return logit_N, (torch.rand(num, generator=random) < p_N).float()
 
 
-def learned(slope: float, offset: float, batches: int = 400) -> PlattScale:
-    scale = PlattScale()
+def learn(bank: PlattBank, logit_N: Tensor, label_N: Tensor) -> None:
+    """Teach the bank's only head, on surface 0."""
+    bank.learn(logit_N[:, None], label_N[:, None], torch.zeros(len(logit_N), dtype=torch.int64))
+
+
+def probabilities(bank: PlattBank, logit_N: Tensor) -> Tensor:
+    return bank(logit_N[:, None], torch.zeros(len(logit_N), dtype=torch.int64))[:, 0]
+
+
+def learned(slope: float, offset: float, batches: int = 400) -> PlattBank:
+    bank = PlattBank()
     for number in range(batches):
-        scale.learn(*stream(number, slope, offset))
-    return scale
+        learn(bank, *stream(number, slope, offset))
+    return bank
 
 
 def test_before_any_label_it_is_the_sigmoid() -> None:
     logit_N = torch.linspace(-9, 9, 50)
-    assert torch.equal(PlattScale()(logit_N), torch.sigmoid(logit_N))
+    assert torch.equal(probabilities(PlattBank(), logit_N), torch.sigmoid(logit_N))
 
 
 @pytest.mark.parametrize(("slope", "offset"), [(1.0, 0.0), (0.5, -0.4), (1.3, 0.3)])
 def test_it_learns_the_slope_and_offset_of_a_stream(slope: float, offset: float) -> None:
-    scale = learned(slope, offset)
-    assert scale.weight_2.tolist() == pytest.approx([slope, offset], abs=0.08)
+    bank = learned(slope, offset)
+    assert bank.weight_SJ2[0, 0].tolist() == pytest.approx([slope, offset], abs=0.08)
     logit_N, label_N = stream(10_000, slope, offset, num=50_000)
-    assert float(scale(logit_N).sum() / label_N.sum()) == pytest.approx(1.0, abs=0.03)
+    ratio = float(probabilities(bank, logit_N).sum() / label_N.sum())
+    assert ratio == pytest.approx(1.0, abs=0.03)
 
 
 def test_a_step_is_adagrad_on_the_mean_log_loss() -> None:
-    scale = PlattScale(learning_rate=0.1)
+    bank = PlattBank(learning_rate=0.1)
     logit_N, label_N = torch.tensor([0.0, 2.0]), torch.tensor([1.0, 0.0])
     error = np.array([0.5 - 1.0, 1 / (1 + np.exp(-2.0))])
     gradient = np.array([(error * [0.0, 2.0]).mean(), error.mean()])
-    scale.learn(logit_N, label_N)
+    learn(bank, logit_N, label_N)
     expected = np.array([1.0, 0.0]) - 0.1 * gradient / np.sqrt(1e-2 + gradient**2)
-    assert scale.weight_2.numpy() == pytest.approx(expected, rel=1e-5)
+    assert bank.weight_SJ2[0, 0].numpy() == pytest.approx(expected, rel=1e-5)
 
 
 @settings(deadline=None, max_examples=20)
 @given(st.integers(0, 2**20))
 def test_a_rank_never_turns_over_whatever_it_learned(seed: int) -> None:
-    scale = PlattScale(learning_rate=5.0)
+    bank = PlattBank(learning_rate=5.0)
     for number in range(5):
-        scale.learn(*stream(seed + number, slope=-3.0, offset=0.0, num=16))
-    p_N = scale(torch.linspace(-3, 3, 40))
-    assert torch.isfinite(p_N).all() and (p_N.diff() >= 0).all() and scale.weight_2[0] >= 0.1
+        learn(bank, *stream(seed + number, slope=-3.0, offset=0.0, num=16))
+    p_N = probabilities(bank, torch.linspace(-3, 3, 40))
+    assert torch.isfinite(p_N).all() and (p_N.diff() >= 0).all()
+    assert bank.weight_SJ2[0, 0, 0] >= 0.1
 
 
-def test_a_loaded_scale_goes_on_as_the_saved_one() -> None:
-    scale, loaded = learned(0.7, 0.2, batches=5), PlattScale()
-    state = scale.state()
+SLOPES = ((1.0, 0.5), (1.4, 0.7))  # per surface and head
+OFFSETS = ((0.0, 0.6), (-0.5, 0.3))
+
+
+def of_two(seed: int, surface: int, num: int = 256) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, labels and surfaces of rows of one surface with two heads."""
+    columns = [
+        stream(2 * seed + head, SLOPES[surface][head], OFFSETS[surface][head], num)
+        for head in range(2)
+    ]
+    logit_C2, label_C2 = (torch.stack(parts, 1) for parts in zip(*columns, strict=True))
+    return logit_C2, label_C2, torch.full((num,), surface)
+
+
+def mixed(seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    logits, labels, surfaces = zip(of_two(seed, 0), of_two(seed + 1_000, 1), strict=True)
+    return torch.cat(logits), torch.cat(labels), torch.cat(surfaces)
+
+
+def bank_of_two(batches: int = 400) -> PlattBank:
+    bank = PlattBank(num_surfaces=2, num_heads=2)
+    for number in range(batches):
+        bank.learn(*mixed(number))
+    return bank
+
+
+def test_heads_learn_apart_and_a_surface_learns_from_its_own_rows() -> None:
+    weight_J2 = bank_of_two().weight_SJ2[1].tolist()
+    for head in range(2):
+        expected = [SLOPES[1][head], OFFSETS[1][head]]
+        assert weight_J2[head] == pytest.approx(expected, abs=0.1)
+
+
+def test_the_first_row_learns_from_all_surfaces() -> None:
+    bank, alone = bank_of_two(batches=20), PlattBank(num_surfaces=1, num_heads=2)
+    for number in range(20):
+        logit_C2, label_C2, surface_C = mixed(number)
+        alone.learn(logit_C2, label_C2, torch.zeros_like(surface_C))
+    assert torch.allclose(bank.weight_SJ2[0], alone.weight_SJ2[0], atol=1e-6)
+
+
+def test_a_surface_with_few_labels_speaks_by_the_row_of_all() -> None:
+    bank = PlattBank(num_surfaces=3, num_heads=2)
+    logit_C2, label_C2, surface_C = of_two(1, surface=1, num=MIN_LABELS - 1)
+    bank.learn(logit_C2, label_C2, surface_C)
+    bank.learn(*of_two(2, surface=0))
+    everywhere_C = torch.zeros_like(surface_C)
+    assert torch.equal(bank(logit_C2, surface_C), bank(logit_C2, everywhere_C))
+    bank.learn(logit_C2[:1], label_C2[:1], surface_C[:1])
+    assert not torch.equal(bank(logit_C2, surface_C), bank(logit_C2, everywhere_C))
+    assert torch.equal(bank(logit_C2, everywhere_C + 2), bank(logit_C2, everywhere_C))
+
+
+def test_unknown_labels_teach_nothing() -> None:
+    bank, spared = bank_of_two(batches=3), bank_of_two(batches=3)
+    logit_C2, label_C2, surface_C = mixed(50)
+    label_C2[::2, 1] = torch.nan
+    bank.learn(logit_C2, label_C2, surface_C)
+    label_C2[1::2, 1], kept = torch.nan, label_C2[1::2, 1].clone()
+    spared.learn(logit_C2, label_C2, surface_C)
+    label_C2[:] = torch.nan
+    label_C2[1::2, 1] = kept
+    spared.learn(logit_C2, label_C2, surface_C)
+    assert torch.allclose(bank.weight_SJ2, spared.weight_SJ2, atol=1e-6)
+
+
+def test_logits_beyond_the_scalar_heads_are_left_out() -> None:
+    bank = bank_of_two(batches=3)
+    logit_C2, _, surface_C = mixed(9)
+    wide_CK = torch.cat([logit_C2, torch.randn(len(logit_C2), 3)], 1)
+    assert torch.equal(bank(wide_CK, surface_C), bank(logit_C2, surface_C))
+
+
+def test_a_loaded_bank_goes_on_as_the_saved_one() -> None:
+    bank, loaded = bank_of_two(batches=5), PlattBank(num_surfaces=2, num_heads=2)
+    state = bank.state()
     loaded.load_state(state)
-    for one in (scale, loaded):
-        one.learn(*stream(77, 0.7, 0.2))
-    assert torch.equal(scale.weight_2, loaded.weight_2)
-    assert not torch.equal(state["weight"], scale.weight_2)  # what was saved stays as it was
-    assert all(torch.equal(scale.state()[name], loaded.state()[name]) for name in state)
+    for one in (bank, loaded):
+        one.learn(*mixed(77))
+    assert torch.equal(bank.weight_SJ2, loaded.weight_SJ2)
+    assert not torch.equal(state["weight"], bank.weight_SJ2)  # what was saved stays as it was
+    assert all(torch.equal(bank.state()[name], loaded.state()[name]) for name in state)

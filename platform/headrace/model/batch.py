@@ -107,6 +107,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device, but for keys: those stay on the CPU, where the tables are."""
+        if self.candidates.dense_CF.device == device:
+            return self
         return moved(self, device)
 
 

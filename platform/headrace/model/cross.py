@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class GatedCross(nn.Module):
-    """x' = x + x0 * cross(x) * sigmoid(gate(x)), with cross and gate of low rank.
+    """x' = x + x0 * cross(x) * gate(x), with cross and gate of low rank; gates lie in [0, 1].
 
     (GDCN: Wang et al., 2023; low rank as in DCNv2: Wang et al., 2021.)
     """
@@ -28,6 +29,6 @@ class GatedCross(nn.Module):
         x_CX = first_CX
         for down, cross, gate in zip(self.down, self.cross, self.gate, strict=True):
             cross_CR, gate_CR = down(x_CX).chunk(2, -1)
-            gated_CX = cross(cross_CR) * gate(gate_CR).sigmoid()
+            gated_CX = cross(cross_CR) * functional.hardsigmoid(gate(gate_CR))
             x_CX = torch.addcmul(x_CX, first_CX, gated_CX)
         return x_CX

@@ -42,8 +42,9 @@ class ExpertHeads(nn.Module):
         num_heads, num_experts = self.closed_JE.shape
         expert_CEW = self.experts(hidden_CH).relu().view(len(hidden_CH), num_experts, -1)
         gate_CJE = self.gates(hidden_CH).view(-1, num_heads, num_experts) + self.closed_JE
-        mixed_CJW = gate_CJE.softmax(-1) @ expert_CEW
-        logit_CK: Tensor = (mixed_CJW[:, self.head_K] * self.out.weight).sum(-1) + self.out.bias
+        gate_CKE = gate_CJE.softmax(-1)[:, self.head_K]
+        of_expert_CEK = expert_CEW @ self.out.weight.T
+        logit_CK: Tensor = (gate_CKE.transpose(1, 2) * of_expert_CEK).sum(1) + self.out.bias
         return logit_CK
 
 

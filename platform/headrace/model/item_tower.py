@@ -1,9 +1,9 @@
 """The item tower: content, fused, and the id become what the ranker knows of an item.
 
     U items   X items or candidates   M modalities   D width   H hidden   K logits   W vector width
+    P width of a part   Y all of a candidate
 
-It is computed once per weight version and item and kept: `ItemSide` is what histories and
-candidates read, `CandidateSide` adds what only candidates need.
+It is computed once per weight version and item, and kept in an `ItemCache`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,8 @@ from headrace.model.tokens import MODALITIES
 
 
 @dataclass(frozen=True, slots=True)
-class ItemRows:
-    """The rows of the embedding tables that some items need."""
-
-    token_VD: Tensor  # of the distinct tokens
-    id_UD: Tensor
-    bias_UK: Tensor
-
-
-@dataclass(frozen=True, slots=True)
 class ItemSide:
-    """What histories and candidates read of an item."""
+    """What histories read of items, and what candidates are made from."""
 
     vector_XD: Tensor
     content_XD: Tensor  # of length 1, for cosines; no gradient
@@ -48,18 +39,27 @@ class ItemSide:
 
 @dataclass(frozen=True, slots=True)
 class CandidateSide:
-    """An item as a candidate: its question to the history, its part of the first layer."""
+    """What an item is as a candidate."""
+
+    query_XD: Tensor  # its question to the history
+    content_XD: Tensor
+    part_XP: Tensor  # what the pair network multiplies with the user's side
+    hidden_XH: Tensor  # its part of the first layer
+    bias_XK: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCache:
+    """Both sides of many items, computed once; a candidate's values lie next to each other."""
 
     items: ItemSide
-    query_XD: Tensor
-    hidden_XH: Tensor
+    candidate_XY: Tensor
+    widths: tuple[int, ...]
 
-    def rows(self, row_X: Tensor) -> CandidateSide:
+    def rows(self, row_C: Tensor) -> CandidateSide:
         """The candidates of these rows."""
         return CandidateSide(
-            self.items.rows(row_X),
-            functional.embedding(row_X, self.query_XD),
-            functional.embedding(row_X, self.hidden_XH),
+            *torch.split(self.candidate_XY.index_select(0, row_C), list(self.widths), -1)
         )
 
 
@@ -69,24 +69,27 @@ class ItemTower(nn.Module):
     def __init__(self, config: RankerConfig) -> None:
         super().__init__()
         dim, widths = config.dim, config.content_widths
-        self._dropout = config.modality_dropout
+        self._dropout, self._widths = config.modality_dropout, widths
         self.project = nn.ModuleList([nn.Linear(width, dim) for width in widths])
         self.fusion = make_fusion(config.fusion, dim, len(MODALITIES) + len(widths))
         self.content = nn.Linear(dim, dim)
         self.query = nn.Linear(dim, dim)
+        self.part = nn.Linear(dim, config.pair)
         self.first = nn.Linear(dim, config.hidden, bias=False)
 
-    def forward(self, items: Items, rows: ItemRows, dropout_seed: int | None = None) -> ItemSide:
-        """The side of all items; with a seed, some modalities are dropped at random."""
-        token_UMD, mask_UM = self.modalities(items, rows.token_VD)
-        if dropout_seed is not None and self._dropout:
-            mask_UM = mask_UM & (_uniform(dropout_seed, mask_UM) >= self._dropout)
-        fused_UD = self.fusion(token_UMD, mask_UM)
-        content_UD = fused_UD if items.vector_UMW is None else _mean_direction(items)
+    def dropped(self, mask_UM: Tensor, seed: int) -> Tensor:
+        """[U, M]: the mask with as many modalities dropped at random as is configured."""
+        if not self._dropout:
+            return mask_UM
+        return mask_UM & (_uniform(seed, mask_UM) >= self._dropout)
+
+    def side(self, fused_UD: Tensor, items: Items, id_UD: Tensor, bias_UK: Tensor) -> ItemSide:
+        """What histories read of these items."""
+        content_UD = self._direction(items) if self._widths else fused_UD
         return ItemSide(
-            vector_XD=self.content(fused_UD) + rows.id_UD,
+            vector_XD=self.content(fused_UD) + id_UD,
             content_XD=functional.normalize(content_UD.detach().float(), dim=-1),
-            bias_XK=rows.bias_UK,
+            bias_XK=bias_UK,
         )
 
     def modalities(self, items: Items, token_VD: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,35 +99,41 @@ class ItemTower(nn.Module):
         end_G = torch.cat([bags.start_G[1:], bags.start_G.new_tensor([len(bags.row_N)])])
         tokens = [mean_GD.view(len(items.key_U), -1, token_VD.shape[1])]
         masks = [(end_G > bags.start_G).view(len(items.key_U), -1)]
-        if self.project:
-            vectors, mask_UM = self._vectors(items)
-            tokens.append(vectors)
+        if self._widths:
+            vector_UMW, mask_UM = self._vectors(items)
+            for place, (project, width) in enumerate(zip(self.project, self._widths, strict=True)):
+                tokens.append(project(vector_UMW[:, place, :width])[:, None])
             masks.append(mask_UM)
         return torch.cat(tokens, 1), torch.cat(masks, 1)
 
     def candidate_side(self, items: ItemSide) -> CandidateSide:
         """What these items are as candidates."""
-        return CandidateSide(items, self.query(items.vector_XD), self.first(items.vector_XD))
+        vector_XD = items.vector_XD
+        return CandidateSide(
+            query_XD=self.query(vector_XD),
+            content_XD=items.content_XD,
+            part_XP=self.part(vector_XD),
+            hidden_XH=self.first(vector_XD),
+            bias_XK=items.bias_XK,
+        )
+
+    def cache(self, items: ItemSide) -> ItemCache:
+        """Both sides of these items, to be kept."""
+        side = self.candidate_side(items)
+        parts = (side.query_XD, side.content_XD, side.part_XP, side.hidden_XH, side.bias_XK)
+        return ItemCache(items, torch.cat(parts, -1), tuple(part.shape[-1] for part in parts))
 
     def _vectors(self, items: Items) -> tuple[Tensor, Tensor]:
-        """[U, M, D], [U, M]: the content vectors at the ranker's width; none where none came."""
+        """[U, M, W], [U, M]: the content vectors with zeros where there is none, and the mask."""
         if items.vector_UMW is None or items.mask_UM is None:
-            shape, weight = (len(items.key_U), len(self.project)), self.content.weight
+            weight, shape = self.content.weight, (len(items.key_U), len(self._widths))
             mask_UM = torch.zeros(shape, dtype=torch.bool, device=weight.device)
-            return weight.new_zeros(*shape, weight.shape[0]), mask_UM
-        clean_UMW = torch.where(items.mask_UM[..., None], items.vector_UMW, 0)
-        projected = [
-            project(clean_UMW[:, place, : project.in_features])
-            for place, project in enumerate(self.project)
-        ]
-        return torch.stack(projected, 1), items.mask_UM
+            return weight.new_zeros(*shape, max(self._widths)), mask_UM
+        return torch.where(items.mask_UM[..., None], items.vector_UMW, 0), items.mask_UM
 
-
-def _mean_direction(items: Items) -> Tensor:
-    """[U, W]: where the content vectors of an item point on average."""
-    assert items.vector_UMW is not None and items.mask_UM is not None
-    clean_UMW = torch.where(items.mask_UM[..., None], items.vector_UMW, 0)
-    return functional.normalize(clean_UMW, dim=-1).sum(1)
+    def _direction(self, items: Items) -> Tensor:
+        """[U, W]: where the content vectors of an item point on average."""
+        return functional.normalize(self._vectors(items)[0], dim=-1).sum(1)
 
 
 def _uniform(seed: int, like: Tensor) -> Tensor:

@@ -28,19 +28,18 @@ MAX_GRADIENT_NORM = 5.0
 class OnlineLearner:
     """A ranker with its optimizer, calibration, and quality per window of impressions."""
 
-    def __init__(self, config: RankerConfig, seed: int, window: int) -> None:
-        self.ranker = Ranker(config, seed)
+    def __init__(self, config: RankerConfig, seed: int, window: int, device: str = "cpu") -> None:
+        self.ranker = Ranker(config, seed).to(device)
         self.calibration = make_calibration(config)
         self.num_samples = 0
         self.num_skipped = 0  # batches whose features or loss were not finite
         self._config, self._window = config, window
         self._names = [head.name for head in config.scalar_heads]
         self._windows: dict[str, dict[int, Scores]] = {name: {} for name in self._names}
-        self._optimizer = torch.optim.AdamW(
-            self.ranker.parameters(),
-            lr=config.dense_learning_rate,
-            weight_decay=config.weight_decay,
-            fused=True,
+        # Adagrad, which is fast at first and settles down, had the better progressive AUC than
+        # AdamW on MovieLens (0.7726, 0.7717) and, at that rate, on KuaiRand (0.6954, 0.6939).
+        self._optimizer = torch.optim.Adagrad(
+            self.ranker.parameters(), lr=config.dense_learning_rate, fused=True
         )
 
     def learn(self, batch: Batch) -> None:
@@ -48,6 +47,7 @@ class OnlineLearner:
 
         A batch whose features or loss are not finite leaves no trace but its count.
         """
+        batch = batch.to(self.ranker.device)
         dense_CF, label_CJ = batch.candidates.dense_CF, batch.candidates.label_CJ
         if not torch.isfinite(dense_CF).all():
             self.num_skipped += 1
@@ -65,11 +65,12 @@ class OnlineLearner:
             return
         logit_CK = scored.logit_CK.detach() if logit_CK is None else logit_CK
         logit_CJ = logit_CK[:, : len(self._names)].cpu()
-        label_CJ = self._told(label_CJ[:, : len(self._names)])
-        self._record(self.calibration(logit_CJ, batch.surface_C).numpy(), label_CJ.numpy())
+        label_CJ = self._told(label_CJ[:, : len(self._names)].cpu())
+        surface_C = batch.surface_C.cpu()
+        self._record(self.calibration(logit_CJ, surface_C).numpy(), label_CJ.numpy())
         self._step(loss)
         self.ranker.scale.observe(dense_CF)
-        self.calibration.learn(logit_CJ, label_CJ, batch.surface_C)
+        self.calibration.learn(logit_CJ, label_CJ, surface_C)
 
     def take_windows(self, head: str = CLICK) -> dict[int, Scores]:
         """A head's quality per window number, of the windows that changed since the last call.
@@ -121,7 +122,7 @@ class OnlineLearner:
         logit_CK = scored.logit_CK
         if scored.position_CK is not None:
             logit_CK = logit_CK + scored.position_CK
-        return heads_loss(self._config.heads, logit_CK, label_CJ.to(logit_CK.device))
+        return heads_loss(self._config.heads, logit_CK, label_CJ)
 
     def _score_as_served(self, batch: Batch) -> Tensor:
         """[C, K]: the logits without modality dropout."""

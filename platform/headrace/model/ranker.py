@@ -2,6 +2,7 @@
 
     B requests   C candidates of all requests   U distinct items   X items or candidates
     F features   D width   H hidden   K logits   S places of the history
+    P width of a part
 
 What is expensive is done where it is rare: an item's side once per weight version, a user's side
 once per request; a candidate meets them in matrix products over all candidates. The first layer
@@ -22,12 +23,14 @@ from headrace.model.batch import Batch, Candidates, Items, moved
 from headrace.model.cross import GatedCross
 from headrace.model.embedding import DynamicEmbedding
 from headrace.model.heads import ExpertHeads, PositionBias
-from headrace.model.item_tower import CandidateSide, ItemRows, ItemSide, ItemTower
+from headrace.model.item_tower import CandidateSide, ItemCache, ItemSide, ItemTower
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.scale import RunningScale
 from headrace.model.similarity import NUM_SIMILARITIES, similarity_tiers
 from headrace.model.target_attention import Slots, attend
 from headrace.model.user_tower import UserSide, UserTower
+
+NUM_PARTS = 5  # of what the pair network reads, see `Ranker.score`
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,10 @@ class Ranker(nn.Module):
         self.user = UserTower(config)
         self.scale = RunningScale(config.num_dense)
         self.linear = nn.Linear(config.num_dense, config.num_logits)
-        self.context = nn.Linear(config.num_dense + NUM_SIMILARITIES, dim)
-        self.cross = GatedCross(5 * dim, config.cross_rank, config.num_cross)
-        self.first = nn.Linear(5 * dim, config.hidden, bias=False)
+        pair = NUM_PARTS * config.pair
+        self.context = nn.Linear(config.num_dense + NUM_SIMILARITIES, config.pair)
+        self.cross = GatedCross(pair, config.cross_rank, config.num_cross)
+        self.first = nn.Linear(pair, config.hidden, bias=False)
         self.second = nn.Linear(config.hidden, config.hidden // 2)
         self.heads = ExpertHeads(config, config.hidden // 2)
         self.position = PositionBias(config)
@@ -66,17 +70,21 @@ class Ranker(nn.Module):
 
     @property
     def device(self) -> torch.device:
+        """Where the parameters are; the tables are always on the CPU."""
         return self.linear.weight.device
 
     def item_side(self, items: Items, dropout_seed: int | None = None) -> ItemSide:
         """What histories and candidates read of items, the same whoever asks."""
-        rows = ItemRows(
-            self._rows("token", items.tokens.key_V),
-            self._rows("item", items.key_U),
-            self._rows("item_bias", items.key_U),
-        )
-        side: ItemSide = self.items(items, rows, dropout_seed)
-        return side
+        token_UMD, mask_UM = self.modalities(items)
+        id_UD, bias_UK = self._rows("item", items.key_U), self._rows("item_bias", items.key_U)
+        if dropout_seed is not None:
+            mask_UM = self.items.dropped(mask_UM, dropout_seed)
+        fused_UD = self.items.fusion(token_UMD, mask_UM)
+        return self.items.side(fused_UD, items, id_UD, bias_UK)
+
+    def modalities(self, items: Items) -> tuple[Tensor, Tensor]:
+        """[U, M, D], [U, M]: a token per modality of the items, and which of them each has."""
+        return self.items.modalities(items, self._rows("token", items.tokens.key_V))
 
     def user_side(self, batch: Batch, items: ItemSide) -> UserSide:
         """What the users' profiles and histories say, once per request."""
@@ -91,29 +99,26 @@ class Ranker(nn.Module):
 
     def score(self, user: UserSide, side: CandidateSide, candidates: Candidates) -> Tensor:
         """[C, K]: the logits of the candidates, without any bias of the position."""
-        request_C, item_CD = candidates.request_C, side.items.vector_XD
-        slots = Slots(request_C, len(user.user_BD))
+        slots = Slots(candidates.request_C, len(user.mask_BS))
         weight_BNS = attend(slots.spread(side.query_XD), user.key_BSD, user.mask_BS)
-        attended_CD = slots.gather(weight_BNS @ user.value_BSD)
-        similar_CX = slots.gather(self._similarities(slots.spread(side.items.content_XD), user))
+        found_CP, compared_CP = slots.gather(weight_BNS @ user.value_BSV).chunk(2, -1)
+        similar_CX = slots.gather(self._similarities(slots.spread(side.content_XD), user))
         dense_CF = self.scale(candidates.dense_CF)
-        context_CD = self.context(torch.cat([dense_CF, similar_CX], -1)).relu()
-        user_CD = functional.embedding(request_C, user.user_BD)
-        inputs = (item_CD, item_CD * user_CD, attended_CD, attended_CD * item_CD, context_CD)
-        crossed_CX = self.cross(torch.cat(inputs, -1))
-        of_user_CH = functional.embedding(request_C, user.hidden_BH)
-        hidden_CH = (self.first(crossed_CX) + side.hidden_XH + of_user_CH).relu()
-        bias_CK = side.items.bias_XK + functional.embedding(request_C, user.bias_BK)
+        context_CP = self.context(torch.cat([dense_CF, similar_CX], -1)).relu()
+        item_CP, user_CP = side.part_XP, slots.of_request(user.part_BP)
+        parts = (item_CP, item_CP * user_CP, found_CP, compared_CP * item_CP, context_CP)
+        pair_CH = self.first(self.cross(torch.cat(parts, -1)))
+        hidden_CH = (pair_CH + side.hidden_XH + slots.of_request(user.hidden_BH)).relu()
         logit_CK: Tensor = self.heads(self.second(hidden_CH).relu()) + self.linear(dense_CF)
-        return logit_CK.float() + bias_CK
+        return logit_CK.float() + side.bias_XK + slots.of_request(user.bias_BK)
 
-    def candidates_of(self, items: Items) -> CandidateSide:
-        """These items as candidates: what serving keeps of its catalogue per weight version."""
+    def cache(self, items: Items) -> ItemCache:
+        """What serving keeps of its catalogue per weight version."""
         with self.precision():
-            return self.items.candidate_side(self.item_side(moved(items, self.device)))
+            return self.items.cache(self.item_side(moved(items, self.device)))
 
-    def serve(self, batch: Batch, catalogue: CandidateSide) -> Tensor:
-        """[C, K]: the logits of a batch whose items are rows of a catalogue's side."""
+    def serve(self, batch: Batch, catalogue: ItemCache) -> Tensor:
+        """[C, K]: the logits of a batch whose items are rows of a cache."""
         batch = batch.to(self.device)
         with self.precision():
             user = self.user_side(batch, catalogue.items)
@@ -139,9 +144,10 @@ class Ranker(nn.Module):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     def state(self, with_optimizer: bool) -> dict[str, Any]:
-        """Weights and tables; `load_state` becomes bit-equal to what this described."""
+        """Weights and tables, on the CPU; `load_state` becomes bit-equal to what this described."""
+        dense = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
         tables = {name: table.state_dict(with_optimizer) for name, table in self.tables.items()}
-        return {"dense": self.state_dict(), "tables": tables}
+        return {"dense": dense, "tables": tables}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become the ranker that `state` described."""

@@ -44,6 +44,7 @@ class RankerConfig:
     num_layers: int = 1  # of the user tower
     num_attention_heads: int = 1
     feed_forward: int = 2  # hidden width of the user tower's layers, in dims
+    pair: int = 16  # width of each of the five parts that say how user and candidate meet
     num_cross: int = 1
     cross_rank: int = 16
     hidden: int = 64
@@ -55,8 +56,7 @@ class RankerConfig:
     bfloat16: bool = False
     embedding_learning_rate: float = 0.05
     token_learning_rate: float = 0.05
-    dense_learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
+    dense_learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -110,8 +110,7 @@ def base(num_dense: int) -> RankerConfig:
         dim=64,
         history=64,
         num_layers=2,
-        num_attention_heads=2,
-        num_cross=2,
+        pair=32,
         cross_rank=24,
         hidden=128,
         expert=32,
@@ -127,6 +126,7 @@ def large(num_dense: int) -> RankerConfig:
         num_layers=4,
         num_attention_heads=4,
         feed_forward=4,
+        pair=128,
         num_cross=3,
         cross_rank=64,
         hidden=512,

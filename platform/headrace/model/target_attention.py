@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 FAR = -1e4  # a masked logit
 
@@ -19,7 +20,7 @@ class Slots:
     """Where each candidate stands when requests are padded to the length of the longest."""
 
     def __init__(self, request_C: Tensor, num_requests: int) -> None:
-        self._num_requests = num_requests
+        self._num_requests, self._request_C = num_requests, request_C
         self._slot_C: Tensor | None = None
         if num_requests == 1:
             self._longest = len(request_C)
@@ -30,6 +31,12 @@ class Slots:
             start_B = count_B.cumsum(0) - count_B
             place_C = torch.arange(len(request_C), device=request_C.device) - start_B[request_C]
             self._slot_C = request_C * self._longest + place_C
+
+    def of_request(self, value_BX: Tensor) -> Tensor:
+        """[C, X]: to each candidate the value of its request; [1, X] where there is only one."""
+        if self._num_requests == 1:
+            return value_BX
+        return functional.embedding(self._request_C, value_BX)
 
     def spread(self, value_CX: Tensor) -> Tensor:
         """[B, N, X]: the candidates' values in their slots, zeros in the slots left over."""

@@ -1,6 +1,7 @@
 """The user tower: a causal transformer over the past events, once per request.
 
     B requests   T past events   S = 1 + T places   D width   H hidden   K logits
+    P width of a part   V width of a value
 
 Place 0 is the request itself, made from the user's id and attributes; the events follow, the
 newest first. A place reads itself and what is older, so a later event changes no earlier place.
@@ -27,11 +28,11 @@ TIME_BUCKETS = 32  # powers of two of a quarter of a second, up to 8 years
 class UserSide:
     """What is computed once per request."""
 
-    user_BD: Tensor
+    part_BP: Tensor  # what the pair network multiplies with the candidate's part
     hidden_BH: Tensor  # the user's part of the first layer
     bias_BK: Tensor
     key_BSD: Tensor
-    value_BSD: Tensor
+    value_BSV: Tensor  # two parts: what was found, and what to compare with the candidate
     mask_BS: Tensor
     content_BTD: Tensor  # of the past items, for cosines
     action_BT: Tensor
@@ -71,7 +72,8 @@ class UserTower(nn.Module):
         self.action = nn.Embedding(config.num_actions, dim)
         self.layers = nn.ModuleList([CausalLayer(config) for _ in range(config.num_layers)])
         self.norm = nn.LayerNorm(dim)
-        self.read = nn.Linear(dim, 2 * dim)
+        self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, 2 * config.pair)
+        self.part = nn.Linear(dim, config.pair)
         self.first = nn.Linear(dim, config.hidden)
         for small in (self.age, self.dwell, self.action):
             nn.init.normal_(small.weight, std=0.02)
@@ -96,13 +98,13 @@ class UserTower(nn.Module):
         self, place_BSD: Tensor, bias_BK: Tensor, history: History, items: ItemSide
     ) -> UserSide:
         """What candidates read of these places."""
-        key_BSD, value_BSD = self.read(place_BSD).chunk(2, -1)
+        user_BD = place_BSD[:, 0]
         return UserSide(
-            user_BD=place_BSD[:, 0],
-            hidden_BH=self.first(place_BSD[:, 0]),
+            part_BP=self.part(user_BD),
+            hidden_BH=self.first(user_BD),
             bias_BK=bias_BK,
-            key_BSD=key_BSD,
-            value_BSD=value_BSD,
+            key_BSD=self.key(place_BSD),
+            value_BSV=self.value(place_BSD),
             mask_BS=_with_request(history.mask_BT),
             content_BTD=functional.embedding(history.item_BT, items.content_XD),
             action_BT=history.action_BT,

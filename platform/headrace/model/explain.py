@@ -1,0 +1,131 @@
+"""Explanations: where a candidate's logit comes from.
+
+    C candidates   T past events   M modalities   F features   K logits
+
+Three views, each with a meaning of its own: how the candidate's attention is spread over the past
+events; how the fusion weighs the item's modalities; and the effect of a group of inputs, which is
+the logit minus the logit without the group (ablation). Without a group of dense features means
+that they have the running mean of the training stream; without an id, content or history means
+that the ranker is not told. Effects need not sum to the logit: groups act together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headrace.model.batch import Batch, Items, TokenBags
+from headrace.model.item_tower import ItemSide
+from headrace.model.ranker import Ranker
+from headrace.model.ranker_config import CLICK
+from headrace.model.target_attention import Slots, attend
+from headrace.model.tokens import MODALITIES
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one candidate got its logit of one head."""
+
+    logit: float
+    attention_T: tuple[float, ...]  # to the past events, the newest first
+    attention_profile: float  # to the user as a whole: with the events' the sum is 1
+    modality_weights: Mapping[str, float]  # sum is 1, or 0 for an item without content
+    effects: Mapping[str, float]  # per group: the logit minus the logit without it
+
+
+@torch.no_grad()
+def explain(
+    ranker: Ranker,
+    batch: Batch,
+    dense_groups: Mapping[str, Sequence[int]],
+    head: str = CLICK,
+) -> list[Explanation]:
+    """One explanation per candidate of a batch with items.
+
+    `dense_groups` names groups of columns of the dense features. The groups `history`, `user`,
+    `item_id` and `content` (of the candidate) are always there. The ranker must be in eval mode.
+    """
+    assert not ranker.training, "call eval() on the ranker first"
+    column = [one.name for one in ranker.config.scalar_heads].index(head)
+    batch = batch.to(ranker.device)
+    assert batch.items is not None
+    with ranker.precision():
+        items = ranker.item_side(batch.items)
+        logit_C = _logits(ranker, batch, items, items)[:, column]
+        effects = {
+            name: logit_C - without_CK[:, column]
+            for name, without_CK in _ablated(ranker, batch, items, dense_groups).items()
+        }
+        attention_CS = _attention(ranker, batch, items)
+        weight_CM = _modality_weights(ranker, batch)
+    names = (*MODALITIES, *(f"vector_{n}" for n in range(len(ranker.config.content_widths))))
+    return [
+        Explanation(
+            logit=float(logit_C[row]),
+            attention_T=tuple(attention_CS[row, 1:].tolist()),
+            attention_profile=float(attention_CS[row, 0]),
+            modality_weights=dict(zip(names, weight_CM[row].tolist(), strict=True)),
+            effects={name: float(effect_C[row]) for name, effect_C in effects.items()},
+        )
+        for row in range(len(logit_C))
+    ]
+
+
+def _ablated(
+    ranker: Ranker, batch: Batch, items: ItemSide, dense_groups: Mapping[str, Sequence[int]]
+) -> dict[str, Tensor]:
+    """[C, K] per group: the logits without it."""
+    assert batch.items is not None
+    users, history, of_items = batch.users, batch.history, batch.items
+    nobody = dataclasses.replace(
+        users, key_B=torch.zeros_like(users.key_B), tokens=_empty(users.tokens)
+    )
+    no_events = dataclasses.replace(history, mask_BT=torch.zeros_like(history.mask_BT))
+    no_id = dataclasses.replace(of_items, key_U=torch.zeros_like(of_items.key_U))
+    no_content = Items(of_items.key_U, _empty(of_items.tokens))
+    without_user = dataclasses.replace(batch, users=nobody)
+    without_history = dataclasses.replace(batch, history=no_events)
+    logits = {
+        "history": _logits(ranker, without_history, items, items),
+        "user": _logits(ranker, without_user, items, items),
+        "item_id": _logits(ranker, batch, items, ranker.item_side(no_id)),
+        "content": _logits(ranker, batch, items, ranker.item_side(no_content)),
+    }
+    for name, columns in dense_groups.items():
+        dense_CF = batch.candidates.dense_CF.clone()
+        dense_CF[:, list(columns)] = ranker.scale.mean_F[list(columns)]
+        candidates = dataclasses.replace(batch.candidates, dense_CF=dense_CF)
+        averaged = dataclasses.replace(batch, candidates=candidates)
+        logits[name] = _logits(ranker, averaged, items, items)
+    return logits
+
+
+def _logits(ranker: Ranker, batch: Batch, past: ItemSide, candidates: ItemSide) -> Tensor:
+    """[C, K]: with one item side for the past events, and one for the candidates."""
+    side = ranker.items.candidate_side(candidates.rows(batch.candidates.item_C))
+    return ranker.score(ranker.user_side(batch, past), side, batch.candidates)
+
+
+def _attention(ranker: Ranker, batch: Batch, items: ItemSide) -> Tensor:
+    """[C, 1 + T]: how much each candidate looks at the request's own place and at each event."""
+    user = ranker.user_side(batch, items)
+    side = ranker.items.candidate_side(items.rows(batch.candidates.item_C))
+    slots = Slots(batch.candidates.request_C, len(user.mask_BS))
+    return slots.gather(attend(slots.spread(side.query_XD), user.key_BSD, user.mask_BS))
+
+
+def _modality_weights(ranker: Ranker, batch: Batch) -> Tensor:
+    """[C, M]: how much each modality of the candidate counts in the fusion."""
+    assert batch.items is not None
+    token_UMD, mask_UM = ranker.modalities(batch.items)
+    weight_UM = ranker.items.fusion.weights(token_UMD, mask_UM)
+    return weight_UM[batch.candidates.item_C]
+
+
+def _empty(bags: TokenBags) -> TokenBags:
+    """As many bags with nothing in them."""
+    return TokenBags(bags.key_V, bags.row_N[:0], torch.zeros_like(bags.start_G))

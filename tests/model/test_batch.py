@@ -1,0 +1,108 @@
+"""Batches and content: what is padded, shared, cut and unknown on the way to the ranker."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shop import CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of, rich_content
+
+from headrace.errors import ConfigError
+from headrace.keys import key
+from headrace.model.batch import TokenBags, make_batch, make_items, token_bags
+from headrace.model.ranker_config import SIZES, RankerConfig
+from headrace.model.tokens import MAX_TOKENS, MODALITIES, ContentTable, ContentVectors
+
+
+def bags_of(bags: TokenBags) -> list[list[int]]:
+    """The keys in each bag."""
+    ends = [*bags.start_G.tolist()[1:], len(bags.row_N)]
+    keys = bags.key_V[bags.row_N].tolist()
+    return [keys[start:end] for start, end in zip(bags.start_G.tolist(), ends, strict=True)]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(1, 9), max_size=4), min_size=1, max_size=6))
+def test_bags_hold_what_was_put_in_and_each_key_once(bags: list[list[int]]) -> None:
+    token_GL = np.array([bag + [0] * (4 - len(bag)) for bag in bags])
+    made = token_bags(token_GL)
+    assert bags_of(made) == bags
+    assert made.key_V.tolist() == sorted({token for bag in bags for token in bag})
+
+
+def test_candidates_and_histories_name_rows_of_the_distinct_items() -> None:
+    requests = [asked(seed, num_items=3, num_events=4) for seed in range(3)]
+    batch = batch_of(*requests)
+    assert batch.items is not None
+    keys_U = batch.items.key_U
+    assert len(keys_U.unique()) == len(keys_U)
+    shown = [key(item_id) for one in requests for item_id in one.items]
+    assert keys_U[batch.candidates.item_C].tolist() == shown
+    past = np.stack([one.features.history_3T[0, :4] for one in requests])
+    assert keys_U[batch.history.item_BT].tolist() == past.tolist()
+    assert batch.candidates.request_C.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(("events", "columns"), [((0, 0), 1), ((2, 5), 5), ((12, 1), 12)])
+def test_histories_are_as_long_as_the_longest(events: tuple[int, int], columns: int) -> None:
+    batch = batch_of(*(asked(n, num_events=num) for n, num in enumerate(events)))
+    assert batch.history.item_BT.shape == (2, columns)
+    assert batch.history.mask_BT.sum(1).tolist() == list(events)
+
+
+def test_a_limit_keeps_the_newest_events() -> None:
+    one = asked(4, num_events=MAX_EVENTS)
+    batch = make_batch([one.request()], CONTENT, max_events=3)
+    assert batch.history.age_BT.tolist() == one.features.history_3T[1:2, :3].tolist()
+
+
+def test_positions_are_unknown_where_a_request_has_none() -> None:
+    first, second = (asked(n, num_items=2).request() for n in range(2))
+    assert make_batch([first, second], CONTENT).candidates.position_C is None
+    placed = replace(first, position_N=np.array([3, 1]))
+    position_C = make_batch([placed, second], CONTENT).candidates.position_C
+    assert position_C is not None and position_C.tolist() == [3, 1, -1, -1]
+
+
+def test_the_content_of_an_item_is_found_in_any_order_and_unknown_items_have_none() -> None:
+    ids = ["i9", "stranger", "i1", "i4"]
+    tokens_UML = CONTENT.tokens_UML(np.array([key(item_id) for item_id in ids]))
+    assert tokens_UML.shape == (4, len(MODALITIES), MAX_TOKENS)
+    for row, item_id in enumerate(ids):
+        item = ITEMS.get(item_id)
+        title = [key(f"title:{item.title}")] if item and item.title else []
+        assert tokens_UML[row, 0][tokens_UML[row, 0] != 0].tolist() == title
+    assert not ContentTable({}).tokens_UML(np.array([1, 2])).any()
+
+
+def test_content_vectors_come_with_their_items() -> None:
+    vector_IMW = np.arange(len(ITEMS) * 6, dtype=np.float32).reshape(len(ITEMS), 2, 3)
+    mask_IM = np.arange(2 * len(ITEMS)).reshape(len(ITEMS), 2) % 3 > 0
+    content = ContentTable(ITEMS, ContentVectors(vector_IMW, mask_IM))
+    items = make_items(np.array([key("i7"), key("nobody"), key("i2")]), content)
+    assert items.vector_UMW is not None and items.mask_UM is not None
+    for row, number in ((0, 7), (2, 2)):
+        assert torch.equal(items.vector_UMW[row], torch.from_numpy(vector_IMW[number]))
+        assert items.mask_UM[row].tolist() == mask_IM[number].tolist()
+    assert not items.mask_UM[1].any()
+    assert make_items(np.array([key("i7")]), CONTENT).vector_UMW is None
+
+
+def test_content_vectors_of_another_catalogue_are_refused() -> None:
+    vectors = rich_content().vectors(np.array([key("i1")]))
+    with pytest.raises(ConfigError, match="of 1 items for a catalogue of 40"):
+        ContentTable(ITEMS, vectors)
+
+
+@pytest.mark.parametrize("config", [RICH, *(make(7) for make in SIZES.values())])
+def test_a_configuration_survives_a_manifest(config: RankerConfig) -> None:
+    assert msgspec.json.decode(msgspec.json.encode(config), type=RankerConfig) == config
+
+
+def test_a_surface_without_a_number_of_its_own_is_number_zero() -> None:
+    assert [RICH.surface_number(name) for name in ("search", "home", "mail")] == [2, 1, 0]

@@ -1,0 +1,84 @@
+"""The user tower: what a place of the history may read, and durations in buckets."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from shop import CONFIG, asked, batch_of
+from torch import Tensor
+
+from headrace.model.batch import History
+from headrace.model.item_tower import ItemSide
+from headrace.model.user_tower import TIME_BUCKETS, UserTower, time_bucket
+
+NUM_REQUESTS, DIM = 4, CONFIG.dim
+
+
+def tower(num_layers: int = 2) -> UserTower:
+    torch.manual_seed(3)
+    return UserTower(replace(CONFIG, num_layers=num_layers, num_attention_heads=2)).eval()
+
+
+def inputs() -> tuple[Tensor, History, ItemSide]:
+    """Profiles, histories of 9 down to 0 events, and items with random vectors."""
+    random = torch.Generator().manual_seed(1)
+    batch = batch_of(*(asked(seed, num_events=9 - 3 * seed) for seed in range(NUM_REQUESTS)))
+    assert batch.items is not None
+    num_items = len(batch.items.key_U)
+    items = ItemSide(
+        torch.randn(num_items, DIM, generator=random),
+        torch.randn(num_items, DIM, generator=random),
+        torch.zeros(num_items, 1),
+    )
+    return torch.randn(NUM_REQUESTS, DIM, generator=random), batch.history, items
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("changed", [0, 2, 5])
+def test_a_later_event_changes_no_earlier_place(changed: int) -> None:
+    made, (profile_BD, history, items) = tower(), inputs()
+    before_BSD = made(profile_BD, history, items)
+    item_BT = history.item_BT.clone()
+    item_BT[0, changed] = (item_BT[0, changed] + 1) % len(items.vector_XD)
+    after_BSD = made(profile_BD, replace(history, item_BT=item_BT), items)
+    differs_S = (before_BSD[0] != after_BSD[0]).any(-1)
+    # Place 0 is the request; the newest event follows, so later ones are those before it.
+    assert differs_S[: changed + 2].all() and not differs_S[changed + 2 :].any()
+    assert torch.equal(before_BSD[1:], after_BSD[1:])
+
+
+@torch.no_grad()
+def test_the_profile_changes_the_request_and_no_event() -> None:
+    made, (profile_BD, history, items) = tower(), inputs()
+    before_BSD, after_BSD = (made(p, history, items) for p in (profile_BD, profile_BD + 1.5))
+    profile_only = torch.arange(before_BSD.shape[1]) > 0
+    assert torch.equal(before_BSD[:, profile_only], after_BSD[:, profile_only])
+
+
+@torch.no_grad()
+def test_without_events_the_user_is_the_profile_alone() -> None:
+    made, (profile_BD, history, items) = tower(), inputs()
+    place_BSD = made(profile_BD, history, items)
+    nothing = replace(history.newest(1), mask_BT=torch.zeros(NUM_REQUESTS, 1, dtype=torch.bool))
+    alone_BSD = made(profile_BD, nothing, items)
+    assert torch.allclose(place_BSD[3, 0], alone_BSD[3, 0], atol=1e-6)
+    assert not torch.allclose(place_BSD[0, 0], alone_BSD[0, 0], atol=1e-3)
+    assert torch.isfinite(place_BSD).all()
+
+
+@torch.no_grad()
+def test_dwell_time_matters_where_it_is_given() -> None:
+    made, (profile_BD, history, items) = tower(), inputs()
+    short, long = (
+        made(profile_BD, replace(history, dwell_BT=torch.full_like(history.age_BT, ms)), items)
+        for ms in (1_000, 60_000)
+    )
+    assert not torch.allclose(short[0, 0], long[0, 0])
+
+
+def test_a_bucket_of_time_is_a_doubling_and_the_last_is_open() -> None:
+    quarter = 250
+    ms = [0, quarter - 1, quarter, 2 * quarter - 1, 2 * quarter, 4 * quarter, 2**62]
+    assert time_bucket(torch.tensor(ms)).tolist() == [0, 0, 1, 1, 2, 3, TIME_BUCKETS - 1]
