@@ -75,7 +75,8 @@ class OnlineLearner:
     def take_windows(self, head: str = CLICK) -> dict[int, Scores]:
         """A head's quality per window number, of the windows that changed since the last call.
 
-        The last one may go on growing; it comes again, whole, when it has.
+        The last one may go on growing; it comes again, whole, when it has. They are kept until
+        they are taken, so whoever configures a head takes its windows.
         """
         changed = self._windows[head]
         self._windows[head] = {n: s for n, s in changed.items() if n == self._current}
