@@ -114,6 +114,7 @@ def base(num_dense: int) -> RankerConfig:
         cross_rank=24,
         hidden=128,
         expert=32,
+        dense_learning_rate=4e-3,
     )
 
 
@@ -133,6 +134,7 @@ def large(num_dense: int) -> RankerConfig:
         num_experts=4,
         expert=64,
         bfloat16=True,
+        dense_learning_rate=2e-3,
     )
 
 
