@@ -22,7 +22,7 @@ from headrace.services.redis import RedisServer, start_redis
 
 COMMANDS = (
     *("up", "stream", "train", "serve", "archive", "replay", "materialize", "backfill"),
-    *("encode", "features"),
+    "encode",
 )
 USES_BROKER = ("up", "stream", "train", "serve", "archive", "replay", "backfill")
 USES_DATA = ("up", "replay", "materialize", "encode")
@@ -104,7 +104,7 @@ def test_help_names_every_command(capsys: Capture) -> None:
         cli.main(["--help"])
     said = capsys.readouterr().out
     assert ended.value.code == 0
-    assert all(f"\n    {command}" in said for command in COMMANDS)
+    assert all(f"\n    {command}" in said for command in (*COMMANDS, "features"))
 
 
 def test_version(capsys: Capture) -> None:

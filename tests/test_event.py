@@ -14,7 +14,7 @@ from headrace.event import (
     EVENT_VERSION,
     MAX_FUTURE_MS,
     MAX_ITEMS,
-    MIN_TIME_MS,
+    SECONDS,
     ActionEvent,
     ClickEvent,
     Event,
@@ -23,7 +23,6 @@ from headrace.event import (
     Shown,
     accept,
     decode,
-    decode_batch,
     encode,
 )
 
@@ -46,7 +45,7 @@ CLICK: dict[str, Any] = {
 }
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-times_ms = st.integers(MIN_TIME_MS, NOW_MS + MAX_FUTURE_MS)
+times_ms = st.integers(SECONDS.stop, NOW_MS + MAX_FUTURE_MS) | st.integers(0, 10**6)
 shown = st.builds(
     Shown,
     item_id=ids,
@@ -278,30 +277,3 @@ def test_accept_fills_the_id_and_the_time() -> None:
     given_both = accept({**document, "event_id": "e9", "event_time_ms": NOW_MS - 7}, NOW_MS)
     assert (given_both.event_id, given_both.event_time_ms) == ("e9", NOW_MS - 7)
     assert "event_id" not in document
-
-
-def alone(payload: bytes) -> Event | tuple[str, str]:
-    """What `decode` makes of a payload by itself."""
-    try:
-        return decode(payload, NOW_MS)
-    except InvalidEvent as error:
-        return str(error), error.field
-
-
-@settings(deadline=None, max_examples=100)
-@given(st.lists(st.one_of(events.map(encode), st.binary(max_size=9)), max_size=6), st.data())
-def test_a_batch_is_what_each_payload_is_alone(payloads: list[bytes], data: st.DataObject) -> None:
-    if payloads and data.draw(st.booleans()):  # cut one in two: the parts are no events
-        place = data.draw(st.integers(0, len(payloads) - 1))
-        cut = data.draw(st.integers(0, len(payloads[place])))
-        payloads[place : place + 1] = [payloads[place][:cut], payloads[place][cut:]]
-    decoded = decode_batch(payloads, NOW_MS)
-    said = [(str(e), e.field) if isinstance(e, InvalidEvent) else e for e in decoded]
-    assert said == [alone(payload) for payload in payloads]
-
-
-def test_no_event_reaches_from_one_payload_into_the_next() -> None:
-    whole = encode(decode(json.dumps(IMPRESSION).encode(), NOW_MS))
-    cut = whole.index(b"},{") + 1
-    parts = [whole[:cut], whole[cut + 1 :], whole + b"\n" + whole]
-    assert all(isinstance(event, InvalidEvent) for event in decode_batch(parts, NOW_MS))

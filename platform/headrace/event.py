@@ -20,7 +20,7 @@ from headrace.errors import InvalidEvent
 EVENT_VERSION: Final = 1
 MAX_ITEMS: Final = 1_000
 MAX_FUTURE_MS: Final = 24 * 3_600_000  # clocks differ; a day covers time zones sent by mistake
-MIN_TIME_MS: Final = 631_152_000_000  # 1990; what lies before was most likely sent in seconds
+SECONDS: Final = range(631_152_000, 100_000_000_000)  # 1990 up in seconds: no ms after Jan 1970
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0)]
@@ -187,10 +187,8 @@ def _checked(event: Event, now_ms: int) -> Event:
     if event.event_time_ms > now_ms + MAX_FUTURE_MS:
         reason = f"{event.event_time_ms} is more than a day ahead of the clock ({now_ms})"
         raise InvalidEvent(reason, field="event_time_ms")
-    if event.event_time_ms < MIN_TIME_MS:
-        reason = (
-            f"{event.event_time_ms} ms is before 1990: expected milliseconds, are they seconds?"
-        )
+    if event.event_time_ms in SECONDS:
+        reason = f"{event.event_time_ms} ms lies in the years 1970 to 1973: is it in seconds?"
         raise InvalidEvent(reason, field="event_time_ms")
     if type(event) is ImpressionEvent and len(event.items) > 1:
         if len({shown.item_id for shown in event.items}) != len(event.items):

@@ -67,7 +67,10 @@ def test_one_scrape_has_everything_of_all_workers(redis: Redis, server: RedisSer
     one.report(lag=3)
     other.report(lag=4)
     commit = Commit(accepted=90, rejected=2, duplicates=3, late=4)
-    CommitStore(redis, NAMESPACE).write({0: commit, 1: Commit(accepted=1)})
+    commits = CommitStore(redis, NAMESPACE)
+    for number in (0, 1):
+        commits.claim(number)
+    commits.write({0: commit, 1: Commit(accepted=1)})
     port = free_port()
     with serve_metrics(exporter_settings(server.url, port), lambda: NOW_MS):
         got = Scrape(port)

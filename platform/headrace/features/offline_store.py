@@ -60,9 +60,8 @@ class AsOfOfflineStore(DaskOfflineStore):  # type: ignore[misc]
     ) -> RetrievalJob:
         """One row for each of `entity_df`; raises `FeatureError` for what it cannot join."""
         if entity_df is None:
-            return DaskOfflineStore.get_historical_features(
-                config, feature_views, feature_refs, entity_df, **options
-            )
+            everything = DaskOfflineStore.get_historical_features
+            return everything(config, feature_views, feature_refs, entity_df, **options)
         if not isinstance(entity_df, pd.DataFrame):
             raise FeatureError(
                 f"entity_df is a {type(entity_df).__name__}, expected a pandas DataFrame: "

@@ -115,7 +115,8 @@ def test_the_work_of_a_read_does_not_grow_with_the_reads_before_it(two_views: Re
             sys.setprofile(None)
         return count
 
-    early = [calls_of_a_read() for _ in range(10)][-1]
+    early = min(calls_of_a_read() for _ in range(10))
     for _ in range(200):
         two_views.read(["users:clicks", "users:title"], user_id=["a", "x"])
-    assert calls_of_a_read() <= early
+    # Of several reads the one without a timer or a collection of garbage in it.
+    assert min(calls_of_a_read() for _ in range(10)) <= early
