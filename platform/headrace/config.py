@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     num_stream_workers: PositiveInt = 2
     dedupe_window: PositiveInt = 200_000  # event ids remembered per partition
     click_window_s: Positive = 300.0  # attribution window of an impression
+    make_samples: bool = True  # false: features only, nothing to train on
     allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
 
     archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often

@@ -44,13 +44,15 @@ class Effects:
 class PartitionSettings:
     """How far back copies are recognised, how long outcomes are waited for, and what is late.
 
-    With `every_event` the effects also have the users' rows as each event left them.
+    Without `samples` only features are made. With `every_event` the effects also have the users'
+    rows as each event left them.
     """
 
     dedupe_window: int
     click_window_ms: int
     lateness_ms: int = 60_000
     every_event: bool = False
+    samples: bool = True
 
     @classmethod
     def of(cls, settings: Settings, every_event: bool = False) -> PartitionSettings:
@@ -60,6 +62,7 @@ class PartitionSettings:
             click_window_ms=int(settings.click_window_s * 1_000),
             lateness_ms=int(settings.allowed_lateness_s * 1_000),
             every_event=every_event,
+            samples=settings.make_samples,
         )
 
 
@@ -122,6 +125,8 @@ class Partition:
                 heard.watch(event.event_time_ms, self._settings.lateness_ms)
         if not decoded:
             self._join.close(now_ms, heard)
+        if not self._settings.samples:
+            heard.requests, heard.complete = [], []
         complete = self._not_sent_before(heard.complete)
         changed = self._rows.learn(heard)
         samples = [self._sample(labelled) for labelled in complete]

@@ -1,0 +1,199 @@
+"""The stream's part of `features`: events into features in Redis, on one core.
+
+    stream_vs_bare_consumer   events/s through poll, decode, dedupe, 31 features of users and items,
+                              and rows written to Redis, over events/s of a kafka-python consumer
+                              that only decodes the same JSON to the same types
+    stream_events_per_s       the first of the two; `with_samples_events_per_s` makes a sample of
+                              each event beside it
+    event_to_online_p99_ms    producer's time stamp to the end of the write, at half that rate
+    bytes_per_user            growth of the process per user with a row and 64 outcomes in memory
+
+Users and items are Zipf(1.05); a server's own work is on the other core.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import psutil
+
+from benchmarks.pairs import interval, seconds
+from headrace import config, materialize
+from headrace.broker import LogReader, LogWriter, Record, Topics, create_topics
+from headrace.datasets.dataset import Dataset, Item, User
+from headrace.event import Event, ImpressionEvent, Shown, encode
+from headrace.features.online import OnlineStore
+from headrace.features.shared import SharedState
+from headrace.features.state import fresh_rows
+from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
+from headrace.services.kafka import start_broker
+from headrace.services.redis import start_redis
+from headrace.stream.commit import Commit
+from headrace.stream.intake import decode_records
+from headrace.stream.partition import Partition, PartitionSettings
+from headrace.stream.user_table import UserTable
+
+NUM_EVENTS, NUM_USERS, NUM_ITEMS = 100_000, 50_000, 10_000
+MAX_RECORDS = 5_000
+NUM_PAIRS = 7
+PACED_S = 10.0
+MEMORY_USERS = 50_000
+
+
+def measure_stream() -> dict[str, Any]:
+    """What was measured, by key."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with (
+            start_redis(folder / "redis") as redis,
+            start_broker(folder / "kafka", os.environ) as k,
+        ):
+            settings = config.changed(
+                config.Settings(),
+                namespace="bench",
+                home=str(folder / "home"),
+                redis_url=redis.url,
+                kafka_bootstrap=broker.bootstrap,
+                num_partitions=1,
+            )
+            return {**_measure(settings), "bytes_per_user": _bytes_per_user()}
+
+
+def _measure(settings: config.Settings) -> dict[str, Any]:
+    items = tuple(Item(f"i{n}", categories=(f"c{n % 20}",)) for n in range(NUM_ITEMS))
+    dataset = Dataset("bench", items, (User("u0"),), lambda: iter(()), 0, 0, 0)
+    materialize.write_sources(dataset, settings, int(time.time() * 1_000))
+    materialize.apply(settings)
+    create_topics(settings)
+    produce(settings, NUM_EVENTS, None)
+    stream_s, bare_s, sampled_s = [], [], []
+    for pair in range(NUM_PAIRS):
+        works: list[tuple[list[float], Callable[[], object]]] = [
+            (stream_s, lambda: Consumer(settings, items, samples=False).run(NUM_EVENTS)),
+            (bare_s, lambda: _bare(settings)),
+        ]
+        for times, work in works if pair % 2 else works[::-1]:
+            times.append(seconds(work))
+        sampled_s.append(seconds(lambda: Consumer(settings, items, samples=True).run(NUM_EVENTS)))
+    ratios = [bare / stream for bare, stream in zip(bare_s, stream_s, strict=True)]
+    events_per_s = NUM_EVENTS / statistics.median(stream_s)
+    return {
+        "stream_vs_bare_consumer": statistics.median(ratios),
+        "stream_vs_bare_consumer_interval_95": interval(ratios),
+        "stream_events_per_s": events_per_s,
+        "bare_events_per_s": NUM_EVENTS / statistics.median(bare_s),
+        "with_samples_events_per_s": NUM_EVENTS / statistics.median(sampled_s),
+        "event_to_online_p99_ms": _paced(settings, items, events_per_s / 2),
+        "stream_s": stream_s,
+        "bare_s": bare_s,
+    }
+
+
+class Consumer:
+    """A stream worker without topics to write to: one partition, one process."""
+
+    def __init__(self, settings: config.Settings, items: tuple[Item, ...], samples: bool) -> None:
+        by_id = {item.item_id: item for item in items}
+        rules = PartitionSettings(200_000, 300_000, samples=samples)
+        self._partition = Partition(0, Commit(), SharedState(by_id.get), rules)
+        self._store = OnlineStore(settings)
+        self._reader = LogReader(settings, Topics("bench").events, {0: 0}, MAX_RECORDS)
+        self.delays_ms: list[float] = []
+
+    def run(self, num_events: int) -> None:
+        """Process so many events."""
+        while self._partition.commit.offset < num_events:
+            self._step(self._reader.poll())
+        self._reader.close()
+
+    def _step(self, records: list[Record]) -> None:
+        now_ms = int(time.time() * 1_000)
+        decoded = decode_records(records, now_ms)
+        missing = self._partition.missing_users(decoded)
+        stored = [None] * len(missing)  # a new log: nobody has a row yet
+        self._partition.add_users(missing, stored, [()] * len(missing))
+        effects = self._partition.process(decoded, now_ms)
+        self._store.write(USER_LAYOUT, *effects.changed.users)
+        if "item" in effects.changed.shared:
+            self._store.write(ITEM_LAYOUT, *effects.changed.shared["item"])
+        written_ms = time.time() * 1_000
+        self.delays_ms += [written_ms - record.arrival_ms for record in records]
+
+
+def _bare(settings: config.Settings) -> None:
+    """What a consumer without features does: the same poll, the same types."""
+    decoder = msgspec.json.Decoder(Event)
+    reader = LogReader(settings, Topics("bench").events, {0: 0}, MAX_RECORDS)
+    seen = 0
+    while seen < NUM_EVENTS:
+        seen += len([decoder.decode(record.value) for record in reader.poll()])
+    reader.close()
+
+
+def _paced(settings: config.Settings, items: tuple[Item, ...], events_per_s: float) -> float:
+    """99th percentile of the delay while another process sends at this rate."""
+    paced = config.changed(settings, namespace="paced")
+    materialize.apply(paced)
+    create_topics(paced)
+    num_events = int(events_per_s * PACED_S)
+    consumer = Consumer(paced, items, samples=False)
+    consumer._reader.close()
+    consumer._reader = LogReader(paced, Topics("paced").events, {0: 0}, MAX_RECORDS)
+    code = "from benchmarks.features_stream import *; import sys; produce_here(sys.argv[1:])"
+    sender = subprocess.Popen(
+        [sys.executable, "-c", code, str(num_events), str(events_per_s)],
+        env={**os.environ, **config.environment(paced)},
+    )
+    consumer.run(num_events)
+    sender.wait()
+    return float(np.percentile(consumer.delays_ms[num_events // 5 :], 99))
+
+
+def produce_here(arguments: list[str]) -> None:
+    """`produce` with the settings of the environment."""
+    produce(config.load(), int(arguments[0]), float(arguments[1]))
+
+
+def produce(settings: config.Settings, num_events: int, events_per_s: float | None) -> None:
+    """Send events of Zipf users and items, as fast as can be or at this rate."""
+    draw = np.random.default_rng(5)
+    users = (draw.zipf(1.05, num_events) * 7_919) % NUM_USERS
+    items = (draw.zipf(1.05, num_events) * 7_919) % NUM_ITEMS
+    writer, topic, started = (
+        LogWriter(settings),
+        Topics(settings.namespace).events,
+        time.monotonic(),
+    )
+    for number in range(num_events):
+        if events_per_s and number % 50 == 0:
+            time.sleep(max(0.0, started + number / events_per_s - time.monotonic()))
+        shown = (Shown(f"i{items[number]}", 0, number % 3 == 0),)
+        user, now_ms = f"u{users[number]}", int(time.time() * 1_000)
+        event = ImpressionEvent(f"e{number}", now_ms, user, f"r{number}", shown)
+        writer.send(topic, encode(event), key=user.encode(), partition=0)
+    writer.flush()
+    writer.close()
+
+
+def _bytes_per_user() -> float:
+    """How much the process grows per user in a table of users."""
+    process = psutil.Process()
+    before = process.memory_info().rss
+    table = UserTable(0, MEMORY_USERS)
+    for start in range(0, MEMORY_USERS, 5_000):
+        ids = [f"user-{number}" for number in range(start, start + 5_000)]
+        rows = fresh_rows(USER_LAYOUT, len(ids))
+        rows["state"]["user_impressions_log"] += 1.0  # touch every page
+        table.add(ids, rows, [()] * len(ids))
+        del rows
+    return (process.memory_info().rss - before) / MEMORY_USERS
