@@ -56,7 +56,7 @@ def measure_stream() -> dict[str, Any]:
         folder = Path(name)
         with (
             start_redis(folder / "redis") as redis,
-            start_broker(folder / "kafka", os.environ) as k,
+            start_broker(folder / "kafka", os.environ) as broker,
         ):
             settings = config.changed(
                 config.Settings(),
