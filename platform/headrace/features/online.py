@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 from feast import FeatureStore
+from numpy.typing import NDArray
 
 from headrace import config
 from headrace.features.column_store import ColumnStore
@@ -57,11 +59,18 @@ class OnlineStore:
         (activity,) = self._columns.read([(f"{layout.entity}_activity", ids)])
         return activity.cells("state")
 
-    def write(self, layout: Layout, ids: Sequence[str], rows: Rows) -> None:
-        """Replace the rows of these entities."""
+    def write(
+        self,
+        layout: Layout,
+        ids: Sequence[str],
+        rows: Rows,
+        numbers_NF: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Replace the rows of these entities; their numbers are computed unless they are given."""
         if not len(rows):
             return
-        numbers_NF = layout.number_values(rows["state"], rows["event_time_ms"])
+        if numbers_NF is None:
+            numbers_NF = layout.number_values(rows["state"], rows["event_time_ms"])
         stamp = Stamp(rows["event_time_ms"] * 1_000, rows["position"], rows["partition"])
         self._columns.write(
             f"{layout.entity}_activity", ids, numbers_NF, {"state": encode_rows(rows)}, stamp

@@ -99,6 +99,34 @@ class Worker:
         3. the rows of users, and of the shared entities answered for, go to the online store;
         4. the commit: an event before it is in all of these.
         """
+        all_effects = self._process(records, at_end)
+        if not (records or owned or any(effects.samples for effects in all_effects.values())):
+            return
+        changed = [(n, USER_LAYOUT, *effects.changed.users) for n, effects in all_effects.items()]
+        to_write = [
+            (layout, ids, rows, numbered(layout, number, ids, rows))
+            for number, layout, ids, rows in [*changed, *owned]
+        ]
+        for number, effects in all_effects.items():
+            self._send_labelled(number, effects)
+        for *_, numbers in to_write:
+            for message in encode_feature_rows(numbers):
+                self._writer.send(self._topics.feature_rows, message, partition=numbers.partition)
+        self._writer.flush()
+        for number, effects in all_effects.items():
+            for item_key, value in topic_messages(effects.changed.shared):
+                self._writer.send(self._topics.item_features, value, item_key, number)
+        self._writer.flush()
+        for layout, ids, rows, numbers in to_write:
+            self._store.write(layout, ids, rows, numbers.number_UF)
+        self._commits.write({n: partition.commit for n, partition in self._partitions.items()})
+        readable_ms = self._clock()
+        for record in records:
+            self._freshness.add(readable_ms - record.arrival_ms)
+
+    def _process(
+        self, records: Sequence[Record], at_end: Callable[[int], bool]
+    ) -> dict[int, Effects]:
         by_partition = _by_partition(records)
         all_effects: dict[int, Effects] = {}
         for number, partition in self._partitions.items():
@@ -107,23 +135,7 @@ class Worker:
             decoded = decode_records(by_partition.get(number, []), self._clock())
             self._load_users(partition, decoded)
             all_effects[number] = partition.process(decoded, self._clock())
-        if not (records or owned or any(effects.samples for effects in all_effects.values())):
-            return
-        changed = [(n, USER_LAYOUT, *effects.changed.users) for n, effects in all_effects.items()]
-        for number, effects in all_effects.items():
-            self._send_labelled(number, effects)
-        self._send_numbers([*changed, *owned])
-        self._writer.flush()
-        for number, effects in all_effects.items():
-            for item_key, value in topic_messages(effects.changed.shared):
-                self._writer.send(self._topics.item_features, value, item_key, number)
-        self._writer.flush()
-        for _, layout, ids, rows in [*changed, *owned]:
-            self._store.write(layout, ids, rows)
-        self._commits.write({n: partition.commit for n, partition in self._partitions.items()})
-        readable_ms = self._clock()
-        for record in records:
-            self._freshness.add(readable_ms - record.arrival_ms)
+        return all_effects
 
     def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
         missing = partition.missing_users(decoded)
@@ -142,11 +154,6 @@ class Worker:
             self._writer.send(self._topics.dead_letters, letter.record.value, headers=encoded)
         for message in encode_batches(effects.samples):
             self._writer.send(self._topics.samples, message, partition=number)
-
-    def _send_numbers(self, rows_by_partition: RowsByPartition) -> None:
-        for number, layout, ids, rows in rows_by_partition:
-            for message in encode_feature_rows(numbered(layout, number, ids, rows)):
-                self._writer.send(self._topics.feature_rows, message, partition=number)
 
     def _owned(self, mentioned: Mapping[str, Sequence[str]]) -> RowsByPartition:
         """The merged rows of those shared entities that this worker answers for."""
