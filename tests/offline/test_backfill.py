@@ -24,7 +24,7 @@ from headrace.stream.partition import PartitionSettings
 
 START_MS = 1_714_521_600_000  # 2024-05-01
 USERS, ITEMS = ("ann", "bob", "eve", "dan"), ("mug", "pen", "lamp")
-NUM_PARTITIONS = 3
+NUM_PARTITIONS, NUM_SHARDS = 3, 2
 RULES = PartitionSettings(dedupe_window=1_000, click_window_ms=1_000, every_event=True)
 
 
@@ -61,7 +61,8 @@ def source(log: list[Event], tmp_path: Path) -> ArchivedEvents:
 
 def run(source: ArchivedEvents, folder: Path, number: int, period: Period) -> Backfill:
     """Both steps, not published."""
-    backfill = Backfill(source, folder / "offline", folder / "catalogue", RULES, period, number)
+    offline, catalogue = folder / "offline", folder / "catalogue"
+    backfill = Backfill(source, offline, catalogue, RULES, period, number, NUM_SHARDS)
     for partition in source.partitions():
         assert list(backfill.replay(partition))
     for shard in range(backfill.num_shards):
