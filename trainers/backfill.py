@@ -81,6 +81,7 @@ def run(options: argparse.Namespace, settings: config.Settings) -> None:
         rules=PartitionSettings.of(settings, every_event=True),
         period=options.period,
         run=number,
+        num_shards=settings.num_partitions,
     )
     try:
         compute(backfill)

@@ -45,7 +45,8 @@ class FeatureRows(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def number_UF(self) -> NDArray[np.float32]:
-        return np.frombuffer(self.numbers, "<f4").reshape(len(self.ids), -1)
+        numbers = np.frombuffer(self.numbers, "<f4")
+        return numbers.reshape(len(self.ids), len(numbers) // max(len(self.ids), 1))
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -124,6 +124,11 @@ def test_feature_rows_are_cut_to_messages_and_known_from_just_after_their_event(
     np.testing.assert_array_equal(np.array(got, np.float32), expected)
 
 
+def test_no_rows_are_no_message() -> None:
+    nobody = numbered(USER_LAYOUT, 0, [], fresh_rows(USER_LAYOUT, 0))
+    assert list(encode_feature_rows(nobody)) == [] and len(nobody.number_UF) == 0
+
+
 def test_rows_of_another_feature_table_are_left_out() -> None:
     rows = numbered(USER_LAYOUT, 0, ["ann"], fresh_rows(USER_LAYOUT, 1))
     other = msgspec.structs.replace(rows, schema=rows.schema ^ 1)

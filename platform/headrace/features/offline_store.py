@@ -55,17 +55,13 @@ class AsOfOfflineStore(DaskOfflineStore):  # type: ignore[misc]
         config: RepoConfig,
         feature_views: Sequence[FeatureView],
         feature_refs: Sequence[str],
-        entity_df: pd.DataFrame | str | None,
+        entity_df: pd.DataFrame | None,
         **options: Any,
     ) -> RetrievalJob:
         """One row for each of `entity_df`; raises `FeatureError` for what it cannot join."""
         if entity_df is None:
-            everything = DaskOfflineStore.get_historical_features
-            return everything(config, feature_views, feature_refs, entity_df, **options)
-        if not isinstance(entity_df, pd.DataFrame):
-            raise FeatureError(
-                f"entity_df is a {type(entity_df).__name__}, expected a pandas DataFrame: "
-                "files cannot be queried"
+            return DaskOfflineStore.get_historical_features(
+                config, feature_views, feature_refs, entity_df, **options
             )
         time_column, is_full = _time_column(entity_df), options.get("full_feature_names", False)
         on_demand = utils._get_requested_on_demand_feature_views(
@@ -83,13 +79,15 @@ class AsOfOfflineStore(DaskOfflineStore):  # type: ignore[misc]
                 joined = _join_view(config, joined, time_column, view, named)
             return joined
 
-        times, keys = _utc(entity_df[time_column]), [*entity_df.columns.drop(time_column)]
+        times = _utc(entity_df[time_column])
         return DaskRetrievalJob(
             evaluation_function=_as_dask(join),
             full_feature_names=is_full,
             repo_path=str(config.repo_path),
             on_demand_feature_views=on_demand,
-            metadata=RetrievalMetadata(list(feature_refs), keys, times.min(), times.max()),
+            metadata=RetrievalMetadata(
+                feature_refs, [*entity_df.columns.drop(time_column)], times.min(), times.max()
+            ),
         )
 
     @staticmethod
@@ -219,7 +217,12 @@ def _named(view: FeatureView, features: Sequence[str], is_full: bool) -> dict[st
     return {feature: f"{prefix}{feature}" for feature in features}
 
 
-def _time_column(entity_df: pd.DataFrame) -> str:
+def _time_column(entity_df: pd.DataFrame | str) -> str:
+    if not isinstance(entity_df, pd.DataFrame):
+        raise FeatureError(
+            f"entity_df is a {type(entity_df).__name__}, expected a pandas DataFrame: files "
+            "cannot be queried"
+        )
     if EVENT_TIMESTAMP in entity_df.columns:
         return EVENT_TIMESTAMP
     times = entity_df.select_dtypes(include=["datetime", "datetimetz"]).columns

@@ -60,11 +60,7 @@ class Backfill:
     rules: PartitionSettings
     period: Period
     run: int  # in the names of the new files
-
-    @property
-    def num_shards(self) -> int:
-        """Into how many parts the shared entities are divided: as many as there are partitions."""
-        return len(self.source.partitions())
+    num_shards: int  # into how many parts the shared entities are divided
 
     @property
     def scratch(self) -> Path:

@@ -35,7 +35,7 @@ from headrace.features.assemble import DENSE_NAMES
 from headrace.features.facts import Ints
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
-from headrace.features.parity import Agreement, Parity
+from headrace.features.parity import EXACT, FLOAT, Agreement, Parity
 from headrace.features.served import as_served
 from headrace.features.state import Rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
@@ -57,6 +57,9 @@ SERVED: Final = "served"
 NOT_JUDGED: Final = (LAGGING, SERVED)
 RECORDS_PER_STEP: Final = 2_000
 ROWS_PER_READ: Final = 2_000
+WIDTH: Final = 100  # of the tables, also where there is no terminal
+
+_ALLOWED: Final = {EXACT: "equal", FLOAT: "within 1e-6"}
 
 _ITEM_NAMES: Final = {feature.name for feature in ITEM_LAYOUT.dense}
 Features = tuple[NDArray[np.float32], Ints]  # dense [N, F] and history [3, T] of a request
@@ -70,8 +73,9 @@ def run(settings: config.Settings, period: Period, json_path: Path | None) -> in
     check.replay()
     if period.to_ms is None:
         check.compare_online()
-    console = Console()
-    console.print(_table(check.parity))
+    console = Console(width=WIDTH)
+    for table in _tables(check.parity):
+        console.print(table)
     for note in check.notes():
         console.print(note, highlight=False)
     broken = check.broken()
@@ -212,24 +216,23 @@ def _inside(time_ms: int, period: Period) -> bool:
     return after and (period.to_ms is None or time_ms < period.to_ms)
 
 
-def _table(parity: Parity) -> Table:
-    table = Table(title="parity with a replay of the archived events")
-    for name in ("group", "feature", "must be"):
-        table.add_column(name)
-    for name in ("compared", "mismatches", "missing", "extra", "SMAPE"):
-        table.add_column(name, justify="right")
+def _tables(parity: Parity) -> Iterator[Table]:
     for group, of_group in parity.groups.items():
+        table = Table(title=group)
+        for name in ("feature", "must be"):
+            table.add_column(name, no_wrap=True)
+        for name in ("compared", "mismatches", "missing", "extra", "SMAPE"):
+            table.add_column(name, justify="right", no_wrap=True)
         for name, agreement in of_group.items():
-            table.add_row(group, name, *_cells(group, agreement))
-    return table
+            table.add_row(name, *_cells(group, agreement))
+        yield table
 
 
 def _cells(group: str, agreement: Agreement) -> Iterator[str]:
-    kinds = {"count": "equal", "float": "within 1e-6", "sketch": "near"}
-    yield "as it was" if group in NOT_JUDGED else kinds[agreement.kind]
+    yield "-" if group in NOT_JUDGED or agreement.is_sketch else _ALLOWED[agreement.kind]
     for count in (agreement.compared, agreement.mismatches, agreement.missing, agreement.extra):
         yield f"{count:,}"
-    yield f"{agreement.smape:.2e}"
+    yield f"{agreement.smape:.1e}"
 
 
 def _document(check: ParityCheck) -> dict[str, Any]:
