@@ -22,11 +22,12 @@ def start_ray(folder: Path, environ: Mapping[str, str], num_cpus: int) -> tuple[
     `environ` is also that of whoever connects to it (`headrace.config.local_ray`). `num_cpus` is
     how much Ray schedules, not what the machine has: headrace's parts wait more than they compute.
     """
-    port, agent_port, client_port = free_ports(3)
+    port, agent_port, client_port, dashboard_port = free_ports(4)
     arguments = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
         *("--node-ip-address", LOOPBACK, "--port", str(port)),
         *("--num-cpus", str(num_cpus), "--include-dashboard", "false"),
+        *("--dashboard-port", str(dashboard_port)),  # checked even where there is no dashboard
         *("--dashboard-agent-listen-port", str(agent_port)),
         *("--ray-client-server-port", str(client_port)),
         *("--object-store-memory", str(OBJECT_STORE_BYTES), "--disable-usage-stats"),
