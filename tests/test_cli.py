@@ -251,6 +251,18 @@ def test_a_part_without_a_catalogue_says_to_materialize(command: str, servers: N
 
 
 @pytest.mark.services
+def test_parity_without_an_archive_says_to_make_one(servers: None, capsys: Capture) -> None:
+    assert "no archived events: run `headrace archive`" in mistake(capsys, "features", "parity")
+
+
+@pytest.mark.parametrize("command", [["backfill"], ["features", "parity"]])
+def test_a_time_that_is_none_is_refused(command: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit):
+        cli.main([*command, "--from=yesterday"])
+    assert "argument --from: invalid time value: 'yesterday'" in capsys.readouterr().err
+
+
+@pytest.mark.services
 def test_a_wrong_campaigns_file_is_named_before_anything_is_served(
     tmp_path: Path, data: Path, servers: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
