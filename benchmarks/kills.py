@@ -1,21 +1,26 @@
-"""Kills: a stream worker, Redis or the broker, by `kill -9` at random moments under load.
+"""Kills: a stream worker, Redis, the broker or a Ray node, at random moments under load.
 
 Afterwards every count must equal a recount of the event log: `python -m benchmarks kills` kills
-each of them 20 times. Redis keeps an append-only file with `appendfsync always`; the broker is
-Apache Kafka where KAFKA_HOME is set, else it is not killed (the embedded one keeps nothing).
+each of the first three 20 times; `python -m benchmarks.kills TARGET...` kills these one after the
+other. Redis keeps an append-only file with `appendfsync always`; the broker is Apache Kafka where
+KAFKA_HOME is set, else it is not killed (the embedded one keeps nothing).
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.stream_load import StreamUnderLoad
+from benchmarks.two_nodes import TwoNodes
 
 NUM_KILLS = 20
 
@@ -26,17 +31,30 @@ def run() -> dict[str, Any]:
     return {target: kill_each([target] * NUM_KILLS) for target in targets}
 
 
-def kill_each(targets: Sequence[str], events_per_s: float = 500.0) -> dict[str, Any]:
-    """Kill these one after the other; then the differences between the counts and a recount."""
-    draw = random.Random(len(targets))
-    recovery_s = []
-    with tempfile.TemporaryDirectory() as folder, StreamUnderLoad(Path(folder)) as stream:
+def kill_each(targets: Sequence[str], events_per_s: float = 300.0) -> dict[str, Any]:
+    """Kill these one after the other; then the differences between the counts and a recount.
+
+    `recovery_s` has the time from each kill until every partition has gone on.
+    """
+    draw, recovery_s = random.Random(len(targets)), []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        nodes = stack.enter_context(TwoNodes()) if "node" in targets else None
+        stream = StreamUnderLoad(folder, nodes.environ if nodes else None)
+        stack.enter_context(stream)
         stream.start(events_per_s)
         for target in targets:
             time.sleep(draw.uniform(0.5, 3.0))
             killed_s = time.monotonic()
-            stream.kill(target)
+            if target == "node" and nodes:
+                nodes.lose_one()
+            else:
+                stream.kill(target)
             stream.wait_progress()
             recovery_s.append(round(time.monotonic() - killed_s, 2))
         stream.finish()
         return {"kills": len(targets), "recovery_s": recovery_s, **stream.differences()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(kill_each(sys.argv[1:])))
