@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.features.accumulators import State, Values
 from headrace.features.facts import ACTIONS, SHOWN, Facts, Ints
@@ -41,6 +42,7 @@ class LastN:
 
     def add(self, state_U: State, facts: Facts) -> None:
         position_N = np.minimum(facts.position_N, 255)
+        columns: tuple[NDArray[Any], ...]
         columns = (facts.time_ms_N, facts.item_key_N, facts.action_mask_N(), position_N)
         settled_K = np.flatnonzero(facts.settled_N)
         new = {name: column_N[settled_K] for name, column_N in zip(ORDER, columns, strict=True)}
