@@ -78,13 +78,14 @@ def _measure(settings: config.Settings) -> dict[str, Any]:
     produce(settings, NUM_EVENTS, None)
     stream_s, bare_s, sampled_s = [], [], []
     for pair in range(NUM_PAIRS):
+        plain, sampling = (Consumer(settings, items, samples) for samples in (False, True))
         works: list[tuple[list[float], Callable[[], object]]] = [
-            (stream_s, lambda: Consumer(settings, items, samples=False).run(NUM_EVENTS)),
+            (stream_s, plain.run),
             (bare_s, lambda: _bare(settings)),
         ]
         for times, work in works if pair % 2 else works[::-1]:
             times.append(seconds(work))
-        sampled_s.append(seconds(lambda: Consumer(settings, items, samples=True).run(NUM_EVENTS)))
+        sampled_s.append(seconds(sampling.run))
     ratios = [bare / stream for bare, stream in zip(bare_s, stream_s, strict=True)]
     events_per_s = NUM_EVENTS / statistics.median(stream_s)
     return {
@@ -110,7 +111,7 @@ class Consumer:
         self._reader = LogReader(settings, Topics("bench").events, {0: 0}, MAX_RECORDS)
         self.delays_ms: list[float] = []
 
-    def run(self, num_events: int) -> None:
+    def run(self, num_events: int = NUM_EVENTS) -> None:
         """Process so many events."""
         while self._partition.commit.offset < num_events:
             self._step(self._reader.poll())
