@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -103,7 +102,7 @@ def environment(settings: Settings) -> dict[str, str]:
         for field in msgspec.structs.fields(Settings)
     }
     given[variable("home")] = str(settings.home_path)
-    return {**given, "HEADRACE_FEAST_REDIS": _feast_redis(settings.redis_url)}
+    return given
 
 
 def is_given(field: str) -> bool:
@@ -172,17 +171,3 @@ def repository_path(room: str) -> Path:
         f"no folder {room}/ beside the headrace package or in {Path.cwd()}: run headrace from a "
         "checkout of the repository"
     )
-
-
-def _feast_redis(url: str) -> str:
-    """A Redis URL in the form of Feast's connection string: host:port,name=value,..."""
-    parts = urlsplit(url)
-    options = {"db": parts.path.strip("/") or "0"}
-    if parts.username:
-        options["username"] = unquote(parts.username)
-    if parts.password:
-        options["password"] = unquote(parts.password)
-    if parts.scheme == "rediss":
-        options["ssl"] = "true"
-    pairs = "".join(f",{name}={value}" for name, value in options.items())
-    return f"{parts.hostname or '127.0.0.1'}:{parts.port or 6379}{pairs}"
