@@ -52,7 +52,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     certificate = make_certificate(folder / "redis")
     with start_redis(folder / "data") as server:
         with Redis.from_url(server.url) as admin:
-            admin.acl_setuser("me", True, passwords=[f"+{PASSWORD}"], keys="*", categories=["+@all"])
+            admin.acl_setuser(
+                "me", True, passwords=[f"+{PASSWORD}"], keys="*", categories=["+@all"]
+            )
             admin.config_set("requirepass", PASSWORD)
         plain = int(server.url.rpartition(":")[2].partition("/")[0])
         with tls_relay(certificate, plain) as port:
