@@ -21,6 +21,7 @@ from headrace.datasets.dataset import Item
 from headrace.features.accumulators import State
 from headrace.features.catalogue_columns import padded_slots
 from headrace.features.facts import Ints
+from headrace.features.row_schemas import RowSchemas
 from headrace.features.shared import SharedState
 from headrace.features.table import ITEM, ITEM_LAYOUT, SLOTS
 from headrace.keys import key
@@ -103,8 +104,9 @@ class Live:
         self.catalogue = build_catalogue(list(items.values()))
         self.followed = Followed()
         self._content = ContentTable(items)
-        self._shared = SharedState(items.get)
         self._redis = Redis.from_url(settings.redis_url)
+        schemas = RowSchemas(self._redis, settings.namespace)
+        self._shared = SharedState(items.get, schemas.description)
         self._stopping = threading.Event()
         num_items = len(self.catalogue.items)
         self.view = View(None, ITEM_LAYOUT.new(num_items), np.arange(1, num_items))

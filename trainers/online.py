@@ -28,7 +28,7 @@ from headrace import config
 from headrace.broker import LogReader, Record, Topics, create_topics
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
-from headrace.errors import ConfigError, HeadraceError
+from headrace.errors import HeadraceError
 from headrace.features.assemble import NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.model.batch import batch_of_samples
@@ -43,6 +43,8 @@ from headrace.status import StatusBoard
 STATUS_EVERY_MS = 500
 MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
 STATE_FILE = "trainer.pt"
+
+log = logging.getLogger(__name__)
 
 
 class OnlineTrainer:
@@ -107,13 +109,19 @@ class OnlineTrainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` described."""
-        if state["schema"] != SCHEMA:
-            raise ConfigError(
-                f"the checkpoint has feature schema {state['schema']:08x}, this build has "
-                f"{SCHEMA:08x}: start in another namespace (HEADRACE_NAMESPACE)"
+        """Go on from what `state` described.
+
+        Weights of another feature table are of other columns: where the table has changed, a new
+        model begins with the samples that come from then on.
+        """
+        if state["schema"] == SCHEMA:
+            self.learner.load_state(state["learner"])
+        else:
+            log.warning(
+                "the checkpoint has feature schema %08x, this build has %08x: a new model begins, "
+                "with the samples from here on; serving has none until it is published",
+                *(state["schema"], SCHEMA),
             )
-        self.learner.load_state(state["learner"])
         self._positions, self._taken = state["positions"], state["taken"]
         self._newest_event_ms = state["newest_event_ms"]
 
@@ -123,6 +131,12 @@ class OnlineTrainer:
         for sample in decode_batch(record.value):
             if sample.schema != SCHEMA:
                 self._num_unreadable += 1
+                if self._num_unreadable == 1:
+                    log.warning(
+                        "samples of feature schema %08x are skipped, this build has %08x; their "
+                        "number is in the status (unreadable_samples)",
+                        *(sample.schema, SCHEMA),
+                    )
                 continue
             lane = (sample.source_partition, sample.lane)
             if sample.source_offset > self._taken.get(lane, -1):

@@ -5,9 +5,10 @@
       connection_string: rediss://user:password@cache:6380/0?ssl_ca_certs=ca.pem
 
 The options are those of Feast's own Redis store, but that `connection_string` may be a URL as well,
-and so are connections and what the public API promises; how rows are laid out is described in `headrace.features.packed`. Beyond the stock store,
-a view's `ttl` is kept (older rows are OUTSIDE_MAX_AGE, without a value), and a batch is written by
-one atomic compare-and-set. A row replaces the whole earlier row, not the features that it names.
+and so are connections and what the public API promises; how rows are laid out is described in
+`headrace.features.packed`. Beyond the stock store, a view's `ttl` is kept (older rows are
+OUTSIDE_MAX_AGE, without a value), and a batch is written by one atomic compare-and-set. A row
+replaces the whole earlier row, not the features that it names.
 """
 
 from __future__ import annotations
@@ -59,9 +60,10 @@ class _UrlRedisStore(RedisOnlineStore):  # type: ignore[misc]
     """Feast's connections, also from a URL as redis-py reads it."""
 
     @staticmethod
-    def _parse_connection_string(connection_string: str) -> tuple[list[dict[str, Any]], Any]:
+    def _parse_connection_string(connection_string: str) -> tuple[Any, ...]:
         if "://" not in connection_string:
-            return RedisOnlineStore._parse_connection_string(connection_string)  # type: ignore[no-any-return]
+            feast: Any = RedisOnlineStore._parse_connection_string(connection_string)
+            return tuple(feast)
         options: dict[str, Any] = dict(parse_url(connection_string))
         node = {"host": options.pop("host", "localhost"), "port": options.pop("port", 6379)}
         options["ssl"] = options.pop("connection_class", None) is SSLConnection
