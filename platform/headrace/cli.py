@@ -99,6 +99,14 @@ def _add_data_commands(commands: Commands) -> None:
     )
     materialize.set_defaults(run=_materialize)
 
+    feast = commands.add_parser(
+        "feast", help="Feast's own commands, on this repository and with these settings"
+    )
+    feast.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="of feast: apply, serve, ui, ..."
+    )
+    feast.set_defaults(run=_feast)
+
     backfill = commands.add_parser(
         "backfill", help="compute feature rows of a period anew, or start with the state of a log"
     )
@@ -184,6 +192,11 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     materialize.apply(settings)
     materialize.materialize(settings, now_ms(), getattr(options, "incremental", False))
     return 0
+
+
+def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
+    repository = config.repository_path("feature_repo")
+    _become("feast.cli.cli", settings, ["--chdir", str(repository), *options.arguments])
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
