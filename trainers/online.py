@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,12 @@ from headrace.errors import ConfigError, HeadraceError
 from headrace.features.assemble import NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.model.batch import batch_of_samples
+from headrace.model.content_vectors import ContentVectors
 from headrace.model.learner import OnlineLearner
-from headrace.model.ranker_config import nano
+from headrace.model.ranker_config import RankerConfig, nano
 from headrace.model.tokens import ContentTable
 from headrace.progress import ProgressBoard
-from headrace.registry import Manifest, Publisher
+from headrace.registry import Manifest, Publisher, Subscriber, check_tokens
 from headrace.sample import Sample, decode_batch
 from headrace.status import StatusBoard
 
@@ -51,10 +53,11 @@ class OnlineTrainer:
     def __init__(self, settings: config.Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
         torch.set_num_threads(1)
-        redis = Redis.from_url(settings.redis_url)
-        self._config = nano(NUM_DENSE)
+        self._redis = redis = Redis.from_url(settings.redis_url)
+        vectors = ContentVectors.of(settings)
+        self._content = ContentTable(read_items(config.catalogue_path(settings)), vectors)
+        self._config = ranker_config(vectors)
         self.learner = OnlineLearner(self._config, settings.model_seed, settings.progressive_window)
-        self._content = ContentTable(read_items(config.catalogue_path(settings)))
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
         self._progress = ProgressBoard(redis, settings.namespace)
@@ -64,7 +67,7 @@ class OnlineTrainer:
         self._pending_since_ms = clock()
         self._arrivals_ms: list[int] = []
         self._newest_event_ms = 0
-        self._version = self._num_unreadable = 0
+        self.version = self._num_unreadable = 0
         self._published_ms = self._status_ms = clock()
         self._reader: LogReader | None = None
 
@@ -117,6 +120,13 @@ class OnlineTrainer:
         self._positions, self._taken = state["positions"], state["taken"]
         self._newest_event_ms = state["newest_event_ms"]
 
+    def close(self) -> None:
+        """Leave the servers; the state is not saved."""
+        if self._reader:
+            self._reader.close()
+        self._publisher.close()
+        self._redis.close()
+
     def _take(self, record: Record) -> None:
         """Queue samples unless they were taken before: a stream worker may have sent them twice."""
         self._positions[record.partition] = record.offset + 1
@@ -149,11 +159,12 @@ class OnlineTrainer:
             created_ms=now,
             schema=SCHEMA,
             model=self._config,
+            token_tables=self._content.vectors.names,
             num_samples=self.learner.num_samples,
             newest_event_ms=self._newest_event_ms,
             arrivals_ms=tuple(self._arrivals_ms[::step]),
         )
-        self._version = self._publisher.publish(self.learner.weights(), manifest).version
+        self.version = self._publisher.publish(self.learner.weights(), manifest).version
         self._arrivals_ms, self._published_ms = [], now
 
     def _report(self, now: int, lag: int) -> None:
@@ -164,7 +175,7 @@ class OnlineTrainer:
             "samples": self.learner.num_samples,
             "unreadable_samples": self._num_unreadable,
             "skipped_batches": self.learner.num_skipped,
-            "version": self._version,
+            "version": self.version,
             "ids": {name: len(table) for name, table in self.learner.ranker.tables.items()},
         }
         self._status.write("train", document, now)
@@ -178,6 +189,20 @@ class OneWorkerTorch(TorchConfig):  # type: ignore[misc]  # Ray is not typed her
     def backend_cls(self) -> type[Backend]:
         backend: type[Backend] = Backend
         return backend
+
+
+def ranker_config(vectors: ContentVectors) -> RankerConfig:
+    """What the loop trains; raises `ConfigError` where that cannot be."""
+    return replace(nano(NUM_DENSE), content_widths=vectors.widths)
+
+
+def check_continues(settings: config.Settings) -> None:
+    """Raises `ConfigError` where this namespace has been trained on other content."""
+    models = Subscriber(settings)
+    newest = models.newest()
+    models.close()
+    if newest:
+        check_tokens(newest, settings.token_table_names)
 
 
 def train_loop(loop_config: dict[str, Any]) -> None:
@@ -216,7 +241,9 @@ def main() -> int:
     settings = config.load()
     try:
         read_items(config.catalogue_path(settings))
+        ranker_config(ContentVectors.of(settings))
         create_topics(settings)
+        check_continues(settings)
     except HeadraceError as error:
         print(f"headrace train: {error}", file=sys.stderr)
         return 2

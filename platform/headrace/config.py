@@ -45,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     progressive_window: PositiveInt = 1_000  # impressions per point of the quality curves
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
     model_seed: int = 0
+    token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
 
     host: str = "127.0.0.1"  # interface that HTTP listens on
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8000
@@ -57,6 +58,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def model_registry_uri(self) -> str:
         """`model_registry`, or the folder under `home` that stands in for it."""
         return self.model_registry or (self.home_path / "models").as_uri()
+
+    @property
+    def token_table_names(self) -> tuple[str, ...]:
+        """`token_tables` apart, such as ("text_e5/1-f3b1a2c4",)."""
+        return _names(self.token_tables)
 
     @property
     def home_path(self) -> Path:
@@ -158,6 +164,11 @@ def catalogue_path(settings: Settings) -> Path:
 def tokens_path(settings: Settings) -> Path:
     """The folder of the content tokens, by encoder and version."""
     return settings.home_path / "tokens"
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """The names between commas."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
 
 
 def repository_path(room: str) -> Path:

@@ -7,16 +7,15 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shop import CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of, rich_content
+from shop import CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of
 
-from headrace.errors import ConfigError
 from headrace.keys import key
 from headrace.model.batch import TokenBags, make_batch, make_items, token_bags
+from headrace.model.content_vectors import ContentVectors, VectorColumn
 from headrace.model.ranker_config import SIZES, RankerConfig
-from headrace.model.tokens import MAX_TOKENS, MODALITIES, ContentTable, ContentVectors
+from headrace.model.tokens import MAX_TOKENS, MODALITIES, ContentTable
 
 
 def bags_of(bags: TokenBags) -> list[list[int]]:
@@ -81,22 +80,15 @@ def test_the_content_of_an_item_is_found_in_any_order_and_unknown_items_have_non
 
 
 def test_content_vectors_come_with_their_items() -> None:
-    vector_IMW = np.arange(len(ITEMS) * 6, dtype=np.float32).reshape(len(ITEMS), 2, 3)
-    mask_IM = np.arange(2 * len(ITEMS)).reshape(len(ITEMS), 2) % 3 > 0
-    content = ContentTable(ITEMS, ContentVectors(vector_IMW, mask_IM))
+    wide, narrow = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((1, 2), np.float32)
+    columns = [VectorColumn.of("a/1", ["i2", "i7"], wide), VectorColumn.of("b/1", ["i2"], narrow)]
+    content = ContentTable(ITEMS, ContentVectors(columns))
     items = make_items(np.array([key("i7"), key("nobody"), key("i2")]), content)
     assert items.vector_UMW is not None and items.mask_UM is not None
-    for row, number in ((0, 7), (2, 2)):
-        assert torch.equal(items.vector_UMW[row], torch.from_numpy(vector_IMW[number]))
-        assert items.mask_UM[row].tolist() == mask_IM[number].tolist()
-    assert not items.mask_UM[1].any()
+    none = [0, 0, 0]
+    assert items.vector_UMW.tolist() == [[[3, 4, 5], none], [none, none], [[0, 1, 2], [1, 1, 0]]]
+    assert items.mask_UM.tolist() == [[True, False], [False, False], [True, True]]
     assert make_items(np.array([key("i7")]), CONTENT).vector_UMW is None
-
-
-def test_content_vectors_of_another_catalogue_are_refused() -> None:
-    vectors = rich_content().vectors(np.array([key("i1")]))
-    with pytest.raises(ConfigError, match="of 1 items for a catalogue of 40"):
-        ContentTable(ITEMS, vectors)
 
 
 @pytest.mark.parametrize("config", [RICH, *(make(7) for make in SIZES.values())])

@@ -176,10 +176,9 @@ def make_items(item_key_U: NDArray[np.int64], content: ContentTable) -> Items:
     """These items with their content."""
     token_UML = content.tokens_UML(item_key_U)
     tokens = token_bags(token_UML.reshape(-1, token_UML.shape[-1]))
-    vectors = content.vectors(item_key_U)
-    if vectors is None:
+    if not content.vectors.names:
         return Items(torch.from_numpy(item_key_U), tokens)
-    vector_UMW, mask_UM = torch.from_numpy(vectors.vector_IMW), torch.from_numpy(vectors.mask_IM)
+    vector_UMW, mask_UM = map(torch.from_numpy, content.vectors.vectors(item_key_U))
     return Items(torch.from_numpy(item_key_U), tokens, vector_UMW, mask_UM)
 
 
