@@ -38,6 +38,7 @@ def main() -> int:
         items = read_items(config.catalogue_path(settings))
         read_campaigns(settings.campaigns, build_catalogue(list(items.values())))
         ContentVectors.of(settings)
+        settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
         create_topics(settings)
     except HeadraceError as error:
         print(f"headrace serve: {error}", file=sys.stderr)

@@ -7,12 +7,13 @@ sees half of a new version.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
@@ -33,6 +34,7 @@ from headrace.model.content_vectors import ContentVectors
 from headrace.model.item_tower import ItemCache
 from headrace.model.learner import make_calibration
 from headrace.model.ranker import Ranker
+from headrace.model.ranker_config import RankerConfig
 from headrace.model.tokens import ContentTable
 from headrace.registry import Manifest, Subscriber, check_tokens, load_weights
 
@@ -47,6 +49,7 @@ class LiveModel:
     ranker: Ranker
     calibration: PlattBank
     items: ItemCache  # one row per catalogue row
+    weight_J: NDArray[np.float32]  # of each head's probability, in the order of slates
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,7 @@ class Live:
         return model
 
     def _load(self, manifest: Manifest) -> LiveModel:
+        weight_J = _weights(self._settings.ranking_weights, manifest.model)
         check_tokens(manifest, self._content.vectors.names)
         weights = load_weights(manifest)
         ranker = Ranker(manifest.model)
@@ -182,7 +186,7 @@ class Live:
         calibration.load_state(weights["calibration"])
         with torch.inference_mode():
             items = ranker.cache(make_items(self.catalogue.key_I, self._content))
-        return LiveModel(manifest, ranker, calibration, items)
+        return LiveModel(manifest, ranker, calibration, items, weight_J)
 
     def _take(self, records: Sequence[Record]) -> None:
         """Take in what came of the items' states."""
@@ -203,6 +207,18 @@ class Live:
         popularity_I = clicks_I * rate_I
         popularity_I[0] = -1.0
         return np.argsort(-popularity_I, kind="stable")[:-1]
+
+
+def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.float32]:
+    """[J]: the weight of each scalar head; raises `ConfigError` for a head that is not there."""
+    names = [head.name for head in model.scalar_heads]
+    for name in weights:
+        if name not in names:
+            raise ConfigError(
+                f"slates are to be ranked by {name!r}, the model's heads are {', '.join(names)}: "
+                f"change {config.variable('rank_by')}"
+            )
+    return np.array([weights.get(name, 0.0) for name in names], dtype=np.float32)
 
 
 def _range(versions: Collection[int]) -> str:

@@ -12,7 +12,6 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,17 +29,16 @@ from headrace.broker import LogReader, Record, Topics, create_topics
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.errors import ConfigError, HeadraceError
-from headrace.features.assemble import NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.model.batch import batch_of_samples
 from headrace.model.content_vectors import ContentVectors
 from headrace.model.learner import OnlineLearner
-from headrace.model.ranker_config import RankerConfig, nano
 from headrace.model.tokens import ContentTable
 from headrace.progress import ProgressBoard
-from headrace.registry import Manifest, Publisher, Subscriber, check_tokens
+from headrace.registry import Manifest, Publisher
 from headrace.sample import Sample, decode_batch
 from headrace.status import StatusBoard
+from trainers.recipe import check_continues, ranker_config
 
 STATUS_EVERY_MS = 500
 MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
@@ -56,11 +54,13 @@ class OnlineTrainer:
         self._redis = redis = Redis.from_url(settings.redis_url)
         vectors = ContentVectors.of(settings)
         self._content = ContentTable(read_items(config.catalogue_path(settings)), vectors)
-        self._config = ranker_config(vectors)
+        self._config = ranker_config(settings, vectors)
         self.learner = OnlineLearner(self._config, settings.model_seed, settings.progressive_window)
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
-        self._progress = ProgressBoard(redis, settings.namespace)
+        self._progress = {
+            name: ProgressBoard(redis, settings.namespace, name) for name in settings.head_names
+        }
         self._positions = dict.fromkeys(range(settings.num_partitions), 0)
         self._taken: dict[tuple[int, int], int] = {}  # last source offset per (partition, lane)
         self._pending: list[Sample] = []
@@ -100,7 +100,7 @@ class OnlineTrainer:
         """Weights, optimizer, progressive window and positions, of this moment."""
         if self._pending:
             self._train()
-        self._progress.write(self.learner.take_windows())
+        self._write_progress()
         return {
             "learner": self.learner.state(),
             "positions": self._positions,
@@ -127,6 +127,11 @@ class OnlineTrainer:
         self._publisher.close()
         self._redis.close()
 
+    def _write_progress(self) -> None:
+        for head, board in self._progress.items():
+            windows = self.learner.take_windows(head)
+            board.write({n: scores for n, scores in windows.items() if scores.num_samples})
+
     def _take(self, record: Record) -> None:
         """Queue samples unless they were taken before: a stream worker may have sent them twice."""
         self._positions[record.partition] = record.offset + 1
@@ -145,7 +150,7 @@ class OnlineTrainer:
             sizes = np.cumsum([sample.num_impressions for sample in self._pending])
             num = max(1, int(np.searchsorted(sizes, self._settings.batch_size, side="right")))
             samples, self._pending = self._pending[:num], self._pending[num:]
-            self.learner.learn(batch_of_samples(samples, self._content, self._config.history))
+            self.learner.learn(batch_of_samples(samples, self._content, self._config))
             newest_ms = max(sample.event_time_ms for sample in samples)
             self._newest_event_ms = max(self._newest_event_ms, newest_ms)
             self._arrivals_ms += [sample.arrival_ms for sample in samples]
@@ -169,7 +174,7 @@ class OnlineTrainer:
 
     def _report(self, now: int, lag: int) -> None:
         self._status_ms = now
-        self._progress.write(self.learner.take_windows())
+        self._write_progress()
         document = {
             "lag": lag + len(self._pending),
             "samples": self.learner.num_samples,
@@ -189,20 +194,6 @@ class OneWorkerTorch(TorchConfig):  # type: ignore[misc]  # Ray is not typed her
     def backend_cls(self) -> type[Backend]:
         backend: type[Backend] = Backend
         return backend
-
-
-def ranker_config(vectors: ContentVectors) -> RankerConfig:
-    """What the loop trains; raises `ConfigError` where that cannot be."""
-    return replace(nano(NUM_DENSE), content_widths=vectors.widths)
-
-
-def check_continues(settings: config.Settings) -> None:
-    """Raises `ConfigError` where this namespace has been trained on other content."""
-    models = Subscriber(settings)
-    newest = models.newest()
-    models.close()
-    if newest:
-        check_tokens(newest, settings.token_table_names)
 
 
 def train_loop(loop_config: dict[str, Any]) -> None:
@@ -241,7 +232,7 @@ def main() -> int:
     settings = config.load()
     try:
         read_items(config.catalogue_path(settings))
-        ranker_config(ContentVectors.of(settings))
+        ranker_config(settings, ContentVectors.of(settings))
         create_topics(settings)
         check_continues(settings)
     except HeadraceError as error:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shop import CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of
+from shop import CONFIG, CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of
 
 from headrace.keys import key
-from headrace.model.batch import TokenBags, make_batch, make_items, token_bags
+from headrace.model.batch import TokenBags, batch_of_samples, make_batch, make_items, token_bags
 from headrace.model.content_vectors import ContentVectors, VectorColumn
-from headrace.model.ranker_config import SIZES, RankerConfig
+from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
 from headrace.model.tokens import MAX_TOKENS, MODALITIES, ContentTable
+from headrace.sample import Sample
 
 
 def bags_of(bags: TokenBags) -> list[list[int]]:
@@ -66,6 +69,47 @@ def test_positions_are_unknown_where_a_request_has_none() -> None:
     placed = replace(first, position_N=np.array([3, 1]))
     position_C = make_batch([placed, second], CONTENT).candidates.position_C
     assert position_C is not None and position_C.tolist() == [3, 1, -1, -1]
+
+
+def told(**changes: Any) -> Sample:
+    """A sample of two items of which it is known whether they were clicked and liked."""
+    given = asked(0, num_items=2)
+    made = Sample(
+        source_partition=0,
+        source_offset=0,
+        lane=0,
+        schema=0,
+        request_id="r",
+        event_time_ms=0,
+        arrival_ms=0,
+        user_key=1,
+        user_token_keys=(),
+        item_keys=tuple(map(key, given.items)),
+        actions=(0b11, 0b00),
+        labelled=0b11,
+        dense=given.features.dense_NF.tobytes(),
+        history=given.features.history_3T.tobytes(),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def test_a_head_has_the_label_of_its_action_and_nan_where_the_log_does_not_tell() -> None:
+    heads = (Head(CLICK), Head("long_view"), Head("like"), Head("refund"))
+    samples = [told(), told(labelled=0b101, actions=(0b001, 0b101))]
+    made = batch_of_samples(samples, CONTENT, replace(CONFIG, heads=heads))
+    nan = math.nan
+    np.testing.assert_equal(
+        made.candidates.label_CJ.numpy(),
+        [[1, nan, 1, nan], [0, nan, 0, nan], [1, 0, nan, nan], [1, 1, nan, nan]],
+    )
+
+
+def test_a_sample_brings_its_positions_and_the_number_of_its_surface() -> None:
+    samples = [told(), told(positions=(4, -1), surface="search"), told(surface="mail")]
+    made = batch_of_samples(samples, CONTENT, RICH)
+    assert made.candidates.position_C is not None
+    assert made.candidates.position_C.tolist() == [-1, -1, 4, -1, -1, -1]
+    assert made.users.surface_B.tolist() == [0, 2, 0]
 
 
 def test_the_content_of_an_item_is_found_in_any_order_and_unknown_items_have_none() -> None:

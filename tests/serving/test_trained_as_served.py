@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
 import torch
+from redis import Redis
 from small_loop import ITEMS, NOW_MS, SmallLoop, replica, sample, small_loop, trained
 
 from headrace import config
@@ -15,11 +17,13 @@ from headrace.errors import ConfigError, DatasetError
 from headrace.features.assemble import RequestFeatures
 from headrace.model.batch import Request, batch_of_samples, make_request_batch
 from headrace.model.content_vectors import ContentVectors
+from headrace.model.ranker import Ranker
 from headrace.model.tokens import ContentTable
+from headrace.progress import ProgressBoard
 from headrace.sample import Sample
 from serving.live import Live, LiveModel
-from trainers import online
 from trainers.online import OnlineTrainer
+from trainers.recipe import check_continues
 
 pytestmark = pytest.mark.services
 
@@ -40,7 +44,9 @@ def trained_logits(trainer: OnlineTrainer, content: ContentTable, one: Sample) -
     """[C, K]: of the trainer's own ranker, on a training batch."""
     trainer.learner.ranker.eval()
     with torch.inference_mode():
-        return trainer.learner.ranker(batch_of_samples([one], content)).logit_CK
+        return trainer.learner.ranker(
+            batch_of_samples([one], content, trainer.learner.ranker.config)
+        ).logit_CK
 
 
 def served_logits(live: Live, model: LiveModel, one: Sample) -> torch.Tensor:
@@ -91,9 +97,49 @@ def test_a_replica_refuses_a_model_trained_with_other_tokens(loop: SmallLoop, ta
 def test_training_goes_on_with_the_same_tokens_only(loop: SmallLoop) -> None:
     with trained(loop.settings("goes_on", token_tables=FOUR), SAMPLES):
         pass
-    online.check_continues(loop.settings("goes_on", token_tables=FOUR))
+    check_continues(loop.settings("goes_on", token_tables=FOUR))
     with pytest.raises(ConfigError, match=f"tables {FOUR}, the settings name none"):
-        online.check_continues(loop.settings("goes_on"))
+        check_continues(loop.settings("goes_on"))
+
+
+def test_training_goes_on_with_the_same_heads_only(loop: SmallLoop) -> None:
+    with trained(loop.settings("heads", heads="click"), SAMPLES):
+        pass
+    with pytest.raises(ConfigError, match=r"trained with heads .*click.* \(now .*like"):
+        check_continues(loop.settings("heads", heads="click,like"))
+    with pytest.raises(ConfigError, match="no action 'share', expected some of click, like, long"):
+        check_continues(loop.settings("heads", heads="click,share"))
+
+
+def test_every_action_that_the_log_tells_of_is_learned_and_reported(loop: SmallLoop) -> None:
+    settings = loop.settings("actions", surfaces="home", rank_by="click=0.25,like=2")
+    shown = [
+        sample(n, labelled=3, actions=(3, 0, 1, 2), positions=(0, 1, 2, 3), surface="home")
+        for n in range(15)
+    ]
+    with trained(settings, shown) as trainer, replica(settings) as live:
+        model = live.catch_up().model
+        trainer.state()
+        for head, expected in (("click", 60), ("like", 60), ("long_view", 0)):
+            with closing(Redis.from_url(settings.redis_url)) as redis:
+                windows = ProgressBoard(redis, settings.namespace, head).read()
+            assert sum(scores.num_samples for scores in windows.values()) == expected
+        untrained = Ranker(trainer.learner.ranker.config, settings.model_seed)
+        for name, weight in trainer.learner.ranker.named_parameters():
+            if name.startswith("position."):
+                assert not torch.equal(weight, untrained.get_parameter(name)), name
+    assert model is not None and model.weight_J.tolist() == [0.25, 2, 0]
+    assert model.manifest.model.surface_number("home") == 1
+
+
+def test_a_replica_refuses_to_rank_by_what_is_not_predicted(loop: SmallLoop) -> None:
+    with trained(loop.settings("ranked", heads="click"), SAMPLES):
+        pass
+    refused = (("like=1", "ranked by 'like', the model's heads are click"), ("a", "expected wei"))
+    for rank_by, said in refused:
+        with replica(loop.settings("ranked", rank_by=rank_by)) as live:
+            with pytest.raises(ConfigError, match=said):
+                live.catch_up()
 
 
 def test_tokens_that_cannot_be_read_are_said_before_training(loop: SmallLoop) -> None:

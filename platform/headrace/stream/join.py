@@ -142,7 +142,7 @@ def _hear(heard: Heard, event: Event, record: Record, shown: Shown, measures: Me
             event.user_id,
             shown.item_id,
             event.event_time_ms,
-            shown.position,
+            shown.position or 0,
             measures,
             shown.clicked is not None,
             shown.campaign_id,

@@ -16,6 +16,7 @@ import numpy as np
 
 from headrace.config import Settings
 from headrace.errors import InvalidEvent
+from headrace.event import ImpressionEvent
 from headrace.features.shared import SharedState
 from headrace.features.state import decode_rows, fresh_rows
 from headrace.features.table import SCHEMA, USER_LAYOUT
@@ -179,4 +180,6 @@ class Partition:
             labelled=request.labelled,
             dense=features.dense_NF.tobytes(),
             history=features.history_3T.tobytes(),
+            positions=event.positions if isinstance(event, ImpressionEvent) else (),
+            surface=event.surface,
         )
