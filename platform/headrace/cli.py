@@ -24,6 +24,7 @@ from headrace.flags import (
     add_data_flags,
     add_encoder_flag,
     add_pace_flags,
+    add_tokens_flag,
     add_up_flags,
     backfill_arguments,
     check_services,
@@ -59,12 +60,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     command: Command = options.run
     try:
-        return command(options, config.load())
+        return command(options, _settings(options))
     except HeadraceError as error:
         print(f"headrace {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _settings(options: argparse.Namespace) -> config.Settings:
+    """The environment's settings, and over them what flags of several commands say."""
+    settings = config.load()
+    tokens: Sequence[str] | None = getattr(options, "tokens", None)
+    return config.changed(settings, token_tables=",".join(tokens)) if tokens else settings
 
 
 def _add_up(commands: Commands) -> None:
@@ -77,8 +85,10 @@ def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
+    add_tokens_flag(train)
     train.set_defaults(run=_module("trainers.online"))
     serve = commands.add_parser("serve", help="answer HTTP requests")
+    add_tokens_flag(serve)
     serve.set_defaults(run=_module("serving"))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
     archive.set_defaults(run=_archive)

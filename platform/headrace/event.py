@@ -21,6 +21,7 @@ import msgspec
 from headrace.errors import InvalidEvent
 
 EVENT_VERSION: Final = 1
+POSITION_UNKNOWN: Final = -1
 MAX_ITEMS: Final = 1_000
 MAX_FUTURE_MS: Final = 24 * 3_600_000  # clocks differ; a day covers time zones sent by mistake
 SECONDS: Final = range(631_152_000, 100_000_000_000)  # 1990 up in seconds: no ms after Jan 1970
@@ -34,7 +35,7 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     """One item of a request's slate as it was shown."""
 
     item_id: Id
-    position: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    position: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None  # None: not known
     clicked: bool | None = None  # None: not known yet, a ClickEvent may follow
     liked: bool | None = None
     long_viewed: bool | None = None
@@ -73,6 +74,17 @@ class ImpressionEvent(
     model_version: int | None = None
     served: Served | None = None
     version: int = EVENT_VERSION
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Where each item stood, `POSITION_UNKNOWN` where that is not known; empty if nowhere."""
+        for shown in self.items:
+            if shown.position is not None:
+                break
+        else:
+            return ()
+        places = [shown.position for shown in self.items]
+        return tuple([POSITION_UNKNOWN if place is None else place for place in places])
 
     @property
     def outcome_known(self) -> bool:

@@ -91,7 +91,7 @@ class Join:
         for shown in event.items:
             clicked = shown.clicked
             heard.facts.append(
-                (user_id, shown.item_id, time_ms, shown.position, clicked is not None,
+                (user_id, shown.item_id, time_ms, shown.position or 0, clicked is not None,
                  shown.campaign_id, offset, ordinal, 1.0, clicked or 0.0, shown.liked or 0.0,
                  shown.long_viewed or 0.0, shown.value)
             )  # fmt: skip

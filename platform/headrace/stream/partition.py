@@ -17,7 +17,7 @@ import numpy as np
 from headrace.broker import Record
 from headrace.config import Settings
 from headrace.errors import InvalidEvent
-from headrace.event import Event
+from headrace.event import Event, ImpressionEvent
 from headrace.features.shared import SharedState
 from headrace.features.state import decode_rows, fresh_rows
 from headrace.features.table import SCHEMA, USER_LAYOUT
@@ -183,4 +183,6 @@ class Partition:
             labelled=request.labelled,
             dense=features.dense_NF.tobytes(),
             history=features.history_3T.tobytes(),
+            positions=event.positions if isinstance(event, ImpressionEvent) else (),
+            surface=event.surface,
         )
