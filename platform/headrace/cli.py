@@ -17,6 +17,7 @@ from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
+from headrace.evaluation.command import add_evaluate
 from headrace.features_command import add_features
 from headrace.flags import (
     ENCODERS,
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_parts(commands)
     _add_data_commands(commands)
+    add_evaluate(commands)
     add_features(commands)
     return parser
 

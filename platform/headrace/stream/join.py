@@ -59,10 +59,10 @@ class Join:
         elif event.outcome_known:
             if heard.with_requests:
                 self._complete_known(event, record, heard)
-            self._hear_shown(event, record, heard)
+            hear_shown(event, record, heard)
         else:
             self._keep_open(event, record, heard)
-            self._hear_shown(event, record, heard)
+            hear_shown(event, record, heard)
 
     def hear_again(self, event: Event, record: Record, heard: Heard) -> None:
         """Take in an event whose facts count already: only what is open is brought back."""
@@ -80,21 +80,9 @@ class Join:
                 labelled &= ~BIT[LIKE]
             if shown.long_viewed is None:
                 labelled &= ~BIT[LONG_VIEW]
-        request = _request(event, record, heard, LANE_KNOWN, labelled)
+        request = ask(event, record, heard, LANE_KNOWN, labelled)
         actions = tuple([_actions_known(shown) for shown in event.items])
         heard.complete.append(Labelled(request, actions))
-
-    def _hear_shown(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
-        """A fact for each item; an impression is settled once it says whether it was clicked."""
-        user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
-        ordinal = len(heard.times_ms)
-        for shown in event.items:
-            clicked = shown.clicked
-            heard.facts.append(
-                (user_id, shown.item_id, time_ms, shown.position or 0, clicked is not None,
-                 shown.campaign_id, offset, ordinal, 1.0, clicked or 0.0, shown.liked or 0.0,
-                 shown.long_viewed or 0.0, shown.value)
-            )  # fmt: skip
 
     def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
         """An action counts with its impression; a click without one counts as shown too."""
@@ -105,7 +93,7 @@ class Join:
             _note(impression, event.item_id, action)
         alone = impression is None and isinstance(event, ClickEvent)
         if alone and heard.with_requests:
-            request = _request(event, record, heard, LANE_KNOWN, BIT[CLICK])
+            request = ask(event, record, heard, LANE_KNOWN, BIT[CLICK])
             heard.complete.append(Labelled(request, (BIT[CLICK],)))
         clicked, liked, viewed = (float(action == name) for name in (CLICK, LIKE, LONG_VIEW))
         heard.facts.append(
@@ -126,14 +114,14 @@ class Join:
         """
         if event.request_id in self._open:
             return
-        request = _request(event, record, heard, LANE_JOINED, EVERY_ACTION)
+        request = ask(event, record, heard, LANE_JOINED, EVERY_ACTION)
         impression = OpenImpression(request, record.arrival_ms + self._window_ms)
         for shown in event.items:
             impression.actions[shown.item_id] = _actions_known(shown)
         self._open[event.request_id] = impression
 
 
-def _request(event: Event, record: Record, heard: Heard, lane: int, labelled: int) -> Request:
+def ask(event: Event, record: Record, heard: Heard, lane: int, labelled: int) -> Request:
     """A request that a sample is made of; its features are those that serving logged, or asked."""
     if isinstance(event, ImpressionEvent):
         item_ids = tuple(shown.item_id for shown in event.items)
@@ -145,6 +133,19 @@ def _request(event: Event, record: Record, heard: Heard, lane: int, labelled: in
     if heard.with_requests:
         heard.requests.append(request)
     return request
+
+
+def hear_shown(event: ImpressionEvent, record: Record, heard: Heard) -> None:
+    """A fact for each item; an impression is settled once it says whether it was clicked."""
+    user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
+    ordinal = len(heard.times_ms)
+    for shown in event.items:
+        clicked = shown.clicked
+        heard.facts.append(
+            (user_id, shown.item_id, time_ms, shown.position or 0, clicked is not None,
+             shown.campaign_id, offset, ordinal, 1.0, clicked or 0.0, shown.liked or 0.0,
+             shown.long_viewed or 0.0, shown.value)
+        )  # fmt: skip
 
 
 def _note(impression: OpenImpression, item_id: str, action: str) -> None:

@@ -13,19 +13,22 @@ from headrace.features.facts import Ints
 from headrace.features.state import Rows, row_dtype
 from headrace.features.table import USER_LAYOUT
 
+MAX_ROOM = 100_000  # rows that there is room for from the start
+
 
 class UserTable:
     """Rows and attributes by user id, no more than `capacity` of them between two steps.
 
     Rows lie where they are until they are forgotten, and their places are used again: nothing is
-    ever copied to make room, except in a step that has more users than fit.
+    ever copied to make room, except for more users than there is room for.
     """
 
     def __init__(self, partition: int, capacity: int) -> None:
         self._partition, self._capacity = partition, capacity
         self._number_of: dict[str, int] = {}
-        self._rows_R = np.zeros(capacity, row_dtype(USER_LAYOUT))  # no memory before its first use
-        self._used_R = np.zeros(capacity, dtype=np.int64)  # the step that used the row last
+        room = min(capacity, MAX_ROOM)
+        self._rows_R = np.zeros(room, row_dtype(USER_LAYOUT))  # takes no memory before its use
+        self._used_R = np.zeros(room, dtype=np.int64)  # the step that used the row last
         self._step = 1
         self.ids: list[str] = []  # [R] of those ever used
         self._token_keys: list[tuple[int, ...]] = []  # [R] the users' attributes
@@ -85,6 +88,7 @@ class UserTable:
         self._token_keys += [()] * more
         beyond = max(start + more - len(self._rows_R), 0)
         if beyond:
-            self._rows_R = np.concatenate([self._rows_R, np.zeros(beyond, self._rows_R.dtype)])
-            self._used_R = np.concatenate([self._used_R, np.zeros(beyond, np.int64)])
+            room = max(beyond, len(self._rows_R) // 2)
+            self._rows_R = np.concatenate([self._rows_R, np.zeros(room, self._rows_R.dtype)])
+            self._used_R = np.concatenate([self._used_R, np.zeros(room, np.int64)])
         return [*reused, *range(start, start + more)]
