@@ -109,7 +109,7 @@ class Live:
         items = read_items(config.catalogue_path(settings))
         self.catalogue = build_catalogue(list(items.values()))
         self.followed = Followed()
-        self._content = ContentTable(items, ContentVectors.of(settings))
+        self.content = ContentTable(items, ContentVectors.of(settings))
         self._redis = Redis.from_url(settings.redis_url)
         schemas = RowSchemas(self._redis, settings.namespace)
         self._shared = SharedState(items.get, schemas.description)
@@ -121,7 +121,7 @@ class Live:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """End the thread, if it runs, and leave the servers."""
         self._stopping.set()
         if self._thread.is_alive():
@@ -179,7 +179,7 @@ class Live:
 
     def _load(self, manifest: Manifest) -> LiveModel:
         weight_J = _weights(self._settings.ranking_weights, manifest.model)
-        check_tokens(manifest, self._content.vectors.names)
+        check_tokens(manifest, self.content.vectors.names)
         weights = load_weights(manifest)
         ranker = Ranker(manifest.model)
         ranker.load_state(weights["ranker"])
@@ -187,7 +187,7 @@ class Live:
         calibration = make_calibration(manifest.model)
         calibration.load_state(weights["calibration"])
         with torch.inference_mode():
-            items = ranker.cache(make_items(self.catalogue.key_I, self._content))
+            items = ranker.cache(make_items(self.catalogue.key_I, self.content))
         return LiveModel(manifest, ranker, calibration, items, weight_J)
 
     def _take(self, records: Sequence[Record]) -> None:

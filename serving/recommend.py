@@ -124,15 +124,22 @@ class Recommender:
         self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int, surface: str = ""
     ) -> Ranked:
         """Probabilities of a click, and scores, for these catalogue rows."""
-        request_C, now_ms_1 = np.zeros(len(rows_C), np.int64), np.array([now_ms])
-        slot_CS = self._catalogue.slot_IS[rows_C]
-        (features,) = assemble(user.state_1, view.state_I[rows_C], slot_CS, request_C, now_ms_1)
+        features = self.features(user, rows_C, view, now_ms)
         if view.model is None or not len(rows_C):
             return Ranked(rows_C, None, None, features)
         number = view.model.manifest.model.surface_number(surface)
         request = Request(key(user.user_id), user.token_keys, (), features, surface=number)
         p_CJ = self._probabilities(request, rows_C, view.model)
         return Ranked(rows_C, p_CJ[:, 0], p_CJ @ view.model.weight_J, features)
+
+    def features(
+        self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int
+    ) -> RequestFeatures:
+        """What the ranker reads of the user and these catalogue rows."""
+        request_C, now_ms_1 = np.zeros(len(rows_C), np.int64), np.array([now_ms])
+        slot_CS = self._catalogue.slot_IS[rows_C]
+        (features,) = assemble(user.state_1, view.state_I[rows_C], slot_CS, request_C, now_ms_1)
+        return features
 
     def _probabilities(
         self, request: Request, rows_C: NDArray[np.int64], model: LiveModel

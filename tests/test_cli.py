@@ -22,9 +22,10 @@ from headrace.services.redis import RedisServer, start_redis
 
 COMMANDS = (
     *("up", "stream", "train", "serve", "archive", "replay", "materialize", "backfill"),
-    "encode",
+    *("encode", "explain"),
 )
-USES_BROKER = ("up", "stream", "train", "serve", "archive", "replay", "backfill")
+USES_BROKER = ("up", "stream", "train", "serve", "archive", "replay", "backfill", "explain")
+NEEDS = {"explain": ("--user=1", "--item=7")}  # flags without which a command does nothing
 USES_DATA = ("up", "replay", "materialize", "encode")
 FILES = {
     "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t9\n",
@@ -82,13 +83,13 @@ def servers(redis: RedisServer, broker: Broker, monkeypatch: pytest.MonkeyPatch)
 
 def mistake(capsys: Capture, command: str, *arguments: str) -> str:
     """What a command says on its one line about what is wrong."""
-    assert cli.main([command, *arguments]) == 2
+    assert cli.main([command, *NEEDS.get(command, ()), *arguments]) == 2
     return said_by(command, capsys.readouterr().err)
 
 
 def mistake_of_process(command: str, *arguments: str) -> str:
     """The same of a command that becomes another program."""
-    words = [sys.executable, "-m", "headrace.cli", command, *arguments]
+    words = [sys.executable, "-m", "headrace.cli", command, *NEEDS.get(command, ()), *arguments]
     done = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2, done.stderr
     return said_by(command, done.stderr)
@@ -245,7 +246,7 @@ def test_apache_kafka_without_java_says_what_to_install(
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("command", ["stream", "train", "serve"])
+@pytest.mark.parametrize("command", ["stream", "train", "serve", "explain"])
 def test_a_part_without_a_catalogue_says_to_materialize(command: str, servers: None) -> None:
     assert "headrace materialize" in mistake_of_process(command)
 

@@ -24,12 +24,14 @@ from headrace.flags import (
     add_backfill_flags,
     add_data_flags,
     add_encoder_flag,
+    add_explain_flags,
     add_pace_flags,
     add_tokens_flag,
     add_up_flags,
     backfill_arguments,
     check_services,
     data_arguments,
+    explain_arguments,
     load_data,
     speed,
 )
@@ -92,6 +94,10 @@ def _add_parts(commands: Commands) -> None:
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_tokens_flag(serve)
     serve.set_defaults(run=_module("serving"))
+    explain = commands.add_parser("explain", help="say why items get their scores for a user")
+    add_explain_flags(explain)
+    add_tokens_flag(explain)
+    explain.set_defaults(run=_module("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
     archive.set_defaults(run=_archive)
 

@@ -145,6 +145,29 @@ def backfill_arguments(options: argparse.Namespace) -> tuple[str, ...]:
     return (*period, *data, *(flag for flag, is_given in switches if is_given))
 
 
+def add_explain_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of `headrace explain`."""
+    parser.add_argument("--user", required=True, metavar="ID", help="who asks")
+    parser.add_argument(
+        "--item", action="append", required=True, metavar="ID", help="a candidate; may be repeated"
+    )
+    parser.add_argument(
+        "--model-version", type=int, metavar="N", help="a published version (default: the newest)"
+    )
+    parser.add_argument("--json", action="store_true", help="data instead of a table")
+
+
+def explain_arguments(options: argparse.Namespace) -> tuple[str, ...]:
+    """The flags that say the same to `python -m serving.explain`."""
+    version = options.model_version
+    return (
+        f"--user={options.user}",
+        *(f"--item={item_id}" for item_id in options.item),
+        *(() if version is None else (f"--model-version={version}",)),
+        *(("--json",) if options.json else ()),
+    )
+
+
 class _PeriodFlag(argparse.Action):
     def __call__(
         self,

@@ -125,8 +125,5 @@ def trained(settings: Settings, samples: Sequence[Sample]) -> Iterator[OnlineTra
 @contextmanager
 def replica(settings: Settings) -> Iterator[Live]:
     """What a replica holds, before it has read anything."""
-    live = Live(settings, lambda: NOW_MS)
-    try:
+    with closing(Live(settings, lambda: NOW_MS)) as live:
         yield live
-    finally:
-        live.stop()

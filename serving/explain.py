@@ -1,0 +1,202 @@
+"""`headrace explain`: why items get their scores for a user, from what serving would read now.
+
+C items asked about   J scalar heads   T past events
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+
+import msgspec
+import numpy as np
+import torch
+
+from headrace import config
+from headrace.clock import now_ms
+from headrace.errors import ConfigError, HeadraceError, ServiceError
+from headrace.event import Id
+from headrace.features.assemble import CROSSES
+from headrace.features.facts import ACTIONS
+from headrace.features.online import OnlineStore
+from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
+from headrace.flags import add_explain_flags
+from headrace.keys import key
+from headrace.model.batch import Batch, Request, make_batch
+from headrace.model.explain import Explanation, explain
+from headrace.model.tokens import MODALITIES
+from serving.live import Catalogue, Live, LiveModel, View
+from serving.recommend import Recommender, User
+
+
+class PastEvent(msgspec.Struct, frozen=True):
+    """One event of the user's history, and how much the item's attention lies on it."""
+
+    item_id: str | None  # None: not in the catalogue any more
+    age_ms: int
+    actions: tuple[str, ...]  # none: only shown
+    attention: float
+
+
+class ExplainedItem(msgspec.Struct, frozen=True):
+    """Why one item got its score; each effect is the logit minus the logit without the group."""
+
+    item_id: Id
+    known: bool  # False: not in the catalogue, explained as one that has just appeared
+    score: float  # what slates are ordered by
+    p: dict[str, float]  # calibrated probability by head
+    logit: float  # of the click
+    effects: dict[str, float]
+    attention_profile: float  # on the user as a whole; with the history's the sum is 1
+    history: tuple[PastEvent, ...]
+    fusion: dict[str, float]  # weight of each modality of the content
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """The answer of `headrace explain`."""
+
+    user_id: Id
+    known: bool  # False: without attributes and events, explained as a new user
+    model_version: int
+    items: tuple[ExplainedItem, ...]
+
+
+def dense_groups() -> dict[str, range]:
+    """The columns of the dense features by what they tell of."""
+    names = ("user_features", "item_features", "user_item_features")
+    sizes = (len(USER_LAYOUT.dense), len(ITEM_LAYOUT.dense), len(CROSSES))
+    ends = np.cumsum(sizes).tolist()
+    starts = [0, *ends]
+    return {name: range(*bounds) for name, *bounds in zip(names, starts, ends, strict=False)}
+
+
+class Explainer:
+    """Explains with a view, a catalogue and a store as a replica has them."""
+
+    def __init__(self, live: Live, store: OnlineStore) -> None:
+        self._live, self._recommender = live, Recommender(store, live.catalogue, 0)
+
+    def explain(self, user_id: str, item_ids: Sequence[str], view: View, at_ms: int) -> Explained:
+        """Why these items get their scores; unknown users and items are explained as new ones.
+
+        Raises `ConfigError` while there is no model, `ServiceError` where the store is silent.
+        """
+        if view.model is None:
+            raise ConfigError("there is no model version yet: run `headrace train` on some samples")
+        user = self._recommender.user(user_id)
+        if user.degraded:
+            raise ServiceError(f"the online store does not answer, so user {user_id!r} is unknown")
+        batch = self._batch(user, item_ids, view, at_ms)
+        explanations = explain(view.model.ranker, batch, dense_groups())
+        with torch.inference_mode():
+            logit_CK = view.model.ranker(batch).logit_CK
+            p_CJ = view.model.calibration(logit_CK, batch.surface_C).numpy()
+        nobody = USER_LAYOUT.new(1).tobytes()
+        return Explained(
+            user_id=user_id,
+            known=bool(user.token_keys) or user.state_1.tobytes() != nobody,
+            model_version=view.model.manifest.version,
+            items=tuple(
+                _item(item_id, explanation, p_J, batch, (self._live.catalogue, view.model))
+                for item_id, explanation, p_J in zip(item_ids, explanations, p_CJ, strict=True)
+            ),
+        )
+
+    def _batch(self, user: User, item_ids: Sequence[str], view: View, at_ms: int) -> Batch:
+        """The request of this user for these items, as training would read it."""
+        rows = [self._live.catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
+        features = self._recommender.features(user, np.array(rows), view, at_ms)
+        keys = [key(item_id) for item_id in item_ids]
+        return make_batch(
+            [Request(key(user.user_id), user.token_keys, keys, features)], self._live.content
+        )
+
+
+def _item(
+    item_id: str,
+    explanation: Explanation,
+    p_J: np.ndarray,
+    batch: Batch,
+    held: tuple[Catalogue, LiveModel],
+) -> ExplainedItem:
+    catalogue, model = held
+    heads = [head.name for head in model.manifest.model.scalar_heads]
+    modalities = (*MODALITIES, *model.manifest.token_tables)
+    weights = explanation.modality_weights.values()
+    return ExplainedItem(
+        item_id=item_id,
+        known=item_id in catalogue.row_of_id,
+        score=float(p_J @ model.weight_J),
+        p=dict(zip(heads, p_J.tolist(), strict=True)),
+        logit=explanation.logit,
+        effects=dict(explanation.effects),
+        attention_profile=explanation.attention_profile,
+        history=_history(explanation, batch, catalogue),
+        fusion=dict(zip(modalities, weights, strict=True)),
+    )
+
+
+def _history(explanation: Explanation, batch: Batch, catalogue: Catalogue) -> tuple[PastEvent, ...]:
+    assert batch.items is not None
+    history = batch.history
+    keys = batch.items.key_U[history.item_BT[0]].tolist()
+    columns = (history.mask_BT[0], history.age_BT[0], history.action_BT[0])
+    told = (*(column.tolist() for column in columns), explanation.attention_T)
+    rows = [catalogue.row_of_key.get(item_key, 0) for item_key in keys]
+    return tuple(
+        PastEvent(
+            item_id=catalogue.items[row].item_id if row else None,
+            age_ms=age_ms,
+            actions=tuple(name for bit, name in enumerate(ACTIONS) if actions >> bit & 1),
+            attention=attention,
+        )
+        for row, there, age_ms, actions, attention in zip(rows, *told, strict=True)
+        if there
+    )
+
+
+def to_text(explained: Explained) -> str:
+    """The explanation for a person, the strongest reasons first."""
+    new = "" if explained.known else " (new: nothing is known of them)"
+    lines = [f"user {explained.user_id}{new}, model version {explained.model_version}"]
+    for item in explained.items:
+        new = "" if item.known else " (new: not in the catalogue)"
+        chances = ", ".join(f"p({name}) {p:.4f}" for name, p in item.p.items())
+        lines += ["", f"item {item.item_id}{new}: score {item.score:.4f}, {chances}"]
+        lines.append(f"  effect on the click's logit {item.logit:+.3f}")
+        effects = sorted(item.effects.items(), key=lambda pair: -abs(pair[1]))
+        lines += [f"    {name:<20} {effect:+.3f}" for name, effect in effects]
+        lines.append(f"  attention: {item.attention_profile:.3f} on the user as a whole, and on")
+        events = sorted(item.history, key=lambda event: -event.attention)
+        lines += [
+            f"    {event.item_id or '(gone)':<20} {event.attention:.3f}  "
+            f"{'+'.join(event.actions) or 'shown'}, {event.age_ms / 3_600_000:,.1f} h ago"
+            for event in events
+        ] or ["    no past event"]
+        lines.append("  content weighs")
+        lines += [f"    {name:<20} {weight:.3f}" for name, weight in item.fusion.items()]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Explain what the arguments name, once."""
+    parser = argparse.ArgumentParser(prog="headrace explain")
+    add_explain_flags(parser)
+    options = parser.parse_args(arguments)
+    settings = config.load()
+    try:
+        with closing(Live(settings, now_ms)) as live:
+            view = live.catch_up(options.model_version)
+            explainer = Explainer(live, OnlineStore(settings))
+            explained = explainer.explain(options.user, options.item, view, now_ms())
+    except HeadraceError as error:
+        print(f"headrace explain: {error}", file=sys.stderr)
+        return 2
+    print(msgspec.json.encode(explained).decode() if options.json else to_text(explained))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""`headrace explain` on real servers: it explains what serving would answer, new users included."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import msgspec
+import numpy as np
+import pytest
+from small_loop import ITEMS, NOW_MS, SHOP, replica, sample, small_loop, trained
+
+from headrace import config, event, materialize
+from headrace.broker import Record
+from headrace.config import Settings
+from headrace.errors import ConfigError
+from headrace.event import ImpressionEvent, Shown
+from headrace.features.online import OnlineStore
+from headrace.features.shared import SharedState
+from headrace.features.table import USER_LAYOUT
+from headrace.stream.commit import Commit
+from headrace.stream.intake import decode_records
+from headrace.stream.partition import Partition, PartitionSettings
+from serving import explain
+from serving.explain import Explained, Explainer, dense_groups
+from serving.recommend import Recommender
+
+pytestmark = pytest.mark.services
+
+TOKENS = "given_vector/1-4d"
+GROUPS = {"history", "user", "item_id", "content", *dense_groups()}
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A loop with a trained model, and a user u0 who clicked i1 and was shown i2."""
+    with small_loop(tmp_path_factory.mktemp("explain")) as loop:
+        loop.write_tokens(TOKENS, 4)
+        made = loop.settings("explain", token_tables=TOKENS)
+        materialize.write_sources(SHOP, made, NOW_MS)
+        command = [sys.executable, "-m", "headrace.cli", "materialize"]
+        environ = {**os.environ, **config.environment(made)}
+        subprocess.run(command, env=environ, check=True, capture_output=True)
+        write_history(made)
+        with trained(made, [sample(number) for number in range(15)]):
+            yield made
+
+
+def write_history(settings: Settings) -> None:
+    items = {item.item_id: item for item in ITEMS}
+    partition = Partition(0, Commit(), SharedState(items.get), PartitionSettings(100, 100))
+    partition.add_users(["u0"], [None], [()])
+    shown = [Shown("i1", 0, clicked=True), Shown("i2", 1, clicked=False)]
+    events = [
+        ImpressionEvent(f"e{n}", NOW_MS - 60_000 * (2 - n), "u0", f"r{n}", (one,))
+        for n, one in enumerate(shown)
+    ]
+    records = [Record(0, n, NOW_MS, b"u0", event.encode(one)) for n, one in enumerate(events)]
+    ids, rows = partition.process(decode_records(records, NOW_MS), NOW_MS).changed.users
+    OnlineStore(settings).write(USER_LAYOUT, ids, rows)
+
+
+def explained(settings: Settings, user: str, *items: str) -> Explained:
+    with replica(settings) as live:
+        explainer = Explainer(live, OnlineStore(settings))
+        return explainer.explain(user, items, live.catch_up(), NOW_MS)
+
+
+def test_what_is_explained_is_what_serving_answers(settings: Settings) -> None:
+    ids = ["i3", "i4", "i7"]
+    with replica(settings) as live:
+        view, store = live.catch_up(), OnlineStore(settings)
+        recommender = Recommender(store, live.catalogue, 10)
+        rows = np.array([live.catalogue.row_of_id[item_id] for item_id in ids])
+        ranked = recommender.rank(recommender.user("u0"), rows, view, NOW_MS)
+        answer = Explainer(live, store).explain("u0", ids, view, NOW_MS)
+    assert ranked.p_click_C is not None and ranked.score_C is not None
+    assert [item.item_id for item in answer.items] == ids
+    assert [item.p["click"] for item in answer.items] == pytest.approx(ranked.p_click_C.tolist())
+    assert [item.score for item in answer.items] == pytest.approx(ranked.score_C.tolist())
+    assert answer.known and answer.model_version == 1
+
+
+def test_the_parts_of_an_explanation_are_whole(settings: Settings) -> None:
+    (item,) = explained(settings, "u0", "i4").items
+    assert [(e.item_id, e.age_ms, e.actions) for e in item.history] == [
+        ("i2", 60_000, ()),
+        ("i1", 120_000, ("click",)),
+    ]
+    total = item.attention_profile + sum(past.attention for past in item.history)
+    assert total == pytest.approx(1)
+    assert set(item.effects) == GROUPS and any(abs(e) > 1e-4 for e in item.effects.values())
+    assert list(item.fusion) == ["title", "categories", "attributes", TOKENS]
+    assert sum(item.fusion.values()) == pytest.approx(1) and item.fusion["attributes"] == 0
+    assert set(item.p) == {"click", "like", "long_view"}
+
+
+def test_a_new_user_and_a_new_item_are_explained_as_such(settings: Settings) -> None:
+    answer = explained(settings, "stranger", "i4", "novelty")
+    known, new = answer.items
+    assert (answer.known, known.known, new.known) == (False, True, False)
+    assert new.history == () and new.attention_profile == pytest.approx(1)
+    assert new.effects["content"] == 0 and 0 < new.p["click"] < 1
+
+
+def test_without_a_model_or_with_a_version_that_is_not_there_it_says_so(settings: Settings) -> None:
+    with replica(config.changed(settings, namespace="untrained")) as live:
+        live_store = OnlineStore(settings)
+        with pytest.raises(ConfigError, match="no model version yet"):
+            Explainer(live, live_store).explain("u0", ["i1"], live.view, NOW_MS)
+    with replica(settings) as live:
+        with pytest.raises(ConfigError, match="no model version 7 in .*; published: 1 to 1"):
+            live.catch_up(7)
+
+
+def test_the_command_prints_a_table_or_the_same_as_json(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in config.environment(settings).items():
+        monkeypatch.setenv(name, text)
+    assert explain.main(["--user=u0", "--item=i4", "--model-version=1", "--json"]) == 0
+    answer = msgspec.convert(json.loads(capsys.readouterr().out), Explained)
+    assert (answer.user_id, answer.items[0].item_id, answer.model_version) == ("u0", "i4", 1)
+    assert explain.main(["--user=u0", "--item=i4"]) == 0
+    said = capsys.readouterr().out
+    for part in ("user u0, model version 1", "item i4: score 0.", "i1  ", "click, ", TOKENS):
+        assert part in said, part
+    assert explain.main(["--user=u0", "--item=i4", "--model-version=9"]) == 2
+    assert capsys.readouterr().err.startswith("headrace explain: no model version 9 ")
