@@ -22,12 +22,17 @@ from headrace.errors import DatasetError
 BATCH_ROWS: Final = 1_024  # rows may hold pictures
 
 
-def column_names(path: Path) -> list[str]:
-    """The names of a Parquet file's columns."""
+def schema(path: Path) -> pa.Schema:
+    """The names and types of a Parquet file's columns."""
     try:
-        return list(pq.read_schema(path).names)
+        return pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
+
+
+def column_names(path: Path) -> list[str]:
+    """The names of a Parquet file's columns."""
+    return list(schema(path).names)
 
 
 def read_parquet(path: Path, columns: Sequence[str]) -> pa.Table:

@@ -61,12 +61,12 @@ def load(folder: Path | None) -> Dataset:
 
     def events() -> Iterator[Event]:
         for batch in _log(path, span):
-            yield from map(_event, columnar.rows(_with_outcomes(batch)))
+            yield from to_events(batch)
 
     return Dataset(
         name="kuairand",
-        items=_items(folder / "videos.parquet"),
-        users=_users(folder / "users.parquet"),
+        items=read_items(folder / "videos.parquet"),
+        users=read_users(folder / "users.parquet"),
         events=events,
         num_events=span.num_rows,
         start_ms=span.start_ms,
@@ -107,6 +107,11 @@ def _log(path: Path, span: _Span) -> Iterator[pa.RecordBatch]:
         yield from table.to_batches(max_chunksize=columnar.BATCH_ROWS)
 
 
+def to_events(batch: pa.RecordBatch) -> Iterator[ImpressionEvent]:
+    """One event per row; outcomes that the batch has no column for are unknown."""
+    return map(_event, columnar.rows(_with_outcomes(batch)))
+
+
 def _with_outcomes(batch: pa.RecordBatch) -> pa.Table:
     """The columns of an event, with nulls for outcomes that the file does not have."""
     nothing = pa.nulls(len(batch))
@@ -115,7 +120,7 @@ def _with_outcomes(batch: pa.RecordBatch) -> pa.Table:
     return pa.Table.from_arrays(columns, names=list(names))
 
 
-def _event(row: tuple[Any, ...]) -> Event:
+def _event(row: tuple[Any, ...]) -> ImpressionEvent:
     user, video, time_ms, is_click, tab, is_like, long_view, play_ms, duration_ms = row
     name = f"kr-{user}-{video}-{time_ms}"
     shown = Shown(
@@ -135,7 +140,8 @@ def _event(row: tuple[Any, ...]) -> Event:
     )
 
 
-def _items(path: Path) -> tuple[Item, ...]:
+def read_items(path: Path) -> tuple[Item, ...]:
+    """The videos of a file with the columns of `videos.parquet`."""
     table = columnar.read_parquet(path, VIDEO_COLUMNS).select(VIDEO_COLUMNS)
     columnar.check_complete(table.select(["video_id"]), str(path))
     return tuple(map(_item, columnar.rows(table)))
@@ -156,7 +162,8 @@ def _item(row: tuple[Any, ...]) -> Item:
     return Item(str(video_id), "", categories, _tokens(attributes))
 
 
-def _users(path: Path) -> tuple[User, ...]:
+def read_users(path: Path) -> tuple[User, ...]:
+    """The users of a file with the columns of `users.parquet`."""
     names = [name for name in columnar.column_names(path) if _is_category(name)]
     table = columnar.read_parquet(path, ["user_id", *names]).select(["user_id", *names])
     columnar.check_complete(table.select(["user_id"]), str(path))

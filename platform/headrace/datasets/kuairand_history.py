@@ -20,7 +20,7 @@ import numpy as np
 from headrace.datasets import columnar, kuairand
 from headrace.datasets.dataset import Dataset
 from headrace.errors import DatasetError
-from headrace.event import Event, ImpressionEvent, Shown
+from headrace.event import ImpressionEvent, Shown
 from headrace.features.facts import Ints
 
 COLUMNS: Final = (
@@ -37,29 +37,37 @@ def load(folder: Path | None) -> Dataset:
     """The history as a log of its own, with the catalogue of KuaiRand."""
     log = kuairand.load(folder)
     assert folder is not None, "kuairand.load has said that it needs one"
-    path = folder / "history.parquet"
+    history_N4 = _read(folder / "history.parquet")
+    return replace(
+        log,
+        name="kuairand-history",
+        events=lambda: _events(history_N4),
+        num_events=len(history_N4),
+        start_ms=int(history_N4[0, 2]),
+        end_ms=int(history_N4[-1, 2]),
+    )
+
+
+def read_events(path: Path) -> Iterator[ImpressionEvent]:
+    """The events of a file with the columns of `history.parquet`, in the order of their times."""
+    return _events(_read(path))
+
+
+def _read(path: Path) -> Ints:
+    """[N, 4]: all users' videos, in the order of their times."""
     table = columnar.read_parquet(path, COLUMNS).select(COLUMNS)
     columnar.check_complete(table, str(path))
     columns = [_watched(*row) for row in columnar.rows(table)]
     if not columns:
         raise DatasetError(f"{path}: no rows")
     history_N4 = np.concatenate(columns)
-    history_N4 = history_N4[np.argsort(history_N4[:, 2], kind="stable")]
+    return history_N4[np.argsort(history_N4[:, 2], kind="stable")]
 
-    def events() -> Iterator[Event]:
-        for start in range(0, len(history_N4), columnar.BATCH_ROWS):
-            rows = history_N4[start : start + columnar.BATCH_ROWS].tolist()
-            numbered = enumerate(rows, start)
-            yield from (_event(number, *row) for number, row in numbered)
 
-    return replace(
-        log,
-        name="kuairand-history",
-        events=events,
-        num_events=len(history_N4),
-        start_ms=int(history_N4[0, 2]),
-        end_ms=int(history_N4[-1, 2]),
-    )
+def _events(history_N4: Ints) -> Iterator[ImpressionEvent]:
+    for start in range(0, len(history_N4), columnar.BATCH_ROWS):
+        rows = history_N4[start : start + columnar.BATCH_ROWS].tolist()
+        yield from (_event(number, *row) for number, row in enumerate(rows, start))
 
 
 def _watched(user: int, num: int, last_ms: int, *lists: Sequence[int]) -> Ints:
@@ -82,7 +90,7 @@ def _found(watched: Sequence[int], listed: Sequence[int]) -> Ints:
     return found_N
 
 
-def _event(number: int, user: int, video: int, time_ms: int, flags: int) -> Event:
+def _event(number: int, user: int, video: int, time_ms: int, flags: int) -> ImpressionEvent:
     name = f"krh-{number}-{user}"
     is_long = bool(flags & _LONG)
     shown = Shown(

@@ -59,7 +59,7 @@ class Join:
             self._hear_known(event, record, heard)
         else:
             self._keep_open(event, record, heard)
-            self._hear_shown(event, record, heard)
+            hear_shown(event, record, heard)
 
     def hear_again(self, event: Event, record: Record, heard: Heard) -> None:
         """Take in an event whose facts count already: only what is open is brought back."""
@@ -77,17 +77,10 @@ class Join:
                 labelled &= ~BIT[LIKE]
             if shown.long_viewed is None:
                 labelled &= ~BIT[LONG_VIEW]
-        request = _request(event, record, heard, LANE_KNOWN, labelled)
+        request = ask(event, record, heard, LANE_KNOWN, labelled)
         actions = tuple([_actions_known(shown) for shown in event.items])
         heard.complete.append(Labelled(request, actions))
-        self._hear_shown(event, record, heard)
-
-    def _hear_shown(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
-        for shown in event.items:
-            measures = (
-                1.0, shown.clicked or 0.0, shown.liked or 0.0, shown.long_viewed or 0.0, shown.value
-            )  # fmt: skip
-            _hear(heard, event, record, shown, measures)
+        hear_shown(event, record, heard)
 
     def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
         """An action counts with its impression; a click without one counts as shown too."""
@@ -98,7 +91,7 @@ class Join:
             _note(impression, event.item_id, action)
         alone = impression is None and isinstance(event, ClickEvent)
         if alone:
-            request = _request(event, record, heard, LANE_KNOWN, BIT[CLICK])
+            request = ask(event, record, heard, LANE_KNOWN, BIT[CLICK])
             heard.complete.append(Labelled(request, (BIT[CLICK],)))
         clicked, liked, viewed = (float(action == name) for name in (CLICK, LIKE, LONG_VIEW))
         measures = (float(alone), clicked, liked, viewed, getattr(event, "value", 0.0))
@@ -116,14 +109,14 @@ class Join:
         """
         if event.request_id in self._open:
             return
-        request = _request(event, record, heard, LANE_JOINED, EVERY_ACTION)
+        request = ask(event, record, heard, LANE_JOINED, EVERY_ACTION)
         impression = OpenImpression(request, record.arrival_ms + self._window_ms)
         for shown in event.items:
             impression.actions[shown.item_id] = _actions_known(shown)
         self._open[event.request_id] = impression
 
 
-def _request(event: Event, record: Record, heard: Heard, lane: int, labelled: int) -> Request:
+def ask(event: Event, record: Record, heard: Heard, lane: int, labelled: int) -> Request:
     """A request that a sample is made of; its features are those that serving logged, or asked."""
     if isinstance(event, ImpressionEvent):
         item_ids = tuple(shown.item_id for shown in event.items)
@@ -133,6 +126,15 @@ def _request(event: Event, record: Record, heard: Heard, lane: int, labelled: in
     request = Request(event, record, item_ids, lane, labelled, heard.num_events, features)
     heard.requests.append(request)
     return request
+
+
+def hear_shown(event: ImpressionEvent, record: Record, heard: Heard) -> None:
+    """The facts of an impression: what was shown, and what is known of what came of it."""
+    for shown in event.items:
+        measures = (
+            1.0, shown.clicked or 0.0, shown.liked or 0.0, shown.long_viewed or 0.0, shown.value
+        )  # fmt: skip
+        _hear(heard, event, record, shown, measures)
 
 
 def _hear(heard: Heard, event: Event, record: Record, shown: Shown, measures: Measures) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.features.accumulators import State
-from headrace.features.assemble import assemble
+from headrace.features.assemble import RequestFeatures, assemble
 from headrace.features.facts import Facts, Ints
 from headrace.features.layout import Layout
 from headrace.features.shared import SharedState
@@ -59,13 +59,23 @@ class PartitionRows:
         self._learn_categories(item_N, log, changed)
         self._learn_campaigns(columns.campaign_ids, log, changed)
         if asked:
-            slot_CS = self._shared.catalogue.slots(candidate_C)
-            request_C = np.repeat(np.arange(len(asked)), [len(r.item_ids) for r in asked])
-            now_ms_Q = np.array([request.event.event_time_ms for request in asked])
-            features = assemble(user_Q, item_C, slot_CS, request_C, now_ms_Q)
-            for request, of_request in zip(asked, features, strict=True):
-                request.features = of_request
+            self.give_features(asked, user_Q, item_C)
         return changed
+
+    def give_features(self, asked: Sequence[Request], user_Q: State, item_C: State) -> None:
+        """Give requests their features, from the states of their users and candidates."""
+        for request, of_request in zip(asked, self.assembled(asked, user_Q, item_C), strict=True):
+            request.features = of_request
+
+    def assembled(
+        self, asked: Sequence[Request], user_Q: State, item_C: State
+    ) -> list[RequestFeatures]:
+        """The features of requests at their own times, from states of users and candidates."""
+        candidate_C = self._shared.items.find(id_ for r in asked for id_ in r.item_ids)
+        slot_CS = self._shared.catalogue.slots(candidate_C)
+        request_C = np.repeat(np.arange(len(asked)), [len(r.item_ids) for r in asked])
+        now_ms_Q = np.array([request.event.event_time_ms for request in asked])
+        return assemble(user_Q, item_C, slot_CS, request_C, now_ms_Q)
 
     def _facts(self, columns: Columns, item_N: Ints) -> Facts:
         catalogue = self._shared.catalogue

@@ -1,0 +1,99 @@
+"""What the ranker saw, as a Parquet file: identical inputs for other models.
+
+A row per impression: `split`, `time_ms`, `user_id`, `video_id`, the labels, `dense.<feature>` as
+float32, `key.<name>` as int64 (0 where there is none; the first of several), and the user's last
+visible outcomes, newest first: `history.item`, in the keys of `key.item`, and `history.action`, the
+bits of `headrace.features.facts.ACTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from headrace.datasets import columnar
+from headrace.datasets.dataset import Item, User
+from headrace.evaluation.visibility import Observed
+from headrace.features.assemble import DENSE_NAMES
+from headrace.keys import key
+
+MAX_EVENTS: Final = 20
+
+Keys = dict[str, int]  # by name
+
+
+class InputsFile:
+    """Writes observed rows to an open file."""
+
+    def __init__(
+        self,
+        path: Path,
+        labels: Sequence[str],
+        items: Mapping[str, Item],
+        users: Mapping[str, User],
+    ) -> None:
+        self._path, self._labels = path, labels
+        self._item_keys = {i.item_id: _keys((*i.attributes, *i.categories)) for i in items.values()}
+        self._user_keys = {user.user_id: _keys(user.attributes) for user in users.values()}
+        everything = (*self._item_keys.values(), *self._user_keys.values())
+        self._names = ("user", "item", "tab", *dict.fromkeys(n for one in everything for n in one))
+        self.schema = self._schema()
+
+    @contextmanager
+    def open(self) -> Iterator[InputsFile]:
+        """The file is there once everything has been written."""
+        with columnar.replacing(self._path, self.schema) as self._writer:
+            yield self
+
+    def write(self, rows: Sequence[Observed]) -> None:
+        """Append these rows."""
+        self._writer.write_batch(
+            pa.RecordBatch.from_arrays(list(self._columns(rows)), schema=self.schema)
+        )
+
+    def _schema(self) -> pa.Schema:
+        return pa.schema(
+            [("split", pa.string())]
+            + [(name, pa.int64()) for name in ("time_ms", "user_id", "video_id")]
+            + [(label, pa.int8()) for label in self._labels]
+            + [(f"dense.{name}", pa.float32()) for name in DENSE_NAMES]
+            + [(f"key.{name}", pa.int64()) for name in self._names]
+            + [("history.item", pa.list_(pa.int64())), ("history.action", pa.list_(pa.int8()))]
+        )
+
+    def _columns(self, rows: Sequence[Observed]) -> Iterator[Any]:
+        shown = [row.impression for row in rows]
+        yield pa.array([row.split for row in shown])
+        yield pa.array([row.time_ms for row in shown], pa.int64())
+        yield pa.array([int(row.event.user_id) for row in shown], pa.int64())
+        yield pa.array([int(row.item_id) for row in shown], pa.int64())
+        for place in range(len(self._labels)):
+            yield pa.array([row.label_J[place] for row in shown], pa.int8())
+        yield from map(pa.array, np.concatenate([row.features.dense_NF for row in rows]).T)
+        keys = [self._keys_of(row) for row in rows]
+        yield from (pa.array([of.get(n, 0) for of in keys], pa.int64()) for n in self._names)
+        histories = [row.features.history_3T[:, :MAX_EVENTS] for row in rows]
+        histories = [history_3T[:, history_3T[0] != 0] for history_3T in histories]
+        yield pa.array([history_3T[0] for history_3T in histories], pa.list_(pa.int64()))
+        yield pa.array(
+            [history_3T[2].astype(np.int8) for history_3T in histories], pa.list_(pa.int8())
+        )
+
+    def _keys_of(self, row: Observed) -> Keys:
+        event, item_id = row.impression.event, row.impression.item_id
+        of_user, of_item = self._user_keys.get(event.user_id), self._item_keys.get(item_id)
+        own = {"user": key(event.user_id), "item": key(item_id), "tab": key(event.surface)}
+        return {**(of_user or {}), **(of_item or {}), **own}
+
+
+def _keys(tokens: Iterable[str]) -> Keys:
+    """The keys of "name=value" tokens by name; the first of each name."""
+    keys: Keys = {}
+    for token in tokens:
+        keys.setdefault(token.partition("=")[0], key(token))
+    return keys

@@ -1,0 +1,166 @@
+"""Rows with their features as of their own time, under the visibility rule.
+
+What came of an impression is visible `VISIBLE_AFTER_MS` after it, to features, histories and
+whoever learns. The stream's own code does the work: a row is asked for when it is shown, and heard
+as a fact when its outcome is visible. Memory holds what features keep per user and item, the rows
+of the last minute, and one chunk.
+
+    Q rows asked for   C candidates: here one per row
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from headrace.broker import Record
+from headrace.datasets.dataset import Item, User
+from headrace.evaluation.impressions import BEFORE, TEST, Impression
+from headrace.features.accumulators import State
+from headrace.features.assemble import RequestFeatures
+from headrace.features.shared import SharedState
+from headrace.features.state import fresh_rows
+from headrace.features.table import USER_LAYOUT
+from headrace.model.tokens import user_token_keys
+from headrace.sample import LANE_KNOWN
+from headrace.stream.heard import Heard, Request
+from headrace.stream.join import EVERY_ACTION, ask, hear_shown
+from headrace.stream.partition_rows import PartitionRows
+
+VISIBLE_AFTER_MS: Final = 60_000
+DAY_MS: Final = 86_400_000
+MIDNIGHT_MS: Final = 8 * 3_600_000  # days begin at midnight in UTC+8, where the logs are from
+PARTITION: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A row as a ranker may see it at its time.
+
+    `at_midnight` are the features with the user as of the beginning of the row's day: a user's own
+    counters move against the label within the day, so that order within it must not rest on them.
+    """
+
+    impression: Impression
+    user_tokens: tuple[int, ...]
+    features: RequestFeatures
+    at_midnight: RequestFeatures
+    num_of_user: int  # rows of this user and of this item before it
+    num_of_item: int
+
+
+def day_of(time_ms: int) -> int:
+    """The number of the day."""
+    return (time_ms + MIDNIGHT_MS) // DAY_MS
+
+
+class DayRows(PartitionRows):
+    """Rows of entities that also know the users as of the beginning of the day."""
+
+    def __init__(self, shared: SharedState) -> None:
+        super().__init__(PARTITION, shared, sys.maxsize)
+        self.at_midnight: list[RequestFeatures] = []  # of the requests of the last step
+        self.begin_day()
+
+    def begin_day(self) -> None:
+        """From now on the users as they are now are those of midnight."""
+        self._midnight_R = self.users.read(np.arange(len(self.users.ids)))["state"].copy()
+
+    def give_features(self, asked: Sequence[Request], user_Q: State, item_C: State) -> None:
+        super().give_features(asked, user_Q, item_C)
+        number_Q = self.users.numbers(request.event.user_id for request in asked)
+        midnight_Q = USER_LAYOUT.new(len(asked))
+        known_Q = number_Q < len(self._midnight_R)
+        midnight_Q[known_Q] = self._midnight_R[number_Q[known_Q]]
+        self.at_midnight = self.assembled(asked, midnight_Q, item_C)
+
+
+class Observer:
+    """Takes a log row by row, and gives each row of train and test back as `Observed`.
+
+    With `freeze` nothing is learned of users and items once the test has begun. The features do not
+    depend on `chunk`, the rows that are worked on at once.
+    """
+
+    def __init__(
+        self,
+        items: Mapping[str, Item],
+        users: Mapping[str, User],
+        freeze: bool = False,
+        chunk: int = 4_096,
+    ) -> None:
+        self._users, self._freeze, self._chunk = users, freeze, chunk
+        self._rows = DayRows(SharedState(items.get))
+        self._heard = Heard()
+        self._asked: list[tuple[Impression, int, int]] = []
+        self._waiting: deque[tuple[Impression, Record]] = deque()  # for their outcome to be visible
+        self._of_user: Counter[str] = Counter()
+        self._of_item: Counter[str] = Counter()
+        self._num_rows, self._day = 0, -1
+
+    def observe(self, rows: Iterable[Impression]) -> Iterator[Observed]:
+        """Each row that is not from before the log, in order; the rows must come in time order."""
+        for row in rows:
+            if day_of(row.time_ms) > self._day:
+                self._day = day_of(row.time_ms)
+                self._hear_until(self._day * DAY_MS - MIDNIGHT_MS)
+                yield from self._step()
+                self._rows.begin_day()
+            self._hear_until(row.time_ms)
+            self._take(row)
+            if self._heard.num_events >= 2 * self._chunk:
+                yield from self._step()
+        yield from self._step()
+
+    def _take(self, row: Impression) -> None:
+        record = Record(PARTITION, self._num_rows, row.time_ms, b"", b"")
+        self._num_rows += 1
+        user_id, item_id = row.event.user_id, row.item_id
+        if row.split != BEFORE:
+            self._heard.num_events += 1
+            ask(row.event, record, self._heard, LANE_KNOWN, EVERY_ACTION)
+            self._asked.append((row, self._of_user[user_id], self._of_item[item_id]))
+            self._of_user[user_id] += 1
+            self._of_item[item_id] += 1
+        if self._freeze and row.split == TEST:
+            self._waiting.clear()
+        else:
+            self._waiting.append((row, record))
+
+    def _hear_until(self, now_ms: int) -> None:
+        """Hear of the outcomes that are visible by now."""
+        while self._waiting and self._waiting[0][0].time_ms + VISIBLE_AFTER_MS <= now_ms:
+            row, record = self._waiting.popleft()
+            self._heard.num_events += 1
+            hear_shown(row.event, record, self._heard)
+
+    def _step(self) -> Iterator[Observed]:
+        """Learn what was heard, and give back what was asked for."""
+        heard, asked = self._heard, self._asked
+        self._heard, self._asked = Heard(), []
+        ids = (*(fact[0] for fact in heard.facts), *(r.event.user_id for r in heard.requests))
+        missing = self._rows.users.missing(ids)
+        tokens = [user_token_keys(self._attributes(user_id)) for user_id in missing]
+        self._rows.users.add(missing, fresh_rows(USER_LAYOUT, len(missing), PARTITION), tokens)
+        self._rows.at_midnight = []
+        self._rows.learn(heard)
+        answers = zip(asked, heard.requests, self._rows.at_midnight, strict=True)
+        for (row, num_of_user, num_of_item), request, at_midnight in answers:
+            assert request.features is not None, "every request heard has got its features"
+            yield Observed(
+                impression=row,
+                user_tokens=request.user_token_keys,
+                features=request.features,
+                at_midnight=at_midnight,
+                num_of_user=num_of_user,
+                num_of_item=num_of_item,
+            )
+
+    def _attributes(self, user_id: str) -> tuple[str, ...]:
+        user = self._users.get(user_id)
+        return user.attributes if user else ()
