@@ -47,7 +47,7 @@ NUM_EVENTS, NUM_USERS, NUM_ITEMS = 100_000, 50_000, 10_000
 MAX_RECORDS = 5_000
 NUM_PAIRS = 7
 PACED_S = 10.0
-MEMORY_USERS = 50_000
+MEMORY_USERS = 100_000
 
 
 def measure_stream() -> dict[str, Any]:
@@ -191,8 +191,8 @@ def _bytes_per_user() -> float:
     process = psutil.Process()
     before = process.memory_info().rss
     table = UserTable(0, MEMORY_USERS)
-    for start in range(0, MEMORY_USERS, 5_000):
-        ids = [f"user-{number}" for number in range(start, start + 5_000)]
+    for start in range(0, MEMORY_USERS, 1_000):
+        ids = [f"user-{number}" for number in range(start, start + 1_000)]
         rows = fresh_rows(USER_LAYOUT, len(ids))
         rows["state"]["user_impressions_log"] += 1.0  # touch every page
         table.add(ids, rows, [()] * len(ids))

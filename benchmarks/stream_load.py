@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
 import psutil
 from redis import Redis
 from redis.exceptions import RedisError
@@ -34,7 +35,9 @@ from headrace.status import FRESH_MS, StatusBoard
 from headrace.stream.commit import Commit, CommitStore
 
 NUM_USERS, NUM_ITEMS = 300, 100
-SHARE_OF_COPIES = 0.05
+SHARE_OF_COPIES, SHARE_OF_BAD, SHARE_OF_OLD = 0.05, 0.02, 0.02
+YEAR_MS = 365 * 86_400_000
+AWAY_S = 4.0
 WAIT_S = 120.0
 USERS = [f"u{number}" for number in range(NUM_USERS)]
 ITEMS = [f"i{number}" for number in range(NUM_ITEMS)]
@@ -103,13 +106,22 @@ class StreamUnderLoad:
         self.wait_for("all workers", lambda: len(self.workers()) == wanted)
 
     def kill(self, target: str) -> None:
-        """`kill -9` of a worker, or of Redis or the broker, which are started again at once."""
+        """`kill -9` of a worker, or of Redis or the broker, which are started again at once.
+
+        "away" is Redis started after `AWAY_S` only, "full" one at its maxmemory for so long.
+        """
         if target == "worker":
             self.wait_for("a worker to kill", lambda: bool(self.workers()))
             random.choice(self.workers()).kill()
-        elif target == "redis":
+        elif target == "full":
+            with Redis.from_url(self._redis.url) as redis:
+                redis.config_set("maxmemory", "1")  # by default nothing is evicted
+                time.sleep(AWAY_S)
+                redis.config_set("maxmemory", "0")
+        elif target in ("redis", "away"):
             port = int(self._redis.url.rpartition(":")[2].partition("/")[0])
             _kill(self._redis.process.pid)
+            time.sleep(AWAY_S if target == "away" else 0)
             self._redis = start_redis(self._folder / "redis", port, durable=True)
         else:
             port = int(self._broker.bootstrap.rpartition(":")[2])
@@ -148,6 +160,7 @@ class StreamUnderLoad:
             for record in self._read(self.topics.samples)
             for one in sample.decode_batch(record.value)
         }
+        letters = {record.value for record in self._read(self.topics.dead_letters, 1)}
         store = OnlineStore(self.settings)
         users = {user: _shown_clicked(store.read_user_rows([user])) for user in USERS}
         shared = SharedState(lambda item_id: None)
@@ -160,6 +173,8 @@ class StreamUnderLoad:
             "events": expected.num_accepted,
             "accepted": sum(c.accepted for c in commits) - expected.num_accepted,
             "duplicates": sum(c.duplicates for c in commits) - expected.num_duplicates,
+            "rejected": sum(c.rejected for c in commits) - len(expected.bad),
+            "dead_letters": len(letters ^ expected.bad),
             "samples": len(samples) - expected.num_accepted,
             "users": sum(users[id_] != expected.users(id_) for id_ in USERS),
             "items": sum(items.get(id_, (0, 0)) != expected.items(id_) for id_ in ITEMS),
@@ -175,24 +190,25 @@ class StreamUnderLoad:
             time.sleep(0.2)
 
     def _send(self, events_per_s: float) -> None:
-        """Events until told to stop, at a steady rate; some are sent twice."""
+        """Events until told to stop, at a steady rate; some are sent twice, some are bad."""
         draw, writer, sent = random.Random(7), LogWriter(self.settings), 0
         started = time.monotonic()
         while not self._stopping.is_set():
             due = int((time.monotonic() - started) * events_per_s)
             for number in range(sent, due):
                 event = _event(draw, number)
-                for _ in range(2 if draw.random() < SHARE_OF_COPIES else 1):
-                    writer.send(self.topics.events, encode(event), key=event.user_id.encode())
+                key, bad = event.user_id.encode(), draw.random() < SHARE_OF_BAD
+                payload = _bad(draw, event) if bad else encode(event)
+                for _ in range(2 if not bad and draw.random() < SHARE_OF_COPIES else 1):
+                    writer.send(self.topics.events, payload, key=key)
             sent = max(sent, due)
             self._stopping.wait(0.05)
         writer.flush()
         writer.close()
 
-    def _read(self, topic: str) -> list[Record]:
-        reader = LogReader(
-            self.settings, topic, dict.fromkeys(range(self.settings.num_partitions), 0), 5_000
-        )
+    def _read(self, topic: str, num_partitions: int | None = None) -> list[Record]:
+        numbers = range(num_partitions or self.settings.num_partitions)
+        reader = LogReader(self.settings, topic, dict.fromkeys(numbers, 0), 5_000)
         records = [record for batch in reader.read_to_end() for record in batch]
         reader.close()
         return records
@@ -215,11 +231,15 @@ class Recount:
 
     def __init__(self, records: list[Record]) -> None:
         self.num_accepted = self.num_duplicates = 0
+        self.bad: set[bytes] = set()
         self._counts: Counter[tuple[str, str, str]] = Counter()
         seen: set[str] = set()
         for record in records:
-            event = decode(record.value, record.arrival_ms)
-            assert not isinstance(event, InvalidEvent)
+            try:
+                event = decode(record.value, record.arrival_ms)
+            except InvalidEvent:
+                self.bad.add(record.value)
+                continue
             if event.event_id in seen:
                 self.num_duplicates += 1
                 continue
@@ -244,13 +264,23 @@ class Recount:
 
 
 def _event(draw: random.Random, number: int) -> Event:
-    """A request whose outcome is known, or a click without one."""
+    """A request whose outcome is known, or a click without one; some are of 25 years ago."""
     user, now_ms = USERS[int(draw.random() ** 2 * NUM_USERS)], int(time.time() * 1_000)
+    now_ms -= 25 * YEAR_MS if draw.random() < SHARE_OF_OLD else 0
     items = draw.sample(ITEMS, draw.choice([1, 1, 3]))
     if draw.random() < 0.2:
         return ClickEvent(f"e{number}", now_ms, user, items[0])
     shown = tuple(Shown(item, n, draw.random() < 0.3) for n, item in enumerate(items))
     return ImpressionEvent(f"e{number}", now_ms, user, f"r{number}", shown)
+
+
+def _bad(draw: random.Random, event: Event) -> bytes:
+    """The event years ahead, with its time in seconds, or cut off."""
+    time_ms = event.event_time_ms
+    wrong_ms = draw.choice([time_ms + 40 * YEAR_MS, time_ms // 1_000, None])
+    if wrong_ms is None:
+        return encode(event)[:-2]
+    return encode(msgspec.structs.replace(event, event_time_ms=wrong_ms))
 
 
 def _shown_clicked(rows: Rows, field: str = USER_LAYOUT.field_of[LIFE]) -> tuple[int, int]:

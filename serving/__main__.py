@@ -13,6 +13,7 @@ from headrace import config
 from headrace.broker import create_topics
 from headrace.datasets.catalogue import read_items
 from headrace.errors import HeadraceError
+from headrace.model.content_vectors import ContentVectors
 from headrace.services.haproxy import serve_environment, short_folder
 
 # Ray Serve reads these when it is imported. A Ray that runs already was started with its own, by
@@ -36,6 +37,8 @@ def main() -> int:
     try:
         items = read_items(config.catalogue_path(settings))
         read_campaigns(settings.campaigns, build_catalogue(list(items.values())))
+        ContentVectors.of(settings)
+        settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
         create_topics(settings)
     except HeadraceError as error:
         print(f"headrace serve: {error}", file=sys.stderr)

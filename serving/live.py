@@ -7,31 +7,37 @@ sees half of a new version.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogReader, Topics
+from headrace.broker import LogReader, Record, Topics
 from headrace.datasets.catalogue import read_items
 from headrace.datasets.dataset import Item
+from headrace.errors import ConfigError
 from headrace.features.accumulators import State
 from headrace.features.catalogue_columns import padded_slots
 from headrace.features.facts import Ints
+from headrace.features.row_schemas import RowSchemas
 from headrace.features.shared import SharedState
 from headrace.features.table import ITEM, ITEM_LAYOUT, SLOTS
 from headrace.keys import key
 from headrace.latency import Latencies
 from headrace.model.batch import make_items
 from headrace.model.calibration import PlattBank
+from headrace.model.content_vectors import ContentVectors
 from headrace.model.item_tower import ItemCache
 from headrace.model.learner import make_calibration
 from headrace.model.ranker import Ranker
+from headrace.model.ranker_config import RankerConfig
 from headrace.model.tokens import ContentTable
-from headrace.registry import Manifest, Subscriber, load_weights
+from headrace.registry import Manifest, Subscriber, check_tokens, load_weights
 
 REFRESH_S = 0.2
 
@@ -44,6 +50,7 @@ class LiveModel:
     ranker: Ranker
     calibration: PlattBank
     items: ItemCache  # one row per catalogue row
+    weight_J: NDArray[np.float32]  # of each head's probability, in the order of slates
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +109,10 @@ class Live:
         items = read_items(config.catalogue_path(settings))
         self.catalogue = build_catalogue(list(items.values()))
         self.followed = Followed()
-        self._content = ContentTable(items)
-        self._shared = SharedState(items.get)
+        self._content = ContentTable(items, ContentVectors.of(settings))
         self._redis = Redis.from_url(settings.redis_url)
+        schemas = RowSchemas(self._redis, settings.namespace)
+        self._shared = SharedState(items.get, schemas.description)
         self._stopping = threading.Event()
         num_items = len(self.catalogue.items)
         self.view = View(None, ITEM_LAYOUT.new(num_items), np.arange(1, num_items))
@@ -114,26 +122,64 @@ class Live:
         self._thread.start()
 
     def stop(self) -> None:
+        """End the thread, if it runs, and leave the servers."""
         self._stopping.set()
-        self._thread.join(timeout=5)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        self._redis.close()
+
+    def catch_up(self, version: int | None = None) -> View:
+        """What the topics say now, read once and without the thread, with this model version.
+
+        Without a version it is the newest, if there is one. Raises `ConfigError` for a version that
+        was not published or does not fit the settings, `ServiceError` for damaged weights.
+        """
+        with self._readers() as (models, states):
+            announced = {manifest.version: manifest for manifest in models.announced()}
+            if version is not None and version not in announced:
+                raise ConfigError(
+                    f"no model version {version} in namespace {self._settings.namespace!r}; "
+                    f"published: {_range(announced)}"
+                )
+            chosen = announced.get(max(announced, default=0) if version is None else version)
+            self.view = replace(self.view, model=self._load(chosen) if chosen else None)
+            for records in states.read_to_end():
+                self._take(records)
+        return self.view
 
     def _follow(self) -> None:
-        models = Subscriber(self._settings)
+        with self._readers() as (models, states):
+            while not self._stopping.wait(REFRESH_S):
+                try:
+                    manifest = models.newest()
+                    if manifest:
+                        self.view = replace(self.view, model=self._serve(manifest))
+                    self._take(states.poll(timeout_ms=0))
+                except Exception as error:  # the replica goes on with what it has, and says so
+                    self.followed.last_error = f"{type(error).__name__}: {error}"
+
+    @contextmanager
+    def _readers(self) -> Iterator[tuple[Subscriber, LogReader]]:
         topic = Topics(self._settings.namespace).item_features
         partitions = dict.fromkeys(range(self._settings.num_partitions), 0)
-        reader = LogReader(self._settings, topic, partitions, max_records=20_000)
-        while not self._stopping.wait(REFRESH_S):
-            try:
-                manifest = models.newest()
-                model = self._load(manifest) if manifest else self.view.model
-                changed = self._shared.apply(reader.poll(timeout_ms=0))
-                self.view = self._refreshed(model, changed.get(ITEM, ()))
-            except Exception as error:  # the replica goes on with what it has, and says so
-                self.followed.last_error = f"{type(error).__name__}: {error}"
-        models.close()
-        reader.close()
+        with (
+            closing(Subscriber(self._settings)) as models,
+            closing(LogReader(self._settings, topic, partitions, max_records=20_000)) as states,
+        ):
+            yield models, states
+
+    def _serve(self, manifest: Manifest) -> LiveModel:
+        """The version ready to rank; from now on it counts as served."""
+        model = self._load(manifest)
+        self._redis.sadd(f"{self._settings.namespace}:served_versions", manifest.version)
+        now_ms = self._clock()
+        for arrival_ms in manifest.arrivals_ms:
+            self.followed.model_freshness.add(now_ms - arrival_ms)
+        return model
 
     def _load(self, manifest: Manifest) -> LiveModel:
+        weight_J = _weights(self._settings.ranking_weights, manifest.model)
+        check_tokens(manifest, self._content.vectors.names)
         weights = load_weights(manifest)
         ranker = Ranker(manifest.model)
         ranker.load_state(weights["ranker"])
@@ -142,20 +188,18 @@ class Live:
         calibration.load_state(weights["calibration"])
         with torch.inference_mode():
             items = ranker.cache(make_items(self.catalogue.key_I, self._content))
-        self._redis.sadd(f"{self._settings.namespace}:served_versions", manifest.version)
-        now_ms = self._clock()
-        for arrival_ms in manifest.arrivals_ms:
-            self.followed.model_freshness.add(now_ms - arrival_ms)
-        return LiveModel(manifest, ranker, calibration, items)
+        return LiveModel(manifest, ranker, calibration, items, weight_J)
 
-    def _refreshed(self, model: LiveModel | None, changed: Sequence[str]) -> View:
+    def _take(self, records: Sequence[Record]) -> None:
+        """Take in what came of the items' states."""
+        changed = self._shared.apply(records).get(ITEM, ())
         known = [item_id for item_id in changed if item_id in self.catalogue.row_of_id]
         if not known:
-            return View(model, self.view.state_I, self.view.trending_rows)
+            return
         state_I = self.view.state_I.copy()
         rows = [self.catalogue.row_of_id[item_id] for item_id in known]
         state_I[rows] = self._shared.items.states(self._shared.items.find(known))
-        return View(model, state_I, self._trending(state_I))
+        self.view = View(self.view.model, state_I, self._trending(state_I))
 
     def _trending(self, state_I: State) -> Ints:
         """Catalogue rows by the clicks of the recent past, best first."""
@@ -165,3 +209,19 @@ class Live:
         popularity_I = clicks_I * rate_I
         popularity_I[0] = -1.0
         return np.argsort(-popularity_I, kind="stable")[:-1]
+
+
+def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.float32]:
+    """[J]: the weight of each scalar head; raises `ConfigError` for a head that is not there."""
+    names = [head.name for head in model.scalar_heads]
+    for name in weights:
+        if name not in names:
+            raise ConfigError(
+                f"slates are to be ranked by {name!r}, the model's heads are {', '.join(names)}: "
+                f"change {config.variable('rank_by')}"
+            )
+    return np.array([weights.get(name, 0.0) for name in names], dtype=np.float32)
+
+
+def _range(versions: Collection[int]) -> str:
+    return f"{min(versions)} to {max(versions)}" if versions else "none yet"

@@ -53,6 +53,7 @@ class Ranked:
 
     rows_C: NDArray[np.int64]
     p_click_C: NDArray[np.float32] | None  # None: no model yet
+    score_C: NDArray[np.float32] | None  # what slates are ordered by
     features: RequestFeatures
 
 
@@ -91,7 +92,7 @@ class Recommender:
         watch.lap("features")
         candidate_rows = self._candidates(user, view, exclude=request.exclude)
         watch.lap("candidates")
-        ranked = self.rank(user, candidate_rows, view, now_ms)
+        ranked = self.rank(user, candidate_rows, view, now_ms, request.surface)
         order = _best_first(ranked)[: request.num_items]
         watch.lap("ranking")
         degraded = user.degraded + (() if view.model else ("no_model",))
@@ -119,31 +120,32 @@ class Recommender:
         state_1 = decode_rows(rows, USER_LAYOUT)["state"] if rows else USER_LAYOUT.new(1)
         return User(user_id, state_1, user_token_keys(stored.attributes[0]), ())
 
-    def rank(self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int) -> Ranked:
-        """Probabilities of a click for these catalogue rows."""
+    def rank(
+        self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int, surface: str = ""
+    ) -> Ranked:
+        """Probabilities of a click, and scores, for these catalogue rows."""
         request_C, now_ms_1 = np.zeros(len(rows_C), np.int64), np.array([now_ms])
         slot_CS = self._catalogue.slot_IS[rows_C]
         (features,) = assemble(user.state_1, view.state_I[rows_C], slot_CS, request_C, now_ms_1)
         if view.model is None or not len(rows_C):
-            return Ranked(rows_C, None, features)
-        return Ranked(rows_C, self._p_click(user, rows_C, features, view.model), features)
+            return Ranked(rows_C, None, None, features)
+        number = view.model.manifest.model.surface_number(surface)
+        request = Request(key(user.user_id), user.token_keys, (), features, surface=number)
+        p_CJ = self._probabilities(request, rows_C, view.model)
+        return Ranked(rows_C, p_CJ[:, 0], p_CJ @ view.model.weight_J, features)
 
-    def _p_click(
-        self,
-        user: User,
-        rows_C: NDArray[np.int64],
-        features: RequestFeatures,
-        model: LiveModel,
+    def _probabilities(
+        self, request: Request, rows_C: NDArray[np.int64], model: LiveModel
     ) -> NDArray[np.float32]:
+        """[C, J]: of each scalar head's action."""
+        features = request.features
         row_of_key = self._catalogue.row_of_key
         history_rows_T = [row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
-        request = Request(key(user.user_id), user.token_keys, (), features)
         batch = make_request_batch(request, np.array(history_rows_T), rows_C)
         with torch.inference_mode():
             logit_CK = model.ranker.serve(batch, model.items)
-            p_CJ = model.calibration(logit_CK, batch.surface_C)
-        p_click_C: NDArray[np.float32] = p_CJ[:, 0].numpy()
-        return p_click_C
+            p_CJ: NDArray[np.float32] = model.calibration(logit_CK, batch.surface_C).numpy()
+        return p_CJ
 
     def _candidates(self, user: User, view: View, exclude: Sequence[str]) -> NDArray[np.int64]:
         """Trending items and those of the user's best categories, without what is filtered."""
@@ -170,7 +172,8 @@ class Recommender:
     def _ranked_item(self, ranked: Ranked, place: int, position: int) -> RankedItem:
         item = self._catalogue.items[ranked.rows_C[place]]
         p_click = None if ranked.p_click_C is None else float(ranked.p_click_C[place])
-        return RankedItem(item.item_id, item.title, item.categories, position, p_click)
+        score = None if ranked.score_C is None else float(ranked.score_C[place])
+        return RankedItem(item.item_id, item.title, item.categories, position, p_click, score)
 
     def _impression(
         self,
@@ -197,7 +200,7 @@ class Recommender:
 
 
 def _best_first(ranked: Ranked) -> NDArray[np.int64]:
-    """Places of the candidates by probability; in the order they came while there is no model."""
-    if ranked.p_click_C is None:
+    """Places of the candidates by score; in the order they came while there is no model."""
+    if ranked.score_C is None:
         return np.arange(len(ranked.rows_C))
-    return np.argsort(-ranked.p_click_C, kind="stable")
+    return np.argsort(-ranked.score_C, kind="stable")

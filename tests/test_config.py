@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
@@ -107,29 +106,12 @@ def test_the_model_registry_is_under_home_unless_it_is_given(tmp_path: Path) -> 
     assert Settings(model_registry="s3://b/m").model_registry_uri == "s3://b/m"
 
 
-@pytest.mark.parametrize(
-    ("url", "feast"),
-    [
-        ("redis://127.0.0.1:6379/0", "127.0.0.1:6379,db=0"),
-        ("redis://cache", "cache:6379,db=0"),
-        ("redis://cache:7000/4", "cache:7000,db=4"),
-        ("redis://:secret@cache:7000/1", "cache:7000,db=1,password=secret"),
-        ("redis://me:secret@cache/1", "cache:6379,db=1,username=me,password=secret"),
-        ("rediss://cache:6380/0", "cache:6380,db=0,ssl=true"),
-        ("rediss://me:p@cache:1/2", "cache:1,db=2,username=me,password=p,ssl=true"),
-    ],
-)
-def test_feast_gets_the_redis_address_in_its_own_form(url: str, feast: str) -> None:
-    assert environment(Settings(redis_url=url))["HEADRACE_FEAST_REDIS"] == feast
-
-
 def test_export_puts_the_settings_into_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(namespace="exported", home="/srv/headrace")
     for name in environment(settings):
         monkeypatch.setenv(name, "before")
     config.export(settings)
     assert load() == settings
-    assert os.environ["HEADRACE_FEAST_REDIS"] == "127.0.0.1:6379,db=0"
 
 
 def test_a_folder_of_the_repository_is_found_or_the_error_says_what_to_do() -> None:

@@ -28,21 +28,23 @@ from headrace import config
 from headrace.broker import LogReader, Record, Topics, create_topics
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
-from headrace.errors import ConfigError, HeadraceError
-from headrace.features.assemble import NUM_DENSE
+from headrace.errors import HeadraceError
 from headrace.features.table import SCHEMA
 from headrace.model.batch import batch_of_samples
+from headrace.model.content_vectors import ContentVectors
 from headrace.model.learner import OnlineLearner
-from headrace.model.ranker_config import nano
 from headrace.model.tokens import ContentTable
 from headrace.progress import ProgressBoard
 from headrace.registry import Manifest, Publisher
 from headrace.sample import Sample, decode_batch
 from headrace.status import StatusBoard
+from trainers.recipe import check_continues, ranker_config
 
 STATUS_EVERY_MS = 500
 MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
 STATE_FILE = "trainer.pt"
+
+log = logging.getLogger(__name__)
 
 
 class OnlineTrainer:
@@ -51,20 +53,23 @@ class OnlineTrainer:
     def __init__(self, settings: config.Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
         torch.set_num_threads(1)
-        redis = Redis.from_url(settings.redis_url)
-        self._config = nano(NUM_DENSE)
+        self._redis = redis = Redis.from_url(settings.redis_url)
+        vectors = ContentVectors.of(settings)
+        self._content = ContentTable(read_items(config.catalogue_path(settings)), vectors)
+        self._config = ranker_config(settings, vectors)
         self.learner = OnlineLearner(self._config, settings.model_seed, settings.progressive_window)
-        self._content = ContentTable(read_items(config.catalogue_path(settings)))
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
-        self._progress = ProgressBoard(redis, settings.namespace)
+        self._progress = {
+            name: ProgressBoard(redis, settings.namespace, name) for name in settings.head_names
+        }
         self._positions = dict.fromkeys(range(settings.num_partitions), 0)
         self._taken: dict[tuple[int, int], int] = {}  # last source offset per (partition, lane)
         self._pending: list[Sample] = []
         self._pending_since_ms = clock()
         self._arrivals_ms: list[int] = []
         self._newest_event_ms = 0
-        self._version = self._num_unreadable = 0
+        self.version = self._num_unreadable = 0
         self._published_ms = self._status_ms = clock()
         self._reader: LogReader | None = None
 
@@ -97,7 +102,7 @@ class OnlineTrainer:
         """Weights, optimizer, progressive window and positions, of this moment."""
         if self._pending:
             self._train()
-        self._progress.write(self.learner.take_windows())
+        self._write_progress()
         return {
             "learner": self.learner.state(),
             "positions": self._positions,
@@ -107,15 +112,33 @@ class OnlineTrainer:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` described."""
-        if state["schema"] != SCHEMA:
-            raise ConfigError(
-                f"the checkpoint has feature schema {state['schema']:08x}, this build has "
-                f"{SCHEMA:08x}: start in another namespace (HEADRACE_NAMESPACE)"
+        """Go on from what `state` described.
+
+        Weights of another feature table are of other columns: where the table has changed, a new
+        model begins with the samples that come from then on.
+        """
+        if state["schema"] == SCHEMA:
+            self.learner.load_state(state["learner"])
+        else:
+            log.warning(
+                "the checkpoint has feature schema %08x, this build has %08x: a new model begins, "
+                "with the samples from here on; serving has none until it is published",
+                *(state["schema"], SCHEMA),
             )
-        self.learner.load_state(state["learner"])
         self._positions, self._taken = state["positions"], state["taken"]
         self._newest_event_ms = state["newest_event_ms"]
+
+    def close(self) -> None:
+        """Leave the servers; the state is not saved."""
+        if self._reader:
+            self._reader.close()
+        self._publisher.close()
+        self._redis.close()
+
+    def _write_progress(self) -> None:
+        for head, board in self._progress.items():
+            windows = self.learner.take_windows(head)
+            board.write({n: scores for n, scores in windows.items() if scores.num_samples})
 
     def _take(self, record: Record) -> None:
         """Queue samples unless they were taken before: a stream worker may have sent them twice."""
@@ -123,6 +146,12 @@ class OnlineTrainer:
         for sample in decode_batch(record.value):
             if sample.schema != SCHEMA:
                 self._num_unreadable += 1
+                if self._num_unreadable == 1:
+                    log.warning(
+                        "samples of feature schema %08x are skipped, this build has %08x; their "
+                        "number is in the status (unreadable_samples)",
+                        *(sample.schema, SCHEMA),
+                    )
                 continue
             lane = (sample.source_partition, sample.lane)
             if sample.source_offset > self._taken.get(lane, -1):
@@ -135,7 +164,7 @@ class OnlineTrainer:
             sizes = np.cumsum([sample.num_impressions for sample in self._pending])
             num = max(1, int(np.searchsorted(sizes, self._settings.batch_size, side="right")))
             samples, self._pending = self._pending[:num], self._pending[num:]
-            self.learner.learn(batch_of_samples(samples, self._content, self._config.history))
+            self.learner.learn(batch_of_samples(samples, self._content, self._config))
             newest_ms = max(sample.event_time_ms for sample in samples)
             self._newest_event_ms = max(self._newest_event_ms, newest_ms)
             self._arrivals_ms += [sample.arrival_ms for sample in samples]
@@ -149,22 +178,23 @@ class OnlineTrainer:
             created_ms=now,
             schema=SCHEMA,
             model=self._config,
+            token_tables=self._content.vectors.names,
             num_samples=self.learner.num_samples,
             newest_event_ms=self._newest_event_ms,
             arrivals_ms=tuple(self._arrivals_ms[::step]),
         )
-        self._version = self._publisher.publish(self.learner.weights(), manifest).version
+        self.version = self._publisher.publish(self.learner.weights(), manifest).version
         self._arrivals_ms, self._published_ms = [], now
 
     def _report(self, now: int, lag: int) -> None:
         self._status_ms = now
-        self._progress.write(self.learner.take_windows())
+        self._write_progress()
         document = {
             "lag": lag + len(self._pending),
             "samples": self.learner.num_samples,
             "unreadable_samples": self._num_unreadable,
             "skipped_batches": self.learner.num_skipped,
-            "version": self._version,
+            "version": self.version,
             "ids": {name: len(table) for name, table in self.learner.ranker.tables.items()},
         }
         self._status.write("train", document, now)
@@ -216,7 +246,9 @@ def main() -> int:
     settings = config.load()
     try:
         read_items(config.catalogue_path(settings))
+        ranker_config(settings, ContentVectors.of(settings))
         create_topics(settings)
+        check_continues(settings)
     except HeadraceError as error:
         print(f"headrace train: {error}", file=sys.stderr)
         return 2

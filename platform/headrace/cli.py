@@ -17,6 +17,7 @@ from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
+from headrace.evaluation.command import add_evaluate
 from headrace.features_command import add_features
 from headrace.flags import (
     ENCODERS,
@@ -24,6 +25,7 @@ from headrace.flags import (
     add_data_flags,
     add_encoder_flag,
     add_pace_flags,
+    add_tokens_flag,
     add_up_flags,
     backfill_arguments,
     check_services,
@@ -50,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_up(commands)
     _add_parts(commands)
     _add_data_commands(commands)
+    add_evaluate(commands)
     add_features(commands)
     return parser
 
@@ -59,12 +62,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     command: Command = options.run
     try:
-        return command(options, config.load())
+        return command(options, _settings(options))
     except HeadraceError as error:
         print(f"headrace {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+
+
+def _settings(options: argparse.Namespace) -> config.Settings:
+    """The environment's settings, and over them what flags of several commands say."""
+    settings = config.load()
+    tokens: Sequence[str] | None = getattr(options, "tokens", None)
+    return config.changed(settings, token_tables=",".join(tokens)) if tokens else settings
 
 
 def _add_up(commands: Commands) -> None:
@@ -77,8 +87,10 @@ def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
+    add_tokens_flag(train)
     train.set_defaults(run=_module("trainers.online"))
     serve = commands.add_parser("serve", help="answer HTTP requests")
+    add_tokens_flag(serve)
     serve.set_defaults(run=_module("serving"))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
     archive.set_defaults(run=_archive)
@@ -98,6 +110,14 @@ def _add_data_commands(commands: Commands) -> None:
         "--incremental", action="store_true", help="only what is new since the last time"
     )
     materialize.set_defaults(run=_materialize)
+
+    feast = commands.add_parser(
+        "feast", help="Feast's own commands, on this repository and with these settings"
+    )
+    feast.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="of feast: apply, serve, ui, ..."
+    )
+    feast.set_defaults(run=_feast)
 
     backfill = commands.add_parser(
         "backfill", help="compute feature rows of a period anew, or start with the state of a log"
@@ -184,6 +204,11 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     materialize.apply(settings)
     materialize.materialize(settings, now_ms(), getattr(options, "incremental", False))
     return 0
+
+
+def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
+    repository = config.repository_path("feature_repo")
+    _become("feast.cli.cli", settings, ["--chdir", str(repository), *options.arguments])
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:

@@ -6,12 +6,12 @@ field uses everywhere, `REDIS_URL` and `KAFKA_BOOTSTRAP`. Command-line flags ove
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
 
 import msgspec
 
@@ -45,11 +45,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     progressive_window: PositiveInt = 1_000  # impressions per point of the quality curves
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
     model_seed: int = 0
+    heads: str = "click,like,long_view"  # actions that the ranker predicts, the click first
+    surfaces: str = ""  # those with a calibration and a position bias of their own
+    token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
 
     host: str = "127.0.0.1"  # interface that HTTP listens on
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8000
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0  # of the stream; 0: none
     num_replicas: PositiveInt = 1
+    rank_by: str = "click=1"  # slates are ordered by the sum of weight x probability of actions
     max_candidates: PositiveInt = 500
     campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
 
@@ -57,6 +61,36 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def model_registry_uri(self) -> str:
         """`model_registry`, or the folder under `home` that stands in for it."""
         return self.model_registry or (self.home_path / "models").as_uri()
+
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """`heads` apart."""
+        return _names(self.heads)
+
+    @property
+    def surface_names(self) -> tuple[str, ...]:
+        """`surfaces` apart."""
+        return _names(self.surfaces)
+
+    @property
+    def ranking_weights(self) -> dict[str, float]:
+        """`rank_by` as weights by head; raises `ConfigError` if it is not "click=1,like=0.5"."""
+        pairs = [part.partition("=") for part in _names(self.rank_by)]
+        try:
+            weights = {name.strip(): float(weight) for name, _, weight in pairs}
+        except ValueError:
+            weights = {}
+        if not weights or not all(map(math.isfinite, weights.values())):
+            raise ConfigError(
+                f"{variable('rank_by')}={self.rank_by!r}: expected weights of heads such as "
+                "'click=1,long_view=0.5'"
+            )
+        return weights
+
+    @property
+    def token_table_names(self) -> tuple[str, ...]:
+        """`token_tables` apart, such as ("text_e5/1-f3b1a2c4",)."""
+        return _names(self.token_tables)
 
     @property
     def home_path(self) -> Path:
@@ -103,7 +137,7 @@ def environment(settings: Settings) -> dict[str, str]:
         for field in msgspec.structs.fields(Settings)
     }
     given[variable("home")] = str(settings.home_path)
-    return {**given, "HEADRACE_FEAST_REDIS": _feast_redis(settings.redis_url)}
+    return given
 
 
 def is_given(field: str) -> bool:
@@ -160,6 +194,11 @@ def tokens_path(settings: Settings) -> Path:
     return settings.home_path / "tokens"
 
 
+def _names(text: str) -> tuple[str, ...]:
+    """The names between commas."""
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
 def repository_path(room: str) -> Path:
     """A folder of this repository, such as `feature_repo`; raises `ConfigError` if it is not there.
 
@@ -172,17 +211,3 @@ def repository_path(room: str) -> Path:
         f"no folder {room}/ beside the headrace package or in {Path.cwd()}: run headrace from a "
         "checkout of the repository"
     )
-
-
-def _feast_redis(url: str) -> str:
-    """A Redis URL in the form of Feast's connection string: host:port,name=value,..."""
-    parts = urlsplit(url)
-    options = {"db": parts.path.strip("/") or "0"}
-    if parts.username:
-        options["username"] = unquote(parts.username)
-    if parts.password:
-        options["password"] = unquote(parts.password)
-    if parts.scheme == "rediss":
-        options["ssl"] = "true"
-    pairs = "".join(f",{name}={value}" for name, value in options.items())
-    return f"{parts.hostname or '127.0.0.1'}:{parts.port or 6379}{pairs}"

@@ -1,5 +1,8 @@
 """Events: the immutable facts that enter headrace, their JSON form and its validation.
 
+Nothing in an event can be part of a cycle, so the collector of cycles need not look at them
+(`gc=False`): a stream worker makes tens of thousands a second.
+
 Three kinds exist. An `ImpressionEvent` says which items one request showed to a user; where the
 outcome is already known (a replayed log) each item carries it. A `ClickEvent` says that a user
 clicked an item, an `ActionEvent` that a user did something else with it; both name the request that
@@ -18,6 +21,7 @@ import msgspec
 from headrace.errors import InvalidEvent
 
 EVENT_VERSION: Final = 1
+POSITION_UNKNOWN: Final = -1
 MAX_ITEMS: Final = 1_000
 MAX_FUTURE_MS: Final = 24 * 3_600_000  # clocks differ; a day covers time zones sent by mistake
 SECONDS: Final = range(631_152_000, 100_000_000_000)  # 1990 up in seconds: no ms after Jan 1970
@@ -27,11 +31,11 @@ EpochMs = Annotated[int, msgspec.Meta(ge=0)]
 Value = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]  # of an outcome: paid, the share watched
 
 
-class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """One item of a request's slate as it was shown."""
 
     item_id: Id
-    position: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    position: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None  # None: not known
     clicked: bool | None = None  # None: not known yet, a ClickEvent may follow
     liked: bool | None = None
     long_viewed: bool | None = None
@@ -40,7 +44,7 @@ class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
 
 
-class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The features that the ranker read when it made this slate, so that training reads the same.
 
     Ignored where `schema` is not that of the reader's feature table, or the sizes do not fit.
@@ -52,7 +56,12 @@ class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ImpressionEvent(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="impression"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
+    tag="impression",
 ):
     """The items that one request showed to a user, in one message."""
 
@@ -67,6 +76,17 @@ class ImpressionEvent(
     version: int = EVENT_VERSION
 
     @property
+    def positions(self) -> tuple[int, ...]:
+        """Where each item stood, `POSITION_UNKNOWN` where that is not known; empty if nowhere."""
+        for shown in self.items:
+            if shown.position is not None:
+                break
+        else:
+            return ()
+        places = [shown.position for shown in self.items]
+        return tuple([POSITION_UNKNOWN if place is None else place for place in places])
+
+    @property
     def outcome_known(self) -> bool:
         """True when every item already says whether it was clicked."""
         for shown in self.items:  # a loop: twice as fast as all() for the usual single item
@@ -76,7 +96,12 @@ class ImpressionEvent(
 
 
 class ClickEvent(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="click"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
+    tag="click",
 ):
     """A user clicked an item; `request_id` names the impression when the client knows it."""
 
@@ -90,7 +115,12 @@ class ClickEvent(
 
 
 class ActionEvent(
-    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag="action"
+    msgspec.Struct,
+    frozen=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    gc=False,
+    tag="action",
 ):
     """A user did something with an item beside clicking it."""
 

@@ -59,6 +59,7 @@ def add_up_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `headrace up`."""
     add_data_flags(parser)
     add_pace_flags(parser)
+    add_tokens_flag(parser)
     parser.add_argument("--once", action="store_true", help="end when the log was processed")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the summary as JSON")
     parser.add_argument("--host", help="interface for HTTP (default 127.0.0.1)")
@@ -69,6 +70,16 @@ def add_up_flags(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--namespace", help="prefix of topics and keys (default: a new one)")
     parser.add_argument("--archive", action="store_true", help="also run `headrace archive`")
+
+
+def add_tokens_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that names the token tables that the ranker reads."""
+    parser.add_argument(
+        "--tokens",
+        action="append",
+        metavar="ENCODER/VERSION",
+        help="a finished table of `headrace encode` that the ranker reads; may be repeated",
+    )
 
 
 def add_pace_flags(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ def key(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1 or 1
 
 
+@lru_cache(maxsize=1 << 16)
 def category_slots(categories: tuple[str, ...], num_slots: int) -> tuple[int, ...]:
     """The distinct slots that these categories hash to, in ascending order."""
     return tuple(sorted({key(name) % num_slots for name in categories}))

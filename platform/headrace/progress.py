@@ -7,16 +7,18 @@ from collections.abc import Mapping, Sequence
 
 from redis import Redis
 
+from headrace.features.facts import CLICK
 from headrace.metrics import Scores
 
 MAX_WINDOWS = 2_000
 
 
 class ProgressBoard:
-    """Progressive scores by window number; writing a window again replaces it."""
+    """Progressive scores of a head by window number; writing a window again replaces it."""
 
-    def __init__(self, redis: Redis, namespace: str) -> None:
-        self._redis, self._name = redis, f"{namespace}:progressive"
+    def __init__(self, redis: Redis, namespace: str, head: str = CLICK) -> None:
+        self._redis = redis
+        self._name = f"{namespace}:progressive" + ("" if head == CLICK else f":{head}")
 
     def write(self, windows: Mapping[int, Scores]) -> None:
         """Replace these windows; the oldest are dropped beyond `MAX_WINDOWS`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -17,7 +18,7 @@ from redis import Redis
 
 from headrace.broker import LogReader, LogWriter, Topics
 from headrace.config import Settings
-from headrace.errors import ServiceError
+from headrace.errors import ConfigError, ServiceError
 from headrace.features.table import SCHEMA
 from headrace.model.ranker_config import RankerConfig
 
@@ -35,6 +36,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     model: RankerConfig
     num_samples: int  # impressions it has trained on
     newest_event_ms: int  # event time of the newest of them
+    token_tables: tuple[str, ...] = ()  # of the content that it reads, by encoder and version
     arrivals_ms: tuple[int, ...] = ()  # when some of those new in this version reached the broker
 
 
@@ -70,6 +72,9 @@ class Publisher:
             self._files.delete_file(self._published.pop(0))
         return complete
 
+    def close(self) -> None:
+        self._writer.close()
+
 
 class Subscriber:
     """Follows the `models` topic."""
@@ -77,16 +82,31 @@ class Subscriber:
     def __init__(self, settings: Settings) -> None:
         self._reader = LogReader(settings, Topics(settings.namespace).models, {0: 0})
 
+    def announced(self) -> list[Manifest]:
+        """The versions announced since the last call, in order."""
+        return [
+            msgspec.json.decode(record.value, type=Manifest)
+            for records in self._reader.read_to_end()
+            for record in records
+        ]
+
     def newest(self) -> Manifest | None:
         """The newest version announced since the last call, None if there was none."""
-        newest = None
-        for records in self._reader.read_to_end():
-            for record in records:
-                newest = msgspec.json.decode(record.value, type=Manifest)
-        return newest
+        return next(reversed(self.announced()), None)
 
     def close(self) -> None:
         self._reader.close()
+
+
+def check_tokens(manifest: Manifest, token_tables: Sequence[str]) -> None:
+    """Raises `ConfigError` unless the model reads exactly these token tables, in this order."""
+    if manifest.token_tables != tuple(token_tables):
+        raise ConfigError(
+            f"model {manifest.version} was trained with the token tables "
+            f"{', '.join(manifest.token_tables) or 'none'}, the settings name "
+            f"{', '.join(token_tables) or 'none'}: set HEADRACE_TOKEN_TABLES or --tokens to the "
+            "former, or train in another namespace"
+        )
 
 
 def load_weights(manifest: Manifest) -> dict[str, Any]:

@@ -44,6 +44,8 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     labelled: int  # the actions of which it is known whether they came
     dense: bytes  # float32 [N, F]
     history: bytes  # int64 [3, T]: item keys, ages in ms, action bits
+    positions: tuple[int, ...] = ()  # [N] in the slate, `POSITION_UNKNOWN`; empty: all unknown
+    surface: str = ""  # where the items were shown; empty: not known
 
     @property
     def num_impressions(self) -> int:

@@ -50,6 +50,7 @@ class RankedItem(msgspec.Struct, frozen=True):
     categories: tuple[str, ...]
     position: int
     p_click: float | None  # None where no model has ranked it
+    score: float | None  # the order: the sum of weight x probability over the heads (`rank_by`)
 
 
 class Slate(msgspec.Struct, frozen=True):

@@ -15,8 +15,9 @@ from headrace.features.assemble import RequestFeatures
 from headrace.keys import key
 from headrace.model import batch
 from headrace.model.batch import Batch
+from headrace.model.content_vectors import ContentVectors, VectorColumn
 from headrace.model.ranker_config import CLICK, Head, RankerConfig
-from headrace.model.tokens import ContentTable, ContentVectors, user_token_keys
+from headrace.model.tokens import ContentTable, user_token_keys
 
 NUM_DENSE = 5
 MAX_EVENTS = 12
@@ -96,11 +97,12 @@ def batch_of(*requests: Asked, content: ContentTable = CONTENT) -> Batch:
 def rich_content(seed: int = 0) -> ContentTable:
     """The catalogue with vectors of two modalities; some items lack one, some both."""
     random = np.random.default_rng(seed)
-    vector_IMW = random.normal(0, 1, (len(ITEMS), 2, max(WIDTHS))).astype(np.float32)
-    vector_IMW[:, 1, WIDTHS[1] :] = 0
-    mask_IM = random.random((len(ITEMS), 2)) < 0.7
-    vector_IMW[~mask_IM] = np.nan  # what lies there must not matter
-    return ContentTable(ITEMS, ContentVectors(vector_IMW, mask_IM))
+    columns = []
+    for m, width in enumerate(WIDTHS):
+        ids = [item_id for item_id in ITEMS if random.random() < 0.7]
+        vector_ND = random.normal(0, 1, (len(ids), width)).astype(np.float32)
+        columns.append(VectorColumn.of(f"made/{m}", ids, vector_ND))
+    return ContentTable(ITEMS, ContentVectors(columns))
 
 
 def rich_batch(seed: int, num_requests: int = 6, content: ContentTable | None = None) -> Batch:
@@ -120,7 +122,18 @@ def rich_batch(seed: int, num_requests: int = 6, content: ContentTable | None = 
     ]
     made = batch.make_batch(requests, content or rich_content())
     dwell_BT = torch.from_numpy(random.integers(0, 60_000, made.history.age_BT.shape))
-    return replace(made, history=replace(made.history, dwell_BT=dwell_BT))
+    return replace(
+        made,
+        items=made.items and spoilt(made.items),
+        history=replace(made.history, dwell_BT=dwell_BT),
+    )
+
+
+def spoilt(items: batch.Items) -> batch.Items:
+    """The items with nonsense where they have no vector: it must not matter."""
+    if items.vector_UMW is None or items.mask_UM is None:
+        return items
+    return replace(items, vector_UMW=items.vector_UMW.where(items.mask_UM[..., None], torch.nan))
 
 
 def rich_labels(random: np.random.Generator, clicked: tuple[int, ...]) -> NDArray[np.float32]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shop import CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of, rich_content
+from shop import CONFIG, CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of
 
-from headrace.errors import ConfigError
 from headrace.keys import key
-from headrace.model.batch import TokenBags, make_batch, make_items, token_bags
-from headrace.model.ranker_config import SIZES, RankerConfig
-from headrace.model.tokens import MAX_TOKENS, MODALITIES, ContentTable, ContentVectors
+from headrace.model.batch import TokenBags, batch_of_samples, make_batch, make_items, token_bags
+from headrace.model.content_vectors import ContentVectors, VectorColumn
+from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
+from headrace.model.tokens import MAX_TOKENS, MODALITIES, ContentTable
+from headrace.sample import Sample
 
 
 def bags_of(bags: TokenBags) -> list[list[int]]:
@@ -69,6 +71,47 @@ def test_positions_are_unknown_where_a_request_has_none() -> None:
     assert position_C is not None and position_C.tolist() == [3, 1, -1, -1]
 
 
+def told(**changes: Any) -> Sample:
+    """A sample of two items of which it is known whether they were clicked and liked."""
+    given = asked(0, num_items=2)
+    made = Sample(
+        source_partition=0,
+        source_offset=0,
+        lane=0,
+        schema=0,
+        request_id="r",
+        event_time_ms=0,
+        arrival_ms=0,
+        user_key=1,
+        user_token_keys=(),
+        item_keys=tuple(map(key, given.items)),
+        actions=(0b11, 0b00),
+        labelled=0b11,
+        dense=given.features.dense_NF.tobytes(),
+        history=given.features.history_3T.tobytes(),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def test_a_head_has_the_label_of_its_action_and_nan_where_the_log_does_not_tell() -> None:
+    heads = (Head(CLICK), Head("long_view"), Head("like"), Head("refund"))
+    samples = [told(), told(labelled=0b101, actions=(0b001, 0b101))]
+    made = batch_of_samples(samples, CONTENT, replace(CONFIG, heads=heads))
+    nan = math.nan
+    np.testing.assert_equal(
+        made.candidates.label_CJ.numpy(),
+        [[1, nan, 1, nan], [0, nan, 0, nan], [1, 0, nan, nan], [1, 1, nan, nan]],
+    )
+
+
+def test_a_sample_brings_its_positions_and_the_number_of_its_surface() -> None:
+    samples = [told(), told(positions=(4, -1), surface="search"), told(surface="mail")]
+    made = batch_of_samples(samples, CONTENT, RICH)
+    assert made.candidates.position_C is not None
+    assert made.candidates.position_C.tolist() == [-1, -1, 4, -1, -1, -1]
+    assert made.users.surface_B.tolist() == [0, 2, 0]
+
+
 def test_the_content_of_an_item_is_found_in_any_order_and_unknown_items_have_none() -> None:
     ids = ["i9", "stranger", "i1", "i4"]
     tokens_UML = CONTENT.tokens_UML(np.array([key(item_id) for item_id in ids]))
@@ -81,22 +124,15 @@ def test_the_content_of_an_item_is_found_in_any_order_and_unknown_items_have_non
 
 
 def test_content_vectors_come_with_their_items() -> None:
-    vector_IMW = np.arange(len(ITEMS) * 6, dtype=np.float32).reshape(len(ITEMS), 2, 3)
-    mask_IM = np.arange(2 * len(ITEMS)).reshape(len(ITEMS), 2) % 3 > 0
-    content = ContentTable(ITEMS, ContentVectors(vector_IMW, mask_IM))
+    wide, narrow = np.arange(6, dtype=np.float32).reshape(2, 3), np.ones((1, 2), np.float32)
+    columns = [VectorColumn.of("a/1", ["i2", "i7"], wide), VectorColumn.of("b/1", ["i2"], narrow)]
+    content = ContentTable(ITEMS, ContentVectors(columns))
     items = make_items(np.array([key("i7"), key("nobody"), key("i2")]), content)
     assert items.vector_UMW is not None and items.mask_UM is not None
-    for row, number in ((0, 7), (2, 2)):
-        assert torch.equal(items.vector_UMW[row], torch.from_numpy(vector_IMW[number]))
-        assert items.mask_UM[row].tolist() == mask_IM[number].tolist()
-    assert not items.mask_UM[1].any()
+    none = [0, 0, 0]
+    assert items.vector_UMW.tolist() == [[[3, 4, 5], none], [none, none], [[0, 1, 2], [1, 1, 0]]]
+    assert items.mask_UM.tolist() == [[True, False], [False, False], [True, True]]
     assert make_items(np.array([key("i7")]), CONTENT).vector_UMW is None
-
-
-def test_content_vectors_of_another_catalogue_are_refused() -> None:
-    vectors = rich_content().vectors(np.array([key("i1")]))
-    with pytest.raises(ConfigError, match="of 1 items for a catalogue of 40"):
-        ContentTable(ITEMS, vectors)
 
 
 @pytest.mark.parametrize("config", [RICH, *(make(7) for make in SIZES.values())])

@@ -71,6 +71,12 @@ def test_only_the_version_that_was_asked_for_is_read(tmp_path: Path) -> None:
         ContentVectors.read(tmp_path, ["text/3"])
 
 
+def test_vectors_of_different_widths_in_one_table_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "text/1", {"mug": [1, 2], "pen": [1, 2, 3], "cup": None})
+    with pytest.raises(DatasetError, match="tokens 'text/1' have vectors of widths 2, 3"):
+        ContentVectors.read(tmp_path, ["text/1"])
+
+
 IDS = st.sampled_from([f"i{n}" for n in range(12)])
 NUMBERS = st.floats(-9, 9, width=32)
 

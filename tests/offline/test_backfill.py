@@ -7,19 +7,21 @@ from random import Random
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from headrace.datasets.catalogue import write_catalogue
 from headrace.datasets.dataset import Dataset, Item, User
 from headrace.errors import ServiceError
 from headrace.event import Event, ImpressionEvent, Shown
+from headrace.features.state import encode_rows, fresh_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.flags import Period
 from headrace.offline import backfill as offline_backfill
 from headrace.offline.backfill import STATE, Backfill, one_at_a_time
 from headrace.offline.folder import DAY_MS, FEATURE_ROWS, LogFolder
 from headrace.offline.sources import ArchivedEvents, write_dataset
-from headrace.offline.start_state import START_PARTITION, read_rows
+from headrace.offline.start_state import START_PARTITION, read_rows, row_table
 from headrace.stream.partition import PartitionSettings
 
 START_MS = 1_714_521_600_000  # 2024-05-01
@@ -158,3 +160,14 @@ def test_a_backfill_that_dies_changes_nothing_and_its_leftovers_go(
         with pytest.raises(ServiceError, match="another backfill runs"):
             with one_at_a_time(tmp_path / "offline"):
                 pass
+
+
+def test_a_start_state_of_another_feature_table_is_carried_over(tmp_path: Path) -> None:
+    rows = fresh_rows(USER_LAYOUT, 2, START_PARTITION)
+    rows["state"][USER_LAYOUT.field_of[LIFE]] = 3
+    table = row_table(["ann", "bob"], rows)
+    other = [bytes(4) + row[4:] for row in encode_rows(rows)]
+    (tmp_path / "user").mkdir()
+    pq.write_table(table.set_column(1, "row", [other]), tmp_path / "user" / "1.parquet")
+    ids, read = read_rows(tmp_path, USER_LAYOUT)
+    assert ids == ["ann", "bob"] and read.tobytes() == rows.tobytes()

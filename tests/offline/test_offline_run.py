@@ -235,6 +235,45 @@ def test_a_backfill_replaces_the_rows_of_its_period(namespace: Namespace) -> Non
     assert folder.resume(), "the archive knows where it was"
 
 
+def test_the_topic_gives_the_rows_that_the_archive_gives(namespace: Namespace) -> None:
+    middle = namespace.streamed[NUM_STREAMED // 2].event_time_ms
+    since = f"--from={datetime.fromtimestamp(middle / 1_000, UTC).isoformat()}"
+
+    def backfilled(*source: str) -> pd.DataFrame:
+        namespace.run("backfill", since, *source)
+        folders = [rows_path(namespace.settings, entity) for entity in ("user", "item")]
+        rows = pd.concat([pd.read_parquet(folder, partitioning=None) for folder in folders])
+        rows = rows[rows.event_time_ms >= middle]
+        return rows.sort_values([*rows.columns]).reset_index(drop=True)
+
+    of_archive = backfilled()
+    assert len(of_archive) > NUM_STREAMED // 2
+    pd.testing.assert_frame_equal(backfilled("--kafka"), of_archive, check_exact=True)
+
+
+def test_incremental_materialization_brings_in_only_what_is_new(namespace: Namespace) -> None:
+    config.export(namespace.settings)
+    feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+
+    def titles() -> list[str | None]:
+        rows = [{"item_id": "1"}, {"item_id": "2"}]
+        answer = feast.get_online_features(["item_content:title"], entity_rows=rows)
+        found: list[str | None] = answer.to_dict()["title"]
+        return found
+
+    first, second = titles()
+    name = namespace.settings.namespace
+    assert namespace.redis.delete(f"{name}/item_content/item_id=2") == 1
+    namespace.run("materialize", "--incremental")
+    assert titles() == [first, None], "that row is not new"
+    films = namespace.data / "ml-100k.item"
+    films.write_text(films.read_text(errors="replace").replace(str(first), "Another Story"))
+    namespace.run("materialize", "--incremental", f"--data={namespace.data}")
+    assert titles() == ["Another Story", second], "a catalogue is new as a whole"
+    users = sorted({event.user_id for event in namespace.before})
+    assert len(OnlineStore(namespace.settings).read_user_rows(users)) == len(users)
+
+
 def test_a_training_set_has_what_was_known_before_each_request(namespace: Namespace) -> None:
     config.export(namespace.settings)
     feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.services, pytest.mark.ray, pytest.mark.loop]
 ROOT = Path(__file__).resolve().parents[2]
 KAFKA = ROOT.parent / "shared" / "kafka"
 KAFKA_HOME = os.environ.get("KAFKA_HOME") or (str(KAFKA) if KAFKA.is_dir() else "")
-EXACT = {"accepted": 0, "duplicates": 0, "samples": 0, "users": 0, "items": 0}
+COUNTS = ("accepted", "duplicates", "rejected", "dead_letters", "samples", "users", "items")
+EXACT = dict.fromkeys(COUNTS, 0)
 MOVE_WITHIN_S = 30.0
 
 
@@ -42,6 +43,14 @@ def test_killed_workers_redis_and_broker_leave_every_count_exact() -> None:
     result = after_kills(*targets, kafka_home=KAFKA_HOME)
     assert result["events"] > 1_000
     assert {name: result[name] for name in EXACT} == EXACT, result
+
+
+def test_a_redis_that_is_full_or_away_for_a_while_is_named_and_waited_for() -> None:
+    result = after_kills("full", "away")
+    assert {name: result[name] for name in EXACT} == EXACT, result
+    said = [line for line in result["said"].splitlines() if line.endswith("it tries again")]
+    assert any("maxmemory" in line for line in said), said
+    assert any("Connection" in line or "no Redis answers" in line for line in said), said
 
 
 def test_the_partitions_of_a_node_that_is_lost_move_to_the_others() -> None:

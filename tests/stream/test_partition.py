@@ -167,3 +167,13 @@ def test_categories_and_campaigns_are_counted_too(stream: Stream) -> None:
     of_a = row_of(effects.changed.shared[CATEGORY], "of-a")["state"]
     assert counts(CATEGORY_LAYOUT, of_a) == [1, 1]
     assert effects.changed.shared[CAMPAIGN][0] == ["spring"]
+
+
+def test_a_sample_says_where_its_items_stood_and_on_which_surface(stream: Stream) -> None:
+    items = (Shown("a", 3, clicked=True), Shown("b", clicked=False))
+    placed = ImpressionEvent("p1", START_MS, "ann", "r1", items, surface="search")
+    unplaced = ImpressionEvent("p2", START_MS, "ann", "r2", (Shown("a", clicked=True),))
+    stream.send(placed, unplaced, click("c"))
+    assert [(s.positions, s.surface) for s in stream.samples] == [
+        *(((3, -1), "search"), ((), "home"), ((), "home")),
+    ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
 from one_partition import (
     NUMBER,
 )
@@ -20,7 +22,7 @@ def test_users_beyond_the_memory_are_asked_for_again() -> None:
         table.add(ids, fresh_rows(USER_LAYOUT, 2, NUMBER), [(step,)] * 2)
         table.end_step()
     assert table.missing(f"u{step}{name}" for step in range(3) for name in "ab") == [
-        *("u0a", "u0b", "u1b")
+        *("u0a", "u0b", "u1a")
     ]
     assert table.attributes_of("u2b") == (2,)
 
@@ -32,3 +34,25 @@ def test_rows_of_another_partition_start_anew_in_the_log() -> None:
     table.add(["ann"], rows, [()])
     row = table.read(table.numbers(["ann"]))
     assert (row["position"], row["partition"]) == (-1, NUMBER)
+
+
+@given(st.lists(st.lists(st.integers(0, 30), max_size=8), max_size=30))
+def test_every_user_has_their_own_row_whoever_was_forgotten(steps: list[list[int]]) -> None:
+    table = UserTable(NUMBER, capacity=10)
+    positions: dict[str, int] = {}
+    for step, numbers in enumerate(steps):
+        ids = [f"u{number}" for number in dict.fromkeys(numbers)]
+        missing = table.missing(ids)
+        stored = fresh_rows(USER_LAYOUT, len(missing), NUMBER)
+        stored["position"] = [positions.get(user_id, -1) for user_id in missing]
+        table.add(missing, stored, [(ord(user_id[-1]),) for user_id in missing])
+        places = table.numbers(ids)
+        rows = table.read(places)
+        assert rows["position"].tolist() == [positions.get(user_id, -1) for user_id in ids]
+        assert [table.ids[place] for place in places] == ids
+        assert all(table.attributes_of(user_id) == (ord(user_id[-1]),) for user_id in ids)
+        rows["position"] = step
+        table.write(places, rows)
+        positions.update(dict.fromkeys(ids, step))
+        table.end_step()
+        assert sum(user_id not in table.missing(positions) for user_id in positions) <= 10

@@ -44,6 +44,7 @@ NOTHING = Totals(
     samples=0,
     train_lag=0,
     windows={},
+    action_windows={"like": {}, "long_view": {0: scores(100, 0)}},
     num_published=0,
     num_served=0,
     model_freshness=Latencies(),
@@ -120,6 +121,7 @@ def test_the_report_is_json_and_its_text_names_every_total() -> None:
     report = build_report(MUCH, load, in_features=1_990, start_s=40.04, replay_s=180.0)
     assert json.loads(json.dumps(report)) == report
     assert report["events"]["in_features"] == 1_990 and report["elapsed_s"]["start"] == 40.0
+    assert list(report["progressive_actions"]) == ["long_view"]
     assert report["requests"] == {"sent": 0, "ok": 0, "p50_ms": None, "p99_ms": None}
     text = "\n".join(to_lines(report))
     for name in ("replayed 2,000", "rejected 7", "fifth 5", "3 served", "p99"):

@@ -96,6 +96,6 @@ def _event(key: Key, request: _Request) -> ImpressionEvent:
         event_time_ms=key[0],
         user_id=key[1],
         request_id=request.request_id or digest,
-        items=tuple(sorted(request.shown, key=lambda shown: shown.position)),
+        items=tuple(sorted(request.shown, key=lambda shown: shown.position or 0)),
         surface=request.surface,
     )

@@ -71,13 +71,13 @@ class DayRows(PartitionRows):
         """From now on the users as they are now are those of midnight."""
         self._midnight_R = self.users.read(np.arange(len(self.users.ids)))["state"].copy()
 
-    def give_features(self, asked: Sequence[Request], user_Q: State, item_C: State) -> None:
-        super().give_features(asked, user_Q, item_C)
+    def _give_features(self, asked: Sequence[Request], user_Q: State, item_C: State) -> None:
+        super()._give_features(asked, user_Q, item_C)
         number_Q = self.users.numbers(request.event.user_id for request in asked)
         midnight_Q = USER_LAYOUT.new(len(asked))
         known_Q = number_Q < len(self._midnight_R)
         midnight_Q[known_Q] = self._midnight_R[number_Q[known_Q]]
-        self.at_midnight = self.assembled(asked, midnight_Q, item_C)
+        self.at_midnight = self._assembled(asked, midnight_Q, item_C)
 
 
 class Observer:
@@ -113,7 +113,7 @@ class Observer:
                 self._rows.begin_day()
             self._hear_until(row.time_ms)
             self._take(row)
-            if self._heard.num_events >= 2 * self._chunk:
+            if len(self._heard.times_ms) >= 2 * self._chunk:
                 yield from self._step()
         yield from self._step()
 
@@ -122,7 +122,7 @@ class Observer:
         self._num_rows += 1
         user_id, item_id = row.event.user_id, row.item_id
         if row.split != BEFORE:
-            self._heard.num_events += 1
+            self._heard.times_ms.append(row.time_ms)
             ask(row.event, record, self._heard, LANE_KNOWN, EVERY_ACTION)
             self._asked.append((row, self._of_user[user_id], self._of_item[item_id]))
             self._of_user[user_id] += 1
@@ -136,7 +136,7 @@ class Observer:
         """Hear of the outcomes that are visible by now."""
         while self._waiting and self._waiting[0][0].time_ms + VISIBLE_AFTER_MS <= now_ms:
             row, record = self._waiting.popleft()
-            self._heard.num_events += 1
+            self._heard.times_ms.append(row.time_ms)
             hear_shown(row.event, record, self._heard)
 
     def _step(self) -> Iterator[Observed]:

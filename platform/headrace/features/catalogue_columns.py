@@ -41,12 +41,15 @@ class CatalogueColumns:
             self._key_R = _grown(self._key_R, capacity)
             self._slot_RS = _grown(self._slot_RS, capacity)
             self._group_RG = _grown(self._group_RG, capacity)
-        for number in range(self._num, len(ids)):
-            item = self._item_of(ids[number]) or Item(ids[number])
-            groups = self._number_groups(groups_of(item)[:MAX_GROUPS])
-            self._key_R[number] = key(item.item_id)
-            self._slot_RS[number] = padded_slots([item.categories])[0]
-            self._group_RG[number, : len(groups)] = groups
+        new = [self._item_of(item_id) or Item(item_id) for item_id in ids[self._num :]]
+        if not new:
+            return
+        place = slice(self._num, len(ids))
+        self._key_R[place] = [key(item.item_id) for item in new]
+        self._slot_RS[place] = padded_slots([item.categories for item in new])
+        groups = [groups_of(item)[:MAX_GROUPS] for item in new]
+        numbers = self._number_groups([name for names in groups for name in names])
+        self._group_RG[place] = _padded(numbers, list(map(len, groups)), MAX_GROUPS)
         self._num = len(ids)
 
     def keys(self, numbers_N: Ints) -> Ints:
@@ -70,11 +73,16 @@ def groups_of(item: Item) -> tuple[str, ...]:
 
 def padded_slots(categories: Sequence[tuple[str, ...]]) -> Ints:
     """[N, S]: the slots of these items' categories, the first `MAX_SLOTS` of each."""
-    slot_NS = np.full((len(categories), MAX_SLOTS), -1, dtype=np.int64)
-    for row, names in enumerate(categories):
-        slots = category_slots(names, SLOTS.num_slots)[:MAX_SLOTS]
-        slot_NS[row, : len(slots)] = slots
-    return slot_NS
+    slots = [category_slots(names, SLOTS.num_slots)[:MAX_SLOTS] for names in categories]
+    flat = np.array([slot for of_item in slots for slot in of_item], np.int64)
+    return _padded(flat, list(map(len, slots)), MAX_SLOTS)
+
+
+def _padded(flat: Ints, lengths: Sequence[int], width: int) -> Ints:
+    """[len(lengths), width]: lists that lie one after the other in `flat`, padded with -1."""
+    padded_NW = np.full((len(lengths), width), -1, np.int64)
+    padded_NW[np.arange(width) < np.array(lengths, np.int64)[:, None]] = flat
+    return padded_NW
 
 
 def _grown(column: NDArray[Any], capacity: int) -> NDArray[Any]:

@@ -84,14 +84,15 @@ class Layout:
 
         The q-th is that of `entity_Q[q]` after `seen_Q[q]` of the entity's facts, in the order that
         they have here. Facts come in blocks: those of a block that a state saw are replayed on a
-        copy, so the work grows with the facts and not with the square of one entity's.
+        copy, so the work grows with the facts and not with the square of one entity's. What comes
+        after the last block that is asked for is taken in at once.
         """
         first_U = np.searchsorted(facts.entity_N, np.arange(len(state_U)))
         block_N = (np.arange(len(facts)) - first_U[facts.entity_N]) // BLOCK
         block_Q = seen_Q // BLOCK
         state_Q = np.empty(len(entity_Q), self.dtype)
-        last = max(block_N.max(initial=0), block_Q.max(initial=0))
-        for block in range(last + 1):
+        num_blocks = block_Q.max(initial=-1) + 1
+        for block in range(num_blocks):
             asked_K = np.flatnonzero(block_Q == block)
             state_K = state_U.take(entity_Q[asked_K])
             num_K = seen_Q[asked_K] - block * BLOCK
@@ -101,6 +102,7 @@ class Layout:
             self.add(state_K, facts.take(fact_P).about(about_P))
             state_Q[asked_K] = state_K
             self.add(state_U, facts.take(block_N == block))
+        self.add(state_U, facts.take(block_N >= num_blocks))
         return state_Q
 
     def values(self, state_Q: State, now_ms_Q: Ints, features: Sequence[Feature]) -> list[Any]:

@@ -14,11 +14,14 @@ import numpy as np
 import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 from feast import FeatureStore
 from numpy.typing import NDArray
+from redis import Redis
 
 from headrace import config
 from headrace.features.column_store import ColumnStore
 from headrace.features.layout import Layout
+from headrace.features.packed.round_trip import redis_errors
 from headrace.features.packed.row import Stamp
+from headrace.features.row_schemas import RowSchemas, carry_over
 from headrace.features.state import Rows, decode_rows, encode_rows
 from headrace.features.table import USER, USER_LAYOUT
 
@@ -33,12 +36,16 @@ class StoredUsers:
 
 
 class OnlineStore:
-    """Reads and writes streaming rows; raises `StoreUnavailable` where Redis does not answer."""
+    """Reads and writes streaming rows; raises `StoreUnavailable` where Redis does not answer.
+
+    Rows that another feature table wrote are read as this build's would be.
+    """
 
     def __init__(self, settings: config.Settings) -> None:
         config.export(settings)
         feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
         self._columns = ColumnStore.of(feast)
+        self._schemas = RowSchemas(Redis.from_url(settings.redis_url), settings.namespace)
 
     def read_users(self, user_ids: Sequence[str]) -> StoredUsers:
         """What is known of these users, in one round trip."""
@@ -47,7 +54,7 @@ class OnlineStore:
         requests = [(f"{USER}_activity", user_ids), (f"{USER}_profile", user_ids)]
         activity, profile = self._columns.read(requests)
         attributes = [tuple(names or ()) for names in profile.values("attributes")]
-        return StoredUsers(activity.cells("state"), attributes)
+        return StoredUsers(self._current(activity.cells("state"), USER_LAYOUT), attributes)
 
     def read_user_rows(self, user_ids: Sequence[str]) -> Rows:
         """The rows of those of these users that have one."""
@@ -57,7 +64,7 @@ class OnlineStore:
     def read_rows(self, layout: Layout, ids: Sequence[str]) -> list[bytes | None]:
         """The bytes of these entities' rows, None before their first event."""
         (activity,) = self._columns.read([(layout.view, ids)])
-        return activity.cells("state")
+        return self._current(activity.cells("state"), layout)
 
     def write(
         self,
@@ -75,3 +82,7 @@ class OnlineStore:
         columns = {"state": encode_rows(rows)}
         stamp = Stamp(rows["event_time_ms"] * 1_000, rows["position"], rows["partition"])
         self._columns.write(layout.view, ids, number_NF, columns, stamp)
+
+    def _current(self, payloads: Sequence[bytes | None], layout: Layout) -> list[bytes | None]:
+        with redis_errors("read"):
+            return carry_over(payloads, layout, self._schemas.description)

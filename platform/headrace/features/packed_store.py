@@ -2,12 +2,13 @@
 
     online_store:
       type: headrace.features.packed_store.PackedRedisOnlineStore
-      connection_string: 127.0.0.1:6379,db=0
+      connection_string: rediss://user:password@cache:6380/0?ssl_ca_certs=ca.pem
 
-The options are those of Feast's own Redis store, and so are connections and what the public API
-promises; how rows are laid out is described in `headrace.features.packed`. Beyond the stock store,
-a view's `ttl` is kept (older rows are OUTSIDE_MAX_AGE, without a value), and a batch is written by
-one atomic compare-and-set. A row replaces the whole earlier row, not the features that it names.
+The options are those of Feast's own Redis store, but that `connection_string` may be a URL as well,
+and so are connections and what the public API promises; how rows are laid out is described in
+`headrace.features.packed`. Beyond the stock store, a view's `ttl` is kept (older rows are
+OUTSIDE_MAX_AGE, without a value), and a batch is written by one atomic compare-and-set. A row
+replaces the whole earlier row, not the features that it names.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from feast import Entity, FeatureView, RepoConfig
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
+from redis.connection import SSLConnection, parse_url
 
 from headrace.clock import now_ms
 from headrace.errors import FeatureError
@@ -54,14 +56,28 @@ class PackedRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc
     client: Literal["redis"] = "redis"
 
 
-class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
+class _UrlRedisStore(RedisOnlineStore):  # type: ignore[misc]
+    """Feast's connections, also from a URL as redis-py reads it."""
+
+    @staticmethod
+    def _parse_connection_string(connection_string: str) -> tuple[Any, ...]:
+        if "://" not in connection_string:
+            feast: Any = RedisOnlineStore._parse_connection_string(connection_string)
+            return tuple(feast)
+        options: dict[str, Any] = dict(parse_url(connection_string))
+        node = {"host": options.pop("host", "localhost"), "port": options.pop("port", 6379)}
+        options["ssl"] = options.pop("connection_class", None) is SSLConnection
+        return [node], options
+
+
+class PackedRedisOnlineStore(_UrlRedisStore):
     """Feast's Redis store with one packed value per entity and view, read in one round trip."""
 
     clock: Callable[[], int] = staticmethod(now_ms)  # decides what a ttl has ended
 
     def __init__(self) -> None:
         self._schemas: dict[int, Schema] = {}
-        self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, RedisOnlineStore]
+        self._of_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, _UrlRedisStore]
         self._of_loop = WeakKeyDictionary()  # Feast's store keeps the connections of one event loop
 
     def online_write_batch(
@@ -163,7 +179,7 @@ class PackedRedisOnlineStore(RedisOnlineStore):  # type: ignore[misc]
 
     async def _get_client_async(self, online_store_config: PackedRedisOnlineStoreConfig) -> Any:
         """A client of the running event loop: connections do not outlive theirs."""
-        of_loop = self._of_loop.setdefault(asyncio.get_running_loop(), RedisOnlineStore())
+        of_loop = self._of_loop.setdefault(asyncio.get_running_loop(), _UrlRedisStore())
         return await of_loop._get_client_async(online_store_config)
 
     async def close(self) -> None:

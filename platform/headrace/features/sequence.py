@@ -42,8 +42,8 @@ class LastN:
 
     def add(self, state_U: State, facts: Facts) -> None:
         position_N = np.minimum(facts.position_N, 255)
-        columns: tuple[NDArray[Any], ...]
-        columns = (facts.time_ms_N, facts.item_key_N, facts.action_mask_N(), position_N)
+        columns: list[NDArray[Any]]
+        columns = [facts.time_ms_N, facts.item_key_N, facts.action_mask_N(), position_N]
         settled_K = np.flatnonzero(facts.settled_N)
         new = {name: column_N[settled_K] for name, column_N in zip(ORDER, columns, strict=True)}
         self._take_in(state_U, facts.entity_N[settled_K], new)

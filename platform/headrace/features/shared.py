@@ -7,6 +7,7 @@ from typing import Final
 
 from headrace.broker import Record
 from headrace.features.catalogue_columns import CatalogueColumns, ItemOf
+from headrace.features.row_schemas import DescriptionOf, carry_over, nothing_described
 from headrace.features.shared_table import SharedTable
 from headrace.features.state import Rows, decode_rows, encode_rows
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, SHARED_LAYOUTS
@@ -15,9 +16,13 @@ _LAYOUTS: Final = {layout.entity: layout for layout in SHARED_LAYOUTS}
 
 
 class SharedState:
-    """One table per kind of entity, and what the catalogue says about the items in it."""
+    """One table per kind of entity, and what the catalogue says about the items in it.
 
-    def __init__(self, item_of: ItemOf) -> None:
+    Rows of feature tables that `description_of` knows are carried over to this build's.
+    """
+
+    def __init__(self, item_of: ItemOf, description_of: DescriptionOf = nothing_described) -> None:
+        self._description_of = description_of
         self.tables = {entity: SharedTable(layout) for entity, layout in _LAYOUTS.items()}
         self.items, self.categories = self.tables[ITEM], self.tables[CATEGORY]
         self.campaigns = self.tables[CAMPAIGN]
@@ -32,7 +37,8 @@ class SharedState:
         mentioned = {}
         for entity, of_kind in by_kind.items():
             ids = [entity_of(record)[1] for record in of_kind]
-            rows = decode_rows([record.value for record in of_kind], _LAYOUTS[entity])
+            payloads, layout = [record.value for record in of_kind], _LAYOUTS[entity]
+            rows = decode_rows(carry_over(payloads, layout, self._description_of), layout)
             self.tables[entity].apply(ids, rows)
             mentioned[entity] = list(dict.fromkeys(ids))
         self.catalogue.meet(self.items.ids)

@@ -22,11 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headrace.event import POSITION_UNKNOWN
 from headrace.features.assemble import RequestFeatures
+from headrace.features.facts import ACTIONS
+from headrace.model.ranker_config import RankerConfig
 from headrace.model.tokens import ContentTable
 from headrace.sample import Sample
-
-POSITION_UNKNOWN = -1
 
 Part = TypeVar("Part")
 
@@ -126,20 +127,25 @@ class Request:
 
 
 def batch_of_samples(
-    samples: Sequence[Sample], content: ContentTable, max_events: int | None = None
+    samples: Sequence[Sample], content: ContentTable, config: RankerConfig
 ) -> Batch:
-    """One training batch for a click head; the samples must come from one feature schema."""
+    """One training batch for this ranker; the samples must come from one feature schema.
+
+    A head has the label of the action of its name; NaN where the log does not tell.
+    """
     requests = [
         Request(
             user_key=sample.user_key,
             user_tokens=sample.user_token_keys,
             item_keys=sample.item_keys,
             features=RequestFeatures(sample.dense_NF, sample.history_3T),
-            label_NJ=np.array(sample.clicked, dtype=np.float32)[:, None],
+            label_NJ=_labels(sample, config),
+            position_N=np.array(sample.positions) if sample.positions else None,
+            surface=config.surface_number(sample.surface),
         )
         for sample in samples
     ]
-    return make_batch(requests, content, max_events)
+    return make_batch(requests, content, config.history)
 
 
 def make_batch(
@@ -176,10 +182,9 @@ def make_items(item_key_U: NDArray[np.int64], content: ContentTable) -> Items:
     """These items with their content."""
     token_UML = content.tokens_UML(item_key_U)
     tokens = token_bags(token_UML.reshape(-1, token_UML.shape[-1]))
-    vectors = content.vectors(item_key_U)
-    if vectors is None:
+    if not content.vectors.names:
         return Items(torch.from_numpy(item_key_U), tokens)
-    vector_UMW, mask_UM = torch.from_numpy(vectors.vector_IMW), torch.from_numpy(vectors.mask_IM)
+    vector_UMW, mask_UM = map(torch.from_numpy, content.vectors.vectors(item_key_U))
     return Items(torch.from_numpy(item_key_U), tokens, vector_UMW, mask_UM)
 
 
@@ -189,6 +194,16 @@ def token_bags(token_GL: NDArray[np.int64]) -> TokenBags:
     key_V, row_N = np.unique(token_GL[there_GL], return_inverse=True)
     start_G = np.cumsum(there_GL.sum(1)) - there_GL.sum(1)
     return TokenBags(*map(torch.from_numpy, (key_V, row_N.reshape(-1), start_G)))
+
+
+def _labels(sample: Sample, config: RankerConfig) -> NDArray[np.float32]:
+    """[N, J]: what came of each impression, for each head."""
+    action_N = np.array(sample.actions)
+    label_NJ = np.full((len(action_N), len(config.heads)), np.nan, dtype=np.float32)
+    for column, head in enumerate(config.heads):
+        if head.name in ACTIONS and sample.labelled >> (bit := ACTIONS.index(head.name)) & 1:
+            label_NJ[:, column] = action_N >> bit & 1
+    return label_NJ
 
 
 def _users(requests: Sequence[Request]) -> Users:

@@ -1,27 +1,39 @@
 """Content vectors: what the encoders made of the items, found by item key.
 
-N items with content   U items asked for   M modalities   D width of the widest
+N items with content   U items asked for   M modalities   D width of a table   W width of the widest
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from headrace.config import Settings, tokens_path
+from headrace.errors import DatasetError
 from headrace.keys import key
 from headrace.token_table import TokenTable
 
 
-class _Column(NamedTuple):
-    """The vectors of one token table, by ascending key."""
+@dataclass(frozen=True, slots=True)
+class VectorColumn:
+    """The vectors of one token table, by ascending item key."""
 
+    name: str
     key_N: NDArray[np.int64]
     vector_ND: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, name: str, item_ids: Sequence[str], vector_ND: NDArray[np.float32]) -> VectorColumn:
+        """One vector for each of these items."""
+        key_N = np.array([key(item_id) for item_id in item_ids], dtype=np.int64)
+        order = np.argsort(key_N)
+        return cls(name, key_N[order], vector_ND[order])
 
 
 class ContentVectors:
@@ -31,42 +43,50 @@ class ContentVectors:
     of modality m are its own.
     """
 
-    def __init__(self, tables: Sequence[TokenTable]) -> None:
-        self.names = tuple(table.name for table in tables)
-        self._columns = [_column(table.read()) for table in tables]
-        self.widths = tuple(column.vector_ND.shape[1] for column in self._columns)
+    def __init__(self, columns: Sequence[VectorColumn] = ()) -> None:
+        self._columns = tuple(columns)
+        self.names = tuple(column.name for column in columns)
+        self.widths = tuple(column.vector_ND.shape[1] for column in columns)
+
+    @classmethod
+    def of(cls, settings: Settings) -> ContentVectors:
+        """Those that the settings name."""
+        return cls.read(tokens_path(settings), settings.token_table_names)
 
     @classmethod
     def read(cls, root: Path, names: Sequence[str]) -> ContentVectors:
         """Those of the finished tables `names` below `root`, such as "text_minilm/1-b9a0018d".
 
-        Raises `DatasetError` for a version that was never finished.
+        Raises `DatasetError` for a version that was never finished, and for a table whose vectors
+        have different widths.
         """
-        return cls([TokenTable(root, name) for name in names])
+        return cls([_column(name, TokenTable(root, name).read()) for name in names])
 
     def vectors(
         self, item_key_U: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """vector_UMD and mask_UM; rows of zeros where the mask is false, as for unknown items."""
+        """vector_UMW and mask_UM; rows of zeros where the mask is false, as for unknown items."""
         shape = (len(item_key_U), len(self._columns))
-        vector_UMD = np.zeros((*shape, max(self.widths, default=0)), dtype=np.float32)
+        vector_UMW = np.zeros((*shape, max(self.widths, default=0)), dtype=np.float32)
         mask_UM = np.zeros(shape, dtype=np.bool_)
-        for m, (key_N, vector_ND) in enumerate(self._columns):
-            if not len(key_N):
+        for m, column in enumerate(self._columns):
+            if not len(column.key_N):
                 continue
-            row_U = np.searchsorted(key_N, item_key_U).clip(max=len(key_N) - 1)
-            found_U = key_N[row_U] == item_key_U
-            vector_UMD[found_U, m, : self.widths[m]] = vector_ND[row_U[found_U]]
+            row_U = np.searchsorted(column.key_N, item_key_U).clip(max=len(column.key_N) - 1)
+            found_U = column.key_N[row_U] == item_key_U
+            vector_UMW[found_U, m, : self.widths[m]] = column.vector_ND[row_U[found_U]]
             mask_UM[:, m] = found_U
-        return vector_UMD, mask_UM
+        return vector_UMW, mask_UM
 
 
-def _column(rows: pa.Table) -> _Column:
+def _column(name: str, rows: pa.Table) -> VectorColumn:
     rows = rows.select(["item_id", "vector"]).drop_null().combine_chunks()
-    key_N = np.array([key(item_id) for item_id in rows["item_id"].to_pylist()], dtype=np.int64)
+    widths = sorted(pc.unique(pc.list_value_length(rows["vector"])).to_pylist())
+    if len(widths) > 1:
+        raise DatasetError(
+            f"tokens {name!r} have vectors of widths {', '.join(map(str, widths))}, expected one "
+            "width per table; delete the table's folder and run `headrace encode`"
+        )
     flat = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    order = np.argsort(key_N)
-    return _Column(key_N[order], flat.reshape(len(key_N), -1)[order] if len(key_N) else _NOTHING)
-
-
-_NOTHING = np.zeros((0, 0), dtype=np.float32)
+    vector_ND = flat.reshape(len(rows), widths[0] if widths else 0)
+    return VectorColumn.of(name, rows["item_id"].to_pylist(), vector_ND)

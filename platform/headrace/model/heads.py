@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from headrace.model.batch import POSITION_UNKNOWN
+from headrace.event import POSITION_UNKNOWN
 from headrace.model.ranker_config import RankerConfig
 
 MAX_POSITION = 63

@@ -73,6 +73,13 @@ class OnlineLearner:
         self.ranker.scale.observe(dense_CF)
         self.calibration.learn(logit_CJ, label_CJ, surface_C)
 
+    def predict(self, batch: Batch) -> NDArray[np.float32]:
+        """[C, J]: the calibrated probabilities of the scalar heads, as serving makes them."""
+        batch = batch.to(self.ranker.device)
+        logit_CJ = self._score_as_served(batch)[:, : len(self._names)].cpu()
+        p_CJ: NDArray[np.float32] = self.calibration(logit_CJ, batch.surface_C.cpu()).numpy()
+        return p_CJ
+
     def take_windows(self, head: str = CLICK) -> dict[int, Scores]:
         """A head's quality per window number, of the windows that changed since the last call.
 

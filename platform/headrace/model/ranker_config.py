@@ -91,6 +91,9 @@ def _problems(config: RankerConfig) -> list[str]:
         ),
         f"dim {config.dim} must be a multiple of num_attention_heads "
         f"{config.num_attention_heads}": config.dim % config.num_attention_heads != 0,
+        f"content_widths {list(config.content_widths)}: a table of content vectors is empty": (
+            0 in config.content_widths
+        ),
         f"modality_dropout {config.modality_dropout} must lie in [0, 1)": not (
             0 <= config.modality_dropout < 1
         ),

@@ -1,64 +1,42 @@
 """Content: the words, categories and attributes of items as keys, and vectors of other modalities.
 
-I items of the catalogue   U items asked for   M modalities   L tokens   W vector width
-N tokens of all bags together   G bags   V distinct tokens
+I items of the catalogue   U items asked for   M modalities   L tokens
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.datasets.dataset import Item
-from headrace.errors import ConfigError
 from headrace.keys import key
+from headrace.model.content_vectors import ContentVectors
 
 MODALITIES: Final = ("title", "categories", "attributes")
 MAX_TOKENS: Final = 12
 
 
-@dataclass(frozen=True, slots=True)
-class ContentVectors:
-    """What encoders made of the items: a vector per modality, zeros to the right of a narrow one.
+class ContentTable:
+    """The content of the catalogue, found by item key; unknown items have none.
 
-    Slots that the mask leaves out may hold anything.
+    `vectors` are what encoders made of it, for the ranker to read beside words and attributes.
     """
 
-    vector_IMW: NDArray[np.float32]
-    mask_IM: NDArray[np.bool_]
-
-
-class ContentTable:
-    """The content of the catalogue, found by item key; unknown items have none."""
-
     def __init__(self, items: Mapping[str, Item], vectors: ContentVectors | None = None) -> None:
-        if vectors is not None and len(vectors.vector_IMW) != len(items):
-            raise ConfigError(
-                f"content vectors of {len(vectors.vector_IMW)} items for a catalogue of "
-                f"{len(items)}: give one row per item, in the catalogue's order"
-            )
         keys = np.array([key(item.item_id) for item in items.values()], dtype=np.int64)
         order = np.argsort(keys)
         none = np.zeros((1, len(MODALITIES), MAX_TOKENS), dtype=np.int64)
         tokens = [_content_tokens(item)[None] for item in items.values()]
         self._key_I = keys[order]
         self._token_IML = np.concatenate([none, *tokens])[[0, *(order + 1)]]
-        self._vectors = vectors and _with_unknown(vectors, order)
+        self.vectors = vectors or ContentVectors()
 
     def tokens_UML(self, item_key_U: NDArray[np.int64]) -> NDArray[np.int64]:
         """[U, M, L]: token keys, zeros where a modality has fewer tokens or is missing."""
         return self._token_IML[self._rows(item_key_U)]
-
-    def vectors(self, item_key_U: NDArray[np.int64]) -> ContentVectors | None:
-        """The vectors of these items, None if the table was given none."""
-        if self._vectors is None:
-            return None
-        rows_U = self._rows(item_key_U)
-        return ContentVectors(self._vectors.vector_IMW[rows_U], self._vectors.mask_IM[rows_U])
 
     def _rows(self, item_key_U: NDArray[np.int64]) -> NDArray[np.int64]:
         """[U]: rows of the table; row 0 is the unknown item."""
@@ -82,11 +60,3 @@ def _content_tokens(item: Item) -> NDArray[np.int64]:
         keys = [key(f"{MODALITIES[row]}:{text}") for text in texts[:MAX_TOKENS]]
         tokens_ML[row, : len(keys)] = keys
     return tokens_ML
-
-
-def _with_unknown(vectors: ContentVectors, order: NDArray[np.int64]) -> ContentVectors:
-    """The vectors in this order, after a row without any."""
-    return ContentVectors(
-        np.concatenate([np.zeros_like(vectors.vector_IMW[:1]), vectors.vector_IMW[order]]),
-        np.concatenate([np.zeros_like(vectors.mask_IM[:1]), vectors.mask_IM[order]]),
-    )

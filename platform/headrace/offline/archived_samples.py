@@ -9,11 +9,15 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.config import Settings
+from headrace.features.table import SCHEMA
 from headrace.flags import Period
 from headrace.offline.folder import SAMPLES, between, log_folder
 from headrace.sample import Sample
 
-_COLUMNS: Final = ("source_partition", "source_offset", "lane", "event_time_ms", "dense", "history")
+_COLUMNS: Final = (
+    *("source_partition", "source_offset", "lane", "event_time_ms"),
+    *("schema", "dense", "history"),
+)
 
 SampleId = tuple[int, int, int]  # partition, lane, offset of the event
 
@@ -25,29 +29,41 @@ class ArchivedSamples:
     table: pa.Table
     row_of: dict[SampleId, int] = field(default_factory=dict)
     last_offset: dict[tuple[int, int], int] = field(default_factory=dict)  # by partition and lane
+    of_other_tables: set[SampleId] = field(default_factory=set)  # their columns are others
 
     def __post_init__(self) -> None:
-        names = ("source_partition", "lane", "source_offset")
+        names = ("source_partition", "lane", "source_offset", "schema")
         columns = (self.table.column(name).to_pylist() for name in names)
-        for row, (partition, lane, offset) in enumerate(zip(*columns, strict=True)):
-            self.row_of[partition, lane, offset] = row
+        for row, (partition, lane, offset, schema) in enumerate(zip(*columns, strict=True)):
+            if schema == SCHEMA:
+                self.row_of[partition, lane, offset] = row
+            else:
+                self.of_other_tables.add((partition, lane, offset))
             self.last_offset[partition, lane] = max(
                 offset, self.last_offset.get((partition, lane), -1)
             )
 
     def take(self, sample: Sample) -> tuple[Any, Any] | None:
         """The dense features [N, F] and the history [3, T] of the same request, once."""
-        row = self.row_of.pop((sample.source_partition, sample.lane, sample.source_offset), None)
+        row = self.row_of.pop(_id(sample), None)
         if row is None:
             return None
         dense, history = (self.table.column(name)[row].as_buffer() for name in ("dense", "history"))
         dense_NF = np.frombuffer(dense, "<f4").reshape(sample.num_impressions, -1)
         return dense_NF, np.frombuffer(history, "<i8").reshape(3, -1)
 
+    def is_of_another_table(self, sample: Sample) -> bool:
+        """Whether it was archived as an earlier feature table made it."""
+        return _id(sample) in self.of_other_tables
+
     def may_come(self, sample: Sample) -> bool:
         """Whether the archive has not got so far yet."""
         lane = (sample.source_partition, sample.lane)
         return sample.source_offset > self.last_offset.get(lane, -1)
+
+
+def _id(sample: Sample) -> SampleId:
+    return sample.source_partition, sample.lane, sample.source_offset
 
 
 def read_samples(settings: Settings, period: Period) -> ArchivedSamples:

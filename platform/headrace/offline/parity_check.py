@@ -97,7 +97,7 @@ class ParityCheck:
         self._path = BatchPath(items.get, PartitionSettings.of(settings), start)
         self._archived = read_samples(settings, period)
         self._served: set[tuple[int, int]] = set()  # partition and offset
-        self.num_not_archived = self.num_elsewhere = 0
+        self.num_not_archived = self.num_of_other_tables = self.num_elsewhere = 0
 
     def replay(self) -> None:
         """Take in all archived events in the order of their arrival, and compare the samples."""
@@ -136,6 +136,8 @@ class ParityCheck:
         """What was not compared, and why."""
         if self.num_not_archived:
             yield f"{self.num_not_archived} requests: their samples are not archived yet"
+        if self.num_of_other_tables:
+            yield f"{self.num_of_other_tables} requests: another feature table made their samples"
         if self.num_elsewhere:
             yield f"{self.num_elsewhere} online rows: they include other events than the archive"
 
@@ -171,6 +173,8 @@ class ParityCheck:
                 pairs[group].append((archived, (sample.dense_NF, sample.history_3T)))
             elif self._archived.may_come(sample):
                 self.num_not_archived += 1
+            elif self._archived.is_of_another_table(sample):
+                self.num_of_other_tables += 1
             else:
                 self.parity.count(group, DENSE_NAMES, missing=sample.num_impressions)
         for group, of_group in pairs.items():

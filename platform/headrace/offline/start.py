@@ -6,9 +6,12 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+from redis import Redis
+
 from headrace.broker import LogWriter, Topics, create_topics
 from headrace.config import Settings
 from headrace.features.online import OnlineStore
+from headrace.features.row_schemas import RowSchemas
 from headrace.features.shared import topic_messages
 from headrace.features.table import LAYOUTS, SHARED_LAYOUTS
 from headrace.keys import key
@@ -27,6 +30,7 @@ def publish_start_state(state: Path, settings: Settings) -> dict[str, int]:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.move(state, folder)
     create_topics(settings)
+    RowSchemas(Redis.from_url(settings.redis_url), settings.namespace).remember()
     store, writer = OnlineStore(settings), LogWriter(settings)
     topic, num_rows = Topics(settings.namespace).item_features, {}
     for layout in LAYOUTS:

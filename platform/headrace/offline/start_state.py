@@ -19,6 +19,12 @@ from redis import Redis
 from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.features.layout import Layout
+from headrace.features.row_schemas import (
+    DescriptionOf,
+    carry_over,
+    decode_description,
+    encode_description,
+)
 from headrace.features.state import Rows, decode_rows, encode_rows
 from headrace.features.table import LAYOUTS, USER_LAYOUT
 from headrace.offline.batch_path import StartState
@@ -26,6 +32,7 @@ from headrace.stream.commit import CommitStore
 
 START_PARTITION: Final = 0xFFFFFFFF
 START_FOLDER: Final = "start-state"
+TABLE: Final = b"headrace.feature_table"  # in the files' metadata
 
 
 def require_unstarted(settings: Settings, description: str) -> None:
@@ -60,16 +67,24 @@ def read_start_state(offline: Path) -> StartState:
 
 
 def row_table(ids: Sequence[str], rows: Rows) -> pa.Table:
-    """Rows with their states, as bytes."""
-    return pa.table({"id": pa.array(ids, pa.string()), "row": pa.array(encode_rows(rows))})
+    """Rows with their states, as bytes, and the feature table that they belong to."""
+    table = pa.table({"id": pa.array(ids, pa.string()), "row": pa.array(encode_rows(rows))})
+    return table.replace_schema_metadata({TABLE: encode_description()})
 
 
 def rows_of(layout: Layout, paths: Sequence[Path]) -> tuple[list[str], Rows]:
-    """The rows in these files, and whose they are."""
-    tables = [pq.read_table(path, partitioning=None) for path in paths]
-    ids = [id_ for table in tables for id_ in table.column("id").to_pylist()]
-    payloads = [row for table in tables for row in table.column("row").to_pylist()]
+    """The rows in these files, and whose they are; those of another table are carried over."""
+    ids, payloads = [], []
+    for path in paths:
+        table = pq.read_table(path, partitioning=None)
+        ids += table.column("id").to_pylist()
+        payloads += carry_over(table.column("row").to_pylist(), layout, _description_in(table))
     return ids, decode_rows(payloads, layout)
+
+
+def _description_in(table: pa.Table) -> DescriptionOf:
+    described = decode_description((table.schema.metadata or {}).get(TABLE, b"{}"))
+    return lambda schema: described
 
 
 def read_rows(folder: Path, layout: Layout) -> tuple[list[str], Rows]:

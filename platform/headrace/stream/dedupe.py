@@ -1,6 +1,8 @@
-"""Dedupe: whether an event was seen before."""
+"""Dedupe: which events were seen before."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class Dedupe:
@@ -13,16 +15,28 @@ class Dedupe:
         self._window = window
         self._offset_of: dict[int, int] = {}  # hash of an event's id: offset of its latest copy
 
-    def is_duplicate(self, event_id: str, offset: int) -> bool:
-        """Whether a copy of the event lies at most `window` offsets back; takes note of this one.
+    def duplicates(self, event_ids: Sequence[str], offsets: Sequence[int]) -> list[bool]:
+        """Whether a copy of each event lies at most `window` offsets back; takes note of these.
 
         A property of the log alone, so that a restart decides as the first run did. Two different
         ids among 200,000 share their 64-bit hash with a probability of one in a billion.
         """
-        event_key = hash(event_id)
+        keys = list(map(hash, event_ids))
+        if len(set(keys)) == len(keys):
+            earlier = list(map(self._offset_of.get, keys))
+            self._offset_of.update(zip(keys, offsets, strict=True))
+        else:
+            earlier = [self._seen(key, offset) for key, offset in zip(keys, offsets, strict=True)]
+        if len(self._offset_of) > 2 * self._window:
+            oldest = offsets[-1] - self._window
+            self._offset_of = {k: seen for k, seen in self._offset_of.items() if seen >= oldest}
+        return [
+            before is not None and before >= offset - self._window
+            for before, offset in zip(earlier, offsets, strict=True)
+        ]
+
+    def _seen(self, event_key: int, offset: int) -> int | None:
+        """Where the event was seen last; takes note that it is seen here."""
         earlier = self._offset_of.get(event_key)
         self._offset_of[event_key] = offset
-        if len(self._offset_of) > 2 * self._window:
-            oldest = offset - self._window
-            self._offset_of = {k: seen for k, seen in self._offset_of.items() if seen >= oldest}
-        return earlier is not None and earlier >= offset - self._window
+        return earlier

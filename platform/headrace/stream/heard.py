@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,15 +17,16 @@ from headrace.event import Event
 from headrace.features.assemble import RequestFeatures
 from headrace.features.facts import MEASURES, Ints
 
-# One fact, as it is heard: user, item, event time, position, measures (in the order of
-# `headrace.features.facts.MEASURES`), settled, campaign, offset, ordinal of the event. A plain
-# tuple, because there is one for every event.
-Measures = tuple[float, float, float, float, float]
-Fact = tuple[str, str, int, int, Measures, bool, str | None, int, int]
+# One fact, as it is heard: user, item, event time, position, settled, campaign, offset, ordinal of
+# the event, and the measures in the order of `headrace.features.facts.MEASURES`. A plain tuple,
+# because there is one for every event.
+Fact = tuple[
+    str, str, int, int, bool, str | None, int, int, float, float, float, float, float
+]  # fmt: skip
+NUM_COLUMNS = 8 + len(MEASURES)
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct, gc=False):
     """A request of which a sample is made: with the features as of before event `ordinal`."""
 
     event: Event
@@ -37,8 +39,7 @@ class Request:
     user_token_keys: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Labelled:
+class Labelled(msgspec.Struct, frozen=True, gc=False):
     """A request and what came of its items, as bits per item."""
 
     request: Request
@@ -47,31 +48,27 @@ class Labelled:
 
 @dataclass(slots=True)
 class Heard:
-    """Facts in the order of the log, requests that need features, and requests now labelled."""
+    """Facts in the order of the log, requests that need features, and requests now labelled;
+    without requests where no samples are made (`with_requests`)."""
 
-    newest_event_ms: int = 0
+    with_requests: bool = True
     facts: list[Fact] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     complete: list[Labelled] = field(default_factory=list)
-    num_events: int = 0
-    num_late: int = 0
-
-    def watch(self, event_time_ms: int, lateness_ms: int) -> None:
-        """Move the watermark, and count an event that comes later than `lateness_ms` behind it."""
-        self.newest_event_ms = max(self.newest_event_ms, event_time_ms)
-        self.num_late += event_time_ms < self.newest_event_ms - lateness_ms
+    times_ms: list[int] = field(default_factory=list)  # of the events, the newest last
 
     def columns(self) -> Columns:
         """The facts in columns."""
-        columns = zip(*self.facts, strict=True) if self.facts else ((),) * 9
-        users, items, times, positions, measures, settled, campaigns, offsets, ordinals = columns
+        columns = list(zip(*self.facts, strict=True)) if self.facts else [()] * NUM_COLUMNS
+        users, items, times, positions, settled, campaigns, offsets, ordinals = columns[:8]
+        measures = [np.array(column, np.float32) for column in columns[8:]]
         return Columns(
             user_ids=users,
             item_ids=items,
             campaign_ids=campaigns,
             time_ms_N=np.array(times, np.int64),
             position_N=np.array(positions, np.int64),
-            measure_NM=np.array(measures, np.float32).reshape(-1, len(MEASURES)),
+            measure_NM=np.stack(measures, axis=1),
             settled_N=np.array(settled, bool),
             offset_N=np.array(offsets, np.int64),
             ordinal_N=np.array(ordinals, np.int64),

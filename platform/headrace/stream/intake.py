@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+import msgspec
 
 from headrace.broker import Record
 from headrace.errors import InvalidEvent
 from headrace.event import Event, decode_batch
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(msgspec.Struct, frozen=True, gc=False):
     """A record and what it says: an event, or why it is none."""
 
     record: Record
@@ -33,9 +34,9 @@ def decode_records(records: Sequence[Record], now_ms: int) -> list[Decoded]:
     return [Decoded(record, event) for record, event in zip(records, events, strict=True)]
 
 
-def valid_events(decoded: Iterable[Decoded]) -> Iterator[tuple[Record, Event]]:
+def valid_events(decoded: Iterable[Decoded]) -> list[tuple[Record, Event]]:
     """The records that are events, in order."""
-    return ((d.record, d.event) for d in decoded if not isinstance(d.event, InvalidEvent))
+    return [(d.record, d.event) for d in decoded if not isinstance(d.event, InvalidEvent)]
 
 
 def dead_letters(decoded: Iterable[Decoded]) -> list[DeadLetter]:

@@ -11,7 +11,7 @@ from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Show
 from headrace.features.facts import ACTIONS, CLICK, LIKE, LONG_VIEW
 from headrace.features.served import as_served
 from headrace.sample import LANE_JOINED, LANE_KNOWN
-from headrace.stream.heard import Heard, Labelled, Measures, Request
+from headrace.stream.heard import Heard, Labelled, Request
 
 BIT: Final = {action: 1 << place for place, action in enumerate(ACTIONS)}
 EVERY_ACTION: Final = sum(BIT.values())
@@ -47,16 +47,19 @@ class Join:
             request_id, impression = next(iter(self._open.items()))
             if impression.deadline_ms > now_ms:
                 return
-            heard.complete.append(Labelled(impression.request, impression.labels()))
+            if heard.with_requests:
+                heard.complete.append(Labelled(impression.request, impression.labels()))
             del self._open[request_id]
 
     def hear(self, event: Event, record: Record, heard: Heard) -> None:
         """Take in a new event."""
-        heard.num_events += 1
+        heard.times_ms.append(event.event_time_ms)
         if not isinstance(event, ImpressionEvent):
             self._hear_action(event, record, heard)
         elif event.outcome_known:
-            self._hear_known(event, record, heard)
+            if heard.with_requests:
+                self._complete_known(event, record, heard)
+            hear_shown(event, record, heard)
         else:
             self._keep_open(event, record, heard)
             hear_shown(event, record, heard)
@@ -69,8 +72,8 @@ class Join:
         elif impression := self._impression_of(event):
             _note(impression, event.item_id, _action(event))
 
-    def _hear_known(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
-        """A request whose labels are known: first the sample, then the outcome counts."""
+    def _complete_known(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
+        """A request whose labels are known."""
         labelled = EVERY_ACTION
         for shown in event.items:
             if shown.liked is None:
@@ -80,7 +83,6 @@ class Join:
         request = ask(event, record, heard, LANE_KNOWN, labelled)
         actions = tuple([_actions_known(shown) for shown in event.items])
         heard.complete.append(Labelled(request, actions))
-        hear_shown(event, record, heard)
 
     def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
         """An action counts with its impression; a click without one counts as shown too."""
@@ -90,12 +92,15 @@ class Join:
                 return
             _note(impression, event.item_id, action)
         alone = impression is None and isinstance(event, ClickEvent)
-        if alone:
+        if alone and heard.with_requests:
             request = ask(event, record, heard, LANE_KNOWN, BIT[CLICK])
             heard.complete.append(Labelled(request, (BIT[CLICK],)))
         clicked, liked, viewed = (float(action == name) for name in (CLICK, LIKE, LONG_VIEW))
-        measures = (float(alone), clicked, liked, viewed, getattr(event, "value", 0.0))
-        _hear(heard, event, record, Shown(event.item_id, clicked=True), measures)
+        heard.facts.append(
+            (event.user_id, event.item_id, event.event_time_ms, 0, True, None, record.offset,
+             len(heard.times_ms), float(alone), clicked, liked, viewed,
+             getattr(event, "value", 0.0))
+        )  # fmt: skip
 
     def _impression_of(self, event: ClickEvent | ActionEvent) -> OpenImpression | None:
         """The open impression that showed the item."""
@@ -123,35 +128,24 @@ def ask(event: Event, record: Record, heard: Heard, lane: int, labelled: int) ->
         features = as_served(event.served, len(item_ids))
     else:
         item_ids, features = (event.item_id,), None
-    request = Request(event, record, item_ids, lane, labelled, heard.num_events, features)
-    heard.requests.append(request)
+    ordinal = len(heard.times_ms)
+    request = Request(event, record, item_ids, lane, labelled, ordinal, features)
+    if heard.with_requests:
+        heard.requests.append(request)
     return request
 
 
 def hear_shown(event: ImpressionEvent, record: Record, heard: Heard) -> None:
-    """The facts of an impression: what was shown, and what is known of what came of it."""
+    """A fact for each item; an impression is settled once it says whether it was clicked."""
+    user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
+    ordinal = len(heard.times_ms)
     for shown in event.items:
-        measures = (
-            1.0, shown.clicked or 0.0, shown.liked or 0.0, shown.long_viewed or 0.0, shown.value
+        clicked = shown.clicked
+        heard.facts.append(
+            (user_id, shown.item_id, time_ms, shown.position or 0, clicked is not None,
+             shown.campaign_id, offset, ordinal, 1.0, clicked or 0.0, shown.liked or 0.0,
+             shown.long_viewed or 0.0, shown.value)
         )  # fmt: skip
-        _hear(heard, event, record, shown, measures)
-
-
-def _hear(heard: Heard, event: Event, record: Record, shown: Shown, measures: Measures) -> None:
-    """One fact; an impression is settled once it says whether it was clicked."""
-    heard.facts.append(
-        (
-            event.user_id,
-            shown.item_id,
-            event.event_time_ms,
-            shown.position,
-            measures,
-            shown.clicked is not None,
-            shown.campaign_id,
-            record.offset,
-            heard.num_events,
-        )
-    )
 
 
 def _note(impression: OpenImpression, item_id: str, action: str) -> None:

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
+from headrace.broker import Record
 from headrace.config import Settings
 from headrace.errors import InvalidEvent
+from headrace.event import Event, ImpressionEvent
 from headrace.features.shared import SharedState
 from headrace.features.state import decode_rows, fresh_rows
 from headrace.features.table import SCHEMA, USER_LAYOUT
@@ -101,10 +103,9 @@ class Partition:
 
     def warm_up(self, decoded: Iterable[Decoded]) -> None:
         """Take in events before the committed offset again; what they counted is stored already."""
-        heard = Heard()
-        for record, event in valid_events(decoded):
-            duplicate = self._dedupe.is_duplicate(event.event_id, record.offset)
-            if not duplicate and record.offset >= self.commit.low_offset:
+        heard, valid = Heard(), valid_events(decoded)
+        for (record, event), is_copy in zip(valid, self._duplicates(valid), strict=True):
+            if not is_copy and record.offset >= self.commit.low_offset:
                 self._join.hear_again(event, record, heard)
         self._rows.learn(heard)
         self._rows.users.end_step()
@@ -115,38 +116,41 @@ class Partition:
         Windows close as the log says, so that a click which waits in it is in time however late it
         is read. Without records the caller has read the whole log: then they close by `now_ms`.
         """
-        heard, duplicates = Heard(newest_event_ms=self.commit.newest_event_ms), 0
-        for record, event in valid_events(decoded):
+        heard, valid = Heard(with_requests=self._settings.samples), valid_events(decoded)
+        are_copies = self._duplicates(valid)
+        for (record, event), is_copy in zip(valid, are_copies, strict=True):
             self._join.close(min(record.arrival_ms, now_ms), heard)
-            if self._dedupe.is_duplicate(event.event_id, record.offset):
-                duplicates += 1
-            else:
+            if not is_copy:
                 self._join.hear(event, record, heard)
-                heard.watch(event.event_time_ms, self._settings.lateness_ms)
         if not decoded:
             self._join.close(now_ms, heard)
-        if not self._settings.samples:
-            heard.requests, heard.complete = [], []
         complete = self._not_sent_before(heard.complete)
         changed = self._rows.learn(heard)
         samples = [self._sample(labelled) for labelled in complete]
         effects = Effects(dead_letters(decoded), samples, changed)
         offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
-        self._advance(offset, heard, duplicates, len(effects.dead_letters))
+        self._advance(offset, heard, sum(are_copies), len(effects.dead_letters))
         self._rows.users.end_step()
         return effects
 
+    def _duplicates(self, valid: Sequence[tuple[Record, Event]]) -> list[bool]:
+        """Which of these events are copies of earlier ones."""
+        ids, offsets = [event.event_id for _, event in valid], [r.offset for r, _ in valid]
+        return self._dedupe.duplicates(ids, offsets)
+
     def _advance(self, offset: int, heard: Heard, duplicates: int, rejected: int) -> None:
         oldest, before = self._join.oldest_offset, self.commit
+        time_ms_N = np.array(heard.times_ms, np.int64)
+        newest_ms_N = np.maximum.accumulate(np.maximum(time_ms_N, before.newest_event_ms))
         self.commit = msgspec.structs.replace(
             before,
             offset=offset,
             low_offset=offset if oldest is None else oldest,
-            accepted=before.accepted + heard.num_events,
+            accepted=before.accepted + len(heard.times_ms),
             rejected=before.rejected + rejected,
             duplicates=before.duplicates + duplicates,
-            late=before.late + heard.num_late,
-            newest_event_ms=heard.newest_event_ms,
+            late=before.late + int((time_ms_N < newest_ms_N - self._settings.lateness_ms).sum()),
+            newest_event_ms=int(newest_ms_N.max(initial=before.newest_event_ms)),
         )
 
     def _not_sent_before(self, complete: Sequence[Labelled]) -> list[Labelled]:
@@ -179,4 +183,6 @@ class Partition:
             labelled=request.labelled,
             dense=features.dense_NF.tobytes(),
             history=features.history_3T.tobytes(),
+            positions=event.positions if isinstance(event, ImpressionEvent) else (),
+            surface=event.surface,
         )

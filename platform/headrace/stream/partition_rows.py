@@ -55,19 +55,20 @@ class PartitionRows:
         self._shared.catalogue.meet(self._shared.items.ids)
         log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
         user_Q = self._learn_users(columns.user_ids, log, asked, changed)
-        item_C = self._learn_items(item_N, log, asked, candidate_C, changed)
+        item_C = self._items_before(item_N, log, asked, candidate_C)
+        self._learn_group(ITEM, log, item_N, changed)
         self._learn_categories(item_N, log, changed)
         self._learn_campaigns(columns.campaign_ids, log, changed)
         if asked:
-            self.give_features(asked, user_Q, item_C)
+            self._give_features(asked, user_Q, item_C)
         return changed
 
-    def give_features(self, asked: Sequence[Request], user_Q: State, item_C: State) -> None:
+    def _give_features(self, asked: Sequence[Request], user_Q: State, item_C: State) -> None:
         """Give requests their features, from the states of their users and candidates."""
-        for request, of_request in zip(asked, self.assembled(asked, user_Q, item_C), strict=True):
+        for request, of_request in zip(asked, self._assembled(asked, user_Q, item_C), strict=True):
             request.features = of_request
 
-    def assembled(
+    def _assembled(
         self, asked: Sequence[Request], user_Q: State, item_C: State
     ) -> list[RequestFeatures]:
         """The features of requests at their own times, from states of users and candidates."""
@@ -110,24 +111,19 @@ class PartitionRows:
         changed.users = (ids, rows_U[changed_V])
         return state_Q
 
-    def _learn_items(
-        self,
-        item_N: Ints,
-        log: _Log,
-        asked: Sequence[Request],
-        candidate_C: Ints,
-        changed: ChangedRows,
+    def _items_before(
+        self, item_N: Ints, log: _Log, asked: Sequence[Request], candidate_C: Ints
     ) -> State:
         """[C]: the states, over all partitions, of the candidates of the requests, before these."""
         table = self._shared.items
-        distinct_U, place = np.unique(np.concatenate([item_N, candidate_C]), return_inverse=True)
+        distinct_U, place_C = np.unique(candidate_C, return_inverse=True)
         merged_U = table.states(distinct_U)
         partial_U = table.partials(distinct_U, self._partition)
-        fresh = log.about(place[: len(item_N)]).fresh(partial_U)
+        about_K = np.flatnonzero(np.isin(item_N, distinct_U))
+        entity_K = np.searchsorted(distinct_U, item_N[about_K])
+        fresh = log.take(about_K).about(entity_K).fresh(partial_U)
         ordinal_C = np.array([r.ordinal for r in asked for _ in r.item_ids], np.int64)
-        state_C = fresh.as_of(ITEM_LAYOUT, merged_U, place[len(item_N) :], ordinal_C)
-        self._learn_shared(ITEM, distinct_U, partial_U, fresh, changed)
-        return state_C
+        return fresh.as_of(ITEM_LAYOUT, merged_U, place_C, ordinal_C)
 
     def _learn_categories(self, item_N: Ints, log: _Log, changed: ChangedRows) -> None:
         group_NG = self._shared.catalogue.groups(item_N)
@@ -142,22 +138,17 @@ class PartitionRows:
         self._learn_group(CAMPAIGN, log.take(fact_K), numbers_K, changed)
 
     def _learn_group(self, entity: str, log: _Log, number_K: Ints, changed: ChangedRows) -> None:
-        distinct_U, place_K = np.unique(number_K, return_inverse=True)
-        partial_U = self._shared.tables[entity].partials(distinct_U, self._partition)
-        fresh = log.about(place_K).fresh(partial_U)
-        self._learn_shared(entity, distinct_U, partial_U, fresh, changed)
-
-    def _learn_shared(
-        self, entity: str, number_U: Ints, partial_U: Rows, fresh: _Log, changed: ChangedRows
-    ) -> None:
-        """Take fresh facts into this partition's rows of shared entities."""
+        """Take the facts that are new into this partition's rows of shared entities."""
         table = self._shared.tables[entity]
+        distinct_U, place_K = np.unique(number_K, return_inverse=True)
+        partial_U = table.partials(distinct_U, self._partition)
+        fresh = log.about(place_K).fresh(partial_U)
         table.layout.add(partial_U["state"], fresh.facts)
         changed_V = fresh.stamp(partial_U)
         if len(changed_V):
-            table.replace(number_U[changed_V], self._partition, partial_U[changed_V])
-            ids = [table.ids[number] for number in number_U[changed_V].tolist()]
-            changed.shared[entity] = (ids, partial_U[changed_V])
+            number_V, row_V = distinct_U[changed_V], partial_U.take(changed_V)
+            table.replace(number_V, self._partition, row_V)
+            changed.shared[entity] = ([table.ids[number] for number in number_V.tolist()], row_V)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,21 +10,29 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from headrace.features.facts import Ints
-from headrace.features.state import Rows, fresh_rows
+from headrace.features.state import Rows, row_dtype
 from headrace.features.table import USER_LAYOUT
+
+MAX_ROOM = 100_000  # rows that there is room for from the start
 
 
 class UserTable:
-    """Rows and attributes by user id, no more than `capacity` of them between two steps."""
+    """Rows and attributes by user id, no more than `capacity` of them between two steps.
+
+    Rows lie where they are until they are forgotten, and their places are used again: nothing is
+    ever copied to make room, except for more users than there is room for.
+    """
 
     def __init__(self, partition: int, capacity: int) -> None:
         self._partition, self._capacity = partition, capacity
         self._number_of: dict[str, int] = {}
-        self._rows_R = fresh_rows(USER_LAYOUT, 0, partition)
-        self._used_R = np.zeros(0, dtype=np.int64)  # the step that used the row last
-        self._step = 0
-        self.ids: list[str] = []  # [R]
+        room = min(capacity, MAX_ROOM)
+        self._rows_R = np.zeros(room, row_dtype(USER_LAYOUT))  # takes no memory before its use
+        self._used_R = np.zeros(room, dtype=np.int64)  # the step that used the row last
+        self._step = 1
+        self.ids: list[str] = []  # [R] of those ever used
         self._token_keys: list[tuple[int, ...]] = []  # [R] the users' attributes
+        self._free: list[int] = []  # rows of users that were forgotten
 
     def missing(self, ids: Iterable[str]) -> list[str]:
         """The users among these whose rows are not here."""
@@ -32,20 +40,14 @@ class UserTable:
 
     def add(self, ids: Sequence[str], rows_N: Rows, token_keys: Sequence[tuple[int, ...]]) -> None:
         """Take in stored rows of users that are missing."""
-        start = len(self.ids)
-        if start + len(ids) > len(self._rows_R):
-            more = max(start + len(ids), 2 * len(self._rows_R), 256) - len(self._rows_R)
-            fresh = fresh_rows(USER_LAYOUT, more, self._partition)
-            self._rows_R = np.concatenate([self._rows_R, fresh])
-            self._used_R = np.concatenate([self._used_R, np.zeros(more, dtype=np.int64)])
-        self._number_of.update(zip(ids, range(start, start + len(ids)), strict=True))
-        self.ids += ids
-        self._token_keys += token_keys
+        numbers = self._places(len(ids))
+        self._number_of.update(zip(ids, numbers, strict=True))
+        for number, user_id, keys in zip(numbers, ids, token_keys, strict=True):
+            self.ids[number], self._token_keys[number] = user_id, keys
         moved_N = rows_N["partition"] != self._partition  # the topic was repartitioned
         rows_N["position"][moved_N] = -1
         rows_N["partition"] = self._partition
-        self._rows_R[start : len(self.ids)] = rows_N
-        self._used_R[start : len(self.ids)] = self._step
+        self.write(np.array(numbers, np.int64), rows_N)
 
     def attributes_of(self, user_id: str) -> tuple[int, ...]:
         """The keys of a user's attributes; the user must be here."""
@@ -67,11 +69,26 @@ class UserTable:
     def end_step(self) -> None:
         """Forget the users not used for longest where there are too many, a quarter at once."""
         self._step += 1
-        num = len(self.ids)
-        if num <= self._capacity:
+        num_users = len(self._number_of)
+        if num_users <= self._capacity:
             return
-        keep = np.sort(np.argsort(-self._used_R[:num], kind="stable")[: self._capacity * 3 // 4])
-        self._rows_R, self._used_R = self._rows_R[keep], self._used_R[keep]
-        self.ids = [self.ids[number] for number in keep]
-        self._token_keys = [self._token_keys[number] for number in keep]
-        self._number_of = {user_id: number for number, user_id in enumerate(self.ids)}
+        used_R = self._used_R[: len(self.ids)]
+        oldest = np.argsort(used_R, kind="stable")[len(self._free) :]  # free ones come first
+        for number in oldest[: num_users - self._capacity * 3 // 4].tolist():
+            del self._number_of[self.ids[number]]
+            self.ids[number], self._token_keys[number] = "", ()
+            self._used_R[number] = 0
+            self._free.append(number)
+
+    def _places(self, num: int) -> list[int]:
+        """So many rows that are nobody's."""
+        reused = [self._free.pop() for _ in range(min(num, len(self._free)))]
+        start, more = len(self.ids), num - len(reused)
+        self.ids += [""] * more
+        self._token_keys += [()] * more
+        beyond = max(start + more - len(self._rows_R), 0)
+        if beyond:
+            room = max(beyond, len(self._rows_R) // 2)
+            self._rows_R = np.concatenate([self._rows_R, np.zeros(room, self._rows_R.dtype)])
+            self._used_R = np.concatenate([self._used_R, np.zeros(room, np.int64)])
+        return [*reused, *range(start, start + more)]

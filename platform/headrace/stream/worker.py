@@ -15,6 +15,7 @@ from headrace.datasets.catalogue import read_items
 from headrace.feature_rows import encode_feature_rows, numbered
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
+from headrace.features.row_schemas import RowSchemas
 from headrace.features.shared import SharedState, entity_of, topic_messages
 from headrace.features.state import Rows
 from headrace.features.table import USER_LAYOUT
@@ -53,9 +54,12 @@ class Worker:
         redis = Redis.from_url(settings.redis_url)
         self._commits = CommitStore(redis, settings.namespace)
         self._status = StatusBoard(redis, settings.namespace)
+        schemas = RowSchemas(redis, settings.namespace)
+        schemas.remember()
         self._store = OnlineStore(settings)
         self._writer = LogWriter(settings)
-        self._shared = SharedState(read_items(config.catalogue_path(settings)).get)
+        item_of = read_items(config.catalogue_path(settings)).get
+        self._shared = SharedState(item_of, schemas.description)
         self._partitions = {number: self._partition(number) for number in partitions}
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
         self._status_due_ms = 0

@@ -13,6 +13,7 @@ import msgspec
 from headrace import config
 from headrace.clock import now_ms
 from headrace.errors import ServiceError
+from headrace.model.content_vectors import ContentVectors
 from headrace.services.ports import require_free
 from headrace.up.load import BackgroundLoad
 from headrace.up.options import UpOptions
@@ -46,6 +47,7 @@ def run(options: UpOptions, settings: config.Settings) -> int:
     with ExitStack() as stack, View() as view:
         started = time.monotonic()
         settings = settings_of_run(options, settings, stack)
+        ContentVectors.of(settings)  # a table that is not there is said before anything starts
         settings, environ = start_servers(settings, stack, view)
         materializing = start_materializing(options, settings, environ, view)
         stack.callback(materializing.stop)

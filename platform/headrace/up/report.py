@@ -34,6 +34,11 @@ def build_report(
             "samples": totals.samples,
         },
         "progressive": [_quality(part) for part in fifths(list(totals.windows.values()))],
+        "progressive_actions": {
+            head: [_quality(part) for part in fifths(list(windows.values()))]
+            for head, windows in totals.action_windows.items()
+            if windows
+        },
         "models": {"published": totals.num_published, "served": totals.num_served},
         "freshness_ms": {
             "feature": _percentiles(totals.feature_freshness),

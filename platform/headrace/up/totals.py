@@ -9,6 +9,7 @@ from typing import Any
 from redis import Redis
 
 from headrace.config import Settings
+from headrace.features.facts import CLICK
 from headrace.features.table import USER_LAYOUT
 from headrace.latency import Latencies
 from headrace.metrics import Scores
@@ -30,7 +31,8 @@ class Totals:
     feature_freshness: Latencies
     samples: int
     train_lag: int
-    windows: dict[int, Scores]
+    windows: dict[int, Scores]  # of the click
+    action_windows: dict[str, dict[int, Scores]]  # of the other heads
     num_published: int
     num_served: int
     model_freshness: Latencies
@@ -54,7 +56,10 @@ class Observer:
         self._namespace = settings.namespace
         self._board = StatusBoard(self.redis, settings.namespace)
         self._commits = CommitStore(self.redis, settings.namespace)
-        self._progress = ProgressBoard(self.redis, settings.namespace)
+        self._progress = {
+            head: ProgressBoard(self.redis, settings.namespace, head)
+            for head in settings.head_names
+        }
 
     def is_up(self, part: str, now_ms: int) -> bool:
         """Whether an instance of the part has reported within the last seconds."""
@@ -69,6 +74,7 @@ class Observer:
         newest_train = max(train, key=lambda document: document["updated_ms"], default={})
         live = [d for d in _fresh(serve, now_ms) if d["model_version"]]
         oldest = min(live, key=lambda document: document["model_version"], default={})
+        windows = {head: board.read() for head, board in self._progress.items()}
         published = self.redis.get(f"{self._namespace}:model_version")
         return Totals(
             now_ms=now_ms,
@@ -82,7 +88,8 @@ class Observer:
             ),
             samples=newest_train.get("samples", 0),
             train_lag=newest_train.get("lag", 0),
-            windows=self._progress.read(),
+            windows=windows.pop(CLICK, {}),
+            action_windows=windows,
             num_published=int(published or 0),
             num_served=int(self.redis.scard(f"{self._namespace}:served_versions")),
             model_freshness=Latencies.merged(document["model_freshness"] for document in serve),

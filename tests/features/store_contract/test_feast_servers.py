@@ -125,7 +125,6 @@ def columns_of(answer: dict[str, Any]) -> dict[str, tuple[list[Any], list[str]]]
 
 
 def test_the_ui_shows_the_project(repo: Repo) -> None:
-    pytest.importorskip("grpc_health", reason="feast ui needs feast[grpcio]")
     with feast(repo, "ui", ready="/projects-list.json") as address:
         assert repo.project in get(f"{address}/projects-list.json").decode()
         views = get(f"{address}/api/v1/feature_views?project={repo.project}")

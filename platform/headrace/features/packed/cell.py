@@ -99,6 +99,8 @@ def codec(value_type: str) -> Codec:
 
 def encode_cells(name: str, value_type: str, values: Sequence[Any]) -> list[bytes]:
     """A column of cells, b"" for None; raises `FeatureError` naming the first that does not fit."""
+    if value_type == "BYTES" and all(type(value) is bytes for value in values):
+        return list(values)
     encode = codec(value_type).encode
     cells: list[bytes] = []
     for row, value in enumerate(values):

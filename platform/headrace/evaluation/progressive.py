@@ -1,0 +1,124 @@
+"""The model's part of an evaluation: score first, then train on what has become visible.
+
+Q rows of a batch   J labels
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headrace.datasets.dataset import Item
+from headrace.evaluation.impressions import TEST
+from headrace.evaluation.quality import Quality
+from headrace.evaluation.visibility import VISIBLE_AFTER_MS, Observed
+from headrace.features.assemble import NUM_DENSE, RequestFeatures
+from headrace.keys import key
+from headrace.model.batch import Batch, Request, make_batch
+from headrace.model.learner import OnlineLearner
+from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
+from headrace.model.tokens import ContentTable
+
+CLICK_LABEL: Final = "is_click"
+BATCH_ROWS: Final = 256
+
+
+def ranker_config(size: str, labels: Sequence[str], surfaces: Iterable[str]) -> RankerConfig:
+    """The ranker of this size with a head per label; the click is always one of them."""
+    others = tuple(Head(label) for label in labels if label != CLICK_LABEL)
+    heads, named = (Head(CLICK), *others), tuple(sorted(surfaces))
+    return replace(SIZES[size](NUM_DENSE), heads=heads, surfaces=named)
+
+
+class Evaluation:
+    """A learner that goes through a log once. Without `online` it stands still after the train."""
+
+    def __init__(
+        self,
+        config: RankerConfig,
+        labels: Sequence[str],
+        items: Mapping[str, Item],
+        seed: int,
+        online: bool,
+    ) -> None:
+        torch.manual_seed(seed)
+        self._config, self._online = config, online
+        self._learner = OnlineLearner(config, seed, window=1 << 62)
+        self._content = ContentTable(items)
+        names = [CLICK if label == CLICK_LABEL else label for label in labels]
+        self._columns = [[head.name for head in config.heads].index(name) for name in names]
+        self._places = {label: place for place, label in enumerate(labels)}
+        self._waiting: deque[Observed] = deque()  # for their outcome to be visible
+        self.quality = Quality(labels)
+        self.num_rows = 0
+
+    def run(self, rows: Iterable[Observed]) -> Iterator[int]:
+        """Score and learn; yields the number of rows done, now and then."""
+        for batch in _batches(rows):
+            self._learn_until(batch[0].impression.time_ms)
+            if batch[0].impression.split == TEST:
+                self._score(batch)
+            if self._online or batch[0].impression.split != TEST:
+                self._waiting += batch
+            self.num_rows += len(batch)
+            yield self.num_rows
+
+    def _learn_until(self, now_ms: int) -> None:
+        """Learn from whole batches of rows whose outcomes are visible by now."""
+        while len(self._waiting) >= BATCH_ROWS:
+            newest = self._waiting[BATCH_ROWS - 1].impression
+            if newest.time_ms + VISIBLE_AFTER_MS > now_ms:
+                return
+            rows = [self._waiting.popleft() for _ in range(BATCH_ROWS)]
+            self._learner.learn(self._batch(rows, [row.features for row in rows]))
+
+    def _score(self, rows: Sequence[Observed]) -> None:
+        now = self._batch(rows, [row.features for row in rows])
+        midnight = self._batch(rows, [row.at_midnight for row in rows])
+        p_QJ, p_at_midnight_QJ = (
+            self._learner.predict(batch)[:, self._columns] for batch in (now, midnight)
+        )
+        self.quality.add(rows, p_QJ, p_at_midnight_QJ)
+
+    def _batch(self, rows: Sequence[Observed], features: Sequence[RequestFeatures]) -> Batch:
+        requests = [
+            Request(
+                user_key=key(row.impression.event.user_id),
+                user_tokens=row.user_tokens,
+                item_keys=(key(row.impression.item_id),),
+                features=of_row,
+                label_NJ=self._labels(row),
+                surface=self._config.surface_number(row.impression.event.surface),
+            )
+            for row, of_row in zip(rows, features, strict=True)
+        ]
+        return make_batch(requests, self._content, self._config.history)
+
+    def _labels(self, row: Observed) -> NDArray[np.float32]:
+        """[1, J]: what came of a row, for each head."""
+        label_J, clicked = row.impression.label_J, row.impression.event.items[0].clicked
+        of_heads = [
+            float(bool(clicked)) if head.name == CLICK else label_J[self._places[head.name]]
+            for head in self._config.heads
+        ]
+        return np.array([of_heads], np.float32)
+
+
+def _batches(rows: Iterable[Observed]) -> Iterator[list[Observed]]:
+    """Rows of one split together, `BATCH_ROWS` at most."""
+    batch: list[Observed] = []
+    for row in rows:
+        if batch and (
+            len(batch) == BATCH_ROWS or row.impression.split != batch[0].impression.split
+        ):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch

@@ -1,0 +1,43 @@
+"""Which parts `headrace up` starts: each has a log of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from headrace import config
+from headrace.datasets.movielens import load
+from headrace.services.redis import start_redis
+from headrace.up.loop import Loop
+from headrace.up.options import UpOptions
+from headrace.up.view import View
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("archive", [False, True])
+def test_the_archive_is_a_part_where_it_is_asked_for(tmp_path: Path, archive: bool) -> None:
+    options = UpOptions(
+        dataset=load(),
+        data_arguments=(),
+        events_per_s=None,
+        shift_to_now=True,
+        once=True,
+        report=None,
+        requests_per_s=0,
+        namespace=None,
+        archive=archive,
+    )
+    interrupted = threading.Event()
+    interrupted.set()
+    with start_redis(tmp_path / "redis") as redis, View() as view:
+        settings = config.Settings(home=str(tmp_path), redis_url=redis.url)
+        loop = Loop(options, settings, {**os.environ, **config.environment(settings)}, view)
+        with pytest.raises(KeyboardInterrupt):
+            loop.start(interrupted)
+        loop.stop()
+    started = {path.stem for path in (tmp_path / "logs").glob("*.log")}
+    parts = {"headrace-stream", "headrace-train", "headrace-serve"}
+    assert started == parts | ({"headrace-archive"} if archive else set())

@@ -1,0 +1,49 @@
+"""What the online trainer trains, by the settings, and whether it may go on with what it did."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+from headrace import config
+from headrace.errors import ConfigError
+from headrace.features.assemble import NUM_DENSE
+from headrace.features.facts import ACTIONS
+from headrace.model.content_vectors import ContentVectors
+from headrace.model.ranker_config import Head, RankerConfig, nano
+from headrace.registry import Subscriber, check_tokens
+
+
+def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerConfig:
+    """What the loop trains; raises `ConfigError` where that cannot be."""
+    unknown = [name for name in settings.head_names if name not in ACTIONS]
+    if unknown:
+        raise ConfigError(
+            f"{config.variable('heads')}={settings.heads!r}: no action {unknown[0]!r}, expected "
+            f"some of {', '.join(ACTIONS)}"
+        )
+    return replace(
+        nano(NUM_DENSE),
+        heads=tuple(Head(name) for name in settings.head_names),
+        surfaces=settings.surface_names,
+        content_widths=vectors.widths,
+    )
+
+
+def check_continues(settings: config.Settings) -> None:
+    """Raises `ConfigError` where this namespace has been trained as something else."""
+    models = Subscriber(settings)
+    newest = models.newest()
+    models.close()
+    if newest:
+        check_tokens(newest, settings.token_table_names)
+        wanted = ranker_config(settings, ContentVectors.of(settings))
+        if newest.model != wanted:
+            changed = [
+                f"{field.name} {getattr(newest.model, field.name)} (now {value})"
+                for field in fields(wanted)
+                if (value := getattr(wanted, field.name)) != getattr(newest.model, field.name)
+            ]
+            raise ConfigError(
+                f"model {newest.version} was trained with {'; '.join(changed)}: set what it was, "
+                f"or train in another namespace ({config.variable('namespace')})"
+            )
