@@ -58,6 +58,14 @@ def test_what_is_learned_is_told_per_label_and_slice(folder: Path) -> None:
     assert told["peak_rss_mb"] > 0
 
 
+def test_a_train_that_does_not_fill_a_batch_is_learned_before_the_test(folder: Path) -> None:
+    always = {**columns(200, START_MS, seed=1), "is_click": np.ones(200, np.int64)}
+    write(folder / "train.parquet", always)
+    once = result(folder)["labels"]["is_click"]
+    write(folder / "train.parquet", {**always, "is_click": np.zeros(200, np.int64)})
+    assert once["calibration"] > 1.1 * result(folder)["labels"]["is_click"]["calibration"]
+
+
 def test_the_same_seed_gives_the_same_numbers(folder: Path) -> None:
     first, second, other = (result(folder, f"--seed={seed}")["labels"] for seed in (3, 3, 4))
     assert first == second != other

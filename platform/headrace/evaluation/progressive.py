@@ -60,22 +60,29 @@ class Evaluation:
 
     def run(self, rows: Iterable[Observed]) -> Iterator[int]:
         """Score and learn; yields the number of rows done, now and then."""
+        testing = False
         for batch in _batches(rows):
-            self._learn_until(batch[0].impression.time_ms)
-            if batch[0].impression.split == TEST:
+            begins = not testing and batch[0].impression.split == TEST
+            testing = testing or begins
+            if begins or self._online or not testing:
+                self._learn_until(batch[0].impression.time_ms, to_the_last=begins)
+            if testing:
                 self._score(batch)
-            if self._online or batch[0].impression.split != TEST:
+            if self._online or not testing:
                 self._waiting += batch
             self.num_rows += len(batch)
             yield self.num_rows
 
-    def _learn_until(self, now_ms: int) -> None:
-        """Learn from whole batches of rows whose outcomes are visible by now."""
-        while len(self._waiting) >= BATCH_ROWS:
-            newest = self._waiting[BATCH_ROWS - 1].impression
-            if newest.time_ms + VISIBLE_AFTER_MS > now_ms:
-                return
-            rows = [self._waiting.popleft() for _ in range(BATCH_ROWS)]
+    def _learn_until(self, now_ms: int, to_the_last: bool = False) -> None:
+        """Learn from rows whose outcomes are visible by now, in whole batches or `to_the_last`."""
+        visible = 0
+        for row in self._waiting:
+            if row.impression.time_ms + VISIBLE_AFTER_MS > now_ms:
+                break
+            visible += 1
+        while visible >= (1 if to_the_last else BATCH_ROWS):
+            rows = [self._waiting.popleft() for _ in range(min(visible, BATCH_ROWS))]
+            visible -= len(rows)
             self._learner.learn(self._batch(rows, [row.features for row in rows]))
 
     def _score(self, rows: Sequence[Observed]) -> None:
