@@ -18,6 +18,7 @@ from headrace.datasets.catalogue import read_items
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
 from headrace.evaluation.command import add_evaluate
+from headrace.evaluation.compare_fusion import add_compare_fusion
 from headrace.features_command import add_features
 from headrace.flags import (
     ENCODERS,
@@ -55,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_parts(commands)
     _add_data_commands(commands)
     add_evaluate(commands)
+    add_compare_fusion(commands)
     add_features(commands)
     return parser
 

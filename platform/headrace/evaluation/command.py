@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import heapq
 import json
 import resource
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from headrace import config
-from headrace.datasets import kuairand, kuairand_history
 from headrace.errors import ConfigError
-from headrace.evaluation import impressions
-from headrace.evaluation.impressions import BEFORE, TEST, TRAIN, Impression
 from headrace.evaluation.inputs_file import InputsFile
+from headrace.evaluation.log import add_log_flags, open_log
 from headrace.evaluation.visibility import Observed, Observer
-from headrace.model.ranker_config import SIZES
 
-REPORT_EVERY_S = 5.0
 ROWS_PER_WRITE = 4_096
 
 
@@ -32,27 +25,13 @@ def add_evaluate(commands: Any) -> None:
     evaluate = commands.add_parser(
         "evaluate", help="how well the ranker predicts a log: features as of each row, one pass"
     )
-    files = {
-        "--train": "impressions to learn from, as Parquet in the columns of KuaiRand",
-        "--test": "impressions to predict, all of them later",
-        "--users": "what is known of users before the log",
-        "--items": "what is known of items before the log",
-    }
-    for flag, what in files.items():
-        evaluate.add_argument(flag, type=Path, required=True, metavar="FILE", help=what)
-    evaluate.add_argument("--history", type=Path, metavar="FILE", help="what came before the log")
-    evaluate.add_argument(
-        "--labels", default="is_click", help="columns to predict, with commas (default: is_click)"
-    )
+    add_log_flags(evaluate)
     evaluate.add_argument(
         "--online", action="store_true", help="go on training through the test, after predicting"
     )
     evaluate.add_argument(
         "--frozen-features", action="store_true", help="learn nothing of users and items in it"
     )
-    evaluate.add_argument("--size", default="nano", help=f"{', '.join(SIZES)} (default: nano)")
-    evaluate.add_argument("--seed", type=int, default=0, metavar="N")
-    evaluate.add_argument("--json", type=Path, metavar="OUT", help="write the result as JSON")
     evaluate.add_argument(
         "--inputs", type=Path, metavar="OUT", help="write what the ranker saw, as Parquet"
     )
@@ -60,28 +39,29 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.evaluation.progressive import Evaluation, ranker_config
+    from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
 
-    labels = tuple(options.labels.split(","))
-    _check(options)
-    train, test = impressions.check_files(options.train, options.test, labels)
-    items = {item.item_id: item for item in kuairand.read_items(options.items)}
-    users = {user.user_id: user for user in kuairand.read_users(options.users)}
-    ranker = ranker_config(options.size, labels, train.surfaces | test.surfaces)
-    evaluation = Evaluation(ranker, labels, items, options.seed, options.online)
-    observer = Observer(items, users, freeze=options.frozen_features)
+    if options.online and options.frozen_features:
+        raise ConfigError(
+            "--online learns through the test, --frozen-features does not: give one of them"
+        )
+    log = open_log(options)
+    ranker = ranker_config(options.size, log.labels, log.surfaces)
+    evaluation = Evaluation(ranker, log.labels, log.items, options.seed, options.online)
+    observer = Observer(log.items, log.users, freeze=options.frozen_features)
     started_s = time.monotonic()
     with ExitStack() as stack:
-        observed = observer.observe(_log(options, labels))
+        observed = observer.observe(log.rows())
         if options.inputs:
-            file = stack.enter_context(InputsFile(options.inputs, labels, items, users).open())
-            observed = _written(observed, file)
-        _progress(evaluation.run(observed), train.num_rows + test.num_rows)
-    elapsed_s = time.monotonic() - started_s
+            file = InputsFile(options.inputs, log.labels, log.items, log.users)
+            observed = _written(observed, stack.enter_context(file.open()))
+        for batch in log.told(batches_of(observed)):
+            evaluation.take(batch)
+    num_rows = log.train.num_rows + log.test.num_rows
     result = {
         **evaluation.quality.report(),
-        "samples": test.num_rows,
-        "samples_per_s": round(evaluation.num_rows / elapsed_s, 1),
+        "samples": log.test.num_rows,
+        "samples_per_s": round(num_rows / (time.monotonic() - started_s), 1),
         "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024, 1),
         "regime": _regime(options),
         "size": options.size,
@@ -91,31 +71,6 @@ def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0
-
-
-def _check(options: argparse.Namespace) -> None:
-    if options.size not in SIZES:
-        raise ConfigError(f"--size {options.size}: expected one of {', '.join(SIZES)}")
-    if options.online and options.frozen_features:
-        raise ConfigError(
-            "--online learns through the test, --frozen-features does not: give one of them"
-        )
-    for flag in ("json", "inputs"):
-        path: Path | None = getattr(options, flag)
-        if path and not path.absolute().parent.is_dir():
-            raise ConfigError(f"--{flag} {path}: there is no folder {path.parent}")
-
-
-def _log(options: argparse.Namespace, labels: tuple[str, ...]) -> Iterable[Impression]:
-    """Everything in the order of time: what came before the log may reach into it."""
-    log = chain(
-        impressions.read(options.train, labels, TRAIN), impressions.read(options.test, labels, TEST)
-    )
-    if options.history is None:
-        return log
-    history = kuairand_history.read_events(options.history)
-    before = (Impression(event, (), BEFORE) for event in history)
-    return heapq.merge(before, log, key=lambda row: row.time_ms)
 
 
 def _written(rows: Iterable[Observed], file: InputsFile) -> Iterator[Observed]:
@@ -130,15 +85,6 @@ def _written(rows: Iterable[Observed], file: InputsFile) -> Iterator[Observed]:
     if some:
         file.write(some)
         yield from some
-
-
-def _progress(rows_done: Iterator[int], num_rows: int) -> None:
-    """Run to the end, saying now and then how far it is."""
-    said_s = time.monotonic()
-    for done in rows_done:
-        if time.monotonic() - said_s > REPORT_EVERY_S:
-            said_s = time.monotonic()
-            print(f"{done:,} of {num_rows:,} rows", file=sys.stderr, flush=True)
 
 
 def _regime(options: argparse.Namespace) -> str:

@@ -55,23 +55,24 @@ class Evaluation:
         self._columns = [[head.name for head in config.heads].index(name) for name in names]
         self._places = {label: place for place, label in enumerate(labels)}
         self._waiting: deque[Observed] = deque()  # for their outcome to be visible
+        self._testing = False
         self.quality = Quality(labels)
-        self.num_rows = 0
 
-    def run(self, rows: Iterable[Observed]) -> Iterator[int]:
-        """Score and learn; yields the number of rows done, now and then."""
-        testing = False
-        for batch in _batches(rows):
-            begins = not testing and batch[0].impression.split == TEST
-            testing = testing or begins
-            if begins or self._online or not testing:
-                self._learn_until(batch[0].impression.time_ms, to_the_last=begins)
-            if testing:
-                self._score(batch)
-            if self._online or not testing:
-                self._waiting += batch
-            self.num_rows += len(batch)
-            yield self.num_rows
+    @property
+    def num_parameters(self) -> int:
+        """Of everything that is not an embedding."""
+        return sum(parameter.numel() for parameter in self._learner.ranker.parameters())
+
+    def take(self, batch: Sequence[Observed]) -> None:
+        """Learn from what is visible by now, and score the batch, which is of one split."""
+        begins = not self._testing and batch[0].impression.split == TEST
+        self._testing = self._testing or begins
+        if begins or self._online or not self._testing:
+            self._learn_until(batch[0].impression.time_ms, to_the_last=begins)
+        if self._testing:
+            self._score(batch)
+        if self._online or not self._testing:
+            self._waiting += batch
 
     def _learn_until(self, now_ms: int, to_the_last: bool = False) -> None:
         """Learn from rows whose outcomes are visible by now, in whole batches or `to_the_last`."""
@@ -117,7 +118,7 @@ class Evaluation:
         return np.array([of_heads], np.float32)
 
 
-def _batches(rows: Iterable[Observed]) -> Iterator[list[Observed]]:
+def batches_of(rows: Iterable[Observed]) -> Iterator[list[Observed]]:
     """Rows of one split together, `BATCH_ROWS` at most."""
     batch: list[Observed] = []
     for row in rows:
