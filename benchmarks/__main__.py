@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import embedding, features, kills, loop, parity, stream
+from benchmarks import embedding, features, kills, loop, parity, ranker, stream
 
 BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "features": features.run,
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
     "loop": loop.run,
     "kills": kills.run,
     "parity": parity.run,
+    "ranker": ranker.run,
 }
 
 
