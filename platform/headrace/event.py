@@ -31,7 +31,13 @@ EpochMs = Annotated[int, msgspec.Meta(ge=0)]
 Value = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]  # of an outcome: paid, the share watched
 
 
-class Shown(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
+class _Strict(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False
+):
+    """Fields that are not known are an error, fields at their default are not written."""
+
+
+class Shown(_Strict, frozen=True):
     """One item of a request's slate as it was shown."""
 
     item_id: Id
@@ -55,14 +61,7 @@ class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     history: bytes  # int64 [3, T]
 
 
-class ImpressionEvent(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    gc=False,
-    tag="impression",
-):
+class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     """The items that one request showed to a user, in one message."""
 
     event_id: Id
@@ -95,14 +94,7 @@ class ImpressionEvent(
         return True
 
 
-class ClickEvent(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    gc=False,
-    tag="click",
-):
+class ClickEvent(_Strict, frozen=True, tag="click"):
     """A user clicked an item; `request_id` names the impression when the client knows it."""
 
     event_id: Id
@@ -114,14 +106,7 @@ class ClickEvent(
     version: int = EVENT_VERSION
 
 
-class ActionEvent(
-    msgspec.Struct,
-    frozen=True,
-    forbid_unknown_fields=True,
-    omit_defaults=True,
-    gc=False,
-    tag="action",
-):
+class ActionEvent(_Strict, frozen=True, tag="action"):
     """A user did something with an item beside clicking it."""
 
     event_id: Id

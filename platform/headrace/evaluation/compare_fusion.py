@@ -9,6 +9,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from headrace import config
@@ -43,8 +44,6 @@ def _compare(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def _run(log: Log, names: Sequence[str]) -> dict[str, Any]:
     """By fusion: the online quality of each label, parameters, and microseconds a row."""
-    from dataclasses import replace
-
     from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
 
     options = log.options
