@@ -24,10 +24,11 @@ MOVE_WITHIN_S = 30.0
 def after_kills(*targets: str, kafka_home: str = "") -> dict[str, Any]:
     """What `benchmarks.kills` says; in a process of its own, because a broker that is killed
     leaves sockets behind in its clients."""
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("HEADRACE_", "KAFKA_"))}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.kills", *targets],
         cwd=ROOT,
-        env={**os.environ, "KAFKA_HOME": kafka_home, "PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}"},
+        env={**plain, "KAFKA_HOME": kafka_home, "PYTHONPATH": f"{ROOT / 'platform'}:{ROOT}"},
         capture_output=True,
         text=True,
     )
