@@ -12,7 +12,7 @@ OURS = ("HEADRACE_", "REDIS_URL", "KAFKA_BOOTSTRAP")
 
 @pytest.fixture(scope="module", autouse=True)
 def _no_settings_of_another_file() -> Iterator[None]:
-    """Feast reads settings from the environment, where a store puts them; they end with the file."""
+    """A store puts its settings into the environment, for Feast: they end with the file."""
     before = {name: text for name, text in os.environ.items() if name.startswith(OURS)}
     yield
     for name in [name for name in os.environ if name.startswith(OURS)]:
