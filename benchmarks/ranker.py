@@ -8,6 +8,7 @@ et al., 2018), an MLP of 256 and 128, Adam.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.pairs import compare
 from headrace.datasets.dataset import Item
-from headrace.features.assemble import NUM_DENSE, RequestFeatures
+from headrace.features.assemble import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
 from headrace.model.batch import Batch, Request, make_batch, make_items, make_request_batch
 from headrace.model.learner import OnlineLearner
@@ -60,7 +61,7 @@ def run() -> dict[str, Any]:
     train_din, score_din = din_training(din), din_scoring(din)
     result: dict[str, Any] = {}
     for size in ("nano", "base"):
-        config = SIZES[size](NUM_DENSE)
+        config = replace(SIZES[size](NUM_DENSE), rates=RATES)
         for group in (10, 1):
             learner = OnlineLearner(config, 0, window=1 << 62)
             train = training(learner, content, config, group)

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 from headrace import config
 from headrace.errors import ConfigError
-from headrace.features.assemble import NUM_DENSE
+from headrace.features.assemble import NUM_DENSE, RATES
 from headrace.features.facts import ACTIONS
 from headrace.model.content_vectors import ContentVectors
 from headrace.model.ranker_config import Head, RankerConfig, nano
@@ -23,6 +23,7 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
         )
     return replace(
         nano(NUM_DENSE),
+        rates=RATES,
         heads=tuple(Head(name) for name in settings.head_names),
         surfaces=settings.surface_names,
         content_widths=vectors.widths,

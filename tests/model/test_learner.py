@@ -95,7 +95,7 @@ def test_it_scores_each_batch_before_training_on_it() -> None:
 def scored_first(first: Batch) -> Scores:
     """The scores of the first batch of all: its own moments scale its features."""
     fresh, scores = learner(), Scores()
-    fresh.ranker.scale.observe(first.candidates.dense_CF)
+    fresh.ranker.observe(first)
     scores.add(predictions(fresh, first), clicked(first))
     return scores
 

@@ -18,7 +18,7 @@ from headrace.datasets.dataset import Item
 from headrace.evaluation.impressions import TEST
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.visibility import VISIBLE_AFTER_MS, Observed
-from headrace.features.assemble import NUM_DENSE, RequestFeatures
+from headrace.features.assemble import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
 from headrace.model.batch import Batch, Request, make_batch
 from headrace.model.learner import OnlineLearner
@@ -33,7 +33,7 @@ def ranker_config(size: str, labels: Sequence[str], surfaces: Iterable[str]) -> 
     """The ranker of this size with a head per label; the click is always one of them."""
     others = tuple(Head(label) for label in labels if label != CLICK_LABEL)
     heads, named = (Head(CLICK), *others), tuple(sorted(surfaces))
-    return replace(SIZES[size](NUM_DENSE), heads=heads, surfaces=named)
+    return replace(SIZES[size](NUM_DENSE), rates=RATES, heads=heads, surfaces=named)
 
 
 class Evaluation:

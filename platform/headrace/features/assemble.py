@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.features.accumulators import State
+from headrace.features.aggregators import Rate
 from headrace.features.facts import Ints
 from headrace.features.table import ITEM_LAYOUT, LAST, USER_LAYOUT
 
@@ -21,6 +22,11 @@ DENSE_NAMES: Final = (
     *CROSSES,
 )
 NUM_DENSE: Final = len(DENSE_NAMES)
+RATES: Final = tuple(  # the places of features that lie between 0 and 1
+    place
+    for place, feature in enumerate((*USER_LAYOUT.dense, *ITEM_LAYOUT.dense))
+    if isinstance(feature.aggregator, Rate)
+)
 HISTORY_LENGTH: Final = LAST.length
 
 

@@ -97,7 +97,7 @@ def _ablated(
     }
     for name, columns in dense_groups.items():
         dense_CF = batch.candidates.dense_CF.clone()
-        dense_CF[:, list(columns)] = ranker.scale.mean_F[list(columns)]
+        dense_CF[:, list(columns)] = ranker.scale.usual_F[list(columns)]
         candidates = dataclasses.replace(batch.candidates, dense_CF=dense_CF)
         averaged = dataclasses.replace(batch, candidates=candidates)
         logits[name] = _logits(ranker, averaged, items, items)

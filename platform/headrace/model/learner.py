@@ -54,7 +54,7 @@ class OnlineLearner:
             self.num_skipped += 1
             return
         if self.num_samples == 0:
-            self.ranker.scale.observe(dense_CF)
+            self.ranker.observe(batch)
         logit_CK = self._score_as_served(batch) if self._config.modality_dropout else None
         self.ranker.train()
         scored = self.ranker(batch, dropout_seed=self.num_samples)
@@ -70,7 +70,7 @@ class OnlineLearner:
         surface_C = batch.surface_C.cpu()
         self._record(self.calibration(logit_CJ, surface_C).numpy(), label_CJ.numpy())
         self._step(loss)
-        self.ranker.scale.observe(dense_CF)
+        self.ranker.observe(batch)
         self.calibration.learn(logit_CJ, label_CJ, surface_C)
 
     def predict(self, batch: Batch) -> NDArray[np.float32]:

@@ -6,8 +6,8 @@
 
 What is expensive is done where it is rare: an item's side once per weight version, a user's side
 once per request; a candidate meets them in matrix products over all candidates. The first layer
-of the last network is split the same way into a part of the item, one of the user and one of the
-pair. A candidate's score does not depend on which other candidates are asked for.
+of the last network is split the same way into parts of the item, of the user, of the pair and of
+the features. A candidate's score does not depend on which other candidates are asked for.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class Ranker(nn.Module):
         }
         self.items = ItemTower(config)
         self.user = UserTower(config)
-        self.scale = RunningScale(config.num_dense)
+        self.scale = RunningScale(config.num_dense, config.rates)
         self.linear = nn.Linear(config.num_dense, config.num_logits)
         pair = NUM_PARTS * config.pair
-        self.context = nn.Linear(config.num_dense + NUM_SIMILARITIES, config.pair)
+        self.context = nn.Linear(config.num_dense + NUM_SIMILARITIES, config.pair + config.hidden)
         self.cross = GatedCross(pair, config.cross_rank, config.num_cross)
         self.first = nn.Linear(pair, config.hidden, bias=False)
         self.second = nn.Linear(config.hidden, config.hidden // 2)
@@ -95,7 +95,8 @@ class Ranker(nn.Module):
         )
         profile_BD = self.user.profile(attribute_BD) + self._rows("user", users.key_B)
         place_BSD = self.user(profile_BD, history, items)
-        return self.user.side(place_BSD, self._rows("user_bias", users.key_B), history, items)
+        bias_BK = self._rows("user_bias", users.key_B)
+        return self.user.side(place_BSD, users, bias_BK, history, items)
 
     def score(self, user: UserSide, side: CandidateSide, candidates: Candidates) -> Tensor:
         """[C, K]: the logits of the candidates, without any bias of the position."""
@@ -104,11 +105,13 @@ class Ranker(nn.Module):
         found_CP, compared_CP = slots.gather(weight_BNS @ user.value_BSV).chunk(2, -1)
         similar_CX = slots.gather(self._similarities(slots.spread(side.content_XD), user))
         dense_CF = self.scale(candidates.dense_CF)
-        context_CP = self.context(torch.cat([dense_CF, similar_CX], -1)).relu()
+        context_CX = self.context(torch.cat([dense_CF, similar_CX], -1))
+        context_CP, hidden_CH = context_CX.split([self.config.pair, self.config.hidden], -1)
+        context_CP = (context_CP + slots.of_request(user.context_BP)).relu()
         item_CP, user_CP = side.part_XP, slots.of_request(user.part_BP)
         parts = (item_CP, item_CP * user_CP, found_CP, compared_CP * item_CP, context_CP)
-        pair_CH = self.first(self.cross(torch.cat(parts, -1)))
-        hidden_CH = (pair_CH + side.hidden_XH + slots.of_request(user.hidden_BH)).relu()
+        hidden_CH = hidden_CH + self.first(self.cross(torch.cat(parts, -1)))
+        hidden_CH = (hidden_CH + side.hidden_XH + slots.of_request(user.hidden_BH)).relu()
         logit_CK: Tensor = self.heads(self.second(hidden_CH).relu()) + self.linear(dense_CF)
         return logit_CK.float() + side.bias_XK + slots.of_request(user.bias_BK)
 
@@ -137,6 +140,11 @@ class Ranker(nn.Module):
             side = self.items.candidate_side(items.rows(candidates.item_C))
             logit_CK = self.score(user, side, candidates)
             return Scored(logit_CK, self._position(batch))
+
+    def observe(self, batch: Batch) -> None:
+        """Take the features of a batch into their running scales."""
+        self.scale.observe(batch.candidates.dense_CF)
+        self.user.surface.observe(batch.surface_C)
 
     def precision(self) -> torch.autocast:
         """The context that the configured precision needs; `forward` enters it by itself."""

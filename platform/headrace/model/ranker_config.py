@@ -36,8 +36,9 @@ class RankerConfig:
     """Sizes and learning rates. The heads begin with the click; categorical ones come last."""
 
     num_dense: int  # features per candidate
+    rates: tuple[int, ...] = ()  # those of them that lie between 0 and 1
     heads: tuple[Head, ...] = (Head(CLICK),)
-    surfaces: tuple[str, ...] = ()  # those with a calibration and a position bias of their own
+    surfaces: tuple[str, ...] = ()  # those that are told apart
     content_widths: tuple[int, ...] = ()  # of the content vectors, one per modality
     dim: int = 32
     history: int = 16  # past events that are read
@@ -93,6 +94,9 @@ def _problems(config: RankerConfig) -> list[str]:
         f"{config.num_attention_heads}": config.dim % config.num_attention_heads != 0,
         f"content_widths {list(config.content_widths)}: a table of content vectors is empty": (
             0 in config.content_widths
+        ),
+        f"rates {list(config.rates)} must be columns of the {config.num_dense} features": not all(
+            0 <= column < config.num_dense for column in config.rates
         ),
         f"modality_dropout {config.modality_dropout} must lie in [0, 1)": not (
             0 <= config.modality_dropout < 1

@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headrace.model.batch import History
+from headrace.model.batch import History, Users
 from headrace.model.item_tower import ItemSide
 from headrace.model.ranker_config import RankerConfig
+from headrace.model.surface import SurfaceInput
 
 TIME_BUCKETS = 32  # powers of two of a quarter of a second, up to 8 years
 
@@ -31,6 +32,7 @@ class UserSide:
     part_BP: Tensor  # what the pair network multiplies with the candidate's part
     hidden_BH: Tensor  # the user's part of the first layer
     bias_BK: Tensor
+    context_BP: Tensor  # what the surface adds to the candidate's context
     key_BSD: Tensor
     value_BSV: Tensor  # two parts: what was found, and what to compare with the candidate
     mask_BS: Tensor
@@ -75,6 +77,7 @@ class UserTower(nn.Module):
         self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, 2 * config.pair)
         self.part = nn.Linear(dim, config.pair)
         self.first = nn.Linear(dim, config.hidden)
+        self.surface = SurfaceInput(config)
         for small in (self.age, self.dwell, self.action):
             nn.init.normal_(small.weight, std=0.02)
 
@@ -95,14 +98,16 @@ class UserTower(nn.Module):
         return normed_BSD
 
     def side(
-        self, place_BSD: Tensor, bias_BK: Tensor, history: History, items: ItemSide
+        self, place_BSD: Tensor, users: Users, bias_BK: Tensor, history: History, items: ItemSide
     ) -> UserSide:
-        """What candidates read of these places."""
+        """What candidates read of these places, and of where the request is made."""
         user_BD = place_BSD[:, 0]
+        context_BP, of_surface_BK = self.surface(users.surface_B)
         return UserSide(
             part_BP=self.part(user_BD),
             hidden_BH=self.first(user_BD),
-            bias_BK=bias_BK,
+            bias_BK=bias_BK + of_surface_BK,
+            context_BP=context_BP,
             key_BSD=self.key(place_BSD),
             value_BSV=self.value(place_BSD),
             mask_BS=_with_request(history.mask_BT),
