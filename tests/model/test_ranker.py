@@ -155,15 +155,27 @@ def test_the_history_matters(ranker: Ranker) -> None:
         assert not close(logits(ranker, replace(one, features=features)), before_C)
 
 
-def test_only_as_many_events_as_configured_are_read(ranker: Ranker) -> None:
+@torch.no_grad()
+def test_the_tower_reads_as_many_events_as_configured_and_the_factors_all(ranker: Ranker) -> None:
     short = Ranker(replace(CONFIG, history=4)).eval()
     short.load_state(ranker.state(with_optimizer=False))
     one = asked(9, num_events=9)
     kept = one.features.history_3T.copy()
     kept[:, 4:] = 0
-    cut = replace(one, features=RequestFeatures(one.features.dense_NF, kept))
-    assert close(logits(short, one), logits(ranker, cut))
-    assert not close(logits(short, one), logits(ranker, one))
+    whole, cut = (
+        batch_of(one),
+        batch_of(replace(one, features=RequestFeatures(one.features.dense_NF, kept))),
+    )
+    assert not close(short(whole).logit_CK, short(cut).logit_CK)
+    whole, cut = unknown_to_factors(whole), unknown_to_factors(cut)
+    assert close(short(whole).logit_CK, ranker(cut).logit_CK)
+    assert not close(short(whole).logit_CK, ranker(whole).logit_CK)
+
+
+def unknown_to_factors(batch: Batch) -> Batch:
+    """The same requests, with a history that only the tower sees."""
+    no_key_BP = torch.zeros_like(batch.history.known_key_BP)
+    return replace(batch, history=replace(batch.history, known_key_BP=no_key_BP))
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["untrained", "trained"])

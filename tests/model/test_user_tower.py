@@ -10,6 +10,7 @@ from shop import CONFIG, asked, batch_of
 from torch import Tensor
 
 from headrace.model.batch import History
+from headrace.model.item_factors import NUM_ENTRIES
 from headrace.model.item_tower import ItemSide
 from headrace.model.user_tower import TIME_BUCKETS, UserTower, time_bucket
 
@@ -31,6 +32,7 @@ def inputs() -> tuple[Tensor, History, ItemSide]:
         torch.randn(num_items, DIM, generator=random),
         torch.randn(num_items, DIM, generator=random),
         torch.zeros(num_items, 1),
+        torch.zeros(num_items, NUM_ENTRIES),
     )
     return torch.randn(NUM_REQUESTS, DIM, generator=random), batch.history, items
 

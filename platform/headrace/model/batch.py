@@ -1,6 +1,6 @@
 """Batches: requests as the tensors that the ranker reads.
 
-    B requests   C candidates of all requests together   T past events   F features   J heads
+    B requests   C candidates of all requests together   T and P past events   F features   J heads
     U distinct items   M modalities   W content vector width   L tokens of a modality
     G bags of tokens   N tokens of all bags together   V distinct tokens
 
@@ -24,10 +24,12 @@ from torch import Tensor
 
 from headrace.event import POSITION_UNKNOWN
 from headrace.features.assemble import RequestFeatures
-from headrace.features.facts import ACTIONS
+from headrace.features.facts import ACTIONS, CLICK
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.tokens import ContentTable
 from headrace.sample import Sample
+
+CLICKED = 1 << ACTIONS.index(CLICK)
 
 Part = TypeVar("Part")
 
@@ -62,22 +64,25 @@ class Users:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Past events of the users, the newest first."""
+    """Past events of the users, the newest first: T that a tower reads, and P that are known."""
 
     item_BT: Tensor  # rows of the items
     mask_BT: Tensor  # True where there is an event
     age_BT: Tensor  # ms before the request
     action_BT: Tensor  # 0: shown, nothing done
+    known_key_BP: Tensor  # item keys, 0 where there is no event
+    known_click_BP: Tensor  # whether it was clicked
     dwell_BT: Tensor | None = None  # ms, 0 where unknown
 
     def newest(self, num_events: int) -> History:
-        """The last so many events."""
-        return History(
-            self.item_BT[:, :num_events],
-            self.mask_BT[:, :num_events],
-            self.age_BT[:, :num_events],
-            self.action_BT[:, :num_events],
-            None if self.dwell_BT is None else self.dwell_BT[:, :num_events],
+        """The last so many events for the tower."""
+        return dataclasses.replace(
+            self,
+            item_BT=self.item_BT[:, :num_events],
+            mask_BT=self.mask_BT[:, :num_events],
+            age_BT=self.age_BT[:, :num_events],
+            action_BT=self.action_BT[:, :num_events],
+            dwell_BT=None if self.dwell_BT is None else self.dwell_BT[:, :num_events],
         )
 
 
@@ -152,14 +157,15 @@ def make_batch(
     requests: Sequence[Request], content: ContentTable, max_events: int | None = None
 ) -> Batch:
     """The batch of these requests, with the content of all items of candidates and histories."""
-    history_B3T = _trimmed(np.stack([r.features.history_3T for r in requests])[..., :max_events])
+    known_B3P = _trimmed(np.stack([r.features.history_3T for r in requests]))
+    history_B3T = known_B3P[..., :max_events]
     candidate_key_C = np.concatenate([np.asarray(r.item_keys, dtype=np.int64) for r in requests])
     every_key = np.concatenate([candidate_key_C, history_B3T[:, 0].ravel()])
     item_key_U, row_of = np.unique(every_key, return_inverse=True)
     candidate_rows_C, history_rows = np.split(row_of.reshape(-1), [len(candidate_key_C)])
     return Batch(
         users=_users(requests),
-        history=_history(history_B3T, history_rows.reshape(len(requests), -1)),
+        history=_history(history_B3T, history_rows.reshape(len(requests), -1), known_B3P),
         candidates=_candidates(requests, candidate_rows_C),
         items=make_items(item_key_U, content),
     )
@@ -172,7 +178,7 @@ def make_request_batch(
     history_13T = _trimmed(request.features.history_3T[None])
     return Batch(
         users=_users([request]),
-        history=_history(history_13T, history_rows_T[None, : history_13T.shape[2]]),
+        history=_history(history_13T, history_rows_T[None, : history_13T.shape[2]], history_13T),
         candidates=_candidates([request], candidate_rows_C),
         items=None,
     )
@@ -218,9 +224,18 @@ def _users(requests: Sequence[Request]) -> Users:
     )
 
 
-def _history(history_B3T: NDArray[np.int64], rows_BT: NDArray[np.int64]) -> History:
+def _history(
+    history_B3T: NDArray[np.int64], rows_BT: NDArray[np.int64], known_B3P: NDArray[np.int64]
+) -> History:
     key_BT, age_BT, action_BT = (torch.from_numpy(history_B3T[:, row]) for row in range(3))
-    return History(torch.from_numpy(rows_BT), key_BT != 0, age_BT, action_BT)
+    return History(
+        item_BT=torch.from_numpy(rows_BT),
+        mask_BT=key_BT != 0,
+        age_BT=age_BT,
+        action_BT=action_BT,
+        known_key_BP=torch.from_numpy(known_B3P[:, 0]),
+        known_click_BP=torch.from_numpy(known_B3P[:, 2] & CLICKED),
+    )
 
 
 def _candidates(requests: Sequence[Request], rows_C: NDArray[np.int64]) -> Candidates:

@@ -84,7 +84,11 @@ def _ablated(
     nobody = dataclasses.replace(
         users, key_B=torch.zeros_like(users.key_B), tokens=_empty(users.tokens)
     )
-    no_events = dataclasses.replace(history, mask_BT=torch.zeros_like(history.mask_BT))
+    no_events = dataclasses.replace(
+        history,
+        mask_BT=torch.zeros_like(history.mask_BT),
+        known_key_BP=torch.zeros_like(history.known_key_BP),
+    )
     no_id = dataclasses.replace(of_items, key_U=torch.zeros_like(of_items.key_U))
     no_content = Items(of_items.key_U, _empty(of_items.tokens))
     without_user = dataclasses.replace(batch, users=nobody)

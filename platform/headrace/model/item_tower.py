@@ -1,14 +1,14 @@
 """The item tower: content, fused, and the id become what the ranker knows of an item.
 
     U items   X items or candidates   M modalities   D width   H hidden   K logits   W vector width
-    P width of a part   Y all of a candidate
+    P width of a part   E entries of its factors   Y all of a candidate
 
 It is computed once per weight version and item, and kept in an `ItemCache`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class ItemSide:
     vector_XD: Tensor
     content_XD: Tensor  # of length 1, for cosines; no gradient
     bias_XK: Tensor
+    factor_XE: Tensor  # see `item_factors`; no gradient
 
     def rows(self, row_X: Tensor) -> ItemSide:
         """The items of these rows."""
@@ -34,6 +35,7 @@ class ItemSide:
             functional.embedding(row_X, self.vector_XD),
             functional.embedding(row_X, self.content_XD),
             functional.embedding(row_X, self.bias_XK),
+            functional.embedding(row_X, self.factor_XE),
         )
 
 
@@ -46,6 +48,7 @@ class CandidateSide:
     part_XP: Tensor  # what the pair network multiplies with the user's side
     hidden_XH: Tensor  # its part of the first layer
     bias_XK: Tensor
+    factor_XE: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +86,16 @@ class ItemTower(nn.Module):
             return mask_UM
         return mask_UM & (_uniform(seed, mask_UM) >= self._dropout)
 
-    def side(self, fused_UD: Tensor, items: Items, id_UD: Tensor, bias_UK: Tensor) -> ItemSide:
+    def side(
+        self, fused_UD: Tensor, items: Items, id_UD: Tensor, bias_UK: Tensor, factor_UE: Tensor
+    ) -> ItemSide:
         """What histories read of these items."""
         content_UD = self._direction(items) if self._widths else fused_UD
         return ItemSide(
             vector_XD=self.content(fused_UD) + id_UD,
             content_XD=functional.normalize(content_UD.detach().float(), dim=-1),
             bias_XK=bias_UK,
+            factor_XE=factor_UE,
         )
 
     def modalities(self, items: Items, token_VD: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,12 +121,13 @@ class ItemTower(nn.Module):
             part_XP=self.part(vector_XD),
             hidden_XH=self.first(vector_XD),
             bias_XK=items.bias_XK,
+            factor_XE=items.factor_XE,
         )
 
     def cache(self, items: ItemSide) -> ItemCache:
         """Both sides of these items, to be kept."""
         side = self.candidate_side(items)
-        parts = (side.query_XD, side.content_XD, side.part_XP, side.hidden_XH, side.bias_XK)
+        parts = [getattr(side, field.name) for field in fields(side)]
         return ItemCache(items, torch.cat(parts, -1), tuple(part.shape[-1] for part in parts))
 
     def _vectors(self, items: Items) -> tuple[Tensor, Tensor]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from headrace.metrics import Scores
 from headrace.model.batch import Batch
 from headrace.model.calibration import PlattBank
+from headrace.model.factor_log import FactorLog
 from headrace.model.loss import heads_loss
 from headrace.model.ranker import Ranker, Scored
 from headrace.model.ranker_config import CLICK, RankerConfig
@@ -31,6 +32,7 @@ class OnlineLearner:
     def __init__(self, config: RankerConfig, seed: int, window: int, device: str = "cpu") -> None:
         self.ranker = Ranker(config, seed).to(device)
         self.calibration = make_calibration(config)
+        self._factor_log = FactorLog()
         self.num_samples = 0
         self.num_skipped = 0  # batches whose features or loss were not finite
         self._config, self._window = config, window
@@ -71,6 +73,8 @@ class OnlineLearner:
         self._record(self.calibration(logit_CJ, surface_C).numpy(), label_CJ.numpy())
         self._step(loss)
         self.ranker.observe(batch)
+        self._factor_log.add(batch)
+        self.ranker.factors = self._factor_log.refitted(self.ranker.factors)
         self.calibration.learn(logit_CJ, label_CJ, surface_C)
 
     def predict(self, batch: Batch) -> NDArray[np.float32]:
@@ -107,6 +111,7 @@ class OnlineLearner:
             "ranker": self.ranker.state(with_optimizer=True),
             "calibration": self.calibration.state(),
             "optimizer": self._optimizer.state_dict(),
+            "factor_log": self._factor_log.state(),
             "num_samples": self.num_samples,
             "num_skipped": self.num_skipped,
             "windows": current,
@@ -117,6 +122,7 @@ class OnlineLearner:
         self.ranker.load_state(state["ranker"])
         self.calibration.load_state(state["calibration"])
         self._optimizer.load_state_dict(state["optimizer"])
+        self._factor_log.load_state(state["factor_log"])
         self.num_samples, self.num_skipped = state["num_samples"], state["num_skipped"]
         for name, payload in state["windows"].items():
             current = Scores.from_bytes(payload)

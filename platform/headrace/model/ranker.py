@@ -23,6 +23,7 @@ from headrace.model.batch import Batch, Candidates, Items, moved
 from headrace.model.cross import GatedCross
 from headrace.model.embedding import DynamicEmbedding
 from headrace.model.heads import ExpertHeads, PositionBias
+from headrace.model.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
 from headrace.model.item_tower import CandidateSide, ItemCache, ItemSide, ItemTower
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.scale import RunningScale
@@ -55,12 +56,14 @@ class Ranker(nn.Module):
             "user_bias": DynamicEmbedding(config.num_logits, config.embedding_learning_rate),
             "token": DynamicEmbedding(dim, config.token_learning_rate),
         }
+        self.factors = ItemFactors.empty()
         self.items = ItemTower(config)
         self.user = UserTower(config)
         self.scale = RunningScale(config.num_dense, config.rates)
-        self.linear = nn.Linear(config.num_dense, config.num_logits)
+        num_features = config.num_dense + NUM_AFFINITIES
+        self.linear = nn.Linear(num_features, config.num_logits)
         pair = NUM_PARTS * config.pair
-        self.context = nn.Linear(config.num_dense + NUM_SIMILARITIES, config.pair + config.hidden)
+        self.context = nn.Linear(num_features + NUM_SIMILARITIES, config.pair + config.hidden)
         self.cross = GatedCross(pair, config.cross_rank, config.num_cross)
         self.first = nn.Linear(pair, config.hidden, bias=False)
         self.second = nn.Linear(config.hidden, config.hidden // 2)
@@ -80,7 +83,8 @@ class Ranker(nn.Module):
         if dropout_seed is not None:
             mask_UM = self.items.dropped(mask_UM, dropout_seed)
         fused_UD = self.items.fusion(token_UMD, mask_UM)
-        return self.items.side(fused_UD, items, id_UD, bias_UK)
+        factor_UE = self.factors.of(items.key_U).to(self.device)
+        return self.items.side(fused_UD, items, id_UD, bias_UK, factor_UE)
 
     def modalities(self, items: Items) -> tuple[Tensor, Tensor]:
         """[U, M, D], [U, M]: a token per modality of the items, and which of them each has."""
@@ -96,7 +100,9 @@ class Ranker(nn.Module):
         profile_BD = self.user.profile(attribute_BD) + self._rows("user", users.key_B)
         place_BSD = self.user(profile_BD, history, items)
         bias_BK = self._rows("user_bias", users.key_B)
-        return self.user.side(place_BSD, users, bias_BK, history, items)
+        known_BPE = self.factors.of(history.known_key_BP).to(self.device)
+        factor_BF = folded(known_BPE, history.known_click_BP)
+        return self.user.side(place_BSD, users, bias_BK, factor_BF, history, items)
 
     def score(self, user: UserSide, side: CandidateSide, candidates: Candidates) -> Tensor:
         """[C, K]: the logits of the candidates, without any bias of the position."""
@@ -104,7 +110,8 @@ class Ranker(nn.Module):
         weight_BNS = attend(slots.spread(side.query_XD), user.key_BSD, user.mask_BS)
         found_CP, compared_CP = slots.gather(weight_BNS @ user.value_BSV).chunk(2, -1)
         similar_CX = slots.gather(self._similarities(slots.spread(side.content_XD), user))
-        dense_CF = self.scale(candidates.dense_CF)
+        affinity_C2 = affinities(slots.of_request(user.factor_BF), side.factor_XE)
+        dense_CF = torch.cat([self.scale(candidates.dense_CF), affinity_C2], -1)
         context_CX = self.context(torch.cat([dense_CF, similar_CX], -1))
         context_CP, hidden_CH = context_CX.split([self.config.pair, self.config.hidden], -1)
         context_CP = (context_CP + slots.of_request(user.context_BP)).relu()
@@ -155,11 +162,12 @@ class Ranker(nn.Module):
         """Weights and tables, on the CPU; `load_state` becomes bit-equal to what this described."""
         dense = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
         tables = {name: table.state_dict(with_optimizer) for name, table in self.tables.items()}
-        return {"dense": dense, "tables": tables}
+        return {"dense": dense, "tables": tables, "factors": self.factors.state()}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become the ranker that `state` described."""
         self.load_state_dict(state["dense"])
+        self.factors = ItemFactors.from_state(state["factors"])
         for name, table in self.tables.items():
             table.load_state_dict(state["tables"][name])
 

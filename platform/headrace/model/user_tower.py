@@ -1,7 +1,7 @@
 """The user tower: a causal transformer over the past events, once per request.
 
     B requests   T past events   S = 1 + T places   D width   H hidden   K logits
-    P width of a part   V width of a value
+    P width of a part   V width of a value   F factors
 
 Place 0 is the request itself, made from the user's id and attributes; the events follow, the
 newest first. A place reads itself and what is older, so a later event changes no earlier place.
@@ -33,6 +33,7 @@ class UserSide:
     hidden_BH: Tensor  # the user's part of the first layer
     bias_BK: Tensor
     context_BP: Tensor  # what the surface adds to the candidate's context
+    factor_BF: Tensor  # the user's part in the products with item factors
     key_BSD: Tensor
     value_BSV: Tensor  # two parts: what was found, and what to compare with the candidate
     mask_BS: Tensor
@@ -98,7 +99,13 @@ class UserTower(nn.Module):
         return normed_BSD
 
     def side(
-        self, place_BSD: Tensor, users: Users, bias_BK: Tensor, history: History, items: ItemSide
+        self,
+        place_BSD: Tensor,
+        users: Users,
+        bias_BK: Tensor,
+        factor_BF: Tensor,
+        history: History,
+        items: ItemSide,
     ) -> UserSide:
         """What candidates read of these places, and of where the request is made."""
         user_BD = place_BSD[:, 0]
@@ -108,6 +115,7 @@ class UserTower(nn.Module):
             hidden_BH=self.first(user_BD),
             bias_BK=bias_BK + of_surface_BK,
             context_BP=context_BP,
+            factor_BF=factor_BF,
             key_BSD=self.key(place_BSD),
             value_BSV=self.value(place_BSD),
             mask_BS=_with_request(history.mask_BT),
