@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 import pytest
 from feast import FeatureStore
 from redis import Redis
