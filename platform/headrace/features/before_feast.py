@@ -23,8 +23,8 @@ def _unchecked(definition: Definition) -> Definition:
     return definition
 
 
-_torch_on_demand = ModuleType("feast.torch_wrapper")
-_torch_on_demand.get_torch = partial(import_module, "torch")  # type: ignore[attr-defined]
+torch_on_demand = ModuleType("feast.torch_wrapper")
+torch_on_demand.get_torch = partial(import_module, "torch")  # type: ignore[attr-defined]
 
 typeguard.typechecked = _unchecked  # type: ignore[assignment]
-sys.modules.setdefault("feast.torch_wrapper", _torch_on_demand)
+sys.modules.setdefault("feast.torch_wrapper", torch_on_demand)
