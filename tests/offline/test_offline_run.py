@@ -127,11 +127,8 @@ class Namespace:
 def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
     folder = tmp_path_factory.mktemp("offline")
     plain = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
-    kept = dict(os.environ)
     with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", plain) as broker:
         yield Namespace(folder, redis.url, broker.bootstrap)
-    os.environ.clear()
-    os.environ.update(kept)
 
 
 def served(like: Event) -> ImpressionEvent:
