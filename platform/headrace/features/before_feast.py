@@ -13,6 +13,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TypeVar
 
+import kafka as _before_its_warnings  # noqa: F401  or feast turns kafka's on
 import prometheus_client as _before_its_metrics  # noqa: F401  or feast.metrics redirects it
 import typeguard
 

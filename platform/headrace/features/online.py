@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import kafka as _quiet_before_feast  # noqa: F401  or feast turns its warnings on
 import numpy as np
 from feast import FeatureStore
 from numpy.typing import NDArray
