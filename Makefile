@@ -3,6 +3,7 @@
 
 VENV  := .venv
 TORCH := 2.13.0
+PIP   := 26.3
 STAMP := $(VENV)/.installed
 RIGHT_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 
@@ -46,13 +47,15 @@ clean: ## remove .venv and the tools' caches
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # An interrupted install leaves no stamp, so the next one goes on. An environment that is there and
-# has a right Python is kept.
+# has a right Python is kept. A pip of today resolves the lock several times faster than the one that
+# comes with Python; modules are compiled when they are first imported, and most never are.
 $(STAMP): pyproject.toml constraints.txt
 	@echo "installing into $(VENV) (about two minutes the first time)"
 	@"$(VENV)/bin/python" -c '$(RIGHT_PYTHON)' 2>/dev/null || \
 	{ $(call find_python) && "$$python" -m venv --clear $(VENV); }
 	@began=$$(date +%s) && \
-	$(VENV)/bin/pip install -qq -c constraints.txt -e ".[embedded,dev]" && \
+	$(VENV)/bin/pip install -qq pip==$(PIP) && \
+	$(VENV)/bin/pip install -qq --no-compile -c constraints.txt -e ".[embedded,dev]" && \
 	touch $@ && echo "installed in $$(($$(date +%s) - began)) s"
 
 # Sets `python` to the first right one; `make install PYTHON=...` names it.

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from headrace.features import before_feast as _before_feast  # noqa: F401
+
 OURS = ("HEADRACE_", "REDIS_URL", "KAFKA_BOOTSTRAP")
 
 

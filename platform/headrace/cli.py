@@ -216,7 +216,7 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
     repository = config.repository_path("feature_repo")
-    _become("feast.cli.cli", settings, ["--chdir", str(repository), *options.arguments])
+    _become("headrace.feast_command", settings, ["--chdir", str(repository), *options.arguments])
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:

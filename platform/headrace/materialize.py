@@ -5,13 +5,15 @@ This is Feast's own `apply` and `materialize` on this repository's `feature_repo
 
 from __future__ import annotations
 
+from headrace.features import before_feast as _before_feast  # noqa: F401
+
+# isort: split
 import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 import pyarrow as pa
 import pyarrow.parquet as pq
 from feast import FeatureStore

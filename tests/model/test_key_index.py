@@ -53,19 +53,19 @@ def test_the_index_is_a_dictionary_that_gives_out_the_lowest_free_rows(
     assert index.num_rows <= num_rows + 1
 
 
-def test_no_two_of_two_million_keys_share_a_row() -> None:
+def test_no_two_of_half_a_million_keys_share_a_row() -> None:
     random = np.random.default_rng(0)
-    sequential = np.arange(1, 700_001)  # as databases number things
-    strided = np.arange(1, 700_001) << 32
-    spread = random.integers(1, 2**63 - 1, 700_000)
+    sequential = np.arange(1, 200_001)  # as databases number things
+    strided = np.arange(1, 200_001) << 32
+    spread = random.integers(1, 2**63 - 1, 200_000)
     every = random.permutation(np.unique(np.concatenate((sequential, strided, spread))))
     index = KeyIndex()
     for part in np.array_split(every, 50):
         index.add(part)
-    assert len(index) == len(every) > 2_000_000
+    assert len(index) == len(every) > 550_000
     assert np.array_equal(index.find(every), np.arange(1, len(every) + 1))
     absent = np.setdiff1d(every ^ 1, every)
-    assert len(absent) > 600_000 and not index.find(absent).any()
+    assert len(absent) > 150_000 and not index.find(absent).any()
 
 
 def test_an_index_that_loses_what_it_gains_grows_no_more() -> None:

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 import pytest
 from feast import FeatureStore
 from redis import Redis
@@ -128,11 +127,8 @@ class Namespace:
 def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
     folder = tmp_path_factory.mktemp("offline")
     plain = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
-    kept = dict(os.environ)
     with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", plain) as broker:
         yield Namespace(folder, redis.url, broker.bootstrap)
-    os.environ.clear()
-    os.environ.update(kept)
 
 
 def served(like: Event) -> ImpressionEvent:

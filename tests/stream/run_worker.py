@@ -6,6 +6,9 @@ test of a changed feature table runs it in two copies of the project.
 
 from __future__ import annotations
 
+from headrace.features import before_feast as _before_feast  # noqa: F401
+
+# isort: split
 import json
 import sys
 

@@ -56,8 +56,6 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settin
         subprocess.run([sys.executable, "-m", "headrace.cli", *command], env=given, check=True)
         create_topics(settings)
         yield settings
-    os.environ.clear()  # the worker exports its settings
-    os.environ.update(environ)
 
 
 def send(settings: config.Settings) -> int:

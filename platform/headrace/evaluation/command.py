@@ -9,13 +9,15 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace import config
 from headrace.errors import ConfigError
-from headrace.evaluation.inputs_file import InputsFile
 from headrace.evaluation.log import add_log_flags, open_log
-from headrace.evaluation.visibility import Observed, Observer
+
+if TYPE_CHECKING:
+    from headrace.evaluation.inputs_file import InputsFile
+    from headrace.evaluation.visibility import Observed
 
 ROWS_PER_WRITE = 4_096
 
@@ -39,7 +41,9 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
+    from headrace.evaluation.inputs_file import InputsFile
     from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
+    from headrace.evaluation.visibility import Observer
 
     if options.online and options.frozen_features:
         raise ConfigError(

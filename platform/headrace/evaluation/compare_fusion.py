@@ -10,12 +10,14 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from headrace import config
 from headrace.errors import ConfigError
 from headrace.evaluation.log import Log, add_log_flags, open_log
-from headrace.evaluation.visibility import Observed, Observer
+
+if TYPE_CHECKING:
+    from headrace.evaluation.visibility import Observed
 
 
 def add_compare_fusion(commands: Any) -> None:
@@ -45,6 +47,7 @@ def _compare(options: argparse.Namespace, settings: config.Settings) -> int:
 def _run(log: Log, names: Sequence[str]) -> dict[str, Any]:
     """By fusion: the online quality of each label, parameters, and microseconds a row."""
     from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
+    from headrace.evaluation.visibility import Observer
 
     options = log.options
     ranker = ranker_config(options.size, log.labels, log.surfaces)

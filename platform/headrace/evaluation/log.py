@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from headrace.datasets import kuairand, kuairand_history
 from headrace.datasets.dataset import Item, User
 from headrace.errors import ConfigError
 from headrace.evaluation import impressions
 from headrace.evaluation.impressions import BEFORE, TEST, TRAIN, Impression
-from headrace.evaluation.visibility import Observed
 from headrace.model.ranker_config import SIZES
+
+if TYPE_CHECKING:
+    from headrace.evaluation.visibility import Observed
 
 FILES: Final = {
     "--train": "impressions to learn from, as Parquet in the columns of KuaiRand",

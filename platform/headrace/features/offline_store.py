@@ -17,7 +17,6 @@ from typing import Any, Final, Literal
 
 import dask.dataframe
 import pandas as pd
-import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 import pyarrow as pa
 import pyarrow.dataset
 from feast import FeatureView, FileSource, RepoConfig, utils

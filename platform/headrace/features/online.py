@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import kafka as _quiet_before_feast  # noqa: F401  or feast turns its warnings on
 import numpy as np
-import prometheus_client as _before_feast  # noqa: F401  or feast.metrics redirects it
 from feast import FeatureStore
 from numpy.typing import NDArray
 from redis import Redis

@@ -63,3 +63,9 @@ def repo(request: pytest.FixtureRequest, new_repo: Callable[..., Repo]) -> Repo:
 def packed(new_repo: Callable[..., Repo]) -> Repo:
     """A repository on the packed store."""
     return new_repo(PACKED)
+
+
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """redis-py tries again as often as ever, but at once: its pauses are of seconds."""
+    monkeypatch.setattr("redis.retry.sleep", lambda pause_s: None)

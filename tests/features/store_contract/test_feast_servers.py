@@ -50,7 +50,7 @@ def feast(repo: Repo, *command: str, ready: str) -> Iterator[str]:
     log = repo.folder / "server.log"
     with log.open("w") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "feast.cli.cli", *words],
+            [sys.executable, "-m", "headrace.feast_command", *words],
             env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "platform"), *sys.path])},
             stdout=output,
             stderr=subprocess.STDOUT,

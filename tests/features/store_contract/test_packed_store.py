@@ -179,6 +179,7 @@ def test_a_full_redis_is_named_and_the_rows_that_were_there_stay(
         client.config_set("maxmemory", "0")
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_users_and_passwords_are_those_of_the_connection_string(
     small_server: Any, new_repo: Callable[..., Repo]
 ) -> None:
@@ -205,6 +206,7 @@ def test_tls_is_asked_for_in_the_connection_string(new_repo: Callable[..., Repo]
     assert pool.connection_kwargs["ssl_ca_certs"] == "ca.pem"
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_a_redis_that_is_down_is_named(small_server: Any, new_repo: Callable[..., Repo]) -> None:
     address = small_server.url.removeprefix("redis://").removesuffix("/0")
     repo = new_repo(PACKED, connection_string=address)

@@ -127,6 +127,7 @@ def test_the_streams_clients_and_rows_go_through_tls(
     assert up.samples[0].value == 1
 
 
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -150,6 +151,7 @@ def test_a_wrong_certificate_password_or_user_is_named_without_the_password(
         repo.write("some", user_id=["a"], x=[1])
 
 
+@pytest.mark.usefixtures("no_pauses")
 def test_a_plain_address_of_a_redis_behind_tls_is_refused(
     guarded: Guarded, new_view: Callable[[str], Repo]
 ) -> None:
