@@ -16,15 +16,13 @@ from headrace.metrics import bootstrap
 from headrace.metrics.grouped import group_auc
 
 ALL: Final = "all"
+LADDER: Final = ((FROZEN, ALL_FROZEN), (ONLINE, FROZEN))
+PEERS_FROZEN: Final = ("LightGBM, frozen", "DIN, frozen", "DCNv2, frozen")  # features are live
+PEERS_GOING_ON: Final = ("LightGBM, refitted daily", "DIN, progressive", "DCNv2, progressive")
 GAINS: Final = (
-    (FROZEN, ALL_FROZEN),
-    (ONLINE, FROZEN),
-    (ONLINE, "LightGBM, refitted daily"),
-    (ONLINE, "DIN, progressive"),
-    (ONLINE, "DCNv2, progressive"),
-    (FROZEN, "LightGBM, frozen"),
-    (FROZEN, "DIN, frozen"),
-    (FROZEN, "DCNv2, frozen"),
+    *LADDER,
+    *((FROZEN, peer) for peer in PEERS_FROZEN),
+    *((ONLINE, peer) for peer in (*PEERS_FROZEN, *PEERS_GOING_ON)),
 )
 
 

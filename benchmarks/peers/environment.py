@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from headrace.datasets import download
+from headrace.errors import ConfigError
 
 REQUIREMENTS: Final = ("torch==2.13.0", "lightgbm==4.7.0", "fuxictr==2.3.10")
 MODULES: Final = {
@@ -34,8 +35,9 @@ def python() -> Path:
     if not complete.exists():
         print(f"installing {', '.join(REQUIREMENTS)} into {folder}", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = [interpreter, "-m", "pip", "install", "--quiet", *REQUIREMENTS]
-        subprocess.run(pip, check=True)
+        pip: list[str | Path] = [interpreter, "-m", "pip", "install", "--quiet", *REQUIREMENTS]
+        if subprocess.run(pip).returncode:
+            raise ConfigError("--peers: pip could not install them, see above; or --peers none")
         complete.touch()
     return interpreter
 

@@ -108,7 +108,8 @@ def _named(names: list[str], kind: str) -> list[str]:
 
 def _vocabulary(key_N: Ints) -> Ints:
     known, num = np.unique(key_N, return_counts=True)
-    return known[(num > 1) & (known != 0)]
+    often: Ints = known[(num > 1) & (known != 0)]
+    return often
 
 
 def _codes(keys: Ints, vocabulary: Ints) -> Ints:

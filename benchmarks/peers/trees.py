@@ -1,6 +1,6 @@
 """LightGBM on what the ranker saw; runs in the peers' environment.
 
-The settings were chosen inside the train: the number of trees by its last day, the others by hand.
+The settings were chosen inside the train: the number of trees by its last tenth, others by hand.
 Attributes of many values hurt there, as categories and as numbers, and are left to the rates.
 """
 
@@ -15,6 +15,7 @@ FROZEN, DAILY = "LightGBM, frozen", "LightGBM, refitted daily"
 DAY_MS, MIDNIGHT_MS = 86_400_000, 8 * 3_600_000  # days in UTC+8
 MOST_VALUES = 100  # of an attribute
 MOST_TREES, PATIENCE = 1_000, 50
+FIT_SHARE = 0.9  # of the train; the rest says how many trees are best
 SETTINGS = {
     "objective": "binary",
     "learning_rate": 0.05,
@@ -74,10 +75,8 @@ def main() -> None:
 def _predict(trees: Trees, inputs: Inputs, day_N: Ints) -> tuple[Floats, Floats]:
     """[N]: of frozen and of daily trees; zero for rows that are not of the test."""
     train_N, test_N = inputs.train_N, inputs.test_N
-    last_N = day_N[train_N] == day_N[train_N].max()
-    if last_N.all():
-        last_N = train_N >= 0.8 * len(train_N)
-    num_trees = trees.num_trees(train_N[~last_N], train_N[last_N])
+    num_fit = int(FIT_SHARE * len(train_N))
+    num_trees = trees.num_trees(train_N[:num_fit], train_N[num_fit:])
     fitted = trees.fit(train_N, num_trees)
     frozen_N, daily_N = np.zeros((2, inputs.num_rows), np.float32)
     asked_N = np.concatenate([test_N, test_N + inputs.num_test])
