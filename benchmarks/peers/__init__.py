@@ -1,0 +1,1 @@
+"""The models that FuseRank is compared with, in an environment of their own."""

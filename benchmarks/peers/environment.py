@@ -1,0 +1,56 @@
+"""The peers' environment: their packages and ours would not agree on versions.
+
+It is made with pip the first time, beside the other caches of headrace. A peer is a module that is
+run there on the inputs that the ranker saw; it imports nothing of headrace.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from headrace.datasets import download
+from headrace.errors import ConfigError
+
+REQUIREMENTS: Final = ("torch==2.13.0", "lightgbm==4.7.0", "fuxictr==2.3.10")
+MODULES: Final = {
+    "lightgbm": "benchmarks.peers.trees",
+    "din": "benchmarks.peers.networks",
+    "dcnv2": "benchmarks.peers.networks",
+}
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+
+def python() -> Path:
+    """The interpreter that has the requirements; needs pip's index and 2 GB the first time."""
+    text = " ".join((*REQUIREMENTS, sys.version))
+    name = f"peers-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    folder = download.cache_folder() / name
+    interpreter, complete = folder / "bin" / "python", folder / "complete"
+    if not complete.exists():
+        print(f"installing {', '.join(REQUIREMENTS)} into {folder}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        pip: list[str | Path] = [interpreter, "-m", "pip", "install", "--quiet", *REQUIREMENTS]
+        if subprocess.run(pip).returncode:
+            raise ConfigError("--peers: pip could not install them, see above; or --peers none")
+        complete.touch()
+    return interpreter
+
+
+def predict(peer: str, inputs: Path, midnight: Path, folder: Path, seed: int) -> list[str]:
+    """Has a peer write its predictions into a folder, a file per model; returns its command."""
+    flags = ["--peer", peer, "--seed", str(seed)]
+    files = [f"--inputs={inputs}", f"--midnight={midnight}", f"--out={folder}"]
+    command = ["-m", MODULES[peer], *flags, *files]
+    subprocess.run([python(), *command], check=True, cwd=ROOT, env=_one_thread(os.environ))
+    return command
+
+
+def _one_thread(environment: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: text for name, text in environment.items() if name != "PYTHONPATH"}
+    return kept | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}

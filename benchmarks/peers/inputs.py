@@ -1,0 +1,130 @@
+"""What the ranker saw, as arrays for other models; runs in the peers' environment.
+
+The rows are those of the train, those of the test, and those of the test once more with the users
+as of midnight, whose predictions only order within a user's day is read from.
+
+N rows   J labels   F features   T history
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+IDS: Final = ("user", "item")
+HISTORY: Final = 20
+NOTHING, RARE, FIRST = 0, 1, 2  # codes: no value, seen once or never in the train, the others
+VISIBLE_AFTER_MS: Final = 60_000
+ALL_ACTIONS: Final = 8  # sets of three actions
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Numbers as they are, attributes and ids as codes, histories padded with `NOTHING`."""
+
+    num_train: int
+    num_test: int
+    time_ms_N: Ints
+    label_N: dict[str, Floats]
+    dense_NF: Floats
+    code_N: dict[str, Ints]
+    num_codes: dict[str, int]
+    history_NT: Ints  # item codes
+    action_NT: Ints  # 0 where there is no event, then 1 and the bits of its actions
+
+    @property
+    def num_rows(self) -> int:
+        return len(self.time_ms_N)
+
+    @property
+    def train_N(self) -> Ints:
+        return np.arange(self.num_train)
+
+    @property
+    def test_N(self) -> Ints:
+        """The test's rows; those as of midnight are `num_test` further on."""
+        return np.arange(self.num_train, self.num_train + self.num_test)
+
+
+def arguments() -> argparse.Namespace:
+    """What a peer is told by `environment.predict`."""
+    parser = argparse.ArgumentParser()
+    for flag in ("inputs", "midnight", "out"):
+        parser.add_argument(f"--{flag}", type=Path, required=True)
+    parser.add_argument("--peer", required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    return parser.parse_args()
+
+
+def read(inputs: Path, midnight: Path) -> Inputs:
+    """Both files; codes are given by the train's rows alone."""
+    table = pa.concat_tables([pq.read_table(inputs), pq.read_table(midnight)])
+    num_test = pq.read_metadata(midnight).num_rows
+    num_train = len(table) - 2 * num_test
+    names = table.column_names
+    labels = names[names.index("video_id") + 1 : names.index(_named(names, "dense")[0])]
+    keys = {name.partition(".")[2]: table[name].to_numpy() for name in _named(names, "key")}
+    vocabulary = {name: _vocabulary(key_N[:num_train]) for name, key_N in keys.items()}
+    actions = _padded(table["history.action"], -1)
+    return Inputs(
+        num_train=num_train,
+        num_test=num_test,
+        time_ms_N=table["time_ms"].to_numpy(),
+        label_N={label: table[label].to_numpy().astype(np.float32) for label in labels},
+        dense_NF=np.stack([table[name].to_numpy() for name in _named(names, "dense")], axis=1),
+        code_N={name: _codes(key_N, vocabulary[name]) for name, key_N in keys.items()},
+        num_codes={name: FIRST + len(known) for name, known in vocabulary.items()},
+        history_NT=_codes(_padded(table["history.item"], 0), vocabulary["item"]),
+        action_NT=np.where(actions < 0, 0, 1 + actions),
+    )
+
+
+def write(out: Path, model: str, predicted_N: dict[str, Floats], inputs: Inputs) -> None:
+    """A model's predictions per label for the test's rows, now and as of midnight."""
+    now = {label: p_N[inputs.test_N] for label, p_N in predicted_N.items()}
+    late = {f"{k}@midnight": p_N[inputs.test_N + inputs.num_test] for k, p_N in predicted_N.items()}
+    pq.write_table(pa.table({**now, **late}), out / f"{model}.parquet")
+
+
+def num_visible(inputs: Inputs, now_ms: int) -> int:
+    """How many of the first rows have outcomes that may be learned from by now."""
+    log_ms = inputs.time_ms_N[: inputs.num_train + inputs.num_test]
+    return int(np.searchsorted(log_ms + VISIBLE_AFTER_MS, now_ms, side="right"))
+
+
+def _named(names: list[str], kind: str) -> list[str]:
+    return [name for name in names if name.startswith(f"{kind}.")]
+
+
+def _vocabulary(key_N: Ints) -> Ints:
+    known, num = np.unique(key_N, return_counts=True)
+    often: Ints = known[(num > 1) & (known != 0)]
+    return often
+
+
+def _codes(keys: Ints, vocabulary: Ints) -> Ints:
+    if not len(vocabulary):
+        return np.where(keys == 0, NOTHING, RARE)
+    place = np.minimum(np.searchsorted(vocabulary, keys), len(vocabulary) - 1)
+    known = np.where(vocabulary[place] == keys, FIRST + place, RARE)
+    return np.where(keys == 0, NOTHING, known)
+
+
+def _padded(lists: Any, filling: int) -> Ints:
+    """[N, T]: the lists' beginnings, filled up."""
+    whole = lists.combine_chunks()
+    length_N = whole.value_lengths().to_numpy()
+    padded_NT = np.full((len(whole), HISTORY), filling, np.int64)
+    at_NT = np.arange(HISTORY) < length_N[:, None]
+    padded_NT[at_NT] = whole.flatten().to_numpy()
+    return padded_NT

@@ -1,0 +1,152 @@
+"""FuseRank on a log in its regimes and seeds, side by side; and what it saw, for other models.
+
+The same classes do the work as in `headrace evaluate`, so the numbers are the same too. Features
+are computed once for all rankers that see them, and a model that stands still after the train is
+trained once for both of its regimes.
+
+Q rows of the test   J labels
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.evaluation.impressions import TEST
+from headrace.evaluation.inputs_file import InputsFile
+from headrace.evaluation.log import Log, add_log_flags, open_log
+from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
+from headrace.evaluation.quality import NEW, Quality
+from headrace.evaluation.visibility import Observed, Observer, day_of
+
+ALL_FROZEN: Final = "FuseRank, all frozen"
+FROZEN: Final = "FuseRank, frozen"
+ONLINE: Final = "FuseRank, online"
+REGIMES: Final = (ALL_FROZEN, FROZEN, ONLINE)
+WITH_LIVE_FEATURES: Final = {FROZEN: False, ONLINE: True}  # whether the model goes on
+MIDNIGHT: Final = "midnight"  # a file with what would have been seen as of it
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What a model of one seed says of the test's rows, and would have said as of midnight."""
+
+    p_QJ: Array
+    p_at_midnight_QJ: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What came of the rows, and whose they were."""
+
+    user_Q: Array
+    day_Q: Array
+    label_QJ: Array
+    is_new: Mapping[str, Array]  # by slice
+
+
+class Kept(Quality):
+    """The quality of an evaluation, which also keeps every row and prediction."""
+
+    def __init__(self, labels: Sequence[str]) -> None:
+        super().__init__(labels)
+        self._rows: list[tuple[int, int, bool, bool, tuple[int, ...]]] = []
+        self._p: list[Array] = []
+        self._p_at_midnight: list[Array] = []
+
+    def add(self, rows: Sequence[Observed], p_QJ: Array, p_at_midnight_QJ: Array) -> None:
+        super().add(rows, p_QJ, p_at_midnight_QJ)
+        self._p.append(p_QJ)
+        self._p_at_midnight.append(p_at_midnight_QJ)
+        for row in rows:
+            user, day = int(row.impression.event.user_id), day_of(row.impression.time_ms)
+            is_new = row.num_of_user <= NEW, row.num_of_item <= NEW
+            self._rows.append((user, day, *is_new, row.impression.label_J))
+
+    @property
+    def predictions(self) -> Predictions:
+        return Predictions(np.concatenate(self._p), np.concatenate(self._p_at_midnight))
+
+    @property
+    def rows(self) -> Outcomes:
+        user_Q, day_Q, new_user_Q, new_item_Q, label_QJ = map(
+            np.array, zip(*self._rows, strict=True)
+        )
+        return Outcomes(user_Q, day_Q, label_QJ, {"new_users": new_user_Q, "new_items": new_item_Q})
+
+
+Running = Mapping[str, Sequence[Evaluation]]
+
+
+def run_rankers(
+    flags: Sequence[str], seeds: Sequence[int], inputs: Path
+) -> tuple[Outcomes, dict[str, list[Predictions]]]:
+    """Predictions by model, one for each seed; `inputs` gets the two files for other models."""
+    parser = argparse.ArgumentParser()
+    add_log_flags(parser)
+    log = open_log(parser.parse_args(flags))
+    live = {
+        name: [_evaluation(log, seed, online) for seed in seeds]
+        for name, online in WITH_LIVE_FEATURES.items()
+    }
+    with ExitStack() as stack:
+        files = [
+            stack.enter_context(InputsFile(path, log.labels, log.items, log.users).open())
+            for path in (inputs, at_midnight(inputs))
+        ]
+        for batch in _batches(log, freeze=False):
+            _take(live, batch)
+            files[0].write(batch)
+            if batch[0].impression.split == TEST:
+                files[1].write([replace(row, features=row.at_midnight) for row in batch])
+    kept = {name: [_kept(one) for one in of] for name, of in live.items()}
+    kept[ALL_FROZEN] = _all_frozen(log, live[FROZEN])
+    models = {name: [one.predictions for one in kept[name]] for name in REGIMES}
+    return kept[ONLINE][0].rows, models
+
+
+def at_midnight(inputs: Path) -> Path:
+    """The file beside the inputs that has the test's rows with the users as of midnight."""
+    return inputs.with_stem(f"{inputs.stem}-{MIDNIGHT}")
+
+
+def _evaluation(log: Log, seed: int, online: bool) -> Evaluation:
+    config = ranker_config(log.options.size, log.labels, log.surfaces)
+    evaluation = Evaluation(config, log.labels, log.items, seed, online)
+    evaluation.quality = Kept(log.labels)
+    return evaluation
+
+
+def _kept(evaluation: Evaluation) -> Kept:
+    assert isinstance(evaluation.quality, Kept), "`_evaluation` made it"
+    return evaluation.quality
+
+
+def _batches(log: Log, freeze: bool) -> Iterator[Sequence[Observed]]:
+    observer = Observer(log.items, log.users, freeze=freeze)
+    return iter(log.told(batches_of(observer.observe(log.rows()))))
+
+
+def _all_frozen(log: Log, trained: Sequence[Evaluation]) -> list[Kept]:
+    """What models that have stood still since the train say where features stand still too."""
+    for evaluation in trained:
+        evaluation.quality = Kept(log.labels)
+    for batch in _batches(log, freeze=True):
+        if batch[0].impression.split == TEST:
+            _take({ALL_FROZEN: trained}, batch)
+    return [_kept(evaluation) for evaluation in trained]
+
+
+def _take(running: Running, batch: Sequence[Observed]) -> None:
+    for evaluations in running.values():
+        for evaluation in evaluations:
+            evaluation.take(batch)
