@@ -26,10 +26,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import psutil
+from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.pairs import interval, seconds
 from headrace import config, materialize
-from headrace.broker import LogReader, LogWriter, Record, Topics, create_topics
+from headrace.broker import POLL_MS, LogReader, LogWriter, Record, Topics, create_topics
 from headrace.datasets.dataset import Dataset, Item, User
 from headrace.event import Event, ImpressionEvent, Shown, encode
 from headrace.features.online import OnlineStore
@@ -132,13 +133,20 @@ class Consumer:
 
 
 def _bare(settings: config.Settings) -> None:
-    """What a consumer without features does: the same poll, the same types."""
+    """What a consumer without features does, in kafka-python alone: poll, and the same types."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        max_poll_records=MAX_RECORDS,
+    )
+    consumer.assign([TopicPartition(Topics("bench").events, 0)])
     decoder = msgspec.json.Decoder(Event)
-    reader = LogReader(settings, Topics("bench").events, {0: 0}, MAX_RECORDS)
     seen = 0
     while seen < NUM_EVENTS:
-        seen += len([decoder.decode(record.value) for record in reader.poll()])
-    reader.close()
+        for records in consumer.poll(timeout_ms=POLL_MS).values():
+            seen += len([decoder.decode(record.value) for record in records])
+    consumer.close()
 
 
 def _paced(settings: config.Settings, items: tuple[Item, ...], events_per_s: float) -> float:
