@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.commit import Commit
 from headrace.stream.intake import decode_records
-from headrace.stream.partition import Partition, PartitionSettings
+from headrace.stream.partition import Effects, Partition, PartitionSettings
+from headrace.stream.partition_rows import ChangedRows
 from headrace.stream.user_table import UserTable
 
 NUM_EVENTS, NUM_USERS, NUM_ITEMS = 100_000, 50_000, 10_000
@@ -102,32 +104,42 @@ def _measure(settings: config.Settings) -> dict[str, Any]:
 
 
 class Consumer:
-    """A stream worker without topics to write to: one partition, one process."""
+    """A stream worker without topics to write to: one partition, one process. Like a worker's, its
+    rows are written while the next events are taken in."""
 
     def __init__(self, settings: config.Settings, items: tuple[Item, ...], samples: bool) -> None:
         by_id = {item.item_id: item for item in items}
         rules = PartitionSettings(200_000, 300_000, samples=samples)
         self._partition = Partition(0, Commit(), SharedState(by_id.get), rules)
         self._store = OnlineStore(settings)
-        self._reader = LogReader(settings, Topics("bench").events, {0: 0}, MAX_RECORDS)
+        topic = Topics(settings.namespace).events
+        self._reader = LogReader(settings, topic, {0: 0}, MAX_RECORDS)
         self.delays_ms: list[float] = []
 
     def run(self, num_events: int = NUM_EVENTS) -> None:
         """Process so many events."""
-        while self._partition.commit.offset < num_events:
-            self._step(self._reader.poll())
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            written: Future[None] = thread.submit(lambda: None)
+            while self._partition.commit.offset < num_events:
+                records = self._reader.poll()
+                effects = self._take_in(records)
+                written.result()
+                written = thread.submit(self._write, effects.changed, records)
+            written.result()
         self._reader.close()
 
-    def _step(self, records: list[Record]) -> None:
+    def _take_in(self, records: list[Record]) -> Effects:
         now_ms = int(time.time() * 1_000)
         decoded = decode_records(records, now_ms)
         missing = self._partition.missing_users(decoded)
         stored = [None] * len(missing)  # a new log: nobody has a row yet
         self._partition.add_users(missing, stored, [()] * len(missing))
-        effects = self._partition.process(decoded, now_ms)
-        self._store.write(USER_LAYOUT, *effects.changed.users)
-        if "item" in effects.changed.shared:
-            self._store.write(ITEM_LAYOUT, *effects.changed.shared["item"])
+        return self._partition.process(decoded, now_ms)
+
+    def _write(self, changed: ChangedRows, records: list[Record]) -> None:
+        self._store.write(USER_LAYOUT, *changed.users)
+        if "item" in changed.shared:
+            self._store.write(ITEM_LAYOUT, *changed.shared["item"])
         written_ms = time.time() * 1_000
         self.delays_ms += [written_ms - record.arrival_ms for record in records]
 
@@ -156,8 +168,6 @@ def _paced(settings: config.Settings, items: tuple[Item, ...], events_per_s: flo
     create_topics(paced)
     num_events = int(events_per_s * PACED_S)
     consumer = Consumer(paced, items, samples=False)
-    consumer._reader.close()
-    consumer._reader = LogReader(paced, Topics("paced").events, {0: 0}, MAX_RECORDS)
     code = "from benchmarks.features_stream import *; import sys; produce_here(sys.argv[1:])"
     sender = subprocess.Popen(
         [sys.executable, "-c", code, str(num_events), str(events_per_s)],
