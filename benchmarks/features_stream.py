@@ -5,6 +5,7 @@
                               that only decodes the same JSON to the same types
     stream_events_per_s       the first of the two; `with_samples_events_per_s` makes a sample of
                               each event beside it
+    stream_cores              CPU time of the first, all threads, over its wall time
     event_to_online_p99_ms    producer's time stamp to the end of the write, at half that rate
     bytes_per_user            growth of the process per user with a row and 64 outcomes in memory
 
@@ -82,7 +83,7 @@ def _measure(settings: config.Settings) -> dict[str, Any]:
     materialize.apply(settings)
     create_topics(settings)
     produce(settings, NUM_EVENTS, None)
-    stream_s, bare_s, sampled_s = [], [], []
+    stream_s, bare_s, sampled_s, cpu_s = [], [], [], []
     for pair in range(NUM_PAIRS):
         plain, sampling = (Consumer(settings, items, samples) for samples in (False, True))
         works: list[tuple[list[float], Callable[[], object]]] = [
@@ -91,6 +92,7 @@ def _measure(settings: config.Settings) -> dict[str, Any]:
         ]
         for times, work in works if pair % 2 else works[::-1]:
             times.append(seconds(work))
+        cpu_s.append(plain.cpu_s)
         sampled_s.append(seconds(sampling.run))
     ratios = [bare / stream for bare, stream in zip(bare_s, stream_s, strict=True)]
     events_per_s = NUM_EVENTS / statistics.median(stream_s)
@@ -101,6 +103,9 @@ def _measure(settings: config.Settings) -> dict[str, Any]:
         "bare_events_per_s": NUM_EVENTS / statistics.median(bare_s),
         "with_samples_events_per_s": NUM_EVENTS / statistics.median(sampled_s),
         "event_to_online_p99_ms": _paced(settings, items, events_per_s / 2),
+        "stream_cores": statistics.median(
+            cpu / wall for cpu, wall in zip(cpu_s, stream_s, strict=True)
+        ),
         "stream_s": stream_s,
         "bare_s": bare_s,
     }
@@ -118,9 +123,11 @@ class Consumer:
         topic = Topics(settings.namespace).events
         self._reader = LogReader(settings, topic, {0: 0}, MAX_RECORDS)
         self.delays_ms: list[float] = []
+        self.cpu_s = 0.0  # of all threads
 
     def run(self, num_events: int = NUM_EVENTS) -> None:
         """Process so many events."""
+        started_s = time.process_time()
         with ThreadPoolExecutor(max_workers=1) as thread:
             written: Future[None] = thread.submit(lambda: None)
             while self._partition.commit.offset < num_events:
@@ -130,6 +137,7 @@ class Consumer:
                 written = thread.submit(self._write, effects.changed, records)
             written.result()
         self._reader.close()
+        self.cpu_s = time.process_time() - started_s
 
     def _take_in(self, records: list[Record]) -> Effects:
         now_ms = int(time.time() * 1_000)
