@@ -5,6 +5,7 @@
                               that only decodes the same JSON to the same types
     stream_events_per_s       the first of the two; `with_samples_events_per_s` makes a sample of
                               each event beside it
+    stream_cores              CPU time of the first, all threads, over its wall time
     event_to_online_p99_ms    producer's time stamp to the end of the write, at half that rate
     bytes_per_user            growth of the process per user with a row and 64 outcomes in memory
 
@@ -20,27 +21,31 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 import psutil
+from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.pairs import interval, seconds
 from headrace import config, materialize
-from headrace.broker import LogReader, LogWriter, Record, Topics, create_topics
+from headrace.broker import POLL_MS, LogReader, LogWriter, Record, Topics, create_topics
 from headrace.datasets.dataset import Dataset, Item, User
 from headrace.event import Event, ImpressionEvent, Shown, encode
 from headrace.features.online import OnlineStore
 from headrace.features.shared import SharedState
 from headrace.features.state import fresh_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
+from headrace.memory import keep_freed
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.commit import Commit
 from headrace.stream.intake import decode_records
-from headrace.stream.partition import Partition, PartitionSettings
+from headrace.stream.partition import Effects, Partition, PartitionSettings
+from headrace.stream.partition_rows import ChangedRows
 from headrace.stream.user_table import UserTable
 
 NUM_EVENTS, NUM_USERS, NUM_ITEMS = 100_000, 50_000, 10_000
@@ -52,6 +57,8 @@ MEMORY_USERS = 100_000
 
 def measure_stream() -> dict[str, Any]:
     """What was measured, by key."""
+    bytes_per_user = _bytes_per_user()  # first: later the process grows into what was freed
+    keep_freed()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with (
@@ -66,7 +73,7 @@ def measure_stream() -> dict[str, Any]:
                 kafka_bootstrap=broker.bootstrap,
                 num_partitions=1,
             )
-            return {**_measure(settings), "bytes_per_user": _bytes_per_user()}
+            return {**_measure(settings), "bytes_per_user": bytes_per_user}
 
 
 def _measure(settings: config.Settings) -> dict[str, Any]:
@@ -76,7 +83,7 @@ def _measure(settings: config.Settings) -> dict[str, Any]:
     materialize.apply(settings)
     create_topics(settings)
     produce(settings, NUM_EVENTS, None)
-    stream_s, bare_s, sampled_s = [], [], []
+    stream_s, bare_s, sampled_s, cpu_s = [], [], [], []
     for pair in range(NUM_PAIRS):
         plain, sampling = (Consumer(settings, items, samples) for samples in (False, True))
         works: list[tuple[list[float], Callable[[], object]]] = [
@@ -85,6 +92,7 @@ def _measure(settings: config.Settings) -> dict[str, Any]:
         ]
         for times, work in works if pair % 2 else works[::-1]:
             times.append(seconds(work))
+        cpu_s.append(plain.cpu_s)
         sampled_s.append(seconds(sampling.run))
     ratios = [bare / stream for bare, stream in zip(bare_s, stream_s, strict=True)]
     events_per_s = NUM_EVENTS / statistics.median(stream_s)
@@ -95,50 +103,73 @@ def _measure(settings: config.Settings) -> dict[str, Any]:
         "bare_events_per_s": NUM_EVENTS / statistics.median(bare_s),
         "with_samples_events_per_s": NUM_EVENTS / statistics.median(sampled_s),
         "event_to_online_p99_ms": _paced(settings, items, events_per_s / 2),
+        "stream_cores": statistics.median(
+            cpu / wall for cpu, wall in zip(cpu_s, stream_s, strict=True)
+        ),
         "stream_s": stream_s,
         "bare_s": bare_s,
     }
 
 
 class Consumer:
-    """A stream worker without topics to write to: one partition, one process."""
+    """A stream worker without topics to write to: one partition, one process. Like a worker's, its
+    rows are written while the next events are taken in."""
 
     def __init__(self, settings: config.Settings, items: tuple[Item, ...], samples: bool) -> None:
         by_id = {item.item_id: item for item in items}
         rules = PartitionSettings(200_000, 300_000, samples=samples)
         self._partition = Partition(0, Commit(), SharedState(by_id.get), rules)
         self._store = OnlineStore(settings)
-        self._reader = LogReader(settings, Topics("bench").events, {0: 0}, MAX_RECORDS)
+        topic = Topics(settings.namespace).events
+        self._reader = LogReader(settings, topic, {0: 0}, MAX_RECORDS)
         self.delays_ms: list[float] = []
+        self.cpu_s = 0.0  # of all threads
 
     def run(self, num_events: int = NUM_EVENTS) -> None:
         """Process so many events."""
-        while self._partition.commit.offset < num_events:
-            self._step(self._reader.poll())
+        started_s = time.process_time()
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            written: Future[None] = thread.submit(lambda: None)
+            while self._partition.commit.offset < num_events:
+                records = self._reader.poll()
+                effects = self._take_in(records)
+                written.result()
+                written = thread.submit(self._write, effects.changed, records)
+            written.result()
         self._reader.close()
+        self.cpu_s = time.process_time() - started_s
 
-    def _step(self, records: list[Record]) -> None:
+    def _take_in(self, records: list[Record]) -> Effects:
         now_ms = int(time.time() * 1_000)
         decoded = decode_records(records, now_ms)
         missing = self._partition.missing_users(decoded)
         stored = [None] * len(missing)  # a new log: nobody has a row yet
         self._partition.add_users(missing, stored, [()] * len(missing))
-        effects = self._partition.process(decoded, now_ms)
-        self._store.write(USER_LAYOUT, *effects.changed.users)
-        if "item" in effects.changed.shared:
-            self._store.write(ITEM_LAYOUT, *effects.changed.shared["item"])
+        return self._partition.process(decoded, now_ms)
+
+    def _write(self, changed: ChangedRows, records: list[Record]) -> None:
+        self._store.write(USER_LAYOUT, *changed.users)
+        if "item" in changed.shared:
+            self._store.write(ITEM_LAYOUT, *changed.shared["item"])
         written_ms = time.time() * 1_000
         self.delays_ms += [written_ms - record.arrival_ms for record in records]
 
 
 def _bare(settings: config.Settings) -> None:
-    """What a consumer without features does: the same poll, the same types."""
+    """What a consumer without features does, in kafka-python alone: poll, and the same types."""
+    consumer = KafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        max_poll_records=MAX_RECORDS,
+    )
+    consumer.assign([TopicPartition(Topics("bench").events, 0)])
     decoder = msgspec.json.Decoder(Event)
-    reader = LogReader(settings, Topics("bench").events, {0: 0}, MAX_RECORDS)
     seen = 0
     while seen < NUM_EVENTS:
-        seen += len([decoder.decode(record.value) for record in reader.poll()])
-    reader.close()
+        for records in consumer.poll(timeout_ms=POLL_MS).values():
+            seen += len([decoder.decode(record.value) for record in records])
+    consumer.close()
 
 
 def _paced(settings: config.Settings, items: tuple[Item, ...], events_per_s: float) -> float:
@@ -148,8 +179,6 @@ def _paced(settings: config.Settings, items: tuple[Item, ...], events_per_s: flo
     create_topics(paced)
     num_events = int(events_per_s * PACED_S)
     consumer = Consumer(paced, items, samples=False)
-    consumer._reader.close()
-    consumer._reader = LogReader(paced, Topics("paced").events, {0: 0}, MAX_RECORDS)
     code = "from benchmarks.features_stream import *; import sys; produce_here(sys.argv[1:])"
     sender = subprocess.Popen(
         [sys.executable, "-c", code, str(num_events), str(events_per_s)],

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
@@ -18,6 +16,8 @@ from kafka.partitioner.default import murmur2
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
+from headrace.record import FetchedRecords
+from headrace.record import Record as Record  # what a reader gives
 
 POLL_MS = 100
 MAX_RECONNECT_MS = 1_000  # a broker that comes back is found within a second
@@ -53,16 +53,6 @@ class Topics:
     @property
     def dead_letters(self) -> str:
         return f"{self.namespace}.dead-letters"
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """One message as it lies in the log; `arrival_ms` is when its producer sent it."""
-
-    partition: int
-    offset: int
-    arrival_ms: int
-    key: bytes
-    value: bytes
 
 
 def create_topics(settings: Settings) -> None:
@@ -125,6 +115,7 @@ class LogReader:
             reconnect_backoff_max_ms=MAX_RECONNECT_MS,
             max_poll_records=max_records,
         )
+        self._consumer._fetcher.PartitionRecords = FetchedRecords
         self._consumer.assign(self._partitions)
         for partition in self._partitions:
             self._consumer.seek(partition, start[partition.partition])
@@ -132,7 +123,7 @@ class LogReader:
     def poll(self, timeout_ms: int = POLL_MS) -> list[Record]:
         """Records that came, in order within each partition; empty after `timeout_ms` without."""
         polled = self._consumer.poll(timeout_ms=timeout_ms)
-        return [_record(raw) for partition in polled.values() for raw in partition]
+        return [record for partition in polled.values() for record in partition]
 
     def read_to_end(self) -> Iterable[list[Record]]:
         """Batches of records up to what the log holds now (as of the broker's own high watermark).
@@ -223,7 +214,3 @@ def _admin(settings: Settings) -> KafkaAdminClient:
             f"no broker answers at {settings.kafka_bootstrap} ({type(error).__name__}): is it "
             "running? unset KAFKA_BOOTSTRAP to let `headrace up` start one"
         ) from None
-
-
-def _record(raw: Any) -> Record:
-    return Record(raw.partition, raw.offset, raw.timestamp, raw.key or b"", raw.value or b"")

@@ -157,13 +157,13 @@ def decode_batch(payloads: Sequence[bytes], now_ms: int) -> list[Event | Invalid
     an object may not begin where another has just ended. Where that fails, each goes by itself.
     """
     try:
-        whole = all(payload[:1] == b"{" and payload[-1:] == b"}" for payload in payloads)
+        whole = {payload[:1] + payload[-1:] for payload in payloads} <= {b"{}"}
         events = _decoder.decode_lines(b"\n".join(payloads)) if whole else []
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         events = []
     if len(events) != len(payloads):
         return [_decoded(payload, now_ms) for payload in payloads]
-    return [_checked_or_error(event, now_ms) for event in events]
+    return [_fault(event, now_ms) or event for event in events]
 
 
 def accept(document: Any, now_ms: int) -> Event:
@@ -188,27 +188,27 @@ def _decoded(payload: bytes, now_ms: int) -> Event | InvalidEvent:
         return error
 
 
-def _checked_or_error(event: Event, now_ms: int) -> Event | InvalidEvent:
-    try:
-        return _checked(event, now_ms)
-    except InvalidEvent as error:
-        return error
-
-
 def _checked(event: Event, now_ms: int) -> Event:
+    if fault := _fault(event, now_ms):
+        raise fault
+    return event
+
+
+def _fault(event: Event, now_ms: int) -> InvalidEvent | None:
     if event.version != EVENT_VERSION:
         reason = f"unknown version {event.version}, this build reads version {EVENT_VERSION}"
-        raise InvalidEvent(reason, field="version")
-    if event.event_time_ms > now_ms + MAX_FUTURE_MS:
-        reason = f"{event.event_time_ms} is more than a day ahead of the clock ({now_ms})"
-        raise InvalidEvent(reason, field="event_time_ms")
-    if event.event_time_ms in SECONDS:
-        reason = f"{event.event_time_ms} ms lies in the years 1970 to 1973: is it in seconds?"
-        raise InvalidEvent(reason, field="event_time_ms")
+        return InvalidEvent(reason, field="version")
+    time_ms = event.event_time_ms
+    if time_ms > now_ms + MAX_FUTURE_MS:
+        reason = f"{time_ms} is more than a day ahead of the clock ({now_ms})"
+        return InvalidEvent(reason, field="event_time_ms")
+    if time_ms in SECONDS:
+        reason = f"{time_ms} ms lies in the years 1970 to 1973: is it in seconds?"
+        return InvalidEvent(reason, field="event_time_ms")
     if type(event) is ImpressionEvent and len(event.items) > 1:
         if len({shown.item_id for shown in event.items}) != len(event.items):
-            raise InvalidEvent("an item is shown twice in one request", field="items")
-    return event
+            return InvalidEvent("an item is shown twice in one request", field="items")
+    return None
 
 
 def _invalid(error: msgspec.ValidationError, payload: bytes) -> InvalidEvent:

@@ -44,17 +44,22 @@ class World:
 
 
 class SimulatedWorker:
-    """`stream/worker.py` over a `World`; `write` is called before each write and may raise."""
+    """`stream/worker.py` and `stream/delivery.py` over a `World`; `write` is called before
+    each write and may raise."""
 
     def __init__(self, world: World, random: Random, write: Callable[[], None]) -> None:
         self._world, self._random, self._write = world, random, write
         self._shared = SharedState(lambda item_id: Item(item_id, categories=(item_id,)))
         self._num_items_read = 0
+        self._waiting: list[Send] = []
         self._read_item_features()
         self._partitions = {number: self._partition(number) for number in PARTITIONS}
 
     def step(self, now_ms: int) -> bool:
-        """Process some of what arrived; False when there was nothing left."""
+        """Take in some of what arrived, while what was taken in before is delivered: that is over
+        before or after, as it happens. False when there was nothing left."""
+        if self._random.random() < 0.5:
+            self._deliver()
         all_effects: dict[int, Effects] = {}
         some = False
         for number, partition in self._partitions.items():
@@ -66,18 +71,27 @@ class SimulatedWorker:
                 continue  # the poll brought records of another partition only
             self._load_users(partition, decoded)
             all_effects[number] = partition.process(decoded, now_ms)
-        for send in (*self._labelled(all_effects), *self._partials(all_effects)):
-            self._write()
-            send()
-        rows = [row for effects in all_effects.values() for row in _rows(*effects.changed.users)]
-        for user_id, row in self._random.sample(rows, len(rows)):
-            self._write()
-            self._world.users[user_id] = row
-        self._write()
-        for number, partition in self._partitions.items():
-            self._world.commits[number] = msgspec.json.encode(partition.commit)
+        self._deliver()
+        self._waiting = list(self._writes(all_effects))
+        if not some:
+            self._deliver()
         self._read_item_features()
         return some
+
+    def _writes(self, all_effects: dict[int, Effects]) -> Iterator[Send]:
+        """What is to be delivered, in this order."""
+        yield from (*self._labelled(all_effects), *self._partials(all_effects))
+        rows = [row for effects in all_effects.values() for row in _rows(*effects.changed.users)]
+        for user_id, row in self._random.sample(rows, len(rows)):
+            yield bind(self._world.users.update, {user_id: row})
+        commits = {n: msgspec.json.encode(part.commit) for n, part in self._partitions.items()}
+        yield bind(self._world.commits.update, commits)
+
+    def _deliver(self) -> None:
+        for write in self._waiting:
+            self._write()
+            write()
+        self._waiting = []
 
     def _partition(self, number: int) -> Partition:
         payload = self._world.commits.get(number)

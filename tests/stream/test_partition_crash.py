@@ -1,7 +1,7 @@
 """Crashes: whenever a worker dies, samples, rows and counters end as if it never had.
 
-The worker here does the steps of `stream/worker.py` over a store and topics in memory. Every single
-write is a place to die. What must come out is recomputed from the log alone.
+The worker here does what `stream/worker.py` and `stream/delivery.py` do, over a store and topics in
+memory. Every single write is a place to die. What must come out is recomputed from the log alone.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
 from headrace.features.table import LAYOUTS
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
+from headrace.stream.delivery import STATUS_EVERY_MS
 from headrace.stream.health import Health, read_health
-from headrace.stream.worker import STATUS_EVERY_MS, Worker
+from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services
 

@@ -106,7 +106,8 @@ class Tiles:
         now_Q1 = (now_ms_Q // self.tile_ms)[:, None]
         tile_Qn = self._tile_of_slot(state_Q)
         inside_Qn = (tile_Qn > now_Q1 - self.num_tiles) & (tile_Qn <= now_Q1)
-        sums_Qm: Values = np.einsum("qn,qnm->qm", inside_Qn, state_Q["sums"], dtype=np.float64)
+        weight_Q1n = inside_Qn[:, None].astype(np.float64)
+        sums_Qm: Values = (weight_Q1n @ state_Q["sums"].astype(np.float64))[:, 0]
         return sums_Qm
 
     def _advance(self, state_U: State, newest_U: Ints) -> None:
@@ -120,8 +121,10 @@ class Tiles:
 
     def _tile_of_slot(self, state_X: State) -> Ints:
         """[X, n]: which tile each slot holds."""
-        newest_X1 = state_X["newest"][:, None]
-        tiles_Xn: Ints = newest_X1 - (newest_X1 - np.arange(self.num_tiles)) % self.num_tiles
+        slot_n = np.arange(self.num_tiles)
+        age_nn = (slot_n[:, None] - slot_n) % self.num_tiles  # by the slot of the newest tile
+        newest_X = state_X["newest"]
+        tiles_Xn: Ints = newest_X[:, None] - age_nn.take(newest_X % self.num_tiles, axis=0)
         return tiles_Xn
 
 

@@ -66,7 +66,7 @@ class Layout:
 
     def new(self, num: int) -> State:
         """[num]: states before any fact."""
-        return np.full(num, self._empty)
+        return self._empty.repeat(num)
 
     def add(self, state_U: State, facts: Facts) -> None:
         """Take facts into the states that they are about, in place."""

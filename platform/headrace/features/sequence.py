@@ -78,15 +78,18 @@ class LastN:
         """[K]: how many outcomes in its state are newer than each, by bisection; at least `length`
         if all are."""
         num_K = np.zeros(len(entity_K), np.int64)
+        late_L = np.flatnonzero(state_U["time_ms"][entity_K, 0] >= new["time_ms"])
+        entity_L, num_L = entity_K[late_L], num_K[late_L]  # nothing is newer than the others
         step = 1 << (self.length.bit_length() - 1)
-        while step:
-            at = (entity_K, np.minimum(num_K + step, self.length) - 1)
-            newer_K = np.zeros(len(entity_K), bool)
+        while step and len(late_L):
+            at = (entity_L, np.minimum(num_L + step, self.length) - 1)
+            newer_L = np.zeros(len(late_L), bool)
             for name in reversed(ORDER):
-                old_K = state_U[name][at]
-                newer_K = (old_K > new[name]) | ((old_K == new[name]) & newer_K)
-            num_K += step * (newer_K & (state_U["item"][at] != 0))
+                old_L, new_L = state_U[name][at], new[name][late_L]
+                newer_L = (old_L > new_L) | ((old_L == new_L) & newer_L)
+            num_L += step * (newer_L & (state_U["item"][at] != 0))
             step >>= 1
+        num_K[late_L] = num_L
         return num_K
 
 
@@ -133,4 +136,5 @@ class Session:
         """[Q, L]: which outcomes of the sequence belong to the session that goes on at `now`."""
         later_QL = np.concatenate([now_ms_Q[:, None], state_Q["time_ms"][:, :-1]], axis=1)
         joined_QL = (later_QL - state_Q["time_ms"] < self.pause_ms) & (state_Q["item"] != 0)
-        return np.logical_and.accumulate(joined_QL, axis=1)
+        num_Q = np.where(joined_QL.all(1), self.of.length, joined_QL.argmin(1))
+        return np.arange(self.of.length) < num_Q[:, None]

@@ -16,7 +16,7 @@ import numpy as np
 from headrace.features.accumulators import State
 from headrace.features.facts import Ints
 from headrace.features.layout import Layout
-from headrace.features.state import Rows, fresh_rows
+from headrace.features.state import Rows, fresh_rows, whole
 
 
 class SharedTable:
@@ -92,7 +92,7 @@ class SharedTable:
             newest = np.maximum(rows_V["event_time_ms"][has_V], other["event_time_ms"])
             rows_V["event_time_ms"][has_V] = newest
             rows_V["position"][has_V] += other["position"] + 1
-        self._merged_R[stale_V] = rows_V
+        whole(self._merged_R)[stale_V] = whole(rows_V)
         self._stale_R[stale_V] = False
 
     def _of(self, partition: int) -> _Partials:
@@ -112,7 +112,7 @@ class _Partials:
 
     def __init__(self, layout: Layout, partition: int) -> None:
         self._layout, self._partition = layout, partition
-        self._rows_K = fresh_rows(layout, 0, partition)
+        self._rows_K = fresh_rows(layout, 1, partition)  # the last one is of those without a row
         self._place_R = np.full(0, -1, dtype=np.int64)
         self._num_rows = 0
 
@@ -121,10 +121,7 @@ class _Partials:
         return np.flatnonzero(self._places(numbers_N) >= 0)
 
     def read(self, numbers_N: Ints) -> Rows:
-        place_N = self._places(numbers_N)
-        rows_N = fresh_rows(self._layout, len(numbers_N), self._partition)
-        rows_N[place_N >= 0] = self._rows_K[place_N[place_N >= 0]]
-        return rows_N
+        return self._rows_K.take(self._places(numbers_N))
 
     def write(self, numbers_N: Ints, rows_N: Rows) -> None:
         place_N = self._places(numbers_N)
@@ -132,12 +129,12 @@ class _Partials:
         place_N[fresh] = np.arange(self._num_rows, self._num_rows + len(fresh))
         self._place_R[numbers_N] = place_N
         self._num_rows += len(fresh)
-        if self._num_rows > len(self._rows_K):
-            more = max(self._num_rows, 2 * len(self._rows_K), 256) - len(self._rows_K)
+        if self._num_rows >= len(self._rows_K):
+            more = max(self._num_rows + 1, 2 * len(self._rows_K), 256) - len(self._rows_K)
             self._rows_K = np.concatenate(
                 [self._rows_K, fresh_rows(self._layout, more, self._partition)]
             )
-        self._rows_K[place_N] = rows_N
+        whole(self._rows_K)[place_N] = whole(rows_N)
 
     def _places(self, numbers_N: Ints) -> Ints:
         beyond = int(numbers_N.max(initial=-1)) + 1 - len(self._place_R)

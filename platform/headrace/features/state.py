@@ -35,16 +35,21 @@ def row_dtype(layout: Layout) -> np.dtype[Any]:
 
 def fresh_rows(layout: Layout, num: int, partition: int = 0) -> Rows:
     """[num]: rows of entities before their first event."""
-    rows = np.zeros(num, row_dtype(layout))
-    rows["schema"], rows["partition"], rows["position"] = SCHEMA, partition, -1
-    rows["state"] = layout.new(num)
-    return rows
+    row = np.zeros(1, row_dtype(layout))
+    row["schema"], row["partition"], row["position"] = SCHEMA, partition, -1
+    row["state"] = layout.new(1)
+    return row.repeat(num)
 
 
 def encode_rows(rows: Rows) -> list[bytes]:
     """Each row as the bytes that `decode_rows` reads."""
-    payload, size = rows.tobytes(), rows.dtype.itemsize
-    return [payload[start : start + size] for start in range(0, len(payload), size)]
+    payloads: list[bytes] = whole(rows).tolist()
+    return payloads
+
+
+def whole(rows: Rows) -> NDArray[np.void]:
+    """The same rows as nothing but bytes: numpy copies them at once, and not field by field."""
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize)))
 
 
 def decode_rows(payloads: Sequence[bytes], layout: Layout) -> Rows:

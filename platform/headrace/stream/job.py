@@ -23,6 +23,7 @@ from headrace import config
 from headrace.broker import create_topics, log_identity
 from headrace.clock import now_ms
 from headrace.errors import ServiceError
+from headrace.memory import keep_freed
 from headrace.stream.assignment import balanced
 
 MAX_PAUSE_S = 10.0
@@ -35,6 +36,7 @@ class StreamWorkerActor:
 
     def __init__(self) -> None:
         self._last_stopped = 0
+        keep_freed()
 
     def ready(self) -> None:
         """Answers once the process is there, and has done the slow imports."""

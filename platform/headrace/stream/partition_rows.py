@@ -108,7 +108,7 @@ class PartitionRows:
         changed_V = fresh.stamp(rows_U)
         self.users.write(distinct_U, rows_U)
         ids = [self.users.ids[number] for number in distinct_U[changed_V].tolist()]
-        changed.users = (ids, rows_U[changed_V])
+        changed.users = (ids, rows_U.take(changed_V))
         return state_Q
 
     def _items_before(
@@ -198,9 +198,13 @@ class _Log:
     def stamp(self, rows_U: Rows) -> Ints:
         """Let rows say that they include these facts; returns which of them do so now."""
         entity_N = self.facts.entity_N
-        np.maximum.at(rows_U["position"], entity_N, self.offset_N)
-        np.maximum.at(rows_U["event_time_ms"], entity_N, self.facts.time_ms_N)
-        return np.unique(entity_N)
+        starts_V = np.flatnonzero(np.diff(entity_N, prepend=-1))
+        entity_V = entity_N[starts_V]
+        last_V = np.append(starts_V[1:], len(entity_N))[: len(starts_V)] - 1
+        newest_V = np.maximum.reduceat(self.facts.time_ms_N, starts_V)
+        rows_U["position"][entity_V] = self.offset_N[last_V]
+        rows_U["event_time_ms"][entity_V] = np.maximum(rows_U["event_time_ms"][entity_V], newest_V)
+        return entity_V
 
 
 def _bounds(entity_N: Ints) -> tuple[list[int], list[int]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from headrace.features.facts import Ints
-from headrace.features.state import Rows, row_dtype
+from headrace.features.state import Rows, row_dtype, whole
 from headrace.features.table import USER_LAYOUT
 
 MAX_ROOM = 100_000  # rows that there is room for from the start
@@ -59,11 +59,11 @@ class UserTable:
 
     def read(self, numbers_N: Ints) -> Rows:
         """[N]: copies of rows."""
-        return self._rows_R[numbers_N]
+        return self._rows_R.take(numbers_N)
 
     def write(self, numbers_N: Ints, rows_N: Rows) -> None:
         """Put back rows of distinct users."""
-        self._rows_R[numbers_N] = rows_N
+        whole(self._rows_R)[numbers_N] = whole(rows_N)
         self._used_R[numbers_N] = self._step
 
     def end_step(self) -> None:

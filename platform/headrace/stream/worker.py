@@ -1,46 +1,27 @@
-"""A stream worker: owns partitions, and carries their effects to the store and the topics."""
+"""A stream worker: owns partitions, takes in their events, and has what they lead to delivered."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogReader, LogWriter, Record, Topics
+from headrace.broker import LogReader, Record, Topics
 from headrace.datasets.catalogue import read_items
-from headrace.feature_rows import encode_feature_rows, numbered
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.row_schemas import RowSchemas
-from headrace.features.shared import SharedState, entity_of, topic_messages
+from headrace.features.shared import SharedState, entity_of
 from headrace.features.state import Rows
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.model.tokens import user_token_keys
-from headrace.sample import encode_batches
-from headrace.status import StatusBoard
 from headrace.stream.commit import CommitStore
+from headrace.stream.delivery import Changed, Delivery, Step
 from headrace.stream.intake import Decoded, decode_records
-from headrace.stream.monitor import Monitor, ReferenceStore, Written
 from headrace.stream.partition import Effects, Partition, PartitionSettings
-
-STATUS_EVERY_MS = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """Rows that go to the online store, by the partition that answers for them."""
-
-    partition: int
-    layout: Layout
-    ids: list[str]
-    rows: Rows
-    number_NF: NDArray[np.float32]  # as of the last event, NaN where there is none
-    arrivals_ms: Sequence[int]
 
 
 class Worker:
@@ -53,16 +34,13 @@ class Worker:
         self._topics = Topics(settings.namespace)
         redis = Redis.from_url(settings.redis_url)
         self._commits = CommitStore(redis, settings.namespace)
-        self._status = StatusBoard(redis, settings.namespace)
         schemas = RowSchemas(redis, settings.namespace)
         schemas.remember()
         self._store = OnlineStore(settings)
-        self._writer = LogWriter(settings)
+        self._delivery = Delivery(settings, self._store, self._commits, clock)
         item_of = read_items(config.catalogue_path(settings)).get
         self._shared = SharedState(item_of, schemas.description)
         self._partitions = {number: self._partition(number) for number in partitions}
-        self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
-        self._status_due_ms = 0
         self._item_reader = LogReader(
             settings,
             self._topics.item_features,
@@ -70,21 +48,30 @@ class Worker:
         )
 
     def run(self, should_stop: Callable[[], bool]) -> None:
-        """Recover, then process until told to stop. What is committed then is complete."""
+        """Recover, then process until told to stop. What is committed then is complete.
+
+        A step is delivered while the next one is taken in: most of a delivery is waiting. It is
+        over before the next begins, so that they end in the order of the log; one that fails
+        ends the worker, with what it took in since.
+        """
         events: LogReader | None = None
         try:
-            for records in self._item_reader.read_to_end():
-                self._shared.apply(records)
-            everything = {entity: table.ids for entity, table in self._shared.tables.items()}
-            self._step((), lambda number: False, self._owned(everything, ()))
-            events = self._warm_up()
-            while not should_stop():
-                records = self._item_reader.poll(timeout_ms=0)
-                owned = self._owned(self._shared.apply(records), records)
-                self._step(events.poll(), events.at_end, owned)
-                self._report(events.lag())
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                for records in self._item_reader.read_to_end():
+                    self._shared.apply(records)
+                everything = {entity: table.ids for entity, table in self._shared.tables.items()}
+                step = self._step((), lambda number: False, self._owned(everything, ()))
+                delivered = thread.submit(self._delivery.deliver, step, 0)
+                events = self._warm_up()
+                while not should_stop():
+                    records = self._item_reader.poll(timeout_ms=0)
+                    owned = self._owned(self._shared.apply(records), records)
+                    step = self._step(events.poll(), events.at_end, owned)
+                    delivered.result()
+                    delivered = thread.submit(self._delivery.deliver, step, events.lag())
+                delivered.result()
         finally:
-            for end in (events, self._item_reader, self._writer):
+            for end in (events, self._item_reader, self._delivery):
                 if end is not None:
                     end.close()
 
@@ -112,36 +99,13 @@ class Worker:
 
     def _step(
         self, records: Sequence[Record], at_end: Callable[[int], bool], owned: Sequence[Changed]
-    ) -> None:
-        """Process what came, in the order that makes a crash at any point harmless.
-
-        1. letters, samples and the numbers of rows go to their topics, and are acknowledged;
-        2. partial item states go to theirs: what they include has its samples in the topic, so
-           that no sample is ever made again from a state that knows its outcome;
-        3. the rows of users, and of the shared entities answered for, go to the online store, if
-           the partitions are still this worker's;
-        4. the commit: an event before it is in all of these.
-        """
+    ) -> Step:
+        """Take in what came; nothing is written yet."""
         by_partition = _by_partition(records)
         all_effects = self._effects(by_partition, at_end)
-        if not (records or owned or any(effects.samples for effects in all_effects.values())):
-            return
         changed = [*self._changed_users(all_effects, by_partition), *owned]
-        for number, effects in all_effects.items():
-            self._send_labelled(number, effects)
-        for rows in changed:
-            self._send_numbers(rows)
-        self._writer.flush()
-        for number, effects in all_effects.items():
-            self._send_partial(number, effects, by_partition.get(number, []))
-        self._writer.flush()
-        self._commits.check()
-        for one in changed:
-            numbers_NF = one.layout.with_defaults(one.number_NF)
-            self._store.write(one.layout, one.ids, one.rows, numbers_NF)
-            written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
-            self._monitor.take(written, self._clock())
-        self._commits.write({n: partition.commit for n, partition in self._partitions.items()})
+        commits = {number: partition.commit for number, partition in self._partitions.items()}
+        return Step(by_partition, all_effects, changed, commits)
 
     def _effects(
         self, by_partition: Mapping[int, Sequence[Record]], at_end: Callable[[int], bool]
@@ -185,43 +149,6 @@ class Worker:
                 rows = table.merged(table.find(mine[number]))
                 owned.append(_changed(number, table.layout, mine[number], rows, arrived_ms))
         return owned
-
-    def _send_labelled(self, number: int, effects: Effects) -> None:
-        for letter in effects.dead_letters:
-            headers = {
-                "reason": letter.reason,
-                "field": letter.field,
-                "partition": str(number),
-                "offset": str(letter.record.offset),
-            }
-            encoded = [(name, text.encode()) for name, text in headers.items()]
-            self._writer.send(self._topics.dead_letters, letter.record.value, headers=encoded)
-        for message in encode_batches(effects.samples):
-            self._writer.send(self._topics.samples, message, partition=number)
-
-    def _send_numbers(self, one: Changed) -> None:
-        numbers_NF = one.layout.with_defaults(one.number_NF)
-        feature_rows = numbered(one.layout, one.partition, one.ids, one.rows, numbers_NF)
-        for message in encode_feature_rows(feature_rows):
-            self._writer.send(self._topics.feature_rows, message, partition=one.partition)
-
-    def _send_partial(self, number: int, effects: Effects, records: Sequence[Record]) -> None:
-        """Send partial states; each arrived when the newest event in it did."""
-        arrival_of = {record.offset: record.arrival_ms for record in records}
-        shared = effects.changed.shared
-        newest = [offset for _, rows in shared.values() for offset in rows["position"].tolist()]
-        for (item_key, value), offset in zip(topic_messages(shared), newest, strict=True):
-            self._writer.send(
-                self._topics.item_features, value, item_key, number, arrival_ms=arrival_of[offset]
-            )
-
-    def _report(self, lag: int) -> None:
-        now_ms = self._clock()
-        if now_ms < self._status_due_ms:
-            return
-        self._status_due_ms = now_ms + STATUS_EVERY_MS
-        document = {"worker": min(self._partitions), "lag": lag, **self._monitor.report(now_ms)}
-        self._status.write("stream", document, now_ms)
 
 
 def _changed(

@@ -21,7 +21,7 @@ from headrace.features.packed.rows import Rows, UnknownSchema, decode_rows
 from headrace.features.packed.schema import Schema
 from headrace.features.packed.view import Key, PackedView
 
-ROWS_PER_COMMAND: Final = 500  # keeps each command short for the other clients of a server
+ROWS_PER_COMMAND: Final = 100  # keeps each command short, for other clients and for caches
 KEYS_PER_SCAN: Final = 1_000
 
 # Header bytes 8 to 15 are the event time. Lua's numbers hold microseconds exactly until 2255.
@@ -121,13 +121,14 @@ def write_commands(
         if policy.newer_only:
             commands.append(("EVAL", _SET_IF_NEWER, len(some), *some, policy.key_ttl_s, *rows))
         elif policy.key_ttl_s:
-            pairs = zip(some, rows, strict=True)
-            commands += [("SET", key, row, "EX", policy.key_ttl_s) for key, row in pairs]
+            each = zip(some, rows, strict=True)
+            commands += [("SET", key, row, "EX", policy.key_ttl_s) for key, row in each]
         elif size == 1:
             commands.append(("SET", some[0], rows[0]))
         else:
-            pairs = zip(some, rows, strict=True)
-            commands.append(("MSET", *(part for pair in pairs for part in pair)))
+            pairs: list[Any] = [None] * (2 * len(some))
+            pairs[::2], pairs[1::2] = some, rows
+            commands.append(("MSET", *pairs))
     return commands
 
 

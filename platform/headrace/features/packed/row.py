@@ -54,8 +54,8 @@ def encode_rows(
     if schema.variable:
         lengths_VN = np.array([list(map(len, column)) for column in cells], np.uint32)
         head_N["ends"] = lengths_VN.cumsum(axis=0, dtype=np.uint32).T
-    size, flat = schema.dtype.itemsize, head_N.tobytes()
-    heads = [flat[start : start + size] for start in range(0, len(flat), size)]
+    whole_N = head_N.view(np.dtype((np.void, schema.dtype.itemsize)))
+    heads: list[Any] = whole_N.tolist()
     if not schema.variable:
         return heads
     return [b"".join(parts) for parts in zip(heads, *cells, strict=True)]

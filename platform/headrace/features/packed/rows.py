@@ -130,36 +130,31 @@ def decode_rows(
 ) -> Rows:
     """N rows as columns. Where a schema is neither the view's nor in `schemas`, raises
     `UnknownSchema`, or, if it is `lost`, takes its rows as missing, with a warning."""
+    no_row, earlier = view.schema.no_row, list[tuple[Schema, Places]]()
+    rows: Sequence[bytes] = payloads  # type: ignore[assignment]
     try:  # to look for None first would take longer than the decoding
-        head_N = heads_of(view.schema, payloads)  # type: ignore[arg-type]
+        head_N = heads_of(view.schema, rows)
     except TypeError:
-        head_N = None
-    if head_N is not None:
-        block = Block(view.schema, head_N, payloads)  # type: ignore[arg-type]
-        return Rows(view, block, np.ones(len(payloads), np.bool_), (), now_us)
-    current, earlier = _translated(view, payloads, schemas, lost)
-    places = np.array([place for place, row in enumerate(current) if row], np.intp)
-    found_N = np.zeros(len(payloads), np.bool_)
-    found_N[places] = True
-    some_head_N = heads_of(view.schema, [current[place] for place in places.tolist()])
-    if some_head_N is None:
+        rows = [payload or no_row for payload in payloads]
+        head_N = heads_of(view.schema, rows)
+    if head_N is None:
+        rows, earlier = _translated(view, [row or no_row for row in rows], schemas, lost)
+        head_N = heads_of(view.schema, rows)
+    if head_N is None:
         raise ServiceError(f"a row of {view.key.decode()} in Redis is cut off: write it anew")
-    all_head_N = np.zeros(len(payloads), view.schema.dtype)
-    all_head_N[places] = some_head_N
-    return Rows(view, Block(view.schema, all_head_N, current), found_N, earlier, now_us)
+    found_N = np.ones(len(rows), np.bool_)
+    if rows is not payloads:
+        found_N = np.array([row is not no_row for row in rows])
+    return Rows(view, Block(view.schema, head_N, rows), found_N, earlier, now_us)
 
 
 def _translated(
-    view: PackedView,
-    payloads: Sequence[bytes | None],
-    schemas: Mapping[int, Schema],
-    lost: bool,
+    view: PackedView, current: list[bytes], schemas: Mapping[int, Schema], lost: bool
 ) -> tuple[list[bytes], list[tuple[Schema, Places]]]:
-    """The rows as rows of the view's schema, b"" where there is none, and who had which other."""
-    current = [payload or b"" for payload in payloads]
+    """All as rows of the view's schema, `no_row` where theirs is lost, and who had which other."""
     others: dict[int, list[int]] = {}
     for place, payload in enumerate(current):
-        if payload and not payload.startswith(view.schema.key):
+        if not payload.startswith(view.schema.key):
             others.setdefault(schema_hash(payload), []).append(place)
     earlier = []
     for number, places in others.items():
@@ -172,7 +167,7 @@ def _translated(
                 "missing; materialize or push them anew",
                 *(len(places), view.name, number, view.key.decode()),
             )
-            rows = [b""] * len(places)
+            rows = [view.schema.no_row] * len(places)
         else:
             rows = translate(schema, view.schema, [current[place] for place in places])
             earlier.append((schema, np.array(places, np.intp)))

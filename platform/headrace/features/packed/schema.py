@@ -93,6 +93,11 @@ class Schema:
         return hashlib.blake2b(self.to_json(), digest_size=8).digest()
 
     @cached_property
+    def no_row(self) -> bytes:
+        """A row of nothing: no event time, and a null in every column."""
+        return self.key + bytes(self.dtype.itemsize - len(self.key))
+
+    @cached_property
     def hash(self) -> int:
         """`key` as the number in the rows' headers."""
         return int.from_bytes(self.key, "little")

@@ -1,0 +1,142 @@
+"""Delivery: the effects of a worker's steps to the topics, the online store and the commits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from redis import Redis
+
+from headrace.broker import LogWriter, Record, Topics
+from headrace.config import Settings
+from headrace.feature_rows import encode_feature_rows, numbered
+from headrace.features.layout import Layout
+from headrace.features.online import OnlineStore
+from headrace.features.shared import topic_messages
+from headrace.features.state import Rows
+from headrace.sample import encode_batches
+from headrace.status import StatusBoard
+from headrace.stream.commit import Commit, CommitStore
+from headrace.stream.monitor import Monitor, ReferenceStore, Written
+from headrace.stream.partition import Effects
+
+STATUS_EVERY_MS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Rows that go to the online store, by the partition that answers for them."""
+
+    partition: int
+    layout: Layout
+    ids: list[str]
+    rows: Rows
+    number_NF: NDArray[np.float32]  # as of the last event, NaN where there is none
+    arrivals_ms: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Records and what they lead to, by partition, with the commits to write once it is done."""
+
+    records: Mapping[int, Sequence[Record]]
+    effects: Mapping[int, Effects]
+    changed: Sequence[Changed]
+    commits: Mapping[int, Commit]
+
+    def __bool__(self) -> bool:
+        samples = any(effects.samples for effects in self.effects.values())
+        return bool(self.records) or samples or any(one.ids for one in self.changed)
+
+
+class Delivery:
+    """Delivers one step after the other. It may have a thread of its own: nothing in it is used
+    elsewhere but `store` and `commits`, which any thread may use."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: OnlineStore,
+        commits: CommitStore,
+        clock: Callable[[], int],
+    ) -> None:
+        self._store, self._commits, self._clock = store, commits, clock
+        self._topics = Topics(settings.namespace)
+        self._writer = LogWriter(settings)
+        redis = Redis.from_url(settings.redis_url)
+        self._status = StatusBoard(redis, settings.namespace)
+        self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
+        self._status_due_ms = 0
+
+    def deliver(self, step: Step, lag: int) -> None:
+        """Deliver a step, in the order that makes a crash at any point harmless.
+
+        1. letters, samples and the numbers of rows go to their topics, and are acknowledged;
+        2. partial item states go to theirs: what they include has its samples in the topic, so
+           that no sample is ever made again from a state that knows its outcome;
+        3. the rows of users, and of the shared entities answered for, go to the online store, if
+           the partitions are still this worker's;
+        4. the commit: an event before it is in all of these.
+        """
+        if step:
+            for number, effects in step.effects.items():
+                self._send_labelled(number, effects)
+            for rows in step.changed:
+                self._send_numbers(rows)
+            self._writer.flush()
+            for number, effects in step.effects.items():
+                self._send_partial(number, effects, step.records.get(number, []))
+            self._writer.flush()
+            self._commits.check()
+            for rows in step.changed:
+                self._write(rows)
+            self._commits.write(step.commits)
+        self._report(min(step.commits), lag)
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def _send_labelled(self, number: int, effects: Effects) -> None:
+        for letter in effects.dead_letters:
+            headers = {
+                "reason": letter.reason,
+                "field": letter.field,
+                "partition": str(number),
+                "offset": str(letter.record.offset),
+            }
+            encoded = [(name, text.encode()) for name, text in headers.items()]
+            self._writer.send(self._topics.dead_letters, letter.record.value, headers=encoded)
+        for message in encode_batches(effects.samples):
+            self._writer.send(self._topics.samples, message, partition=number)
+
+    def _send_numbers(self, one: Changed) -> None:
+        numbers_NF = one.layout.with_defaults(one.number_NF)
+        feature_rows = numbered(one.layout, one.partition, one.ids, one.rows, numbers_NF)
+        for message in encode_feature_rows(feature_rows):
+            self._writer.send(self._topics.feature_rows, message, partition=one.partition)
+
+    def _send_partial(self, number: int, effects: Effects, records: Sequence[Record]) -> None:
+        """Send partial states; each arrived when the newest event in it did."""
+        arrival_of = {record.offset: record.arrival_ms for record in records}
+        shared = effects.changed.shared
+        newest = [offset for _, rows in shared.values() for offset in rows["position"].tolist()]
+        for (item_key, value), offset in zip(topic_messages(shared), newest, strict=True):
+            self._writer.send(
+                self._topics.item_features, value, item_key, number, arrival_ms=arrival_of[offset]
+            )
+
+    def _write(self, one: Changed) -> None:
+        numbers_NF = one.layout.with_defaults(one.number_NF)
+        self._store.write(one.layout, one.ids, one.rows, numbers_NF)
+        written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
+        self._monitor.take(written, self._clock())
+
+    def _report(self, worker: int, lag: int) -> None:
+        now_ms = self._clock()
+        if now_ms < self._status_due_ms:
+            return
+        self._status_due_ms = now_ms + STATUS_EVERY_MS
+        document = {"worker": worker, "lag": lag, **self._monitor.report(now_ms)}
+        self._status.write("stream", document, now_ms)
