@@ -1,7 +1,7 @@
 """LightGBM on what the ranker saw; runs in the peers' environment.
 
-The number of trees is chosen by the last tenth of the train. Of four other settings those were taken
-that did best on the dev days of KuaiRand, by .001, so they flatter this peer.
+The number of trees is chosen by the last tenth of the train. Of four other settings those were
+taken that did best on the dev days of KuaiRand, by .001, so they flatter this peer.
 Attributes of many values hurt there, as categories and as numbers, and are left to the rates.
 """
 
