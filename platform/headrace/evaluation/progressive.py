@@ -5,6 +5,7 @@ Q rows of a batch   J labels
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,16 +18,18 @@ from numpy.typing import NDArray
 from headrace.datasets.dataset import Item
 from headrace.evaluation.impressions import TEST
 from headrace.evaluation.quality import Quality
-from headrace.evaluation.visibility import VISIBLE_AFTER_MS, Observed
+from headrace.evaluation.visibility import VISIBLE_AFTER_MS, Observed, day_of
 from headrace.features.assemble import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
 from headrace.model.batch import Batch, Request, make_batch
+from headrace.model.embedding import DynamicEmbedding
 from headrace.model.learner import OnlineLearner
 from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
 from headrace.model.tokens import ContentTable
 
 CLICK_LABEL: Final = "is_click"
 BATCH_ROWS: Final = 256
+USER_TABLES: Final = ("user", "user_bias")  # what the ranker learns of each user
 
 
 def ranker_config(size: str, labels: Sequence[str], surfaces: Iterable[str]) -> RankerConfig:
@@ -55,7 +58,8 @@ class Evaluation:
         self._columns = [[head.name for head in config.heads].index(name) for name in names]
         self._places = {label: place for place, label in enumerate(labels)}
         self._waiting: deque[Observed] = deque()  # for their outcome to be visible
-        self._testing = False
+        self._testing, self._day = False, -1
+        self._users_at_midnight: dict[str, DynamicEmbedding] = {}
         self.quality = Quality(labels)
 
     @property
@@ -70,6 +74,7 @@ class Evaluation:
         if begins or self._online or not self._testing:
             self._learn_until(batch[0].impression.time_ms, to_the_last=begins)
         if self._testing:
+            self._begin_day(day_of(batch[0].impression.time_ms))
             self._score(batch)
         if self._online or not self._testing:
             self._waiting += batch
@@ -86,13 +91,27 @@ class Evaluation:
             visible -= len(rows)
             self._learner.learn(self._batch(rows, [row.features for row in rows]))
 
+    def _begin_day(self, day: int) -> None:
+        """From a day's first batch on, what was learned of users until then is that of midnight."""
+        if day > self._day:
+            tables = self._learner.ranker.tables
+            self._users_at_midnight = {name: copy.deepcopy(tables[name]) for name in USER_TABLES}
+            self._day = day
+
     def _score(self, rows: Sequence[Observed]) -> None:
-        now = self._batch(rows, [row.features for row in rows])
-        midnight = self._batch(rows, [row.at_midnight for row in rows])
-        p_QJ, p_at_midnight_QJ = (
-            self._learner.predict(batch)[:, self._columns] for batch in (now, midnight)
-        )
+        p_QJ = self._predicted(rows, [row.features for row in rows])
+        tables = self._learner.ranker.tables
+        of_now = {name: tables[name] for name in USER_TABLES}
+        tables.update(self._users_at_midnight)
+        p_at_midnight_QJ = self._predicted(rows, [row.at_midnight for row in rows])
+        tables.update(of_now)
         self.quality.add(rows, p_QJ, p_at_midnight_QJ)
+
+    def _predicted(
+        self, rows: Sequence[Observed], features: Sequence[RequestFeatures]
+    ) -> NDArray[np.float32]:
+        """[Q, J]: the probability of each label."""
+        return self._learner.predict(self._batch(rows, features))[:, self._columns]
 
     def _batch(self, rows: Sequence[Observed], features: Sequence[RequestFeatures]) -> Batch:
         requests = [
@@ -119,14 +138,16 @@ class Evaluation:
 
 
 def batches_of(rows: Iterable[Observed]) -> Iterator[list[Observed]]:
-    """Rows of one split together, `BATCH_ROWS` at most."""
+    """Rows of one split and day together, `BATCH_ROWS` at most."""
     batch: list[Observed] = []
     for row in rows:
-        if batch and (
-            len(batch) == BATCH_ROWS or row.impression.split != batch[0].impression.split
-        ):
+        if batch and (len(batch) == BATCH_ROWS or _together(row) != _together(batch[0])):
             yield batch
             batch = []
         batch.append(row)
     if batch:
         yield batch
+
+
+def _together(row: Observed) -> tuple[str, int]:
+    return row.impression.split, day_of(row.impression.time_ms)
