@@ -175,6 +175,12 @@ def test_modules_are_named_after_what_they_hold() -> None:
     assert not problems, "\n".join(problems)
 
 
+def test_no_two_test_files_have_the_same_name() -> None:
+    """pytest imports them all as modules of one folder."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_files_are_short_and_lines_fit() -> None:
     problems = []
     for name in files(*CODE, suffix=".py"):
