@@ -191,7 +191,7 @@ class Loop:
 def _drained(totals: Totals) -> bool:
     """Everything sent was processed, and everything that makes a sample was trained and served."""
     processed = totals.processed >= totals.replay["sent"] and not totals.stream_lag
-    idle = not totals.train_lag and totals.samples > 0
+    idle = totals.train_lag == 0 and totals.samples > 0
     return processed and idle and totals.model_version == totals.num_published
 
 

@@ -30,7 +30,7 @@ class Totals:
     stream_lag: int
     feature_freshness: Latencies
     samples: int
-    train_lag: int
+    train_lag: int | None  # while no trainer reports
     windows: dict[int, Scores]  # of the click
     action_windows: dict[str, dict[int, Scores]]  # of the other heads
     num_published: int
@@ -87,7 +87,7 @@ class Observer:
                 document["views"][USER_LAYOUT.view]["latency"] for document in stream
             ),
             samples=newest_train.get("samples", 0),
-            train_lag=newest_train.get("lag", 0),
+            train_lag=newest_train["lag"] if _fresh([newest_train], now_ms) else None,
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
             num_published=int(published or 0),
@@ -102,4 +102,4 @@ class Observer:
 
 
 def _fresh(documents: Sequence[dict[str, Any]], now_ms: int) -> list[dict[str, Any]]:
-    return [d for d in documents if now_ms - d["updated_ms"] < FRESH_MS]
+    return [d for d in documents if d and now_ms - d["updated_ms"] < FRESH_MS]

@@ -85,7 +85,7 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     yield "features", f"readable after {_latency(now.feature_freshness)}"
     yield (
         "samples",
-        f"{rate(now.samples, before.samples)}, {now.samples:,} trained, lag {now.train_lag:,}",
+        f"{rate(now.samples, before.samples)}, {now.samples:,} trained, lag {_lag(now.train_lag)}",
     )
     recent = merged(list(now.windows.values())[-10:])
     yield (
@@ -105,6 +105,10 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     yield "AUC", _curve([window.auc for window in _points(now.windows)])
     yield "entropy", _curve([window.normalized_entropy for window in _points(now.windows)])
     yield "calibration", _curve([window.calibration for window in _points(now.windows)])
+
+
+def _lag(lag: int | None) -> str:
+    return "unknown" if lag is None else f"{lag:,}"
 
 
 def _latency(latencies: Latencies) -> str:
