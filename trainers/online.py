@@ -96,7 +96,7 @@ class OnlineTrainer:
         if self._arrivals_ms and now - self._published_ms >= 1_000 * self._settings.publish_every_s:
             self._publish(now)
         if now - self._status_ms >= STATUS_EVERY_MS:
-            self._report(now, self._reader.lag())
+            self._report(now, self._reader.lag() if self._reader.has_answers() else None)
 
     def state(self) -> dict[str, Any]:
         """Weights, optimizer, progressive window and positions, of this moment."""
@@ -186,11 +186,11 @@ class OnlineTrainer:
         self.version = self._publisher.publish(self.learner.weights(), manifest).version
         self._arrivals_ms, self._published_ms = [], now
 
-    def _report(self, now: int, lag: int) -> None:
+    def _report(self, now: int, lag: int | None) -> None:
         self._status_ms = now
         self._write_progress()
         document = {
-            "lag": lag + len(self._pending),
+            "lag": None if lag is None else lag + len(self._pending),
             "samples": self.learner.num_samples,
             "unreadable_samples": self._num_unreadable,
             "skipped_batches": self.learner.num_skipped,

@@ -142,6 +142,10 @@ class LogReader:
             for p in self._partitions
         )
 
+    def has_answers(self) -> bool:
+        """Whether each partition was fetched from; before that nothing is known of the lag."""
+        return all(self._consumer.highwater(p) is not None for p in self._partitions)
+
     def at_end(self, partition: int) -> bool:
         """Whether everything that the last fetch knew of in this partition was read."""
         return self._at_end(TopicPartition(self._topic, partition))
