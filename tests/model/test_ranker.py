@@ -239,3 +239,61 @@ def elsewhere(batch: Batch, position: int = 0, surface: int = 0) -> Batch:
         users=replace(users, surface_B=torch.full_like(users.surface_B, surface)),
         candidates=replace(candidates, position_C=torch.full_like(candidates.item_C, position)),
     )
+
+
+@torch.no_grad()
+def test_an_unknown_position_adds_nothing(rich: Ranker) -> None:
+    batch = rich_batch(40)
+    unknown_C = batch.candidates.position_C == -1
+    position_CK = rich(batch).position_CK
+    assert unknown_C.any() and not position_CK[unknown_C].any() and position_CK[~unknown_C].any()
+    nowhere = replace(batch, candidates=replace(batch.candidates, position_C=None))
+    assert rich(nowhere).position_CK is None
+
+
+@torch.no_grad()
+def test_content_vectors_matter_where_the_mask_has_them_and_nowhere_else(rich: Ranker) -> None:
+    batch = rich_batch(60)
+    items = batch.items
+    assert items is not None and items.vector_UMW is not None and items.mask_UM is not None
+    before_CK = rich(batch).logit_CK
+    assert torch.isfinite(before_CK).all()
+    for there, expected in ((True, False), (False, True)):
+        chosen_UM1 = (items.mask_UM == there)[..., None]
+        other_UMW = torch.where(chosen_UM1, 0.7, items.vector_UMW)
+        other = replace(batch, items=replace(items, vector_UMW=other_UMW))
+        assert torch.equal(rich(other).logit_CK, before_CK) is expected
+
+
+@torch.no_grad()
+def test_a_batch_without_any_content_vectors_is_one_in_which_all_are_missing(rich: Ranker) -> None:
+    without = rich_batch(60, content=CONTENT)
+    batch = rich_batch(60)
+    assert batch.items is not None and batch.items.mask_UM is not None
+    nothing_UM = torch.zeros_like(batch.items.mask_UM)
+    masked = replace(batch, items=replace(batch.items, mask_UM=nothing_UM))
+    one, other = rich.item_side(without.items), rich.item_side(masked.items)
+    assert torch.equal(one.vector_XD, other.vector_XD)
+    assert torch.isfinite(rich(without).logit_CK).all()
+
+
+def test_dropped_modalities_follow_from_the_seed_and_only_there() -> None:
+    ranker = rich_trained(replace(RICH, modality_dropout=0.5)).ranker.eval()
+    batch = rich_batch(70)
+    with torch.no_grad():
+        plain, one, same, other = (ranker(batch, seed).logit_CK for seed in (None, 1, 1, 2))
+        assert torch.equal(one, same)
+        assert not close(one, other) and not close(one, plain)
+        never = Ranker(RICH).eval()
+        never.load_state(ranker.state(with_optimizer=False))
+        assert torch.equal(never(batch, 1).logit_CK, plain)
+
+
+def test_in_bfloat16_scores_stay_near_and_training_works() -> None:
+    exact, short = (rich_trained(replace(RICH, bfloat16=b)).ranker.eval() for b in (False, True))
+    short.load_state(exact.state(with_optimizer=False))
+    batch = rich_batch(90)
+    with torch.no_grad():
+        exact_CK, short_CK = exact(batch).logit_CK, short(batch).logit_CK
+    assert short_CK.dtype == torch.float32 and not torch.equal(exact_CK, short_CK)
+    assert (exact_CK - short_CK).abs().max() < 0.2 + 0.1 * exact_CK.abs().max()
