@@ -18,12 +18,12 @@ import torch
 from numpy.typing import NDArray
 
 from headrace.errors import StoreUnavailable
-from headrace.event import ImpressionEvent, Served, Shown
+from headrace.event import DEFAULT_SURFACE, ImpressionEvent, Served, Shown
 from headrace.features.accumulators import State
 from headrace.features.assemble import RequestFeatures, assemble
 from headrace.features.state import decode_rows
 from headrace.features.table import SCHEMA, USER_LAYOUT
-from headrace.keys import key
+from headrace.keys import key, surface_code
 from headrace.model.batch import Request, make_request_batch
 from headrace.model.tokens import user_token_keys
 from headrace.slate import RankedItem, RecommendRequest, Slate
@@ -121,10 +121,15 @@ class Recommender:
         return User(user_id, state_1, user_token_keys(stored.attributes[0]), ())
 
     def rank(
-        self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int, surface: str = ""
+        self,
+        user: User,
+        rows_C: NDArray[np.int64],
+        view: View,
+        now_ms: int,
+        surface: str = DEFAULT_SURFACE,
     ) -> Ranked:
         """Probabilities of a click, and scores, for these catalogue rows."""
-        features = self.features(user, rows_C, view, now_ms)
+        features = self.features(user, rows_C, view, now_ms, surface)
         if view.model is None or not len(rows_C):
             return Ranked(rows_C, None, None, features)
         number = view.model.manifest.model.surface_number(surface)
@@ -133,12 +138,22 @@ class Recommender:
         return Ranked(rows_C, p_CJ[:, 0], p_CJ @ view.model.weight_J, features)
 
     def features(
-        self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int
+        self,
+        user: User,
+        rows_C: NDArray[np.int64],
+        view: View,
+        now_ms: int,
+        surface: str = DEFAULT_SURFACE,
     ) -> RequestFeatures:
-        """What the ranker reads of the user and these catalogue rows."""
-        request_C, now_ms_1 = np.zeros(len(rows_C), np.int64), np.array([now_ms])
-        slot_CS = self._catalogue.slot_IS[rows_C]
-        (features,) = assemble(user.state_1, view.state_I[rows_C], slot_CS, request_C, now_ms_1)
+        """What the ranker reads of the user and these catalogue rows on a surface."""
+        (features,) = assemble(
+            user.state_1,
+            view.state_I[rows_C],
+            slot_NS=self._catalogue.slot_IS[rows_C],
+            surface_B=np.array([surface_code(surface)]),
+            request_N=np.zeros(len(rows_C), np.int64),
+            now_ms_B=np.array([now_ms]),
+        )
         return features
 
     def _probabilities(

@@ -22,6 +22,7 @@ from headrace.errors import InvalidEvent
 
 EVENT_VERSION: Final = 1
 POSITION_UNKNOWN: Final = -1
+DEFAULT_SURFACE: Final = "home"
 MAX_ITEMS: Final = 1_000
 MAX_FUTURE_MS: Final = 24 * 3_600_000  # clocks differ; a day covers time zones sent by mistake
 SECONDS: Final = range(631_152_000, 100_000_000_000)  # 1990 up in seconds: no ms after Jan 1970
@@ -69,7 +70,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     user_id: Id
     request_id: Id
     items: Annotated[tuple[Shown, ...], msgspec.Meta(min_length=1, max_length=MAX_ITEMS)]
-    surface: str = "home"
+    surface: str = DEFAULT_SURFACE
     model_version: int | None = None
     served: Served | None = None
     version: int = EVENT_VERSION
@@ -102,7 +103,7 @@ class ClickEvent(_Strict, frozen=True, tag="click"):
     user_id: Id
     item_id: Id
     request_id: Id | None = None
-    surface: str = "home"
+    surface: str = DEFAULT_SURFACE
     version: int = EVENT_VERSION
 
 
@@ -116,7 +117,7 @@ class ActionEvent(_Strict, frozen=True, tag="action"):
     action: Literal["like", "long_view"]
     value: Value = 0.0
     request_id: Id | None = None
-    surface: str = "home"
+    surface: str = DEFAULT_SURFACE
     version: int = EVENT_VERSION
 
 

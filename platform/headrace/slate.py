@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from headrace.errors import HeadraceError
-from headrace.event import Id
+from headrace.event import DEFAULT_SURFACE, Id
 
 MAX_SLATE = 100
 _PATH = re.compile(r" - at `\$?\.?(?P<path>[^`]*)`")
@@ -29,7 +29,7 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     user_id: Id
     num_items: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLATE)] = 10
-    surface: str = "home"
+    surface: str = DEFAULT_SURFACE
     exclude: tuple[Id, ...] = ()
     record: bool = True
 

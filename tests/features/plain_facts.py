@@ -29,6 +29,7 @@ class Fact:
     time_ms: int = START_MS
     item: int = 1
     position: int = 0
+    surface: int = 0
     shown: float = 1.0
     click: float = 0.0
     like: float = 0.0
@@ -58,6 +59,7 @@ def made_up(random: Random) -> Fact:
         time_ms=START_MS + after_ms,
         item=random.choice([1, 2, 3, 4, random.randint(1, 2**63 - 1)]),
         position=random.choice([0, 1, 2, random.randint(250, 300)]),
+        surface=random.choice([0, 1, 17, random.randint(0, 255)]),
         shown=shown,
         click=click,
         like=like,
@@ -99,6 +101,7 @@ def columns(log: Sequence[Fact]) -> Facts:
         time_ms_N=np.array([fact.time_ms for fact in log], np.int64),
         item_key_N=np.array([fact.item for fact in log], np.int64),
         position_N=np.array([fact.position for fact in log], np.int64),
+        surface_N=np.array([fact.surface for fact in log], np.int64),
         measure_NM=np.array(measures, np.float32).reshape(len(log), len(MEASURES)),
         settled_N=np.array([fact.settled for fact in log], bool),
         slot_NS=np.array(slots, np.int64).reshape(len(log), MAX_SLOTS),
@@ -136,8 +139,12 @@ def total(log: Sequence[Fact], measure: str) -> float:
     return sum(getattr(fact, measure) for fact in log)
 
 
+def _newness(fact: Fact) -> tuple[int, ...]:
+    return fact.time_ms, fact.item, fact.actions, min(fact.position, 255), fact.surface
+
+
 def newest_first(log: Sequence[Fact], length: int) -> list[Fact]:
     """The last settled outcomes, as a sequence keeps them."""
     settled = [fact for fact in log if fact.settled]
-    settled.sort(key=lambda f: (f.time_ms, f.item, f.actions, min(f.position, 255)), reverse=True)
+    settled.sort(key=_newness, reverse=True)
     return settled[:length]

@@ -22,10 +22,13 @@ from plain_facts import (
 
 from headrace.features.accumulators import State
 from headrace.features.assemble import (
+    CATEGORY_RATES,
     CROSSES,
     DENSE_NAMES,
     HISTORY_LENGTH,
     NUM_DENSE,
+    RATES,
+    SURFACE_RATES,
     RequestFeatures,
     assemble,
 )
@@ -35,7 +38,9 @@ from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 
 NOW_MS = START_MS + 3_600_000
 NUM_USER = len(USER_LAYOUT.dense)
+NUM_ITEM = len(ITEM_LAYOUT.dense)
 NO_SLOTS = np.zeros((0, 3), np.int64)
+SURFACE = 17
 
 
 def states(layout: Layout, log: list[Fact]) -> State:
@@ -45,9 +50,12 @@ def states(layout: Layout, log: list[Fact]) -> State:
     return state_U
 
 
-def one_request(user_1: State, item_N: State, slot_NS: Ints, now_ms: int) -> RequestFeatures:
+def one_request(
+    user_1: State, item_N: State, slot_NS: Ints, now_ms: int, surface: int = SURFACE
+) -> RequestFeatures:
     request_N = np.zeros(len(item_N), np.int64)
-    (features,) = assemble(user_1, item_N, slot_NS, request_N, np.array([now_ms]))
+    surface_1, now_ms_1 = np.array([surface]), np.array([now_ms])
+    (features,) = assemble(user_1, item_N, slot_NS, surface_1, request_N, now_ms_1)
     return features
 
 
@@ -55,6 +63,9 @@ def test_the_dense_features_have_names() -> None:
     assert len(set(DENSE_NAMES)) == len(DENSE_NAMES) == NUM_DENSE
     ranked = [feature.name for feature in (*USER_LAYOUT.dense, *ITEM_LAYOUT.dense)]
     assert DENSE_NAMES == (*ranked, *CROSSES)
+    assert CROSSES == (*SURFACE_RATES, *CATEGORY_RATES)
+    assert {*SURFACE_RATES} < {DENSE_NAMES[place] for place in RATES}
+    assert not {*CATEGORY_RATES} & {DENSE_NAMES[place] for place in RATES}
 
 
 @settings(deadline=None, max_examples=25)
@@ -74,12 +85,13 @@ def test_several_requests_at_once_are_each_alone(
     slot_NS = np.sort(pick.integers(-1, 32, (num, 3)), axis=1)[:, ::-1]
     now_ms_B = NOW_MS + pick.integers(0, 2**30, num_requests)
     request_N = np.repeat(np.arange(num_requests), num_of_each)
-    together = assemble(user_B, item_N, slot_NS, request_N, now_ms_B)
+    surface_B = pick.choice([0, 1, SURFACE], num_requests)
+    together = assemble(user_B, item_N, slot_NS, surface_B, request_N, now_ms_B)
     assert len(together) == num_requests
     for request, features in enumerate(together):
         own_N = request_N == request
-        user_1, now_ms = user_B[[request]], int(now_ms_B[request])
-        alone = one_request(user_1, item_N[own_N], slot_NS[own_N], now_ms)
+        user_1, now_ms, surface = user_B[[request]], int(now_ms_B[request]), surface_B[request]
+        alone = one_request(user_1, item_N[own_N], slot_NS[own_N], now_ms, surface)
         assert features.dense_NF.shape == (num_of_each[request], NUM_DENSE)
         assert features.dense_NF.dtype == np.float32
         assert features.dense_NF.tobytes() == alone.dense_NF.tobytes()
@@ -101,13 +113,39 @@ def test_a_candidate_has_its_users_values_its_own_and_their_crosses(
     now_ms_1, now_ms_N = np.array([NOW_MS]), np.full(len(item_N), NOW_MS)
     user_F = USER_LAYOUT.dense_values(user_1, now_ms_1)[0]
     assert np.array_equal(dense_NF[:, :NUM_USER], np.tile(user_F, (len(item_N), 1)))
-    assert np.array_equal(dense_NF[:, NUM_USER:-2], ITEM_LAYOUT.dense_values(item_N, now_ms_N))
+    of_item_NF = dense_NF[:, NUM_USER : NUM_USER + NUM_ITEM]
+    assert np.array_equal(of_item_NF, ITEM_LAYOUT.dense_values(item_N, now_ms_N))
     rates_K = USER_LAYOUT.value("user_category_rates", user_1, now_ms_1)[0]
     expected = [
         [np.mean(rates_K[list(own)]), np.max(rates_K[list(own)])] if own else [0.0, 0.0]
         for own in slots
     ]
     assert dense_NF[:, -2:] == pytest.approx(np.array(expected), rel=1e-6, abs=1e-7)
+
+
+@settings(deadline=None, max_examples=25)
+@given(log=logs(), surface=st.sampled_from([0, 1, SURFACE, 200]))
+def test_a_candidate_has_its_users_rates_on_the_surface_of_the_request(
+    log: list[Fact], surface: int
+) -> None:
+    user_U = states(USER_LAYOUT, log)
+    for entity in range(NUM_ENTITIES):
+        features = one_request(
+            user_U[[entity]], ITEM_LAYOUT.new(2), np.full((2, 1), -1), NOW_MS, surface
+        )
+        outcomes = newest_first(of_entity(log, entity), HISTORY_LENGTH)
+        there = [outcome for outcome in outcomes if outcome.surface == surface]
+        expected = [
+            (sum(getattr(one, name) for one in there) + prior * strength) / (len(there) + strength)
+            for name, prior, strength in (
+                ("click", 0.5, 2),
+                ("like", 0.02, 5),
+                ("long_view", 0.3, 2),
+            )
+        ]
+        first = NUM_USER + NUM_ITEM
+        found_N3 = features.dense_NF[:, first : first + len(SURFACE_RATES)]
+        assert found_N3 == pytest.approx(np.array([expected, expected]), rel=1e-6)
 
 
 @settings(deadline=None, max_examples=25)
@@ -129,14 +167,14 @@ def test_a_user_and_an_item_never_seen_have_an_empty_history_and_finite_features
     features = one_request(USER_LAYOUT.new(1), ITEM_LAYOUT.new(2), slot_NS, NOW_MS)
     assert not features.history_3T.any()
     assert np.isfinite(features.dense_NF).all()
-    assert np.array_equal(features.dense_NF[0, NUM_USER:-2], features.dense_NF[1, NUM_USER:-2])
+    assert np.array_equal(*features.dense_NF[:, : -len(CATEGORY_RATES)])
 
 
 def test_a_request_without_candidates_and_no_request() -> None:
     features = one_request(USER_LAYOUT.new(1), ITEM_LAYOUT.new(0), NO_SLOTS, NOW_MS)
     assert features.dense_NF.shape == (0, NUM_DENSE)
     none = np.zeros(0, np.int64)
-    assert assemble(USER_LAYOUT.new(0), ITEM_LAYOUT.new(0), NO_SLOTS, none, none) == []
+    assert assemble(USER_LAYOUT.new(0), ITEM_LAYOUT.new(0), NO_SLOTS, none, none, none) == []
 
 
 def test_assembling_changes_no_state() -> None:

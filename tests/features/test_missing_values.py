@@ -34,6 +34,7 @@ def shown_once(layout: Layout) -> State:
         time_ms_N=zero_1 + SHOWN_MS,
         item_key_N=zero_1 + 7,
         position_N=zero_1,
+        surface_N=zero_1,
         measure_NM=np.array(measures, np.float32),
         settled_N=np.array([True]),
         slot_NS=np.full((1, 1), -1),

@@ -46,9 +46,9 @@ def test_the_last_n_are_the_newest_settled_outcomes(
     state_U = last.read(state_of(last, *rearranged(log, random)), np.zeros(NUM_ENTITIES, np.int64))
     for entity in range(NUM_ENTITIES):
         kept = newest_first(of_entity(log, entity), length)
-        expected = [(f.item, f.time_ms, f.actions, min(f.position, 255)) for f in kept]
-        expected += [(0, 0, 0, 0)] * (length - len(kept))
-        names = ("item", "time_ms", "action", "position")
+        expected = [(f.item, f.time_ms, f.actions, min(f.position, 255), f.surface) for f in kept]
+        expected += [(0, 0, 0, 0, 0)] * (length - len(kept))
+        names = ("item", "time_ms", "action", "position", "surface")
         found = zip(*(state_U[name][entity].tolist() for name in names), strict=True)
         assert list(found) == expected
 
@@ -80,6 +80,16 @@ def test_recent_counts_the_first_of_a_sequence(log: list[Fact], num: int, now_ms
     for entity in range(NUM_ENTITIES):
         kept = newest_first(of_entity(log, entity), LAST.length)
         assert counts_Um[entity].tolist() == counts(kept[:num])
+
+
+@examples
+@given(log=logs(), num=st.integers(1, LAST.length), surface=st.sampled_from([0, 1, 17]))
+def test_outcomes_are_counted_on_one_surface(log: list[Fact], num: int, surface: int) -> None:
+    surface_U = np.full(NUM_ENTITIES, surface)
+    counts_Um = Recent(LAST, num).read_on(state_of(LAST, log), surface_U)
+    for entity in range(NUM_ENTITIES):
+        kept = newest_first(of_entity(log, entity), LAST.length)[:num]
+        assert counts_Um[entity].tolist() == counts([f for f in kept if f.surface == surface])
 
 
 def session(outcomes: Sequence[Fact], now_ms: int) -> list[Fact]:

@@ -35,7 +35,7 @@ def distinct_of(distinct: Distinct, keys: Ints) -> float:
     num = len(keys)
     none = np.zeros(num, np.int64)
     facts = Facts(
-        none, none, keys, none, np.ones((num, len(MEASURES)), np.float32), none > 0,
+        none, none, keys, none, none, np.ones((num, len(MEASURES)), np.float32), none > 0,
         np.zeros((num, 0), np.int64), np.zeros((num, 0), np.float32),
     )  # fmt: skip
     state_1R = distinct.initialize()[None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from one_partition import (
@@ -19,7 +20,8 @@ from one_partition import (
 )
 
 from headrace.event import ImpressionEvent, Shown
-from headrace.keys import key
+from headrace.features.table import LAST, USER_LAYOUT
+from headrace.keys import key, surface_code
 from headrace.sample import LANE_JOINED, LANE_KNOWN
 
 
@@ -65,6 +67,14 @@ def test_an_impression_counts_when_shown_and_its_click_when_it_comes(stream: Str
     assert user_counts(clicked) == [2, 1] and stream.shown_clicked("a") == [1, 1]
     assert row_of(clicked.changed.users, "ann")["event_time_ms"] == START_MS + 5
     assert history_of(clicked) == [(key("a"), START_MS + 5, 1)]
+
+
+def test_an_outcome_belongs_to_the_surface_that_showed_the_item(stream: Stream) -> None:
+    feed = msgspec.structs.replace(opened("r1", "a"), surface="feed")
+    stream.send(feed, click("a", "r1"), known("r2", [False]), click("b"))
+    state = row_of(stream.send(click("c")).changed.users, "ann")["state"]
+    surfaces_T = state[USER_LAYOUT.field_of[LAST]]["surface"].ravel().tolist()
+    assert sorted(surfaces_T[:4]) == sorted(map(surface_code, ["feed", "home", "home", "home"]))
 
 
 def test_a_second_click_on_the_same_item_of_a_request_says_nothing_new(stream: Stream) -> None:

@@ -37,6 +37,7 @@ class Facts:
     time_ms_N: Ints
     item_key_N: Ints
     position_N: Ints
+    surface_N: Ints  # `headrace.keys.surface_code`
     measure_NM: NDArray[np.float32]
     settled_N: NDArray[np.bool_]
     slot_NS: Ints

@@ -3,7 +3,7 @@
     U states   V states that change   N facts   K outcomes that came   Q states read   L length
 
 Outcomes lie newest first; of the same millisecond, the greater item key first, then the greater
-action bits and position, so that a sequence does not depend on the order in which they arrived.
+action bits, position and surface, so that a sequence does not depend on the order of arrival.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from headrace.features.accumulators import State, Values
 from headrace.features.facts import ACTIONS, SHOWN, Facts, Ints
 
-ORDER: Final = ("time_ms", "item", "action", "position")  # what decides which outcome is newer
+# What decides which outcome is newer.
+ORDER: Final = ("time_ms", "item", "action", "position", "surface")
 
 
 @dataclass(frozen=True, slots=True)
 class LastN:
-    """The last `length` settled outcomes: item key (0 where empty), time, action bits, position.
+    """The last `length` settled outcomes: item key (0 where empty), time, action bits, position,
+    code of the surface.
 
     Reads the state itself, [Q] of `dtype`. Positions above 255 are kept as 255.
     """
@@ -34,7 +36,7 @@ class LastN:
         shape = (self.length,)
         return np.dtype(
             [("item", "<i8", shape), ("time_ms", "<i8", shape),
-             ("action", "u1", shape), ("position", "u1", shape)]
+             ("action", "u1", shape), ("position", "u1", shape), ("surface", "u1", shape)]
         )  # fmt: skip
 
     def initialize(self) -> State:
@@ -42,8 +44,8 @@ class LastN:
 
     def add(self, state_U: State, facts: Facts) -> None:
         position_N = np.minimum(facts.position_N, 255)
-        columns: list[NDArray[Any]]
-        columns = [facts.time_ms_N, facts.item_key_N, facts.action_mask_N(), position_N]
+        columns: list[NDArray[Any]] = [facts.time_ms_N, facts.item_key_N]
+        columns += [facts.action_mask_N(), position_N, facts.surface_N]
         settled_K = np.flatnonzero(facts.settled_N)
         new = {name: column_N[settled_K] for name, column_N in zip(ORDER, columns, strict=True)}
         self._take_in(state_U, facts.entity_N[settled_K], new)
@@ -106,10 +108,15 @@ class Recent:
         return (SHOWN, *ACTIONS)
 
     def read(self, state_Q: State, now_ms_Q: Ints) -> Values:
-        here_QN = state_Q["item"][:, : self.num] != 0
-        action_QN = state_Q["action"][:, : self.num]
-        counts = [here_QN, *((action_QN >> bit) & 1 for bit in range(len(ACTIONS)))]
-        return np.stack([count_QN.sum(1) for count_QN in counts], -1).astype(np.float64)
+        return self._sums(state_Q, state_Q["item"] != 0)
+
+    def read_on(self, state_Q: State, surface_Q: Ints) -> Values:
+        """[Q, m]: the same of those that came on one surface (`headrace.keys.surface_code`)."""
+        same_QL = state_Q["surface"] == surface_Q[:, None]
+        return self._sums(state_Q, same_QL & (state_Q["item"] != 0))
+
+    def _sums(self, state_Q: State, inside_QL: Any) -> Values:
+        return _counts(inside_QL[:, : self.num], state_Q["action"][:, : self.num])
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +134,7 @@ class Session:
         return (SHOWN, *ACTIONS)
 
     def read(self, state_Q: State, now_ms_Q: Ints) -> Values:
-        inside_QL = self.inside(state_Q, now_ms_Q)
-        actions = [inside_QL & ((state_Q["action"] >> bit) & 1) for bit in range(len(ACTIONS))]
-        counts = [count_QL.sum(1) for count_QL in (inside_QL, *actions)]
-        return np.stack(counts, -1).astype(np.float64)
+        return _counts(self.inside(state_Q, now_ms_Q), state_Q["action"])
 
     def inside(self, state_Q: State, now_ms_Q: Ints) -> Any:
         """[Q, L]: which outcomes of the sequence belong to the session that goes on at `now`."""
@@ -138,3 +142,10 @@ class Session:
         joined_QL = (later_QL - state_Q["time_ms"] < self.pause_ms) & (state_Q["item"] != 0)
         num_Q = np.where(joined_QL.all(1), self.of.length, joined_QL.argmin(1))
         return np.arange(self.of.length) < num_Q[:, None]
+
+
+def _counts(inside_QL: Any, action_QL: Any) -> Values:
+    """[Q, m]: how many outcomes are inside, and how many of those of each action."""
+    actions = [inside_QL & ((action_QL >> bit) & 1) for bit in range(len(ACTIONS))]
+    counts = [count_QL.sum(1) for count_QL in (inside_QL, *actions)]
+    return np.stack(counts, -1).astype(np.float64)

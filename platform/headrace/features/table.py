@@ -37,6 +37,7 @@ CAMPAIGN: Final = "campaign"
 
 HOUR: Final = Tiles(10 * MINUTE_MS, 6)
 DAY: Final = Tiles(HOUR_MS, 24)
+USER_DAY: Final = Tiles(2 * HOUR_MS, 12)  # half the bytes: there are many users
 WEEK: Final = Tiles(DAY_MS, 7)
 LIFE: Final = Lifetime((SHOWN, CLICK, LIKE, LONG_VIEW))
 LATELY: Final = Decayed(DAY_MS)
@@ -61,10 +62,10 @@ FEATURES: Final = (
     Feature("user_long_view_rate_last10", USER, Rate(LONG_VIEW, Recent(LAST, 10), 0.3, 2),
             "long views per outcome, of the last 10"),
     Feature("user_click_rate_1h", USER, Rate(CLICK, HOUR), "clicks per impression, last hour"),
-    Feature("user_click_rate_1d", USER, Rate(CLICK, DAY), "clicks per impression, last day"),
+    Feature("user_click_rate_1d", USER, Rate(CLICK, USER_DAY), "clicks per impression, last day"),
     Feature("user_click_rate_7d", USER, Rate(CLICK, WEEK), "clicks per impression, last 7 days"),
     Feature("user_impressions_1h_log", USER, LogSum(SHOWN, HOUR), "log(1 + shown, last hour)"),
-    Feature("user_impressions_1d_log", USER, LogSum(SHOWN, DAY), "log(1 + shown, last day)"),
+    Feature("user_impressions_1d_log", USER, LogSum(SHOWN, USER_DAY), "log(1 + shown, last day)"),
     Feature("user_idle_log", USER, SinceLast(Newest(SHOWN)), "log(1 + seconds since any)"),
     Feature("user_since_click_log", USER, SinceLast(Newest(CLICK)), "log(1 + seconds since one)"),
     Feature("user_session_length_log", USER, LogSum(SHOWN, SESSION),
@@ -117,6 +118,5 @@ CAMPAIGN_LAYOUT: Final = Layout(CAMPAIGN, FEATURES)
 SHARED_LAYOUTS: Final = (ITEM_LAYOUT, CATEGORY_LAYOUT, CAMPAIGN_LAYOUT)  # not one partition's own
 LAYOUTS: Final = (USER_LAYOUT, *SHARED_LAYOUTS)
 
-SCHEMA: Final = int.from_bytes(
-    hashlib.blake2b(repr(FEATURES).encode(), digest_size=4).digest(), "big"
-)
+_DEFINED: Final = repr((FEATURES, [layout.dtype for layout in LAYOUTS]))
+SCHEMA: Final = int.from_bytes(hashlib.blake2b(_DEFINED.encode(), digest_size=4).digest(), "big")

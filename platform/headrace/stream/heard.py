@@ -17,13 +17,13 @@ from headrace.event import Event
 from headrace.features.assemble import RequestFeatures
 from headrace.features.facts import MEASURES, Ints
 
-# One fact, as it is heard: user, item, event time, position, settled, campaign, offset, ordinal of
-# the event, and the measures in the order of `headrace.features.facts.MEASURES`. A plain tuple,
-# because there is one for every event.
+# One fact, as it is heard: user, item, event time, position, surface, settled, campaign, offset,
+# ordinal of the event, and the measures in the order of `headrace.features.facts.MEASURES`. A plain
+# tuple, because there is one for every event.
 Fact = tuple[
-    str, str, int, int, bool, str | None, int, int, float, float, float, float, float
+    str, str, int, int, int, bool, str | None, int, int, float, float, float, float, float
 ]  # fmt: skip
-NUM_COLUMNS = 8 + len(MEASURES)
+NUM_COLUMNS = 9 + len(MEASURES)
 
 
 class Request(msgspec.Struct, gc=False):
@@ -60,15 +60,16 @@ class Heard:
     def columns(self) -> Columns:
         """The facts in columns."""
         columns = list(zip(*self.facts, strict=True)) if self.facts else [()] * NUM_COLUMNS
-        users, items, times, positions, settled, campaigns, offsets, ordinals = columns[:8]
-        measures = [np.array(column, np.float32) for column in columns[8:]]
+        users, items, times, positions, surfaces, settled, campaigns = columns[:7]
+        offsets, ordinals, *measures = columns[7:]
         return Columns(
             user_ids=users,
             item_ids=items,
             campaign_ids=campaigns,
             time_ms_N=np.array(times, np.int64),
             position_N=np.array(positions, np.int64),
-            measure_NM=np.stack(measures, axis=1),
+            surface_N=np.array(surfaces, np.int64),
+            measure_NM=np.stack([np.array(m, np.float32) for m in measures], axis=1),
             settled_N=np.array(settled, bool),
             offset_N=np.array(offsets, np.int64),
             ordinal_N=np.array(ordinals, np.int64),
@@ -84,6 +85,7 @@ class Columns:
     campaign_ids: Sequence[str | None]
     time_ms_N: Ints
     position_N: Ints
+    surface_N: Ints
     measure_NM: NDArray[np.float32]
     settled_N: NDArray[np.bool_]
     offset_N: Ints

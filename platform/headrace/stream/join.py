@@ -10,6 +10,7 @@ from headrace.broker import Record
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
 from headrace.features.facts import ACTIONS, CLICK, LIKE, LONG_VIEW
 from headrace.features.served import as_served
+from headrace.keys import surface_code
 from headrace.sample import LANE_JOINED, LANE_KNOWN
 from headrace.stream.heard import Heard, Labelled, Request
 
@@ -96,9 +97,10 @@ class Join:
             request = ask(event, record, heard, LANE_KNOWN, BIT[CLICK])
             heard.complete.append(Labelled(request, (BIT[CLICK],)))
         clicked, liked, viewed = (float(action == name) for name in (CLICK, LIKE, LONG_VIEW))
+        surface = impression.request.event.surface if impression else event.surface
         heard.facts.append(
-            (event.user_id, event.item_id, event.event_time_ms, 0, True, None, record.offset,
-             len(heard.times_ms), float(alone), clicked, liked, viewed,
+            (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(surface), True,
+             None, record.offset, len(heard.times_ms), float(alone), clicked, liked, viewed,
              getattr(event, "value", 0.0))
         )  # fmt: skip
 
@@ -138,11 +140,11 @@ def ask(event: Event, record: Record, heard: Heard, lane: int, labelled: int) ->
 def hear_shown(event: ImpressionEvent, record: Record, heard: Heard) -> None:
     """A fact for each item; an impression is settled once it says whether it was clicked."""
     user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
-    ordinal = len(heard.times_ms)
+    ordinal, surface = len(heard.times_ms), surface_code(event.surface)
     for shown in event.items:
         clicked = shown.clicked
         heard.facts.append(
-            (user_id, shown.item_id, time_ms, shown.position or 0, clicked is not None,
+            (user_id, shown.item_id, time_ms, shown.position or 0, surface, clicked is not None,
              shown.campaign_id, offset, ordinal, 1.0, clicked or 0.0, shown.liked or 0.0,
              shown.long_viewed or 0.0, shown.value)
         )  # fmt: skip

@@ -18,6 +18,7 @@ from headrace.features.layout import Layout
 from headrace.features.shared import SharedState
 from headrace.features.state import Rows, fresh_rows
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, ITEM_LAYOUT, USER_LAYOUT
+from headrace.keys import surface_code
 from headrace.stream.heard import Columns, Heard, Request
 from headrace.stream.user_table import UserTable
 
@@ -76,7 +77,8 @@ class PartitionRows:
         slot_CS = self._shared.catalogue.slots(candidate_C)
         request_C = np.repeat(np.arange(len(asked)), [len(r.item_ids) for r in asked])
         now_ms_Q = np.array([request.event.event_time_ms for request in asked])
-        return assemble(user_Q, item_C, slot_CS, request_C, now_ms_Q)
+        surface_Q = np.array([surface_code(r.event.surface) for r in asked], np.int64)
+        return assemble(user_Q, item_C, slot_CS, surface_Q, request_C, now_ms_Q)
 
     def _facts(self, columns: Columns, item_N: Ints) -> Facts:
         catalogue = self._shared.catalogue
@@ -85,6 +87,7 @@ class PartitionRows:
             time_ms_N=columns.time_ms_N,
             item_key_N=catalogue.keys(item_N),
             position_N=columns.position_N,
+            surface_N=columns.surface_N,
             measure_NM=columns.measure_NM,
             settled_N=columns.settled_N,
             slot_NS=catalogue.slots(item_N),
