@@ -25,12 +25,13 @@ from headrace.evaluation.log import Log, add_log_flags, open_log
 from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
 from headrace.evaluation.quality import NEW, Quality
 from headrace.evaluation.visibility import Observed, Observer, day_of
+from headrace.model.tokens import ContentTable
 
 ALL_FROZEN: Final = "FuseRank, all frozen"
 FROZEN: Final = "FuseRank, frozen"
+EVERY_5_MIN: Final = "FuseRank, every 5 min"
 ONLINE: Final = "FuseRank, online"
-REGIMES: Final = (ALL_FROZEN, FROZEN, ONLINE)
-WITH_LIVE_FEATURES: Final = {FROZEN: False, ONLINE: True}  # whether the model goes on
+REGIMES: Final = (ALL_FROZEN, FROZEN, EVERY_5_MIN, ONLINE)
 MIDNIGHT: Final = "midnight"  # a file with what would have been seen as of it
 
 Array = NDArray[Any]
@@ -95,8 +96,9 @@ def run_rankers(
     add_log_flags(parser)
     log = open_log(parser.parse_args(flags))
     live = {
-        name: [_evaluation(log, seed, online) for seed in seeds]
-        for name, online in WITH_LIVE_FEATURES.items()
+        FROZEN: [_evaluation(log, seed, online=False) for seed in seeds],
+        EVERY_5_MIN: [_evaluation(log, seed, publish_every_ms=5 * 60_000) for seed in seeds],
+        ONLINE: [_evaluation(log, seed) for seed in seeds],
     }
     with ExitStack() as stack:
         files = [
@@ -119,9 +121,10 @@ def at_midnight(inputs: Path) -> Path:
     return inputs.with_stem(f"{inputs.stem}-{MIDNIGHT}")
 
 
-def _evaluation(log: Log, seed: int, online: bool) -> Evaluation:
+def _evaluation(log: Log, seed: int, online: bool = True, publish_every_ms: int = 0) -> Evaluation:
     config = ranker_config(log.options.size, log.labels, log.surfaces)
-    evaluation = Evaluation(config, log.labels, log.items, seed, online)
+    content = ContentTable(log.items)
+    evaluation = Evaluation(config, log.labels, content, seed, online, publish_every_ms)
     evaluation.quality = Kept(log.labels)
     return evaluation
 

@@ -11,16 +11,25 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.quality_rankers import ALL_FROZEN, FROZEN, ONLINE, Array, Outcomes, Predictions
+from benchmarks.quality_rankers import (
+    ALL_FROZEN,
+    EVERY_5_MIN,
+    FROZEN,
+    ONLINE,
+    Array,
+    Outcomes,
+    Predictions,
+)
 from headrace.metrics import bootstrap
 from headrace.metrics.grouped import group_auc
 
 ALL: Final = "all"
-LADDER: Final = ((FROZEN, ALL_FROZEN), (ONLINE, FROZEN))
+LADDER: Final = ((FROZEN, ALL_FROZEN), (EVERY_5_MIN, FROZEN), (ONLINE, EVERY_5_MIN))
 PEERS_FROZEN: Final = ("LightGBM, frozen", "DIN, frozen", "DCNv2, frozen")  # features are live
 PEERS_GOING_ON: Final = ("LightGBM, refitted daily", "DIN, progressive", "DCNv2, progressive")
 GAINS: Final = (
     *LADDER,
+    (ONLINE, FROZEN),
     *((FROZEN, peer) for peer in PEERS_FROZEN),
     *((ONLINE, peer) for peer in (*PEERS_FROZEN, *PEERS_GOING_ON)),
 )

@@ -14,6 +14,7 @@ from headrace.evaluation.progressive import BATCH_ROWS, Evaluation, batches_of, 
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.visibility import DAY_MS, MIDNIGHT_MS, Observed
 from headrace.features.assemble import NUM_DENSE, RequestFeatures
+from headrace.model.tokens import ContentTable
 
 NOTHING = RequestFeatures(np.zeros((1, NUM_DENSE), np.float32), np.zeros((3, 64), np.int64))
 LABELS = ["is_click"]
@@ -32,7 +33,8 @@ class Differences(Quality):
 
 def test_what_is_learned_of_users_within_a_day_is_not_known_at_its_midnight() -> None:
     """One user always clicks, one never, and no feature tells who is who."""
-    evaluation = Evaluation(ranker_config("nano", LABELS, []), LABELS, {}, seed=0, online=True)
+    ranker = ranker_config("nano", LABELS, [])
+    evaluation = Evaluation(ranker, LABELS, ContentTable({}), seed=0, online=True)
     evaluation.quality = differences = Differences()
     num_a_day = 3 * BATCH_ROWS
     every_ms = DAY_MS // num_a_day

@@ -165,3 +165,32 @@ def test_bad_flags_are_named(
 ) -> None:
     assert evaluate(folder, *flags) == 2
     assert says in capsys.readouterr().err
+
+
+def test_predictions_come_from_the_last_version_that_was_published(folder: Path) -> None:
+    """Every 3 s is for each batch; every 30 years is once, at the beginning of the test."""
+    told = {
+        name: result(folder, *flags)["labels"]["is_click"]
+        for name, flags in {
+            "online": ["--online"],
+            "every batch": ["--online", "--publish-every=3"],
+            "once": ["--online", "--publish-every=1e9"],
+            "frozen": [],
+        }.items()
+    }
+    assert told["every batch"] == told["online"] != told["once"] == told["frozen"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--publish-every=60"], "give --online"),
+        (["--online", "--publish-every=-1"], "expected seconds"),
+        (["--online", "--publish-every=nan"], "expected seconds"),
+    ],
+)
+def test_when_versions_are_published_is_checked(
+    folder: Path, flags: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate(folder, *flags) != 0
+    assert says in capsys.readouterr().err

@@ -53,7 +53,8 @@ def told(folder: Path) -> dict[str, Any]:
 def test_every_regime_is_told_with_its_seeds(told: dict[str, Any]) -> None:
     log = told["kuairand"]
     assert (log["train"], log["test"], log["seeds"]) == (NUM_TRAIN, NUM_TEST, [0, 1])
-    assert list(log["models"]) == ["FuseRank, all frozen", "FuseRank, frozen", ONLINE]
+    live = ["FuseRank, frozen", "FuseRank, every 5 min", ONLINE]
+    assert list(log["models"]) == ["FuseRank, all frozen", *live]
     for model in log["models"].values():
         assert list(model["labels"]) == list(LABELS)
         for label in LABELS:
@@ -71,6 +72,7 @@ def test_the_numbers_are_those_of_evaluate(folder: Path, told: dict[str, Any]) -
     flags += [f"--history={folder / 'history.parquet'}", f"--labels={','.join(LABELS)}", "--seed=1"]
     regimes = {ONLINE: ["--online"], "FuseRank, frozen": []}
     regimes["FuseRank, all frozen"] = ["--frozen-features"]
+    regimes["FuseRank, every 5 min"] = ["--online", "--publish-every=300"]
     for model, regime in regimes.items():
         assert main(["evaluate", *flags, *regime, f"--json={folder / 'out.json'}"]) == 0
         expected = json.loads((folder / "out.json").read_text())["labels"]

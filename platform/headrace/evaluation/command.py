@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import resource
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -32,6 +33,13 @@ def add_evaluate(commands: Any) -> None:
         "--online", action="store_true", help="go on training through the test, after predicting"
     )
     evaluate.add_argument(
+        "--publish-every",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="with --online: predict with the model of so often in the log (default: of now)",
+    )
+    evaluate.add_argument(
         "--frozen-features", action="store_true", help="learn nothing of users and items in it"
     )
     evaluate.add_argument(
@@ -45,13 +53,14 @@ def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
     from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
     from headrace.evaluation.visibility import Observer
 
-    if options.online and options.frozen_features:
-        raise ConfigError(
-            "--online learns through the test, --frozen-features does not: give one of them"
-        )
+    _check(options)
     log = open_log(options)
-    ranker = ranker_config(options.size, log.labels, log.surfaces)
-    evaluation = Evaluation(ranker, log.labels, log.items, options.seed, options.online)
+    content = log.content(settings)
+    ranker = ranker_config(options.size, log.labels, log.surfaces, content.vectors.widths)
+    every_ms = int(options.publish_every * 1_000)
+    evaluation = Evaluation(
+        ranker, log.labels, content, options.seed, options.online, publish_every_ms=every_ms
+    )
     observer = Observer(log.items, log.users, freeze=options.frozen_features)
     started_s = time.monotonic()
     with ExitStack() as stack:
@@ -77,6 +86,17 @@ def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace) -> None:
+    if options.online and options.frozen_features:
+        raise ConfigError(
+            "--online learns through the test, --frozen-features does not: give one of them"
+        )
+    if not 0 <= options.publish_every < math.inf:
+        raise ConfigError(f"--publish-every {options.publish_every}: expected seconds, 0 or more")
+    if options.publish_every and not options.online:
+        raise ConfigError("--publish-every says when a model that goes on is used: give --online")
+
+
 def _written(rows: Iterable[Observed], file: InputsFile) -> Iterator[Observed]:
     """The same rows, once they are in the file."""
     some: list[Observed] = []
@@ -92,6 +112,8 @@ def _written(rows: Iterable[Observed], file: InputsFile) -> Iterator[Observed]:
 
 
 def _regime(options: argparse.Namespace) -> str:
+    if options.publish_every:
+        return f"online: model and features go on, a version every {options.publish_every:g} s"
     if options.online:
         return "online: model and features go on"
     if options.frozen_features:

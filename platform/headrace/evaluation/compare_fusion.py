@@ -37,23 +37,23 @@ def _compare(options: argparse.Namespace, settings: config.Settings) -> int:
     unknown = [name for name in names if name not in FUSIONS]
     if unknown:
         raise ConfigError(f"--fusions {unknown[0]}: expected some of {', '.join(FUSIONS)}")
-    result = _run(open_log(options), names)
+    result = _run(open_log(options), names, settings)
     print(_table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0
 
 
-def _run(log: Log, names: Sequence[str]) -> dict[str, Any]:
+def _run(log: Log, names: Sequence[str], settings: config.Settings) -> dict[str, Any]:
     """By fusion: the online quality of each label, parameters, and microseconds a row."""
     from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
     from headrace.evaluation.visibility import Observer
 
-    options = log.options
-    ranker = ranker_config(options.size, log.labels, log.surfaces)
+    options, content = log.options, log.content(settings)
+    ranker = ranker_config(options.size, log.labels, log.surfaces, content.vectors.widths)
     rankers = {name: replace(ranker, fusion=name) for name in names}
     running = {
-        name: Evaluation(of_name, log.labels, log.items, options.seed, online=True)
+        name: Evaluation(of_name, log.labels, content, options.seed, online=True)
         for name, of_name in rankers.items()
     }
     spent_s = dict.fromkeys(names, 0.0)

@@ -12,12 +12,16 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from headrace.config import Settings
 from headrace.datasets import kuairand, kuairand_history
 from headrace.datasets.dataset import Item, User
 from headrace.errors import ConfigError
 from headrace.evaluation import impressions
 from headrace.evaluation.impressions import BEFORE, TEST, TRAIN, Impression
+from headrace.flags import add_tokens_flag
+from headrace.model.content_vectors import ContentVectors
 from headrace.model.ranker_config import SIZES
+from headrace.model.tokens import ContentTable
 
 if TYPE_CHECKING:
     from headrace.evaluation.visibility import Observed
@@ -56,6 +60,10 @@ class Log:
         before = (Impression(event, (), BEFORE) for event in history)
         return heapq.merge(before, log, key=lambda row: row.time_ms)
 
+    def content(self, settings: Settings) -> ContentTable:
+        """What the ranker reads of the items, with the token tables that the settings name."""
+        return ContentTable(self.items, ContentVectors.of(settings))
+
     def told(self, batches: Iterable[Sequence[Observed]]) -> Iterator[Sequence[Observed]]:
         """The same batches; says now and then how far they are."""
         done, said_s = 0, time.monotonic()
@@ -68,7 +76,7 @@ class Log:
 
 
 def add_log_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that name the files, the labels and the ranker's size and seed."""
+    """The flags that name the files, the labels, and the ranker's size, seed and content."""
     for flag, what in FILES.items():
         parser.add_argument(flag, type=Path, required=True, metavar="FILE", help=what)
     parser.add_argument("--history", type=Path, metavar="FILE", help="what came before the log")
@@ -78,6 +86,7 @@ def add_log_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", default="nano", help=f"{', '.join(SIZES)} (default: nano)")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the result as JSON")
+    add_tokens_flag(parser)
 
 
 def open_log(options: argparse.Namespace) -> Log:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headrace.datasets.dataset import Item
 from headrace.evaluation.impressions import TEST
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.visibility import VISIBLE_AFTER_MS, Observed, day_of
@@ -32,34 +31,46 @@ BATCH_ROWS: Final = 256
 USER_TABLES: Final = ("user", "user_bias")  # what the ranker learns of each user
 
 
-def ranker_config(size: str, labels: Sequence[str], surfaces: Iterable[str]) -> RankerConfig:
+def ranker_config(
+    size: str, labels: Sequence[str], surfaces: Iterable[str], content_widths: tuple[int, ...] = ()
+) -> RankerConfig:
     """The ranker of this size with a head per label; the click is always one of them."""
     others = tuple(Head(label) for label in labels if label != CLICK_LABEL)
-    heads, named = (Head(CLICK), *others), tuple(sorted(surfaces))
-    return replace(SIZES[size](NUM_DENSE), rates=RATES, heads=heads, surfaces=named)
+    return replace(
+        SIZES[size](NUM_DENSE),
+        rates=RATES,
+        heads=(Head(CLICK), *others),
+        surfaces=tuple(sorted(surfaces)),
+        content_widths=content_widths,
+    )
 
 
 class Evaluation:
-    """A learner that goes through a log once. Without `online` it stands still after the train."""
+    """A learner that goes through a log once. Without `online` it stands still after the train.
+
+    What predicts is the learner as it was at the last multiple of `publish_every_ms`, or as it is.
+    """
 
     def __init__(
         self,
         config: RankerConfig,
         labels: Sequence[str],
-        items: Mapping[str, Item],
+        content: ContentTable,
         seed: int,
         online: bool,
+        publish_every_ms: int = 0,
     ) -> None:
         torch.manual_seed(seed)
-        self._config, self._online = config, online
+        self._config, self._online, self._publish_every_ms = config, online, publish_every_ms
         self._learner = OnlineLearner(config, seed, window=1 << 62)
-        self._content = ContentTable(items)
+        self._content = content
         names = [CLICK if label == CLICK_LABEL else label for label in labels]
         self._columns = [[head.name for head in config.heads].index(name) for name in names]
         self._places = {label: place for place, label in enumerate(labels)}
         self._waiting: deque[Observed] = deque()  # for their outcome to be visible
         self._testing, self._day = False, -1
         self._users_at_midnight: dict[str, DynamicEmbedding] = {}
+        self._published, self._version = self._learner, -1
         self.quality = Quality(labels)
 
     @property
@@ -75,6 +86,7 @@ class Evaluation:
             self._learn_until(batch[0].impression.time_ms, to_the_last=begins)
         if self._testing:
             self._begin_day(day_of(batch[0].impression.time_ms))
+            self._publish(batch[0].impression.time_ms)
             self._score(batch)
         if self._online or not self._testing:
             self._waiting += batch
@@ -98,9 +110,15 @@ class Evaluation:
             self._users_at_midnight = {name: copy.deepcopy(tables[name]) for name in USER_TABLES}
             self._day = day
 
+    def _publish(self, now_ms: int) -> None:
+        """Predict with what the learner has become, if it is time."""
+        if self._publish_every_ms and now_ms // self._publish_every_ms > self._version:
+            self._published = copy.deepcopy(self._learner)
+            self._version = now_ms // self._publish_every_ms
+
     def _score(self, rows: Sequence[Observed]) -> None:
         p_QJ = self._predicted(rows, [row.features for row in rows])
-        tables = self._learner.ranker.tables
+        tables = self._published.ranker.tables
         of_now = {name: tables[name] for name in USER_TABLES}
         tables.update(self._users_at_midnight)
         p_at_midnight_QJ = self._predicted(rows, [row.at_midnight for row in rows])
@@ -111,7 +129,7 @@ class Evaluation:
         self, rows: Sequence[Observed], features: Sequence[RequestFeatures]
     ) -> NDArray[np.float32]:
         """[Q, J]: the probability of each label."""
-        return self._learner.predict(self._batch(rows, features))[:, self._columns]
+        return self._published.predict(self._batch(rows, features))[:, self._columns]
 
     def _batch(self, rows: Sequence[Observed], features: Sequence[RequestFeatures]) -> Batch:
         requests = [
