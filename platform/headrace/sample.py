@@ -26,8 +26,8 @@ MAX_MESSAGE_BYTES: Final = 500_000  # half of what brokers take by default
 class Sample(msgspec.Struct, frozen=True, array_like=True):
     """One request: the items shown, their labels, and the features of both as of the request.
 
-    Arrays are little-endian bytes; the properties give them back in shape. Labels are bits, in the
-    order of `headrace.features.facts.ACTIONS`: bit 0 is the click.
+    Arrays are little-endian bytes; the properties give them back in shape. Outcomes are those of
+    `headrace.features.facts.outcome`, whose bit 0 is the click.
     """
 
     source_partition: int
@@ -40,10 +40,10 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     user_key: int
     user_token_keys: tuple[int, ...]  # the user's attributes
     item_keys: tuple[int, ...]  # [N]
-    actions: tuple[int, ...]  # [N] what came of each impression
+    outcomes: tuple[int, ...]  # [N] what came of each impression
     labelled: int  # the actions of which it is known whether they came
     dense: bytes  # float32 [N, F]
-    history: bytes  # int64 [3, T]: item keys, ages in ms, action bits
+    history: bytes  # int64 [3, T]: item keys, ages in ms, outcomes
     positions: tuple[int, ...] = ()  # [N] in the slate, `POSITION_UNKNOWN`; empty: all unknown
     surface: str = ""  # where the items were shown; empty: not known
 
@@ -54,7 +54,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     @property
     def clicked(self) -> tuple[int, ...]:
         """[N]: 0 or 1."""
-        return tuple(actions & 1 for actions in self.actions)
+        return tuple(outcome & 1 for outcome in self.outcomes)
 
     @property
     def dense_NF(self) -> NDArray[np.float32]:

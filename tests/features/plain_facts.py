@@ -44,6 +44,16 @@ class Fact:
         """The actions as bits."""
         return sum(1 << bit for bit, name in enumerate(ACTIONS) if getattr(self, name))
 
+    @property
+    def share(self) -> int:
+        """The value in 255ths, as far as it lies between 0 and 1."""
+        return round(255 * min(max(self.value, 0.0), 1.0))
+
+    @property
+    def outcome(self) -> int:
+        """The actions, and the share in the byte above them."""
+        return self.actions + 256 * self.share
+
 
 def made_up(random: Random) -> Fact:
     """A settled or open impression, or an action that came later, of any entity and time.
@@ -140,7 +150,8 @@ def total(log: Sequence[Fact], measure: str) -> float:
 
 
 def _newness(fact: Fact) -> tuple[int, ...]:
-    return fact.time_ms, fact.item, fact.actions, min(fact.position, 255), fact.surface
+    position = min(fact.position, 255)
+    return fact.time_ms, fact.item, fact.actions, position, fact.surface, fact.share
 
 
 def newest_first(log: Sequence[Fact], length: int) -> list[Fact]:

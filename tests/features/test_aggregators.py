@@ -169,7 +169,7 @@ def test_slot_rates_are_centred_on_the_rate_over_all_slots(log: list[Fact], now_
 
 @recount
 @given(log=logs(), now_ms_U=reading_times_ms())
-def test_a_history_has_keys_ages_actions_and_positions(log: list[Fact], now_ms_U: Ints) -> None:
+def test_a_history_has_keys_ages_outcomes_and_positions(log: list[Fact], now_ms_U: Ints) -> None:
     history_U4L = values(History(LAST), now_ms_U, log)
     assert history_U4L.shape == (NUM_ENTITIES, 4, LAST.length) and history_U4L.dtype == np.int64
     for history_4L, now_ms, seen in zip(
@@ -177,7 +177,7 @@ def test_a_history_has_keys_ages_actions_and_positions(log: list[Fact], now_ms_U
     ):
         outcomes = newest_first(seen, LAST.length)
         expected = [
-            [f.item, max(now_ms - f.time_ms, 0), f.actions, min(f.position, 255)] for f in outcomes
+            [f.item, max(now_ms - f.time_ms, 0), f.outcome, min(f.position, 255)] for f in outcomes
         ]
         expected += [[0, 0, 0, 0]] * (LAST.length - len(outcomes))
         assert history_4L.T.tolist() == expected

@@ -157,7 +157,7 @@ def test_the_history_has_ages_as_of_the_request(log: list[Fact], after_ms: int) 
         history_3T = one_request(user_1, ITEM_LAYOUT.new(0), NO_SLOTS, now_ms).history_3T
         assert history_3T.shape == (3, HISTORY_LENGTH) and history_3T.dtype == np.int64
         outcomes = newest_first(of_entity(log, entity), HISTORY_LENGTH)
-        expected = [[f.item, max(now_ms - f.time_ms, 0), f.actions] for f in outcomes]
+        expected = [[f.item, max(now_ms - f.time_ms, 0), f.outcome] for f in outcomes]
         expected += [[0, 0, 0]] * (HISTORY_LENGTH - len(outcomes))
         assert history_3T.T.tolist() == expected
 

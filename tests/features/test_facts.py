@@ -6,10 +6,21 @@ from dataclasses import fields
 from random import Random
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from plain_facts import Fact, columns, logs, randoms
 
-from headrace.features.facts import CLICK, LONG_VIEW, MEASURES, SHOWN, Facts
+from headrace.features.facts import (
+    CLICK,
+    LONG_VIEW,
+    MAX_OUTCOME,
+    MEASURES,
+    SHOWN,
+    Facts,
+    action_masks,
+    grades,
+    outcome,
+)
 
 
 def assert_same(one: Facts, other: Facts) -> None:
@@ -44,3 +55,19 @@ def test_measures_come_in_the_order_asked_for() -> None:
 @given(log=logs())
 def test_actions_are_bits(log: list[Fact]) -> None:
     assert columns(log).action_mask_N().tolist() == [fact.actions for fact in log]
+
+
+@settings(deadline=None, max_examples=40)
+@given(log=logs())
+def test_an_outcome_is_the_actions_and_the_share(log: list[Fact]) -> None:
+    outcomes_N = np.array([outcome(fact.actions, fact.value) for fact in log], np.int64)
+    assert outcomes_N.tolist() == [fact.outcome for fact in log]
+    assert action_masks(outcomes_N).tolist() == [fact.actions for fact in log]
+    assert columns(log).share_N().tolist() == [fact.share for fact in log]
+    assert (outcomes_N <= MAX_OUTCOME).all()
+
+
+def test_a_grade_is_the_share_or_else_the_click() -> None:
+    told = [(0b000, 0.0), (0b001, 0.0), (0b110, 0.0), (0b000, 0.6), (0b001, 0.2), (0b001, 19.9)]
+    outcomes_N = np.array([outcome(actions, value) for actions, value in told])
+    assert grades(outcomes_N).tolist() == pytest.approx([0, 1, 0, 0.6, 0.2, 1], abs=0.002)

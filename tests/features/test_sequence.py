@@ -46,9 +46,11 @@ def test_the_last_n_are_the_newest_settled_outcomes(
     state_U = last.read(state_of(last, *rearranged(log, random)), np.zeros(NUM_ENTITIES, np.int64))
     for entity in range(NUM_ENTITIES):
         kept = newest_first(of_entity(log, entity), length)
-        expected = [(f.item, f.time_ms, f.actions, min(f.position, 255), f.surface) for f in kept]
-        expected += [(0, 0, 0, 0, 0)] * (length - len(kept))
-        names = ("item", "time_ms", "action", "position", "surface")
+        expected = [
+            (f.item, f.time_ms, f.actions, min(f.position, 255), f.surface, f.share) for f in kept
+        ]
+        expected += [(0, 0, 0, 0, 0, 0)] * (length - len(kept))
+        names = ("item", "time_ms", "action", "position", "surface", "share")
         found = zip(*(state_U[name][entity].tolist() for name in names), strict=True)
         assert list(found) == expected
 

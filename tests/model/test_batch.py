@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop import CONFIG, CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of
 
+from headrace.features.facts import outcome
 from headrace.keys import key
 from headrace.model.batch import TokenBags, batch_of_samples, make_batch, make_items, token_bags
 from headrace.model.content_vectors import ContentVectors, VectorColumn
@@ -85,7 +86,7 @@ def told(**changes: Any) -> Sample:
         user_key=1,
         user_token_keys=(),
         item_keys=tuple(map(key, given.items)),
-        actions=(0b11, 0b00),
+        outcomes=(0b11, 0b00),
         labelled=0b11,
         dense=given.features.dense_NF.tobytes(),
         history=given.features.history_3T.tobytes(),
@@ -95,13 +96,25 @@ def told(**changes: Any) -> Sample:
 
 def test_a_head_has_the_label_of_its_action_and_nan_where_the_log_does_not_tell() -> None:
     heads = (Head(CLICK), Head("long_view"), Head("like"), Head("refund"))
-    samples = [told(), told(labelled=0b101, actions=(0b001, 0b101))]
+    samples = [told(), told(labelled=0b101, outcomes=(0b001, 0b101))]
     made = batch_of_samples(samples, CONTENT, replace(CONFIG, heads=heads))
     nan = math.nan
     np.testing.assert_equal(
         made.candidates.label_CJ.numpy(),
         [[1, nan, 1, nan], [0, nan, 0, nan], [1, 0, nan, nan], [1, 1, nan, nan]],
     )
+
+
+def test_outcomes_of_candidates_and_of_the_past_have_grades() -> None:
+    history_3T = np.zeros((3, 4), np.int64)
+    history_3T[0] = [key("i1"), key("i2"), key("i3"), 0]
+    history_3T[2] = [outcome(0b001, 0.0), outcome(0b010, 0.6), outcome(0b000, 0.0), 0]
+    samples = [told(outcomes=(outcome(0b011, 0.2), 0b001), history=history_3T.tobytes())]
+    made = batch_of_samples(samples, CONTENT, CONFIG)
+    assert made.candidates.grade_C.tolist() == pytest.approx([0.2, 1])
+    assert made.candidates.label_CJ[:, 0].tolist() == [1, 1]
+    assert made.history.known_grade_BP.tolist() == [pytest.approx([1, 0.6, 0])]
+    assert made.history.action_BT.tolist() == [[0b001, 0b010, 0b000]]
 
 
 def test_a_sample_brings_its_positions_and_the_number_of_its_surface() -> None:

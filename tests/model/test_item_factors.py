@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from headrace.model.item_factors import (
     CONSTANT,
     NUM_ENTRIES,
-    RIDGE,
     WIDTH,
     ItemFactors,
     affinities,
@@ -37,9 +36,9 @@ def factors() -> ItemFactors:
     return fit(*two_tastes(), ItemFactors.empty())
 
 
-def log_odds(factors: ItemFactors, past: list[int], clicks: list[int], items: list[int]) -> list:
+def log_odds(factors: ItemFactors, past: list[int], grades: list[float], items: list[int]) -> list:
     """What is expected of each item, and of it with a user of this past."""
-    user_1F = folded(factors.of(torch.tensor([past])), torch.tensor([clicks]))
+    user_1F = folded(factors.of(torch.tensor([past])), torch.tensor([grades]), factors.ridge)
     return affinities(user_1F, factors.of(torch.tensor(items))).tolist()
 
 
@@ -71,13 +70,27 @@ def test_the_users_part_is_the_ridge_regression_over_the_past(seed: int, num: in
     entry_PE = random.normal(size=(num, NUM_ENTRIES))
     entry_PE[:, WIDTH] = CONSTANT
     click_P = random.integers(2, size=num)
-    got_F = folded(torch.tensor(entry_PE)[None], torch.tensor(click_P)[None])[0].numpy()
+    ridge = random.uniform(0.5, 5)
+    got_F = folded(torch.tensor(entry_PE)[None], torch.tensor(click_P)[None], ridge)[0].numpy()
     x_PF, residual_P = entry_PE[:, :-1], click_P - entry_PE[:, -1]
     loss = [
-        np.square(residual_P - x_PF @ f_F).sum() + RIDGE * np.square(f_F).sum()
+        np.square(residual_P - x_PF @ f_F).sum() + ridge * np.square(f_F).sum()
         for f_F in (got_F, *(got_F + random.normal(0, 0.05, (20, WIDTH + 1))))
     ]
     assert loss[0] == min(loss)
+
+
+def test_shares_are_believed_more_than_clicks_that_vary_more() -> None:
+    user_N, item_N, click_N = two_tastes()
+    share_N = 0.5 + (click_N - 0.5) / 4
+    of_clicks, of_shares = (fit(user_N, item_N, g, ItemFactors.empty()) for g in (click_N, share_N))
+    assert of_shares.ridge == pytest.approx(of_clicks.ridge / 16)
+
+
+def test_one_grade_for_all_can_be_fitted() -> None:
+    user_N, item_N, click_N = two_tastes()
+    factors = fit(user_N, item_N, np.ones_like(click_N), ItemFactors.empty())
+    assert np.isfinite(log_odds(factors, [2, 4], [1.0, 1.0], [10, 999])).all()
 
 
 def test_a_fit_goes_on_from_the_one_before_and_forgets_items_without_rows(

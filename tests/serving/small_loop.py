@@ -96,7 +96,7 @@ def sample(number: int, **changes: object) -> Sample:
         user_key=key(USERS[number % 5].user_id),
         user_token_keys=(key(f"user:age={number % 3}"),),
         item_keys=tuple(key(f"i{n}") for n in items),
-        actions=tuple(int(n % 4 == 1) for n in items),
+        outcomes=tuple(int(n % 4 == 1) for n in items),
         labelled=1,
         dense=random.normal(0, 1, (4, NUM_DENSE)).astype("<f4").tobytes(),
         history=history_3T.tobytes(),

@@ -114,7 +114,7 @@ def test_training_goes_on_with_the_same_heads_only(loop: SmallLoop) -> None:
 def test_every_action_that_the_log_tells_of_is_learned_and_reported(loop: SmallLoop) -> None:
     settings = loop.settings("actions", surfaces="home", rank_by="click=0.25,like=2")
     shown = [
-        sample(n, labelled=3, actions=(3, 0, 1, 2), positions=(0, 1, 2, 3), surface="home")
+        sample(n, labelled=3, outcomes=(3, 0, 1, 2), positions=(0, 1, 2, 3), surface="home")
         for n in range(15)
     ]
     with trained(settings, shown) as trainer, replica(settings) as live:

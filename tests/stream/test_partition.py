@@ -24,6 +24,7 @@ from one_partition import (
 
 from headrace.event import ActionEvent, ImpressionEvent, Shown, encode
 from headrace.features.assemble import NUM_DENSE
+from headrace.features.facts import outcome
 from headrace.features.state import fresh_rows
 from headrace.features.table import (
     CAMPAIGN,
@@ -148,16 +149,28 @@ def test_actions_beside_the_click_are_labels_and_counts(stream: Stream) -> None:
     like = ActionEvent("like", START_MS + 5, "ann", "a", "like", request_id="r1")
     stream.send(like, click("a", "r1"), msgspec.structs.replace(like, event_id="again"))
     (sample,) = stream.close().samples
-    assert sample.actions == (0b011, 0) and sample.clicked == (1, 0) and sample.labelled == 0b111
+    assert sample.outcomes == (0b011, 0) and sample.clicked == (1, 0) and sample.labelled == 0b111
     life = stream.shared.items.states(stream.shared.items.find(["a"]))[ITEM_LAYOUT.field_of[LIFE]]
     assert life[0].tolist() == [1, 1, 1, 0]  # shown, clicked, liked, viewed for long
+
+
+def test_the_value_of_an_outcome_is_kept_with_its_actions(stream: Stream) -> None:
+    stream.send(opened("r1", "a", "b"))
+    paid = ActionEvent("paid", START_MS + 5, "ann", "a", "like", request_id="r1", value=0.4)
+    more = msgspec.structs.replace(paid, event_id="more", action="long_view", value=3.0)
+    stream.send(paid, click("a", "r1"), more)
+    (sample,) = stream.close().samples
+    assert sample.outcomes == (outcome(0b111, 1.0), 0)
+    items = (Shown("a", clicked=True, value=0.2), Shown("b", clicked=False, value=-1.0))
+    stream.send(ImpressionEvent("e", START_MS, "ann", "r2", items))
+    assert stream.samples[-1].outcomes == (outcome(0b001, 0.2), 0)
 
 
 def test_a_known_outcome_says_which_of_its_labels_are_known(stream: Stream) -> None:
     items = (Shown("a", clicked=True, liked=True), Shown("b", clicked=False, liked=False))
     stream.send(ImpressionEvent("e", START_MS, "ann", "r1", items))
     (sample,) = stream.samples
-    assert sample.actions == (0b011, 0) and sample.labelled == 0b011
+    assert sample.outcomes == (0b011, 0) and sample.labelled == 0b011
 
 
 def test_categories_and_campaigns_are_counted_too(stream: Stream) -> None:

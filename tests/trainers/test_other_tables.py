@@ -40,7 +40,7 @@ def sample(offset: int, schema: int, num_dense: int) -> Sample:
         user_key=1,
         user_token_keys=(),
         item_keys=(2,),
-        actions=(offset % 2,),
+        outcomes=(offset % 2,),
         labelled=1,
         dense=np.zeros((1, num_dense), "<f4").tobytes(),
         history=np.zeros((3, HISTORY_LENGTH), "<i8").tobytes(),

@@ -23,6 +23,7 @@ from headrace.errors import DatasetError
 from headrace.event import Event, ImpressionEvent, Shown
 
 LIKED: Final = 4  # the lowest rating that counts as a click
+HIGHEST: Final = 5  # rating
 WHEEL_FOLDER: Final = "recbole/dataset_example/ml-100k"
 AGES: Final = (18, 25, 35, 45, 55)
 AGE_NAMES: Final = ("0-17", "18-24", "25-34", "35-44", "45-54", "55+")
@@ -161,7 +162,7 @@ def _event(row: tuple[Any, ...]) -> Event:
         event_time_ms=time_s * 1000,
         user_id=str(user),
         request_id=name,
-        items=(Shown(item_id=str(item), clicked=rating >= LIKED),),
+        items=(Shown(item_id=str(item), clicked=rating >= LIKED, value=rating / HIGHEST),),
     )
 
 

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from headrace.datasets import movielens
 from headrace.datasets.dataset import Item, User
 
-HIGHEST: Final = 5  # rating
 USER_COLUMNS: Final = ("age", "gender", "occupation")
 
 
@@ -54,7 +53,7 @@ def _impressions(ratings: pa.Table) -> pa.Table:
             "is_click": (rating >= movielens.LIKED).astype(np.int8),
             "tab": np.zeros(len(user), np.int8),
             "play_time_ms": rating,
-            "duration_ms": np.full(len(user), HIGHEST),
+            "duration_ms": np.full(len(user), movielens.HIGHEST),
         }
     )
 

@@ -20,6 +20,7 @@ from headrace.datasets import columnar
 from headrace.datasets.dataset import Item, User
 from headrace.evaluation.visibility import Observed
 from headrace.features.assemble import DENSE_NAMES
+from headrace.features.facts import action_masks
 from headrace.keys import key
 
 MAX_EVENTS: Final = 20
@@ -81,7 +82,8 @@ class InputsFile:
         histories = [history_3T[:, history_3T[0] != 0] for history_3T in histories]
         yield pa.array([history_3T[0] for history_3T in histories], pa.list_(pa.int64()))
         yield pa.array(
-            [history_3T[2].astype(np.int8) for history_3T in histories], pa.list_(pa.int8())
+            [action_masks(history_3T[2]).astype(np.int8) for history_3T in histories],
+            pa.list_(pa.int8()),
         )
 
     def _keys_of(self, row: Observed) -> Keys:

@@ -25,6 +25,7 @@ from headrace.model.embedding import DynamicEmbedding
 from headrace.model.learner import OnlineLearner
 from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
 from headrace.model.tokens import ContentTable
+from headrace.stream.join import outcome_known
 
 CLICK_LABEL: Final = "is_click"
 BATCH_ROWS: Final = 256
@@ -139,6 +140,7 @@ class Evaluation:
                 item_keys=(key(row.impression.item_id),),
                 features=of_row,
                 label_NJ=self._labels(row),
+                outcome_N=np.array([outcome_known(row.impression.event.items[0])]),
                 surface=self._config.surface_number(row.impression.event.surface),
             )
             for row, of_row in zip(rows, features, strict=True)

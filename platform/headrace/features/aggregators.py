@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.features.accumulators import NEVER, Accumulator, Values
-from headrace.features.facts import CLICK, SHOWN, Ints
+from headrace.features.facts import CLICK, SHARE_SHIFT, SHOWN, Ints
 from headrace.features.sequence import LastN
 
 
@@ -143,13 +143,14 @@ class SlotRates:
 @dataclass(frozen=True, slots=True)
 class History:
     """[Q, 4, L]: a sequence as the ranker reads it, newest first: item keys (0 where empty), ages
-    in ms, action bits, positions."""
+    in ms, outcomes (`headrace.features.facts.outcome`), positions."""
 
     over: LastN
 
     def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> Ints:
         age_QL = np.maximum(now_ms_Q[:, None] - read_Q["time_ms"], 0) * (read_Q["item"] != 0)
-        columns = (read_Q["item"], age_QL, read_Q["action"], read_Q["position"])
+        outcome_QL = read_Q["action"] | read_Q["share"].astype(np.int64) << SHARE_SHIFT
+        columns = (read_Q["item"], age_QL, outcome_QL, read_Q["position"])
         return np.stack(columns, axis=1).astype(np.int64)
 
 

@@ -40,7 +40,7 @@ class RequestFeatures:
     """What the ranker reads about one request, beside ids and content."""
 
     dense_NF: NDArray[np.float32]
-    history_3T: Ints  # item keys (0: empty), ages in ms, action bits (1: clicked)
+    history_3T: Ints  # item keys (0: empty), ages in ms, outcomes
 
 
 def assemble(

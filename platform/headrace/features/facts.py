@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,11 @@ VALUE: Final = "value"  # a number that came with the outcome: what was paid, th
 
 MEASURES: Final = (SHOWN, CLICK, LIKE, LONG_VIEW, VALUE)
 ACTIONS: Final = (CLICK, LIKE, LONG_VIEW)  # yes or no; bit b of an action mask is ACTIONS[b]
+
+# An outcome is a number: an action mask, and above it the value as a share of 1, in 255ths.
+SHARE_SHIFT: Final = 8
+WHOLE: Final = 255
+MAX_OUTCOME: Final = WHOLE << SHARE_SHIFT | (1 << len(ACTIONS)) - 1
 
 Ints = NDArray[np.int64]
 
@@ -65,3 +70,32 @@ class Facts:
         bits_A = 1 << np.arange(len(ACTIONS), dtype=np.uint8)
         mask_N: NDArray[np.uint8] = ((self.measures(ACTIONS) > 0) * bits_A).sum(1, dtype=np.uint8)
         return mask_N
+
+    def share_N(self) -> NDArray[np.uint8]:
+        """[N]: the value of each fact as a share of 1, in 255ths; what lies beyond is cut off."""
+        return shares(self.measures([VALUE])[:, 0])
+
+
+def shares(value_X: NDArray[Any]) -> NDArray[np.uint8]:
+    """Values as shares of 1, in 255ths."""
+    share_X: NDArray[np.uint8] = np.rint(np.clip(value_X, 0, 1) * WHOLE).astype(np.uint8)
+    return share_X
+
+
+def outcome(action_mask: int, value: float) -> int:
+    """The outcome of an impression."""
+    if value <= 0:
+        return action_mask
+    return action_mask | round(min(value, 1.0) * WHOLE) << SHARE_SHIFT
+
+
+def action_masks(outcome_X: Ints) -> Ints:
+    """The actions of outcomes, as bits."""
+    return outcome_X & ((1 << SHARE_SHIFT) - 1)
+
+
+def grades(outcome_X: Ints) -> NDArray[np.float32]:
+    """How much came of impressions, from 0 to 1: the share that is told, else whether there was a
+    click."""
+    share_X, clicked_X = outcome_X >> SHARE_SHIFT, outcome_X & 1 << ACTIONS.index(CLICK)
+    return np.where(share_X > 0, share_X / WHOLE, clicked_X > 0).astype(np.float32)

@@ -3,7 +3,7 @@
     U states   V states that change   N facts   K outcomes that came   Q states read   L length
 
 Outcomes lie newest first; of the same millisecond, the greater item key first, then the greater
-action bits, position and surface, so that a sequence does not depend on the order of arrival.
+action bits, position, surface and share, so that the order of arrival does not matter.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from headrace.features.accumulators import State, Values
 from headrace.features.facts import ACTIONS, SHOWN, Facts, Ints
 
 # What decides which outcome is newer.
-ORDER: Final = ("time_ms", "item", "action", "position", "surface")
+ORDER: Final = ("time_ms", "item", "action", "position", "surface", "share")
 
 
 @dataclass(frozen=True, slots=True)
 class LastN:
     """The last `length` settled outcomes: item key (0 where empty), time, action bits, position,
-    code of the surface.
+    code of the surface, value as a share of 1 in 255ths.
 
     Reads the state itself, [Q] of `dtype`. Positions above 255 are kept as 255.
     """
@@ -34,10 +34,8 @@ class LastN:
     @property
     def dtype(self) -> np.dtype[Any]:
         shape = (self.length,)
-        return np.dtype(
-            [("item", "<i8", shape), ("time_ms", "<i8", shape),
-             ("action", "u1", shape), ("position", "u1", shape), ("surface", "u1", shape)]
-        )  # fmt: skip
+        small = [(name, "u1", shape) for name in ("action", "position", "surface", "share")]
+        return np.dtype([("item", "<i8", shape), ("time_ms", "<i8", shape), *small])
 
     def initialize(self) -> State:
         return np.zeros((), self.dtype)
@@ -45,7 +43,7 @@ class LastN:
     def add(self, state_U: State, facts: Facts) -> None:
         position_N = np.minimum(facts.position_N, 255)
         columns: list[NDArray[Any]] = [facts.time_ms_N, facts.item_key_N]
-        columns += [facts.action_mask_N(), position_N, facts.surface_N]
+        columns += [facts.action_mask_N(), position_N, facts.surface_N, facts.share_N()]
         settled_K = np.flatnonzero(facts.settled_N)
         new = {name: column_N[settled_K] for name, column_N in zip(ORDER, columns, strict=True)}
         self._take_in(state_U, facts.entity_N[settled_K], new)

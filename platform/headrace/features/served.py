@@ -11,7 +11,7 @@ import numpy as np
 
 from headrace.event import Served
 from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
-from headrace.features.facts import ACTIONS
+from headrace.features.facts import ACTIONS, MAX_OUTCOME, action_masks
 from headrace.features.table import SCHEMA
 
 MAX_SERVED: Final = 1e4  # no feature is near it; a greater one would spoil the ranker's scale
@@ -25,7 +25,8 @@ def as_served(served: Served | None, num_items: int) -> RequestFeatures | None:
         return None
     dense_NF = np.frombuffer(served.dense, dtype="<f4").reshape(num_items, NUM_DENSE)
     history_3T = np.frombuffer(served.history, dtype="<i8").reshape(3, -1)
-    known_T = (history_3T[2] >= 0) & (history_3T[2] < 1 << len(ACTIONS))
+    known_T = (history_3T[2] >= 0) & (history_3T[2] <= MAX_OUTCOME)
+    known_T &= action_masks(history_3T[2]) < 1 << len(ACTIONS)
     if not (np.abs(dense_NF) <= MAX_SERVED).all() or not known_T.all():
         return None
     return RequestFeatures(dense_NF, history_3T)

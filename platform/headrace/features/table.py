@@ -106,7 +106,7 @@ FEATURES: Final = (
     Feature("user_category_rates", USER, SlotRates(SLOTS),
             "click rate per category slot, centred on the user's", shape=(32,)),
     Feature("user_history", USER, History(LAST),
-            "the last 64 outcomes: item, age, actions, position", shape=(4, 64)),
+            "the last 64: item, age, outcome, position", shape=(4, 64)),
     Feature("category_top_items", CATEGORY, TopKeys(TOP), "the 3 items with the most clicks",
             shape=(3,)),
 )  # fmt: skip

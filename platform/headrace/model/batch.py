@@ -24,12 +24,10 @@ from torch import Tensor
 
 from headrace.event import POSITION_UNKNOWN
 from headrace.features.assemble import RequestFeatures
-from headrace.features.facts import ACTIONS, CLICK
+from headrace.features.facts import ACTIONS, action_masks, grades
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.tokens import ContentTable
 from headrace.sample import Sample
-
-CLICKED = 1 << ACTIONS.index(CLICK)
 
 Part = TypeVar("Part")
 
@@ -71,7 +69,7 @@ class History:
     age_BT: Tensor  # ms before the request
     action_BT: Tensor  # 0: shown, nothing done
     known_key_BP: Tensor  # item keys, 0 where there is no event
-    known_click_BP: Tensor  # whether it was clicked
+    known_grade_BP: Tensor  # how much came of it, from 0 to 1
     dwell_BT: Tensor | None = None  # ms, 0 where unknown
 
     def newest(self, num_events: int) -> History:
@@ -94,6 +92,7 @@ class Candidates:
     item_C: Tensor  # rows of the items
     dense_CF: Tensor
     label_CJ: Tensor  # NaN where unknown; the number of the class for a categorical head
+    grade_C: Tensor  # how much came of it, from 0 to 1; NaN where unknown
     position_C: Tensor | None = None  # in the slate, `POSITION_UNKNOWN` where unknown
 
 
@@ -127,6 +126,7 @@ class Request:
     item_keys: Sequence[int]
     features: RequestFeatures
     label_NJ: NDArray[np.float32] | None = None
+    outcome_N: NDArray[np.int64] | None = None
     position_N: NDArray[np.int64] | None = None
     surface: int = 0
 
@@ -145,6 +145,7 @@ def batch_of_samples(
             item_keys=sample.item_keys,
             features=RequestFeatures(sample.dense_NF, sample.history_3T),
             label_NJ=_labels(sample, config),
+            outcome_N=np.array(sample.outcomes),
             position_N=np.array(sample.positions) if sample.positions else None,
             surface=config.surface_number(sample.surface),
         )
@@ -204,7 +205,7 @@ def token_bags(token_GL: NDArray[np.int64]) -> TokenBags:
 
 def _labels(sample: Sample, config: RankerConfig) -> NDArray[np.float32]:
     """[N, J]: what came of each impression, for each head."""
-    action_N = np.array(sample.actions)
+    action_N = action_masks(np.array(sample.outcomes))
     label_NJ = np.full((len(action_N), len(config.heads)), np.nan, dtype=np.float32)
     for column, head in enumerate(config.heads):
         if head.name in ACTIONS and sample.labelled >> (bit := ACTIONS.index(head.name)) & 1:
@@ -227,20 +228,25 @@ def _users(requests: Sequence[Request]) -> Users:
 def _history(
     history_B3T: NDArray[np.int64], rows_BT: NDArray[np.int64], known_B3P: NDArray[np.int64]
 ) -> History:
-    key_BT, age_BT, action_BT = (torch.from_numpy(history_B3T[:, row]) for row in range(3))
     return History(
         item_BT=torch.from_numpy(rows_BT),
-        mask_BT=key_BT != 0,
-        age_BT=age_BT,
-        action_BT=action_BT,
+        mask_BT=torch.from_numpy(history_B3T[:, 0] != 0),
+        age_BT=torch.from_numpy(history_B3T[:, 1]),
+        action_BT=torch.from_numpy(action_masks(history_B3T[:, 2])),
         known_key_BP=torch.from_numpy(known_B3P[:, 0]),
-        known_click_BP=torch.from_numpy(known_B3P[:, 2] & CLICKED),
+        known_grade_BP=torch.from_numpy(grades(known_B3P[:, 2])),
     )
 
 
 def _candidates(requests: Sequence[Request], rows_C: NDArray[np.int64]) -> Candidates:
     counts_B = torch.tensor([len(r.features.dense_NF) for r in requests])
     labels = [r.label_NJ for r in requests if r.label_NJ is not None]
+    of_each = [
+        np.full(len(r.features.dense_NF), np.nan, np.float32)
+        if r.outcome_N is None
+        else grades(r.outcome_N)
+        for r in requests
+    ]
     positions = [
         np.full(len(r.features.dense_NF), POSITION_UNKNOWN)
         if r.position_N is None
@@ -253,6 +259,7 @@ def _candidates(requests: Sequence[Request], rows_C: NDArray[np.int64]) -> Candi
         item_C=torch.from_numpy(rows_C),
         dense_CF=torch.from_numpy(np.concatenate([r.features.dense_NF for r in requests])),
         label_CJ=torch.from_numpy(np.concatenate(labels)) if labels else torch.zeros(0, 0),
+        grade_C=torch.from_numpy(np.concatenate(of_each)),
         position_C=torch.from_numpy(np.concatenate(positions)) if known else None,
     )
 

@@ -1,13 +1,14 @@
-"""Item factors: what the clicks of everybody say of items, so that few clicks say much of a user.
+"""Item factors: what everybody made of items, so that few outcomes say much of a user.
 
-A user's share of clicks above what is expected of the items is a linear function of their vectors
+Outcomes have grades from 0 to 1: a click or none, or a share (`headrace.features.facts.grades`). A
+user's grade above what is expected of an item is a linear function of the item's vector
 (alternating least squares, as Hu, Koren and Volinsky, 2008, on the residual). Items are fitted from
 time to time and saved with each version of the weights; the user's part is solved anew for every
 request, over the history as it is then, so it is exact at every event and always of these vectors.
 
     N rows   I items   U users or items   X items   B requests   P past events   C candidates
     W width of a vector   F = W + 1 with a constant, for the user's own mean
-    E = F + 1 with the expected share of clicks
+    E = F + 1 with the expected grade
 """
 
 from __future__ import annotations
@@ -24,14 +25,18 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 WIDTH: Final = 8
-RIDGE: Final = 4.0
+# Ridge over the variance of what is explained: that of noise over that of a vector's entries, so
+# that clicks, which vary much, are believed less than shares.
+RIDGE_PER_VARIANCE: Final = 22.0
+FIRST_RIDGE: Final = 4.0
+MIN_RIDGE: Final = 0.1
 CONSTANT: Final = 1.0
-PRIOR_CLICKS: Final = 10.0  # rows at the mean of all that an item begins with
+PRIOR_ROWS: Final = 10.0  # at the mean of all, that an item begins with
 NUM_ENTRIES: Final = WIDTH + 2
 NUM_AFFINITIES: Final = 2
 CHUNK: Final = 1 << 16  # rows whose products are in memory at once
 LEAST_SHARE: Final = 0.02  # and the greatest is as far from 1
-GAIN: Final = 2.0  # log odds of a click vary by about half a unit
+GAIN: Final = 5.0  # log odds of a grade vary by about half a unit, and say more than most features
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,13 @@ class ItemFactors:
 
     key_I: Ints  # ascending
     entry_IE: NDArray[np.float32]
-    mean: float  # share of clicks
+    mean: float  # grade
+    ridge: float  # of the users' part
 
     @classmethod
     def empty(cls) -> ItemFactors:
         """Nothing known of any item."""
-        return cls(np.zeros(0, np.int64), np.zeros((0, NUM_ENTRIES), np.float32), 0.5)
+        return cls(np.zeros(0, np.int64), np.zeros((0, NUM_ENTRIES), np.float32), 0.5, FIRST_RIDGE)
 
     def of(self, key_X: Tensor) -> Tensor:
         """[..., E]: the entries of these items, on the CPU; zeros for key 0, which is no item."""
@@ -64,40 +70,43 @@ class ItemFactors:
             "key": torch.from_numpy(self.key_I),
             "entry": torch.from_numpy(self.entry_IE),
             "mean": torch.tensor(self.mean, dtype=torch.float64),
+            "ridge": torch.tensor(self.ridge, dtype=torch.float64),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> ItemFactors:
         """The factors that `state` described."""
-        return cls(state["key"].numpy(), state["entry"].numpy(), float(state["mean"]))
+        numbers = float(state["mean"]), float(state["ridge"])
+        return cls(state["key"].numpy(), state["entry"].numpy(), *numbers)
 
 
 def fit(
-    user_N: Ints, item_N: Ints, click_N: Floats, start: ItemFactors, num_rounds: int = 2
+    user_N: Ints, item_N: Ints, grade_N: Floats, start: ItemFactors, num_rounds: int = 2
 ) -> ItemFactors:
     """The factors of these rows, from those of before; items of which no row is are forgotten."""
     key_I, item_N = np.unique(item_N, return_inverse=True)
     _, user_N = np.unique(user_N, return_inverse=True)
-    mean = float(click_N.mean())
-    expected_I = mean + _shrunk_means(item_N, click_N - mean, PRIOR_CLICKS)
-    residual_N = click_N - expected_I[item_N]
-    own_N = residual_N - _shrunk_means(user_N, residual_N, RIDGE / CONSTANT**2)[user_N]
+    mean = float(grade_N.mean())
+    expected_I = mean + _shrunk_means(item_N, grade_N - mean, PRIOR_ROWS)
+    residual_N = grade_N - expected_I[item_N]
+    ridge = max(RIDGE_PER_VARIANCE * float(np.square(residual_N).mean()), MIN_RIDGE)
+    own_N = residual_N - _shrunk_means(user_N, residual_N, ridge / CONSTANT**2)[user_N]
     vector_IW = _start(key_I, start)
     for _ in range(num_rounds):
-        vector_UW = _solved(user_N, item_N, own_N, vector_IW)
-        vector_IW = _solved(item_N, user_N, own_N, vector_UW)
+        vector_UW = _solved(user_N, item_N, own_N, vector_IW, ridge)
+        vector_IW = _solved(item_N, user_N, own_N, vector_UW, ridge)
     constant_I = np.full(len(key_I), CONSTANT)
     entry_IE = np.column_stack([vector_IW, constant_I, expected_I]).astype(np.float32)
-    return ItemFactors(key_I, entry_IE, mean)
+    return ItemFactors(key_I, entry_IE, mean, ridge)
 
 
 @torch.no_grad()
-def folded(entry_BPE: Tensor, click_BP: Tensor) -> Tensor:
+def folded(entry_BPE: Tensor, grade_BP: Tensor, ridge: float) -> Tensor:
     """[B, F]: the users' part, solved over their past events; zeros for one without any."""
     entry_BPE, eye = entry_BPE.double(), torch.eye(NUM_ENTRIES - 1, device=entry_BPE.device)
     x_BPF, there_BP = entry_BPE[..., :-1], entry_BPE[..., -2] != 0
-    residual_BP = (click_BP - entry_BPE[..., -1]) * there_BP
-    matrix_BFF = x_BPF.transpose(1, 2) @ x_BPF + RIDGE * eye
+    residual_BP = (grade_BP - entry_BPE[..., -1]) * there_BP
+    matrix_BFF = x_BPF.transpose(1, 2) @ x_BPF + ridge * eye
     right_BF1 = x_BPF.transpose(1, 2) @ residual_BP[..., None]
     solved_BF1: Tensor = torch.cholesky_solve(right_BF1, torch.linalg.cholesky(matrix_BFF))
     return solved_BF1[..., 0].float()
@@ -105,7 +114,7 @@ def folded(entry_BPE: Tensor, click_BP: Tensor) -> Tensor:
 
 @torch.no_grad()
 def affinities(user_CF: Tensor, entry_CE: Tensor) -> Tensor:
-    """[C, 2]: the log odds of a click that are expected of the item, and of it with this user."""
+    """[C, 2]: the grade that is expected of the item, and of it with this user, as log odds."""
     expected_C = entry_CE[:, -1]
     predicted_C = expected_C + (user_CF * entry_CE[:, :-1]).sum(-1)
     return GAIN * torch.stack([expected_C, predicted_C], -1).logit(LEAST_SHARE)
@@ -124,7 +133,7 @@ def _start(key_I: Ints, start: ItemFactors) -> Floats:
     return start.of(torch.from_numpy(key_I)).numpy()[:, :WIDTH].astype(np.float64)
 
 
-def _solved(of_N: Ints, by_N: Ints, value_N: Floats, vector_XW: Floats) -> Floats:
+def _solved(of_N: Ints, by_N: Ints, value_N: Floats, vector_XW: Floats, ridge: float) -> Floats:
     """[U, W]: each one's ridge regression of its values on the vectors of the others."""
     row, column = np.triu_indices(WIDTH)
     num, num_products = int(of_N.max()) + 1, len(row)
@@ -138,6 +147,6 @@ def _solved(of_N: Ints, by_N: Ints, value_N: Floats, vector_XW: Floats) -> Float
         sums_UP[of_K[starts]] += np.add.reduceat(np.concatenate(products, axis=1), starts)
     matrix_UWW = np.empty((num, WIDTH, WIDTH))
     matrix_UWW[:, row, column] = matrix_UWW[:, column, row] = sums_UP[:, :num_products]
-    matrix_UWW += RIDGE * np.eye(WIDTH)
+    matrix_UWW += ridge * np.eye(WIDTH)
     solved_UW1: NDArray[Any] = np.linalg.solve(matrix_UWW, sums_UP[:, num_products:, None])
     return solved_UW1[..., 0]

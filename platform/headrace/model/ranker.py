@@ -101,7 +101,7 @@ class Ranker(nn.Module):
         place_BSD = self.user(profile_BD, history, items)
         bias_BK = self._rows("user_bias", users.key_B)
         known_BPE = self.factors.of(history.known_key_BP).to(self.device)
-        factor_BF = folded(known_BPE, history.known_click_BP)
+        factor_BF = folded(known_BPE, history.known_grade_BP, self.factors.ridge)
         return self.user.side(place_BSD, users, bias_BK, factor_BF, history, items)
 
     def score(self, user: UserSide, side: CandidateSide, candidates: Candidates) -> Tensor:

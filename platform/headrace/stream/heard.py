@@ -40,10 +40,10 @@ class Request(msgspec.Struct, gc=False):
 
 
 class Labelled(msgspec.Struct, frozen=True, gc=False):
-    """A request and what came of its items, as bits per item."""
+    """A request and the outcome of each of its items."""
 
     request: Request
-    actions: tuple[int, ...]
+    outcomes: tuple[int, ...]
 
 
 @dataclass(slots=True)

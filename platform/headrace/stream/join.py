@@ -8,7 +8,7 @@ from typing import Final
 
 from headrace.broker import Record
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
-from headrace.features.facts import ACTIONS, CLICK, LIKE, LONG_VIEW
+from headrace.features.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, outcome
 from headrace.features.served import as_served
 from headrace.keys import surface_code
 from headrace.sample import LANE_JOINED, LANE_KNOWN
@@ -20,14 +20,14 @@ EVERY_ACTION: Final = sum(BIT.values())
 
 @dataclass(slots=True)
 class OpenImpression:
-    """A request whose attribution window is open, and what came of its items so far, as bits."""
+    """A request whose attribution window is open, and the outcomes of its items so far."""
 
     request: Request
     deadline_ms: int
-    actions: dict[str, int] = field(default_factory=dict)
+    outcome_of: dict[str, int] = field(default_factory=dict)
 
-    def labels(self) -> tuple[int, ...]:
-        return tuple(self.actions.get(item_id, 0) for item_id in self.request.item_ids)
+    def outcomes(self) -> tuple[int, ...]:
+        return tuple(self.outcome_of.get(item_id, 0) for item_id in self.request.item_ids)
 
 
 class Join:
@@ -49,7 +49,7 @@ class Join:
             if impression.deadline_ms > now_ms:
                 return
             if heard.with_requests:
-                heard.complete.append(Labelled(impression.request, impression.labels()))
+                heard.complete.append(Labelled(impression.request, impression.outcomes()))
             del self._open[request_id]
 
     def hear(self, event: Event, record: Record, heard: Heard) -> None:
@@ -71,7 +71,7 @@ class Join:
             if not event.outcome_known:
                 self._keep_open(event, record, heard)
         elif impression := self._impression_of(event):
-            _note(impression, event.item_id, _action(event))
+            _note(impression, event)
 
     def _complete_known(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
         """A request whose labels are known."""
@@ -82,16 +82,16 @@ class Join:
             if shown.long_viewed is None:
                 labelled &= ~BIT[LONG_VIEW]
         request = ask(event, record, heard, LANE_KNOWN, labelled)
-        actions = tuple([_actions_known(shown) for shown in event.items])
-        heard.complete.append(Labelled(request, actions))
+        outcomes = tuple([outcome_known(shown) for shown in event.items])
+        heard.complete.append(Labelled(request, outcomes))
 
     def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
         """An action counts with its impression; a click without one counts as shown too."""
         impression, action = self._impression_of(event), _action(event)
         if impression:
-            if impression.actions.get(event.item_id, 0) & BIT[action]:
+            if impression.outcome_of.get(event.item_id, 0) & BIT[action]:
                 return
-            _note(impression, event.item_id, action)
+            _note(impression, event)
         alone = impression is None and isinstance(event, ClickEvent)
         if alone and heard.with_requests:
             request = ask(event, record, heard, LANE_KNOWN, BIT[CLICK])
@@ -119,7 +119,7 @@ class Join:
         request = ask(event, record, heard, LANE_JOINED, EVERY_ACTION)
         impression = OpenImpression(request, record.arrival_ms + self._window_ms)
         for shown in event.items:
-            impression.actions[shown.item_id] = _actions_known(shown)
+            impression.outcome_of[shown.item_id] = outcome_known(shown)
         self._open[event.request_id] = impression
 
 
@@ -150,19 +150,23 @@ def hear_shown(event: ImpressionEvent, record: Record, heard: Heard) -> None:
         )  # fmt: skip
 
 
-def _note(impression: OpenImpression, item_id: str, action: str) -> None:
-    impression.actions[item_id] = impression.actions.get(item_id, 0) | BIT[action]
+def _note(impression: OpenImpression, event: ClickEvent | ActionEvent) -> None:
+    """Add an action to the outcome of its item; the last value that is told counts."""
+    before, value = impression.outcome_of.get(event.item_id, 0), getattr(event, "value", 0.0)
+    if value > 0:
+        before &= EVERY_ACTION
+    impression.outcome_of[event.item_id] = outcome(before | BIT[_action(event)], value)
 
 
 def _action(event: ClickEvent | ActionEvent) -> str:
     return CLICK if isinstance(event, ClickEvent) else event.action
 
 
-def _actions_known(shown: Shown) -> int:
-    """The actions that an impression came with, as bits."""
+def outcome_known(shown: Shown) -> int:
+    """The outcome that an impression came with."""
     actions = BIT[CLICK] if shown.clicked else 0
     if shown.liked:
         actions |= BIT[LIKE]
     if shown.long_viewed:
         actions |= BIT[LONG_VIEW]
-    return actions
+    return outcome(actions, shown.value)

@@ -179,7 +179,7 @@ class Partition:
             user_key=key(event.user_id),
             user_token_keys=request.user_token_keys,
             item_keys=tuple(map(key, request.item_ids)),
-            actions=labelled.actions,
+            outcomes=labelled.outcomes,
             labelled=request.labelled,
             dense=features.dense_NF.tobytes(),
             history=features.history_3T.tobytes(),
