@@ -7,6 +7,10 @@ PIP   := 26.3
 STAMP := $(VENV)/.installed
 RIGHT_PYTHON := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))
 
+# Where Python is told to write no bytecode, as in many containers, each of the platform's processes
+# compiles torch, Ray and Feast anew: the import of a part then takes 7 s of CPU instead of 3.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help install up test lint bench lock clean
 .DEFAULT_GOAL := help
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -43,7 +42,7 @@ def main() -> int:
     except HeadraceError as error:
         print(f"headrace serve: {error}", file=sys.stderr)
         return 2
-    ray.init(config.ray_address(), log_to_driver=False, logging_level=logging.WARNING)
+    ray.init(**config.ray_options())
     serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port))
     serve.run(build(settings), name="headrace", route_prefix="/")
     print(f"serving on http://{settings.host}:{settings.port}", flush=True)

@@ -105,7 +105,7 @@ def compute(backfill: Backfill) -> None:
     """Both steps of a backfill, on the cluster that RAY_ADDRESS names or on this machine."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="ray.data.context")  # about its own attributes
-    ray.init(config.ray_address(), log_to_driver=False, logging_level=logging.WARNING)
+    ray.init(**config.ray_options())
     ray.data.DataContext.get_current().enable_progress_bars = False
     progress: Any = ray.remote(num_cpus=0)(Progress).remote()
 

@@ -185,7 +185,7 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
     console = Console(stderr=True, soft_wrap=True)
     plans = [make_plan(name, settings) for name in names]
     if any(len(plan.todo_N) for plan in plans):
-        ray.init(config.ray_address(), log_to_driver=False, logging_level=logging.WARNING)
+        ray.init(**config.ray_options())
         DataContext.get_current().enable_progress_bars = False  # ours says what is left to do
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its own handler aborts the process

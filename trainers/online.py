@@ -252,7 +252,7 @@ def main() -> int:
     except HeadraceError as error:
         print(f"headrace train: {error}", file=sys.stderr)
         return 2
-    ray.init(config.ray_address(), log_to_driver=False, logging_level=logging.WARNING)
+    ray.init(**config.ray_options())
     signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
     trainer = TorchTrainer(
         train_loop,

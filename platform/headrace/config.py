@@ -6,6 +6,7 @@ field uses everywhere, `REDIS_URL` and `KAFKA_BOOTSTRAP`. Command-line flags ove
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import secrets
@@ -170,12 +171,18 @@ def local_ray() -> dict[str, str]:
     }
 
 
-def ray_address() -> str:
-    """The cluster that RAY_ADDRESS names, or "local": a Ray of this process's own.
+def ray_options() -> dict[str, Any]:
+    """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own.
 
-    Without an address Ray tries the cluster that was last started on the machine, dead or alive.
+    Without an address Ray tries the cluster that was last started on the machine, dead or alive. A
+    dashboard of our own Ray would be a dozen processes, at an address that nobody is told.
     """
-    return os.environ.get("RAY_ADDRESS") or "local"
+    return {
+        "address": os.environ.get("RAY_ADDRESS") or "local",
+        "include_dashboard": False,
+        "log_to_driver": False,
+        "logging_level": logging.WARNING,
+    }
 
 
 def keep_own_ray_local() -> None:

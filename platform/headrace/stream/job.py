@@ -7,7 +7,6 @@ it before can commit no more (`headrace.stream.commit`).
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import threading
@@ -75,7 +74,7 @@ def run(settings: config.Settings) -> None:
     """Stream until a signal says to stop."""
     create_topics(settings)
     bind_to_log(settings)
-    ray.init(config.ray_address(), log_to_driver=False, logging_level=logging.WARNING)
+    ray.init(**config.ray_options())
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own
         signal.signal(signal_number, lambda *_: stopping.set())
