@@ -49,11 +49,14 @@ def add_evaluate(commands: Any) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
+    import torch
+
     from headrace.evaluation.inputs_file import InputsFile
     from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
     from headrace.evaluation.visibility import Observer
 
     _check(options)
+    torch.set_num_threads(1)  # batches are small: two threads wait for each other more than work
     log = open_log(options)
     content = log.content(settings)
     ranker = ranker_config(options.size, log.labels, log.surfaces, content.vectors.widths)

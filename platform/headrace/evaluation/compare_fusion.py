@@ -46,9 +46,12 @@ def _compare(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def _run(log: Log, names: Sequence[str], settings: config.Settings) -> dict[str, Any]:
     """By fusion: the online quality of each label, parameters, and microseconds a row."""
+    import torch
+
     from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
     from headrace.evaluation.visibility import Observer
 
+    torch.set_num_threads(1)  # times are of one core
     options, content = log.options, log.content(settings)
     ranker = ranker_config(options.size, log.labels, log.surfaces, content.vectors.widths)
     rankers = {name: replace(ranker, fusion=name) for name in names}
