@@ -28,7 +28,7 @@ from headrace import config
 from headrace.broker import LogWriter, Record, Topics, create_topics, partition_of
 from headrace.clock import now_ms
 from headrace.datasets.download import RECBOLE, fetch
-from headrace.datasets.movielens import load
+from headrace.datasets.movielens import HIGHEST, load
 from headrace.event import Event, ImpressionEvent, Served, Shown, encode
 from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.online import OnlineStore
@@ -156,7 +156,7 @@ def write_ratings(folder: Path, events: list[Event]) -> None:
     for event in events:
         assert isinstance(event, ImpressionEvent)
         (shown,) = event.items
-        rating = 5 if shown.clicked else 1
+        rating = round(HIGHEST * shown.value)
         rows.append((event.user_id, shown.item_id, rating, event.event_time_ms // 1_000))
     lines = ["\t".join(map(str, row)) for row in rows]
     (folder / "ml-100k.inter").write_text("\n".join(lines) + "\n")

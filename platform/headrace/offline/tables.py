@@ -40,7 +40,7 @@ SAMPLE_SCHEMA: Final = pa.schema(
         ("user_key", pa.int64()),
         ("user_token_keys", _KEYS),
         ("item_keys", _KEYS),
-        ("actions", _KEYS),
+        ("outcomes", _KEYS),
         ("labelled", pa.int8()),
         ("dense", pa.binary()),
         ("history", pa.binary()),
