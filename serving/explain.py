@@ -17,7 +17,7 @@ import torch
 from headrace import config
 from headrace.clock import now_ms
 from headrace.errors import ConfigError, HeadraceError, ServiceError
-from headrace.event import Id
+from headrace.event import DEFAULT_SURFACE, Id
 from headrace.features.assemble import CROSSES
 from headrace.features.facts import ACTIONS
 from headrace.features.online import OnlineStore
@@ -107,7 +107,7 @@ class Explainer:
     def _batch(self, user: User, item_ids: Sequence[str], view: View, at_ms: int) -> Batch:
         """The request of this user for these items, as training would read it."""
         rows = [self._live.catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
-        features = self._recommender.features(user, np.array(rows), view, at_ms)
+        features = self._recommender.features(user, np.array(rows), view, at_ms, DEFAULT_SURFACE)
         keys = [key(item_id) for item_id in item_ids]
         return make_batch(
             [Request(key(user.user_id), user.token_keys, keys, features)], self._live.content

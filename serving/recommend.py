@@ -138,12 +138,7 @@ class Recommender:
         return Ranked(rows_C, p_CJ[:, 0], p_CJ @ view.model.weight_J, features)
 
     def features(
-        self,
-        user: User,
-        rows_C: NDArray[np.int64],
-        view: View,
-        now_ms: int,
-        surface: str = DEFAULT_SURFACE,
+        self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int, surface: str
     ) -> RequestFeatures:
         """What the ranker reads of the user and these catalogue rows on a surface."""
         (features,) = assemble(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,17 +73,13 @@ class Facts:
 
     def share_N(self) -> NDArray[np.uint8]:
         """[N]: the value of each fact as a share of 1, in 255ths; what lies beyond is cut off."""
-        return shares(self.measures([VALUE])[:, 0])
-
-
-def shares(value_X: NDArray[Any]) -> NDArray[np.uint8]:
-    """Values as shares of 1, in 255ths."""
-    share_X: NDArray[np.uint8] = np.rint(np.clip(value_X, 0, 1) * WHOLE).astype(np.uint8)
-    return share_X
+        value_N = self.measures([VALUE])[:, 0]
+        share_N: NDArray[np.uint8] = np.rint(np.clip(value_N, 0, 1) * WHOLE).astype(np.uint8)
+        return share_N
 
 
 def outcome(action_mask: int, value: float) -> int:
-    """The outcome of an impression."""
+    """The outcome of an impression; a value that is not above zero changes nothing."""
     if value <= 0:
         return action_mask
     return action_mask | round(min(value, 1.0) * WHOLE) << SHARE_SHIFT
