@@ -18,7 +18,7 @@ from headrace import config
 from headrace.clock import now_ms
 from headrace.errors import ConfigError, HeadraceError, ServiceError
 from headrace.event import DEFAULT_SURFACE, Id
-from headrace.features.assemble import CROSSES
+from headrace.features.assemble import CATEGORY_RATES, SURFACE_RATES, RequestFeatures
 from headrace.features.facts import ACTIONS
 from headrace.features.online import OnlineStore
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
@@ -59,17 +59,23 @@ class Explained(msgspec.Struct, frozen=True):
 
     user_id: Id
     known: bool  # False: without attributes and events, explained as a new user
+    surface: str
+    surface_known: bool  # False: the model does not tell it apart, see `HEADRACE_SURFACES`
     model_version: int
     items: tuple[ExplainedItem, ...]
 
 
 def dense_groups() -> dict[str, range]:
     """The columns of the dense features by what they tell of."""
-    names = ("user_features", "item_features", "user_item_features")
-    sizes = (len(USER_LAYOUT.dense), len(ITEM_LAYOUT.dense), len(CROSSES))
-    ends = np.cumsum(sizes).tolist()
+    groups = {
+        "user_features": USER_LAYOUT.dense,
+        "item_features": ITEM_LAYOUT.dense,
+        "surface_features": SURFACE_RATES,  # of the user on it, the same for all candidates
+        "user_item_features": CATEGORY_RATES,
+    }
+    ends = np.cumsum([len(group) for group in groups.values()]).tolist()
     starts = [0, *ends]
-    return {name: range(*bounds) for name, *bounds in zip(names, starts, ends, strict=False)}
+    return {name: range(*bounds) for name, *bounds in zip(groups, starts, ends, strict=False)}
 
 
 class Explainer:
@@ -78,8 +84,16 @@ class Explainer:
     def __init__(self, live: Live, store: OnlineStore) -> None:
         self._live, self._recommender = live, Recommender(store, live.catalogue, 0)
 
-    def explain(self, user_id: str, item_ids: Sequence[str], view: View, at_ms: int) -> Explained:
-        """Why these items get their scores; unknown users and items are explained as new ones.
+    def explain(
+        self,
+        user_id: str,
+        item_ids: Sequence[str],
+        view: View,
+        at_ms: int,
+        surface: str = DEFAULT_SURFACE,
+    ) -> Explained:
+        """Why these items get their scores on a surface; users and items that are not known are
+        explained as new ones, a surface that the model does not tell apart as serving takes it.
 
         Raises `ConfigError` while there is no model, `ServiceError` where the store is silent.
         """
@@ -88,7 +102,10 @@ class Explainer:
         user = self._recommender.user(user_id)
         if user.degraded:
             raise ServiceError(f"the online store does not answer, so user {user_id!r} is unknown")
-        batch = self._batch(user, item_ids, view, at_ms)
+        number = view.model.manifest.model.surface_number(surface)
+        rows = [self._live.catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
+        features = self._recommender.features(user, np.array(rows), view, at_ms, surface)
+        batch = self._batch(user, item_ids, features, number)
         explanations = explain(view.model.ranker, batch, dense_groups())
         with torch.inference_mode():
             logit_CK = view.model.ranker(batch).logit_CK
@@ -97,6 +114,8 @@ class Explainer:
         return Explained(
             user_id=user_id,
             known=bool(user.token_keys) or user.state_1.tobytes() != nobody,
+            surface=surface,
+            surface_known=number > 0,
             model_version=view.model.manifest.version,
             items=tuple(
                 _item(item_id, explanation, p_J, batch, (self._live.catalogue, view.model))
@@ -104,14 +123,13 @@ class Explainer:
             ),
         )
 
-    def _batch(self, user: User, item_ids: Sequence[str], view: View, at_ms: int) -> Batch:
+    def _batch(
+        self, user: User, item_ids: Sequence[str], features: RequestFeatures, surface: int
+    ) -> Batch:
         """The request of this user for these items, as training would read it."""
-        rows = [self._live.catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
-        features = self._recommender.features(user, np.array(rows), view, at_ms, DEFAULT_SURFACE)
-        keys = [key(item_id) for item_id in item_ids]
-        return make_batch(
-            [Request(key(user.user_id), user.token_keys, keys, features)], self._live.content
-        )
+        item_keys = [key(item_id) for item_id in item_ids]
+        request = Request(key(user.user_id), user.token_keys, item_keys, features, surface=surface)
+        return make_batch([request], self._live.content)
 
 
 def _item(
@@ -160,7 +178,11 @@ def _history(explanation: Explanation, batch: Batch, catalogue: Catalogue) -> tu
 def to_text(explained: Explained) -> str:
     """The explanation for a person, the strongest reasons first."""
     new = "" if explained.known else " (new: nothing is known of them)"
-    lines = [f"user {explained.user_id}{new}, model version {explained.model_version}"]
+    apart = "" if explained.surface_known else " (not told apart by the model)"
+    lines = [
+        f"user {explained.user_id}{new} on {explained.surface}{apart}, "
+        f"model version {explained.model_version}"
+    ]
     for item in explained.items:
         new = "" if item.known else " (new: not in the catalogue)"
         chances = ", ".join(f"p({name}) {p:.4f}" for name, p in item.p.items())
@@ -190,7 +212,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with closing(Live(settings, now_ms)) as live:
             view = live.catch_up(options.model_version)
             explainer = Explainer(live, OnlineStore(settings))
-            explained = explainer.explain(options.user, options.item, view, now_ms())
+            explained = explainer.explain(
+                options.user, options.item, view, now_ms(), options.surface
+            )
     except HeadraceError as error:
         print(f"headrace explain: {error}", file=sys.stderr)
         return 2

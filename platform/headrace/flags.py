@@ -14,6 +14,7 @@ from headrace.datasets.dataset import Dataset
 from headrace.datasets.registry import LOADERS, detect, load_dataset
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError
+from headrace.event import DEFAULT_SURFACE
 
 # A text encoder for every language, not the fastest one.
 ENCODERS: Final = ("text_e5", "image_efficientnet", "given_vector")
@@ -152,6 +153,9 @@ def add_explain_flags(parser: argparse.ArgumentParser) -> None:
         "--item", action="append", required=True, metavar="ID", help="a candidate; may be repeated"
     )
     parser.add_argument(
+        "--surface", default=DEFAULT_SURFACE, metavar="NAME", help="where (default: %(default)s)"
+    )
+    parser.add_argument(
         "--model-version", type=int, metavar="N", help="a published version (default: the newest)"
     )
     parser.add_argument("--json", action="store_true", help="data instead of a table")
@@ -163,6 +167,7 @@ def explain_arguments(options: argparse.Namespace) -> tuple[str, ...]:
     return (
         f"--user={options.user}",
         *(f"--item={item_id}" for item_id in options.item),
+        f"--surface={options.surface}",
         *(() if version is None else (f"--model-version={version}",)),
         *(("--json",) if options.json else ()),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -11,16 +12,22 @@ from collections.abc import Iterator
 import msgspec
 import numpy as np
 import pytest
+import torch
 from small_loop import ITEMS, NOW_MS, SHOP, replica, sample, small_loop, trained
 
 from headrace import config, event, materialize
 from headrace.broker import Record
+from headrace.cli import build_parser
 from headrace.config import Settings
 from headrace.errors import ConfigError
 from headrace.event import ImpressionEvent, Shown
+from headrace.features.assemble import CATEGORY_RATES, DENSE_NAMES, SURFACE_RATES
 from headrace.features.online import OnlineStore
 from headrace.features.shared import SharedState
 from headrace.features.table import USER_LAYOUT
+from headrace.flags import explain_arguments
+from headrace.model.calibration import MIN_LABELS
+from headrace.sample import Sample
 from headrace.stream.commit import Commit
 from headrace.stream.intake import decode_records
 from headrace.stream.partition import Partition, PartitionSettings
@@ -31,22 +38,30 @@ from serving.recommend import Recommender
 pytestmark = pytest.mark.services
 
 TOKENS = "given_vector/1-4d"
+SURFACES = ("home", "search")
+NUM_REQUESTS = 1 + MIN_LABELS // 4  # on each of them, so that it has a calibration of its own
 GROUPS = {"history", "user", "item_id", "content", *dense_groups()}
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A loop with a trained model, and a user u0 who clicked i1 and was shown i2."""
+    """A loop with a model of two surfaces, and a user u0 who clicked i1 and was shown i2."""
     with small_loop(tmp_path_factory.mktemp("explain")) as loop:
         loop.write_tokens(TOKENS, 4)
-        made = loop.settings("explain", token_tables=TOKENS)
+        made = loop.settings("explain", token_tables=TOKENS, surfaces="home,search")
         materialize.write_sources(SHOP, made, NOW_MS)
         command = [sys.executable, "-m", "headrace.cli", "materialize"]
         environ = {**os.environ, **config.environment(made)}
         subprocess.run(command, env=environ, check=True, capture_output=True)
         write_history(made)
-        with trained(made, [sample(number) for number in range(15)]):
+        with trained(made, [shown_on(SURFACES[n % 2], n) for n in range(2 * NUM_REQUESTS)]):
             yield made
+
+
+def shown_on(surface: str, number: int) -> Sample:
+    """A request of four items; on `search` they are clicked more often than elsewhere."""
+    clicked = {"outcomes": (1, 1, 0, 1)} if surface == "search" else {}
+    return sample(number, surface=surface, **clicked)
 
 
 def write_history(settings: Settings) -> None:
@@ -69,19 +84,44 @@ def explained(settings: Settings, user: str, *items: str) -> Explained:
         return explainer.explain(user, items, live.catch_up(), NOW_MS)
 
 
-def test_what_is_explained_is_what_serving_answers(settings: Settings) -> None:
+@pytest.mark.parametrize("surface", [*SURFACES, "elsewhere"])
+def test_what_is_explained_is_what_serving_answers(settings: Settings, surface: str) -> None:
     ids = ["i3", "i4", "i7"]
     with replica(settings) as live:
         view, store = live.catch_up(), OnlineStore(settings)
         recommender = Recommender(store, live.catalogue, 10)
         rows = np.array([live.catalogue.row_of_id[item_id] for item_id in ids])
-        ranked = recommender.rank(recommender.user("u0"), rows, view, NOW_MS)
-        answer = Explainer(live, store).explain("u0", ids, view, NOW_MS)
+        ranked = recommender.rank(recommender.user("u0"), rows, view, NOW_MS, surface)
+        answer = Explainer(live, store).explain("u0", ids, view, NOW_MS, surface)
     assert ranked.p_click_C is not None and ranked.score_C is not None
     assert [item.item_id for item in answer.items] == ids
     assert [item.p["click"] for item in answer.items] == pytest.approx(ranked.p_click_C.tolist())
     assert [item.score for item in answer.items] == pytest.approx(ranked.score_C.tolist())
-    assert answer.known and answer.model_version == 1
+    assert answer.known and answer.model_version >= 1
+    assert (answer.surface, answer.surface_known) == (surface, surface in SURFACES)
+
+
+def test_each_surface_has_its_features_and_its_calibration(settings: Settings) -> None:
+    with replica(settings) as live:
+        view, explainer = live.catch_up(), Explainer(live, OnlineStore(settings))
+        home, search = (
+            explainer.explain("u0", ["i4"], view, NOW_MS, surface).items[0] for surface in SURFACES
+        )
+    assert view.model is not None
+    for item, own, other in ((home, 1, 2), (search, 2, 1)):
+        logits_2K = torch.tensor([[item.logit, 0, 0]]).repeat(2, 1)
+        by_own, by_other = view.model.calibration(logits_2K, torch.tensor([own, other]))[:, 0]
+        assert item.p["click"] == pytest.approx(float(by_own))
+        assert item.p["click"] != pytest.approx(float(by_other), rel=1e-3)
+    effects = [item.effects["surface_features"] for item in (home, search)]
+    assert effects[0] != pytest.approx(effects[1], rel=1e-3)  # u0 has events on `home` only
+
+
+def test_the_groups_tell_the_users_rates_on_the_surface_from_what_differs_by_item() -> None:
+    columns = {name: [DENSE_NAMES[place] for place in of] for name, of in dense_groups().items()}
+    assert tuple(itertools.chain(*columns.values())) == DENSE_NAMES
+    assert columns["surface_features"] == [*SURFACE_RATES]
+    assert columns["user_item_features"] == [*CATEGORY_RATES]
 
 
 def test_the_parts_of_an_explanation_are_whole(settings: Settings) -> None:
@@ -116,17 +156,24 @@ def test_without_a_model_or_with_a_version_that_is_not_there_it_says_so(settings
             live.catch_up(7)
 
 
+def main(*flags: str) -> int:
+    """What `headrace explain` starts when it is given these flags."""
+    return explain.main(explain_arguments(build_parser().parse_args(["explain", *flags])))
+
+
 def test_the_command_prints_a_table_or_the_same_as_json(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, text in config.environment(settings).items():
         monkeypatch.setenv(name, text)
-    assert explain.main(["--user=u0", "--item=i4", "--model-version=1", "--json"]) == 0
+    assert main("--user=u0", "--item=i4", "--model-version=1", "--json") == 0
     answer = msgspec.convert(json.loads(capsys.readouterr().out), Explained)
     assert (answer.user_id, answer.items[0].item_id, answer.model_version) == ("u0", "i4", 1)
-    assert explain.main(["--user=u0", "--item=i4"]) == 0
+    assert answer.surface == "home"
+    assert main("--user=u0", "--item=i4", "--surface=elsewhere") == 0
     said = capsys.readouterr().out
-    for part in ("user u0, model version 1", "item i4: score 0.", "i1  ", "click, ", TOKENS):
+    assert "user u0 on elsewhere (not told apart by the model), model version" in said
+    for part in ("item i4: score 0.", "i1  ", "click, ", TOKENS):
         assert part in said, part
-    assert explain.main(["--user=u0", "--item=i4", "--model-version=9"]) == 2
+    assert main("--user=u0", "--item=i4", "--model-version=9") == 2
     assert capsys.readouterr().err.startswith("headrace explain: no model version 9 ")
