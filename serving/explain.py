@@ -12,23 +12,21 @@ from contextlib import closing
 
 import msgspec
 import numpy as np
-import torch
 
 from headrace import config
 from headrace.clock import now_ms
 from headrace.errors import ConfigError, HeadraceError, ServiceError
 from headrace.event import DEFAULT_SURFACE, Id
-from headrace.features.assemble import CATEGORY_RATES, SURFACE_RATES, RequestFeatures
+from headrace.features.assemble import CATEGORY_RATES, SURFACE_RATES
 from headrace.features.facts import ACTIONS
 from headrace.features.online import OnlineStore
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.flags import add_explain_flags
-from headrace.keys import key
-from headrace.model.batch import Batch, Request, make_batch
-from headrace.model.explain import Explanation, explain
+from headrace.model.batch import Batch
+from headrace.model.explain import Explanation, explain, with_items
 from headrace.model.tokens import MODALITIES
 from serving.live import Catalogue, Live, LiveModel, View
-from serving.recommend import Recommender, User
+from serving.recommend import Recommender, probabilities
 
 
 class PastEvent(msgspec.Struct, frozen=True):
@@ -102,34 +100,25 @@ class Explainer:
         user = self._recommender.user(user_id)
         if user.degraded:
             raise ServiceError(f"the online store does not answer, so user {user_id!r} is unknown")
-        number = view.model.manifest.model.surface_number(surface)
         rows = [self._live.catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
-        features = self._recommender.features(user, np.array(rows), view, at_ms, surface)
-        batch = self._batch(user, item_ids, features, number)
+        rows_C = np.array(rows, dtype=np.int64)
+        features = self._recommender.features(user, rows_C, view, at_ms, surface)
+        served = self._recommender.batch(user, rows_C, features, view.model, surface)
+        p_CJ = probabilities(served, view.model)
+        batch = with_items(served, self._live.catalogue.key_I, self._live.content)
         explanations = explain(view.model.ranker, batch, dense_groups())
-        with torch.inference_mode():
-            logit_CK = view.model.ranker(batch).logit_CK
-            p_CJ = view.model.calibration(logit_CK, batch.surface_C).numpy()
         nobody = USER_LAYOUT.new(1).tobytes()
         return Explained(
             user_id=user_id,
             known=bool(user.token_keys) or user.state_1.tobytes() != nobody,
             surface=surface,
-            surface_known=number > 0,
+            surface_known=surface in view.model.manifest.model.surfaces,
             model_version=view.model.manifest.version,
             items=tuple(
                 _item(item_id, explanation, p_J, batch, (self._live.catalogue, view.model))
                 for item_id, explanation, p_J in zip(item_ids, explanations, p_CJ, strict=True)
             ),
         )
-
-    def _batch(
-        self, user: User, item_ids: Sequence[str], features: RequestFeatures, surface: int
-    ) -> Batch:
-        """The request of this user for these items, as training would read it."""
-        item_keys = [key(item_id) for item_id in item_ids]
-        request = Request(key(user.user_id), user.token_keys, item_keys, features, surface=surface)
-        return make_batch([request], self._live.content)
 
 
 def _item(
@@ -158,7 +147,7 @@ def _item(
 
 def _history(explanation: Explanation, batch: Batch, catalogue: Catalogue) -> tuple[PastEvent, ...]:
     assert batch.items is not None
-    history = batch.history
+    history = batch.history.newest(len(explanation.attention_T))  # more of them may be known
     keys = batch.items.key_U[history.item_BT[0]].tolist()
     columns = (history.mask_BT[0], history.age_BT[0], history.action_BT[0])
     told = (*(column.tolist() for column in columns), explanation.attention_T)

@@ -24,7 +24,7 @@ from headrace.features.assemble import RequestFeatures, assemble
 from headrace.features.state import decode_rows
 from headrace.features.table import SCHEMA, USER_LAYOUT
 from headrace.keys import key, surface_code
-from headrace.model.batch import Request, make_request_batch
+from headrace.model.batch import Batch, Request, make_request_batch
 from headrace.model.tokens import user_token_keys
 from headrace.slate import RankedItem, RecommendRequest, Slate
 from serving.live import Catalogue, LiveModel, View
@@ -132,9 +132,7 @@ class Recommender:
         features = self.features(user, rows_C, view, now_ms, surface)
         if view.model is None or not len(rows_C):
             return Ranked(rows_C, None, None, features)
-        number = view.model.manifest.model.surface_number(surface)
-        request = Request(key(user.user_id), user.token_keys, (), features, surface=number)
-        p_CJ = self._probabilities(request, rows_C, view.model)
+        p_CJ = probabilities(self.batch(user, rows_C, features, view.model, surface), view.model)
         return Ranked(rows_C, p_CJ[:, 0], p_CJ @ view.model.weight_J, features)
 
     def features(
@@ -151,18 +149,20 @@ class Recommender:
         )
         return features
 
-    def _probabilities(
-        self, request: Request, rows_C: NDArray[np.int64], model: LiveModel
-    ) -> NDArray[np.float32]:
-        """[C, J]: of each scalar head's action."""
-        features = request.features
+    def batch(
+        self,
+        user: User,
+        rows_C: NDArray[np.int64],
+        features: RequestFeatures,
+        model: LiveModel,
+        surface: str,
+    ) -> Batch:
+        """What the model reads; items are rows of the catalogue, those that left it are row 0."""
+        number = model.manifest.model.surface_number(surface)
+        request = Request(key(user.user_id), user.token_keys, (), features, surface=number)
         row_of_key = self._catalogue.row_of_key
         history_rows_T = [row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
-        batch = make_request_batch(request, np.array(history_rows_T), rows_C)
-        with torch.inference_mode():
-            logit_CK = model.ranker.serve(batch, model.items)
-            p_CJ: NDArray[np.float32] = model.calibration(logit_CK, batch.surface_C).numpy()
-        return p_CJ
+        return make_request_batch(request, np.array(history_rows_T), rows_C)
 
     def _candidates(self, user: User, view: View, exclude: Sequence[str]) -> NDArray[np.int64]:
         """Trending items and those of the user's best categories, without what is filtered."""
@@ -214,6 +214,14 @@ class Recommender:
             model_version=slate.model_version,
             served=Served(SCHEMA, dense, ranked.features.history_3T.tobytes()),
         )
+
+
+def probabilities(batch: Batch, model: LiveModel) -> NDArray[np.float32]:
+    """[C, J]: of each scalar head's action, for the candidates of a batch of `Recommender`."""
+    with torch.inference_mode():
+        logit_CK = model.ranker.serve(batch, model.items)
+        p_CJ: NDArray[np.float32] = model.calibration(logit_CK, batch.surface_C).numpy()
+    return p_CJ
 
 
 def _best_first(ranked: Ranked) -> NDArray[np.int64]:

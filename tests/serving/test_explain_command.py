@@ -8,6 +8,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -19,6 +21,7 @@ from headrace import config, event, materialize
 from headrace.broker import Record
 from headrace.cli import build_parser
 from headrace.config import Settings
+from headrace.datasets.catalogue import write_catalogue
 from headrace.errors import ConfigError
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.assemble import CATEGORY_RATES, DENSE_NAMES, SURFACE_RATES
@@ -65,17 +68,30 @@ def shown_on(surface: str, number: int) -> Sample:
 
 
 def write_history(settings: Settings) -> None:
+    """u0 clicked i1 and was shown i2; u1 was shown everything."""
     items = {item.item_id: item for item in ITEMS}
     partition = Partition(0, Commit(), SharedState(items.get), PartitionSettings(100, 100))
-    partition.add_users(["u0"], [None], [()])
-    shown = [Shown("i1", 0, clicked=True), Shown("i2", 1, clicked=False)]
+    partition.add_users(["u0", "u1"], [None, None], [(), ()])
+    shown = [("u0", Shown("i1", clicked=True)), ("u0", Shown("i2", clicked=False))]
+    shown += [("u1", Shown(item.item_id, clicked=False)) for item in ITEMS]
     events = [
-        ImpressionEvent(f"e{n}", NOW_MS - 60_000 * (2 - n), "u0", f"r{n}", (one,))
-        for n, one in enumerate(shown)
+        ImpressionEvent(f"e{n}", NOW_MS - 60_000 * (2 - n % 2), user_id, f"r{n}", (one,))
+        for n, (user_id, one) in enumerate(shown)
     ]
-    records = [Record(0, n, NOW_MS, b"u0", event.encode(one)) for n, one in enumerate(events)]
+    records = [Record(0, n, NOW_MS, b"", event.encode(one)) for n, one in enumerate(events)]
     ids, rows = partition.process(decode_records(records, NOW_MS), NOW_MS).changed.users
     OnlineStore(settings).write(USER_LAYOUT, ids, rows)
+
+
+def without(settings: Settings, item_id: str, folder: Path) -> Settings:
+    """The same loop after an item has left the catalogue."""
+    items = tuple(item for item in ITEMS if item.item_id != item_id)
+    changed = config.changed(settings, home=folder)
+    write_catalogue(replace(SHOP, items=items), config.catalogue_path(changed), NOW_MS)
+    for kept in settings.home_path.iterdir():
+        if not (folder / kept.name).exists():
+            (folder / kept.name).symlink_to(kept)
+    return changed
 
 
 def explained(settings: Settings, user: str, *items: str) -> Explained:
@@ -84,8 +100,8 @@ def explained(settings: Settings, user: str, *items: str) -> Explained:
         return explainer.explain(user, items, live.catch_up(), NOW_MS)
 
 
-@pytest.mark.parametrize("surface", [*SURFACES, "elsewhere"])
-def test_what_is_explained_is_what_serving_answers(settings: Settings, surface: str) -> None:
+def check_explained_as_served(settings: Settings, surface: str = "home") -> Explained:
+    """Explain three items to u0 both ways; returns the explanation."""
     ids = ["i3", "i4", "i7"]
     with replica(settings) as live:
         view, store = live.catch_up(), OnlineStore(settings)
@@ -93,12 +109,36 @@ def test_what_is_explained_is_what_serving_answers(settings: Settings, surface: 
         rows = np.array([live.catalogue.row_of_id[item_id] for item_id in ids])
         ranked = recommender.rank(recommender.user("u0"), rows, view, NOW_MS, surface)
         answer = Explainer(live, store).explain("u0", ids, view, NOW_MS, surface)
+    assert view.model is not None
     assert ranked.p_click_C is not None and ranked.score_C is not None
     assert [item.item_id for item in answer.items] == ids
-    assert [item.p["click"] for item in answer.items] == pytest.approx(ranked.p_click_C.tolist())
-    assert [item.score for item in answer.items] == pytest.approx(ranked.score_C.tolist())
-    assert answer.known and answer.model_version >= 1
+    assert [item.p["click"] for item in answer.items] == ranked.p_click_C.tolist()
+    assert [item.score for item in answer.items] == ranked.score_C.tolist()
+    number = view.model.manifest.model.surface_number(surface)
+    logit_CK = torch.tensor([[item.logit, 0, 0] for item in answer.items])
+    p_CJ = view.model.calibration(logit_CK, torch.full((len(ids),), number))
+    assert [item.p["click"] for item in answer.items] == pytest.approx(p_CJ[:, 0].tolist())
+    return answer
+
+
+@pytest.mark.parametrize("surface", [*SURFACES, "elsewhere"])
+def test_what_is_explained_is_what_serving_answers(settings: Settings, surface: str) -> None:
+    answer = check_explained_as_served(settings, surface)
+    assert answer.known and answer.model_version == 1
     assert (answer.surface, answer.surface_known) == (surface, surface in SURFACES)
+
+
+def test_an_item_that_left_the_catalogue_is_explained_as_it_is_served(
+    settings: Settings, tmp_path: Path
+) -> None:
+    before = check_explained_as_served(settings)
+    after = check_explained_as_served(without(settings, "i1", tmp_path / "i1"))
+    for was, item in zip(before.items, after.items, strict=True):
+        assert item.score != pytest.approx(was.score, rel=1e-6)  # it is no longer known
+        assert [past.item_id for past in item.history] == ["i2", None]
+        assert [past.actions for past in item.history] == [(), ("click",)]
+    gone, never = explained(without(settings, "i4", tmp_path / "i4"), "u0", "i4", "novelty").items
+    assert not gone.known and gone == msgspec.structs.replace(never, item_id="i4")
 
 
 def test_each_surface_has_its_features_and_its_calibration(settings: Settings) -> None:
@@ -136,6 +176,13 @@ def test_the_parts_of_an_explanation_are_whole(settings: Settings) -> None:
     assert list(item.fusion) == ["title", "categories", "attributes", TOKENS]
     assert sum(item.fusion.values()) == pytest.approx(1) and item.fusion["attributes"] == 0
     assert set(item.p) == {"click", "like", "long_view"}
+
+
+def test_attention_is_told_of_the_events_that_the_model_reads(settings: Settings) -> None:
+    (item,) = explained(settings, "u1", "i4").items
+    assert len(item.history) == 16 < len(ITEMS)
+    total = item.attention_profile + sum(past.attention for past in item.history)
+    assert total == pytest.approx(1)
 
 
 def test_a_new_user_and_a_new_item_are_explained_as_such(settings: Settings) -> None:

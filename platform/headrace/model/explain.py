@@ -1,6 +1,7 @@
 """Explanations: where a candidate's logit comes from.
 
     C candidates   T past events   M modalities   F features   K logits
+    I items of a catalogue   U items of a batch
 
 Three views, each with a meaning of its own: how the candidate's attention is spread over the past
 events; how the fusion weighs the item's modalities; and the effect of a group of inputs, which is
@@ -15,15 +16,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from headrace.model.batch import Batch, Items, TokenBags
+from headrace.model.batch import Batch, Items, TokenBags, make_items
 from headrace.model.item_tower import ItemSide
 from headrace.model.ranker import Ranker
 from headrace.model.ranker_config import CLICK
 from headrace.model.target_attention import Slots, attend
-from headrace.model.tokens import MODALITIES
+from headrace.model.tokens import MODALITIES, ContentTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,20 @@ class Explanation:
     attention_profile: float  # to the user as a whole: with the events' the sum is 1
     modality_weights: Mapping[str, float]  # sum is 1, or 0 for an item without content
     effects: Mapping[str, float]  # per group: the logit minus the logit without it
+
+
+def with_items(batch: Batch, key_I: NDArray[np.int64], content: ContentTable) -> Batch:
+    """A batch whose items are rows of a catalogue [I], with items of its own."""
+    history, candidates = batch.history, batch.candidates
+    rows = torch.cat([history.item_BT.reshape(-1), candidates.item_C])
+    row_U, place = torch.unique(rows, return_inverse=True)
+    past, asked = place.split([history.item_BT.numel(), len(candidates.item_C)])
+    return dataclasses.replace(
+        batch,
+        history=dataclasses.replace(history, item_BT=past.view_as(history.item_BT)),
+        candidates=dataclasses.replace(candidates, item_C=asked),
+        items=make_items(key_I[row_U.numpy()], content),
+    )
 
 
 @torch.no_grad()
