@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from headrace.broker import Record
-from headrace.event import ClickEvent, encode
+from headrace.event import POSITION_UNKNOWN, ClickEvent, encode
 from headrace.feature_rows import decode_feature_rows, encode_feature_rows, numbered
 from headrace.features.state import fresh_rows
 from headrace.features.table import USER_LAYOUT
@@ -95,13 +95,42 @@ def test_folders_of_old_dates_may_be_deleted(tmp_path: Path) -> None:
     assert [one.offset for one in read(folder)] == [1, 2]
 
 
-def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
+def three_samples() -> list[Sample]:
+    """Without attributes of the user, and without positions and a surface, too."""
     features = (np.arange(6, dtype="<f4").tobytes(), np.arange(6, dtype="<i8").tobytes())
-    one = Sample(2, 7, 1, 99, "r", FIRST_DAY * DAY_MS, 4, 1, (5, 6), (7, 8), (0, 3), 7, *features)
+    time_ms = FIRST_DAY * DAY_MS
+    shown = ((3, POSITION_UNKNOWN), "search")
+    one = Sample(2, 7, 1, 99, "r", time_ms, 4, 1, (5, 6), (7, 8), (0, 3), 7, *features, *shown)
     other = msgspec.structs.replace(one, source_offset=8, user_token_keys=())
-    (message,) = encode_batches([one, other])
+    return [one, other, msgspec.structs.replace(one, source_offset=9, positions=(), surface="")]
+
+
+def archive(folder: LogFolder, samples: list[Sample], *lacking: str) -> None:
+    """Write samples into their folder, as a build did whose samples lacked some columns."""
+    (message,) = encode_batches(samples)
+    first, end = samples[0].source_offset, samples[-1].source_offset + 1
     tables = sample_tables([Record(2, 0, 0, b"", message)])
-    assert list(samples_of(tables["date=2024-05-01"])) == [one, other]
+    folder.write(2, first, end, {name: one.drop_columns(lacking) for name, one in tables.items()})
+
+
+def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
+    samples, folder = three_samples(), LogFolder(tmp_path)
+    archive(folder, samples)
+    assert [one for table in folder.tables(2) for one in samples_of(table)] == samples
+
+
+def test_samples_of_files_without_positions_and_surface_are_of_unknown_ones(tmp_path: Path) -> None:
+    before, *after = three_samples()
+    folder = LogFolder(tmp_path)
+    archive(folder, [before], "positions", "surface")
+    archive(folder, after)
+    expected = [msgspec.structs.replace(before, positions=(), surface=""), *after]
+    tables = list(folder.tables(2))
+    assert [one for table in tables for one in samples_of(table)] == expected
+    together = pa.concat_tables(tables, promote_options="default")
+    assert list(samples_of(together)) == expected
+    with pytest.raises(KeyError, match="dense"):
+        samples_of(tables[0].drop_columns("dense"))
 
 
 def test_feature_rows_are_cut_to_messages_and_known_from_just_after_their_event() -> None:

@@ -38,6 +38,7 @@ from headrace.features.table import ITEM_LAYOUT, SCHEMA, USER_LAYOUT
 from headrace.offline.archive import Archive
 from headrace.offline.batch_path import BatchPath
 from headrace.offline.folder import EVENTS, SAMPLES, log_folder, rows_path
+from headrace.offline.tables import samples_of
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.commit import CommitStore
@@ -139,7 +140,8 @@ def served(like: Event) -> ImpressionEvent:
         event_time_ms=like.event_time_ms + 1_000,
         user_id=like.user_id,
         request_id="served",
-        items=(Shown("1", clicked=True),),
+        items=(Shown("1", position=3, clicked=True),),
+        surface="search",
         served=Served(SCHEMA, dense.tobytes(), history.tobytes()),
     )
 
@@ -194,10 +196,12 @@ def test_a_stream_that_has_counted_takes_no_start_state(namespace: Namespace) ->
 
 
 def test_everything_is_in_the_archive_once(namespace: Namespace) -> None:
-    for log in (EVENTS, SAMPLES):
-        folder = log_folder(namespace.settings, log)
-        rows = sum(len(t) for number in folder.partitions() for t in folder.tables(number))
-        assert rows == len(namespace.streamed)
+    folders = [log_folder(namespace.settings, log) for log in (EVENTS, SAMPLES)]
+    events, rows = ([t for n in f.partitions() for t in f.tables(n)] for f in folders)
+    assert sum(map(len, events)) == sum(map(len, rows)) == len(namespace.streamed)
+    samples = {sample.request_id: sample for table in rows for sample in samples_of(table)}
+    assert samples["served"].positions == (3,) and samples.pop("served").surface == "search"
+    assert {(sample.positions, sample.surface) for sample in samples.values()} == {((), "home")}
 
 
 def test_archive_and_online_store_agree_with_a_replay(namespace: Namespace, tmp_path: Path) -> None:

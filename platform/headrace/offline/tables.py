@@ -44,8 +44,11 @@ SAMPLE_SCHEMA: Final = pa.schema(
         ("labelled", pa.int8()),
         ("dense", pa.binary()),
         ("history", pa.binary()),
+        ("positions", pa.list_(pa.int32())),
+        ("surface", pa.string()),
     ]
 )
+_UNKNOWN: Final = {"positions": (), "surface": ""}  # files of before lack these columns
 JUST_AFTER_US: Final = 1  # a row is known from just after the newest event that it includes
 _LAYOUTS: Final = {layout.entity: layout for layout in LAYOUTS}
 
@@ -87,8 +90,10 @@ def sample_tables(records: Sequence[Record]) -> Tables:
 
 
 def samples_of(table: pa.Table) -> Iterator[Sample]:
-    """The samples in these rows, in their order."""
-    return (msgspec.convert(row, Sample) for row in zip(*map(_python, table.columns), strict=True))
+    """The samples in these rows, in their order. Rows of before samples told positions and
+    surfaces are of unknown ones, whether those columns are absent or null."""
+    columns = [_values(table, name) for name in SAMPLE_SCHEMA.names]
+    return (msgspec.convert(row, Sample) for row in zip(*columns, strict=True))
 
 
 def feature_row_tables(records: Sequence[Record]) -> Tables:
@@ -141,6 +146,8 @@ def _event_time_ms(record: Record) -> int:
         return record.arrival_ms
 
 
-def _python(column: Any) -> list[Any]:
-    values: list[Any] = column.to_pylist()
-    return values
+def _values(table: pa.Table, name: str) -> list[Any]:
+    unknown = _UNKNOWN.get(name)
+    if unknown is not None and name not in table.column_names:
+        return [unknown] * len(table)
+    return [unknown if value is None else value for value in table.column(name).to_pylist()]
