@@ -142,7 +142,7 @@ class AdServer:
         watch.lap("features")
         eligible = self._eligible(request, user)
         watch.lap("targeting")
-        bids = self._bids(eligible, user, view, now_ms)
+        bids = self._bids(eligible, user, view, now_ms, request.surface)
         watch.lap("ranking")
         degraded = user.degraded + (() if view.model else ("no_model",))
         try:
@@ -172,10 +172,11 @@ class AdServer:
         return {name for row in rows for name in self._catalogue.items[row].categories}
 
     def _bids(
-        self, campaigns: Sequence[Campaign], user: User, view: View, now_ms: int
+        self, campaigns: Sequence[Campaign], user: User, view: View, now_ms: int, surface: str
     ) -> list[Bid]:
         rows = [self._catalogue.row_of_id[campaign.item_id] for campaign in campaigns]
-        ranked = self._recommender.rank(user, np.array(rows, dtype=np.int64), view, now_ms)
+        rows_C = np.array(rows, dtype=np.int64)
+        ranked = self._recommender.rank(user, rows_C, view, now_ms, surface)
         if ranked.p_click_C is None:
             return []
         return [Bid(c, float(p)) for c, p in zip(campaigns, ranked.p_click_C, strict=True)]

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from headrace.errors import StoreUnavailable
-from headrace.event import DEFAULT_SURFACE, ImpressionEvent, Served, Shown
+from headrace.event import ImpressionEvent, Served, Shown
 from headrace.features.accumulators import State
 from headrace.features.assemble import RequestFeatures, assemble
 from headrace.features.state import decode_rows
@@ -126,9 +126,9 @@ class Recommender:
         rows_C: NDArray[np.int64],
         view: View,
         now_ms: int,
-        surface: str = DEFAULT_SURFACE,
+        surface: str,
     ) -> Ranked:
-        """Probabilities of a click, and scores, for these catalogue rows."""
+        """Probabilities of a click, and scores, for these catalogue rows on a surface."""
         features = self.features(user, rows_C, view, now_ms, surface)
         if view.model is None or not len(rows_C):
             return Ranked(rows_C, None, None, features)

@@ -39,6 +39,7 @@ class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     user_id: Id
     num_ads: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
+    surface: str = DEFAULT_SURFACE
     categories: tuple[str, ...] = ()
 
 

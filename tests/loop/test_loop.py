@@ -148,6 +148,21 @@ def test_ads_pay_the_second_price_for_targeted_campaigns(platform: PlatformRun) 
     assert "scream" not in {ad["campaign_id"] for ad in ads}
 
 
+def test_ads_have_the_probabilities_of_their_surface(platform: PlatformRun) -> None:
+    def ask(**more: str) -> tuple[int, dict[str, float]]:
+        asked = {"user_id": "259", "num_ads": 10, "categories": ["Sci-Fi"], **more}
+        status, answer = platform.post("/v1/ads", asked)
+        assert status == 200, answer
+        return answer["model_version"], {ad["item_id"]: ad["p_click"] for ad in answer["ads"]}
+
+    for _ in range(20):  # until no new version comes in between
+        plain, home, search = ask(), ask(surface="home"), ask(surface="search")
+        if plain[0] == search[0]:
+            break
+    assert plain[1] == pytest.approx(home[1]) and home[1].keys() == search[1].keys()
+    assert home[1] != pytest.approx(search[1])  # nobody has done anything on `search`
+
+
 @pytest.mark.parametrize(
     ("path", "body", "field"),
     [
@@ -166,7 +181,9 @@ def test_ads_pay_the_second_price_for_targeted_campaigns(platform: PlatformRun) 
         ),
         ("/v1/recommend", {"num_items": 3}, "user_id"),
         ("/v1/recommend", {"user_id": "1", "num_items": 0}, "num_items"),
+        ("/v1/recommend", {"user_id": "1", "surface": 5}, "surface"),
         ("/v1/ads", {"user_id": "1", "slots": 2}, "slots"),
+        ("/v1/ads", {"user_id": "1", "surface": 5}, "surface"),
     ],
 )
 def test_bad_requests_are_answered_with_the_field_at_fault(

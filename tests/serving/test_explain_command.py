@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,72 +11,24 @@ import msgspec
 import numpy as np
 import pytest
 import torch
-from small_loop import ITEMS, NOW_MS, SHOP, replica, sample, small_loop, trained
+from small_loop import ITEMS, NOW_MS, SHOP, replica
+from two_surfaces import SURFACES, TOKENS
 
-from headrace import config, event, materialize
-from headrace.broker import Record
+from headrace import config
 from headrace.cli import build_parser
 from headrace.config import Settings
 from headrace.datasets.catalogue import write_catalogue
 from headrace.errors import ConfigError
-from headrace.event import ImpressionEvent, Shown
 from headrace.features.assemble import CATEGORY_RATES, DENSE_NAMES, SURFACE_RATES
 from headrace.features.online import OnlineStore
-from headrace.features.shared import SharedState
-from headrace.features.table import USER_LAYOUT
 from headrace.flags import explain_arguments
-from headrace.model.calibration import MIN_LABELS
-from headrace.sample import Sample
-from headrace.stream.commit import Commit
-from headrace.stream.intake import decode_records
-from headrace.stream.partition import Partition, PartitionSettings
 from serving import explain
 from serving.explain import Explained, Explainer, dense_groups
 from serving.recommend import Recommender
 
 pytestmark = pytest.mark.services
 
-TOKENS = "given_vector/1-4d"
-SURFACES = ("home", "search")
-NUM_REQUESTS = 1 + MIN_LABELS // 4  # on each of them, so that it has a calibration of its own
 GROUPS = {"history", "user", "item_id", "content", *dense_groups()}
-
-
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A loop with a model of two surfaces, and a user u0 who clicked i1 and was shown i2."""
-    with small_loop(tmp_path_factory.mktemp("explain")) as loop:
-        loop.write_tokens(TOKENS, 4)
-        made = loop.settings("explain", token_tables=TOKENS, surfaces="home,search")
-        materialize.write_sources(SHOP, made, NOW_MS)
-        command = [sys.executable, "-m", "headrace.cli", "materialize"]
-        environ = {**os.environ, **config.environment(made)}
-        subprocess.run(command, env=environ, check=True, capture_output=True)
-        write_history(made)
-        with trained(made, [shown_on(SURFACES[n % 2], n) for n in range(2 * NUM_REQUESTS)]):
-            yield made
-
-
-def shown_on(surface: str, number: int) -> Sample:
-    """A request of four items; on `search` they are clicked more often than elsewhere."""
-    clicked = {"outcomes": (1, 1, 0, 1)} if surface == "search" else {}
-    return sample(number, surface=surface, **clicked)
-
-
-def write_history(settings: Settings) -> None:
-    """u0 clicked i1 and was shown i2; u1 was shown everything."""
-    items = {item.item_id: item for item in ITEMS}
-    partition = Partition(0, Commit(), SharedState(items.get), PartitionSettings(100, 100))
-    partition.add_users(["u0", "u1"], [None, None], [(), ()])
-    shown = [("u0", Shown("i1", clicked=True)), ("u0", Shown("i2", clicked=False))]
-    shown += [("u1", Shown(item.item_id, clicked=False)) for item in ITEMS]
-    events = [
-        ImpressionEvent(f"e{n}", NOW_MS - 60_000 * (2 - n % 2), user_id, f"r{n}", (one,))
-        for n, (user_id, one) in enumerate(shown)
-    ]
-    records = [Record(0, n, NOW_MS, b"", event.encode(one)) for n, one in enumerate(events)]
-    ids, rows = partition.process(decode_records(records, NOW_MS), NOW_MS).changed.users
-    OnlineStore(settings).write(USER_LAYOUT, ids, rows)
 
 
 def without(settings: Settings, item_id: str, folder: Path) -> Settings:
