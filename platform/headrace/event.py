@@ -25,11 +25,12 @@ POSITION_UNKNOWN: Final = -1
 DEFAULT_SURFACE: Final = "home"
 MAX_ITEMS: Final = 1_000
 MAX_FUTURE_MS: Final = 24 * 3_600_000  # clocks differ; a day covers time zones sent by mistake
+MAX_VALUE: Final = 1e9  # of an outcome, and its negative the least
 SECONDS: Final = range(631_152_000, 100_000_000_000)  # 1990 up in seconds: no ms after Jan 1970
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0)]
-Value = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]  # of an outcome: paid, the share watched
+Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # paid, the share watched
 
 
 class _Strict(

@@ -11,32 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from table_folder import bad, impressions, load
 
 from headrace.datasets import table
-from headrace.datasets.dataset import Dataset, Item, User
+from headrace.datasets.dataset import Item, User
 from headrace.errors import DatasetError
-from headrace.event import ImpressionEvent, Shown, decode, encode
+from headrace.event import Shown, decode, encode
 
-EVENTS = "{file: events.csv, user_id: u, item_id: i, time: {column: t, unit: s}, clicked: c%s}"
 FAR_MS = 10**15
-
-
-def load(
-    folder: Path, rows: str, header: str = "u,i,t,c", extra: str = "", **parts: str
-) -> Dataset:
-    """The dataset of an events file with these rows; `extra` goes into the events mapping."""
-    lines = ["events: " + EVENTS % extra] + [f"{name}: {text}" for name, text in parts.items()]
-    (folder / "headrace.yaml").write_text("\n".join(lines), encoding="utf-8")
-    (folder / "events.csv").write_text(f"{header}\n{rows}", encoding="utf-8")
-    return table.load(folder)
-
-
-def impressions(dataset: Dataset) -> list[ImpressionEvent]:
-    return [event for event in dataset.events() if isinstance(event, ImpressionEvent)]
-
-
-def bad(dataset: Dataset) -> list[tuple[int, str, str]]:
-    return [(row.line, row.column, row.reason) for row in dataset.bad_rows]
 
 
 def test_rows_become_impressions_in_time_order(tmp_path: Path) -> None:
@@ -275,6 +257,7 @@ cells = st.tuples(
     st.sampled_from(["0", "1", "1.5", "3", "later", "1e400", ""]),
     st.sampled_from(["true", "FALSE", "0", "1", "yes", ""]),
     st.sampled_from(["r1", "r2", ""]),
+    st.sampled_from(["", "0", "3", "-1e9", "1e9", "2e9", "1e400", "high"]),
 )
 
 
@@ -285,8 +268,8 @@ def test_every_row_is_either_an_item_of_a_valid_event_or_a_bad_row(
 ) -> None:
     folder = tmp_path_factory.mktemp("table")
     quoted = (",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in rows)
-    text = "ann,mug,0,1,first\n" + "".join(f"{line}\n" for line in quoted)
-    dataset = load(folder, text, "u,i,t,c,r", ", request_id: r")
+    text = "ann,mug,0,1,first,1\n" + "".join(f"{line}\n" for line in quoted)
+    dataset = load(folder, text, "u,i,t,c,r,v", ", request_id: r, value: v")
     events = impressions(dataset)
     assert sum(len(e.items) for e in events) + len(dataset.bad_rows) == len(rows) + 1
     assert [decode(encode(event), FAR_MS) for event in events] == events

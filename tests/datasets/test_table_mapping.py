@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from headrace.datasets import table, table_mapping
-from headrace.datasets.table_mapping import Labels, Rank, Threshold, Time
+from headrace.datasets.table_mapping import Labels, Rank, Share, Threshold, Time
 from headrace.errors import ConfigError, DatasetError
 
 EVENTS = "file: e.csv, user_id: u, item_id: i, time: {column: t, unit: ms}, clicked: c"
@@ -28,12 +28,14 @@ def test_a_short_mapping_has_plain_columns(tmp_path: Path) -> None:
 def test_a_column_may_carry_its_own_keys(tmp_path: Path) -> None:
     text = (
         "events: {file: e.csv, user_id: u, item_id: i, time: {column: t, unit: iso},"
-        " clicked: {column: stars, at_least: 4}, position: {column: rank, first: 1}}\n"
+        " clicked: {column: stars, at_least: 4}, position: {column: rank, first: 1},"
+        " value: {column: stars, of: 5}}\n"
         "items: {file: i.tsv, item_id: i, categories: {column: tags}, attributes: [a, b]}"
     )
     mapping = table_mapping.read(write(tmp_path, text))
     assert mapping.events.clicked == Threshold(column="stars", at_least=4)
     assert mapping.events.position == Rank(column="rank", first=1)
+    assert mapping.events.value == Share(column="stars", of=5)
     assert mapping.items is not None
     assert mapping.items.categories == Labels(column="tags", separator="|")
     assert list(table_mapping.columns(mapping.items)) == [
@@ -47,7 +49,8 @@ def test_a_column_may_carry_its_own_keys(tmp_path: Path) -> None:
 def test_all_problems_are_reported_at_once_with_their_keys(tmp_path: Path) -> None:
     text = (
         "events: {file: e.xlsx, user_id: 7, time: {column: t, unit: days, zone: CET}, clickd: c,"
-        " clicked: {column: stars, atleast: 4}, position: {first: 1}}\n"
+        " clicked: {column: stars, atleast: 4}, position: {first: 1},"
+        " value: {column: stars, of: 0}}\n"
         "items: [mug, pen]\nuser: {}"
     )
     with pytest.raises(ConfigError) as caught:
@@ -65,6 +68,7 @@ def test_all_problems_are_reported_at_once_with_their_keys(tmp_path: Path) -> No
         "events.clicked.atleast: unknown key",
         "events.clicked.at_least: missing",
         "events.position.column: missing",
+        "events.value.of: got 0",
         "items: got ['mug', 'pen'], expected the keys file, item_id",
     ):
         assert problem in message

@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from headrace.event import MAX_VALUE
+
 MAX_ID_LENGTH: Final = 256  # the same as of `headrace.event.Id`
 MAX_TIME_MS: Final = 253_402_300_799_999  # the end of the year 9999
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -75,6 +77,14 @@ def position(cell: Any, first: int) -> int:
     if not value.is_integer() or value < first:
         raise ValueError(f"expected a whole number from {first} up, got {_short(text(cell))}")
     return int(value) - first
+
+
+def value(cell: Any, whole: float) -> float:
+    """What came of an outcome as a share of the whole; 0, which says nothing, where it is empty."""
+    share = number(cell) / whole if text(cell) else 0.0
+    if abs(share) > MAX_VALUE:
+        raise ValueError(f"{_short(text(cell))} is not between {-MAX_VALUE:g} and {MAX_VALUE:g}")
+    return share
 
 
 def time_ms(cell: Any, unit: str) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 
 from headrace.datasets import table_cell
 from headrace.datasets.table_file import Row, RowError, TableFile
-from headrace.datasets.table_mapping import EventColumns, Rank, Threshold, columns
+from headrace.datasets.table_mapping import EventColumns, Rank, Share, Threshold, columns
 from headrace.event import MAX_ITEMS, ImpressionEvent, Shown
 
 SURFACE: Final = "home"  # where the table has no surface column
@@ -56,7 +56,8 @@ def _add(requests: dict[Key, _Request], part: EventColumns, row: Row) -> None:
     request = requests.get(key) or _Request(request_id, surface, row.line, [])
     _check_fits(request, part, item_id, surface)
     position = _position(row, part.position, len(request.shown))
-    request.shown.append(Shown(item_id, position, clicked))
+    value = _value(row, part.value)
+    request.shown.append(Shown(item_id, position, clicked, value=value))
     requests[key] = request
 
 
@@ -87,6 +88,13 @@ def _position(row: Row, rank: str | Rank | None, absent: int) -> int:
         return absent
     column, first = (rank, 0) if isinstance(rank, str) else (rank.column, rank.first)
     return row.value(column, lambda cell: table_cell.position(cell, first))
+
+
+def _value(row: Row, share: str | Share | None) -> float:
+    if share is None:
+        return 0.0
+    column, whole = (share, 1.0) if isinstance(share, str) else (share.column, share.of)
+    return row.value(column, lambda cell: table_cell.value(cell, whole))
 
 
 def _event(key: Key, request: _Request) -> ImpressionEvent:

@@ -15,6 +15,7 @@ import msgspec
 import yaml
 
 from headrace.errors import ConfigError, DatasetError
+from headrace.event import MAX_VALUE
 
 MAPPING_FILE: Final = "headrace.yaml"
 
@@ -47,6 +48,13 @@ class Rank(Part, frozen=True):
     first: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
+class Share(Part, frozen=True):
+    """What came of an outcome, where `of` is the whole: a rating of 4 in 5, 30 s in 60."""
+
+    column: Column
+    of: Annotated[float, msgspec.Meta(gt=0, le=MAX_VALUE)]
+
+
 class Labels(Part, frozen=True):
     """Several values in one cell; a list column of a Parquet file needs no separator."""
 
@@ -65,6 +73,7 @@ class EventColumns(Part, frozen=True):
     request_id: Column | None = None
     position: Column | Rank | None = None
     surface: Column | None = None
+    value: Column | Share | None = None
 
 
 class ItemColumns(Part, frozen=True):
