@@ -25,6 +25,7 @@ from headrace.metrics.bootstrap import Draws, Floats
 from headrace.metrics.grouped import group_auc
 
 ALL: Final = "all"
+MOST_DAYS: Final = 1 << 20  # since 1970, so that a user and a day are one number
 LADDER: Final = ((FROZEN, ALL_FROZEN), (EVERY_5_MIN, FROZEN), (ONLINE, EVERY_5_MIN))
 PEERS_FROZEN: Final = ("LightGBM, frozen", "DIN, frozen", "DCNv2, frozen")  # features are live
 PEERS_GOING_ON: Final = ("LightGBM, refitted daily", "DIN, progressive", "DCNv2, progressive")
@@ -123,8 +124,7 @@ class Tables:
         return np.flatnonzero(self.rows.is_new[part])
 
     def _user_day_N(self, place_N: Array) -> Array:
-        pair_N2 = np.stack([self.rows.user_Q[place_N], self.rows.day_Q[place_N]], axis=1)
-        return np.unique(pair_N2, axis=0, return_inverse=True)[1]
+        return self.rows.user_Q[place_N] * MOST_DAYS + self.rows.day_Q[place_N]
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float | None]:

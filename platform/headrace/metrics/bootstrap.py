@@ -10,7 +10,7 @@ depend on the draw is done once: samples are sorted, or added up by user.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,8 @@ class Draws:
 
     def sums(self, value_N: Floats) -> Floats:
         """[D]: the sum of the samples' values, each as often as its user counts."""
-        return self.weight_DU @ np.bincount(self.user_N, value_N, minlength=len(self.weight_DU.T))
+        num_users = len(self.weight_DU.T)
+        return _products(self.weight_DU, np.bincount(self.user_N, value_N, num_users))
 
 
 class Difference(NamedTuple):
@@ -84,7 +85,8 @@ def auc(score_N: Floats, label_N: Floats, draws: Draws) -> Floats:
         np.cumsum(weight_U[user_M], out=negatives[1:])
         weight_P = weight_U[user_P]
         if pairs := weight_P.sum() * negatives[-1]:
-            auc_D[draw] = weight_P @ (negatives[below_P] + negatives[up_to_P]) / 2 / pairs
+            won = _products(weight_P, negatives[below_P] + negatives[up_to_P]) / 2
+            auc_D[draw] = won / pairs
     return auc_D
 
 
@@ -109,3 +111,9 @@ def ratio(one_D: Floats, other_D: Floats) -> Floats:
     """[D]: one over the other, NaN over zero."""
     over_D: Floats = np.full(len(one_D), NAN)
     return np.divide(one_D, other_D, out=over_D, where=other_D != 0)
+
+
+def _products(weight_N: Floats, value_N: NDArray[Any]) -> Floats:
+    """Summed over the last axis. Not `@`: its threads wait for each other on a busy machine."""
+    product: Floats = np.einsum("...n,n->...", weight_N, value_N)
+    return product
