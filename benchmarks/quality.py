@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import json
 import os
 import platform
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
@@ -44,22 +47,43 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many (default: 3)")
     parser.add_argument("--size", default="nano", help="of FuseRank (default: nano)")
     parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="leave inputs and predictions here, by log"
+    )
+    parser.add_argument(
         "--quick", action="store_true", help="5,000 rows of each log, to see that all parts work"
     )
 
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
-    """By log: every model's numbers, the gains, and how they came about."""
+    """By log: every model's numbers, the gains, and how they came about.
+
+    What is known so far is in `--json` after each log.
+    """
     peers, logs = _chosen(options.peers, environment.MODULES), _chosen(options.logs, LOGS)
     if options.seeds < 1:
         raise ConfigError(f"--seeds {options.seeds}: expected 1 or more")
     torch.set_num_threads(1)
     result: dict[str, Any] = {"versions": _versions(bool(peers)), "quick": options.quick}
     for name in logs:
-        with tempfile.TemporaryDirectory() as folder:
-            log = _log_files(name, Path(folder), options)
+        with _folder(name, options.keep) as folder:
+            log = _log_files(name, folder, options)
             result[name] = _measure(log, peers, options) if log else _absent(options.kuairand)
+        if options.json:
+            options.json.write_text(json.dumps(result, indent=2) + "\n")
     return result
+
+
+@contextmanager
+def _folder(name: str, keep: Path | None) -> Iterator[Path]:
+    """An empty folder for the files of a log, that stays if it is to be kept."""
+    if keep is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    elif (keep / name).exists():
+        raise ConfigError(f"--keep {keep}: expected a folder in which there is no {name} yet")
+    else:
+        (keep / name).mkdir(parents=True)
+        yield keep / name
 
 
 def _chosen(text: str, known: Sequence[str] | Mapping[str, Any]) -> list[str]:
@@ -90,6 +114,9 @@ def _measure(log: LogFiles, peers: Sequence[str], options: argparse.Namespace) -
     flags = [*log.flags, f"--size={options.size}"]
     spent_s, began_s = {}, time.monotonic()
     rows, models = run_rankers(flags, seeds, inputs)
+    for name, of_seeds in models.items():
+        for seed, predictions in enumerate(of_seeds):
+            _write(log.folder / f"fuserank-{seed}" / f"{name}.parquet", log.labels, predictions)
     spent_s["FuseRank"], began_s = time.monotonic() - began_s, time.monotonic()
     commands = [["headrace", "evaluate", *flags, "--online", "--seed=0"]]
     for peer in peers:
@@ -115,10 +142,21 @@ def _measure(log: LogFiles, peers: Sequence[str], options: argparse.Namespace) -
     }
 
 
+def _write(file: Path, labels: Sequence[str], predictions: Predictions) -> None:
+    """In the form in which the peers write theirs."""
+    now, late = predictions.p_QJ.T, predictions.p_at_midnight_QJ.T
+    columns = dict(zip(labels, now, strict=True)) | dict(zip(_late(labels), late, strict=True))
+    file.parent.mkdir(exist_ok=True)
+    pq.write_table(pa.table(columns), file)
+
+
 def _read(file: Path, labels: Sequence[str]) -> Predictions:
-    table = pq.read_table(file)
-    names = (list(labels), [f"{label}@midnight" for label in labels])
+    table, names = pq.read_table(file), (labels, _late(labels))
     return Predictions(*(np.column_stack([table[n].to_numpy() for n in of]) for of in names))
+
+
+def _late(labels: Sequence[str]) -> list[str]:
+    return [f"{label}@midnight" for label in labels]
 
 
 def _versions(with_peers: bool) -> dict[str, Any]:

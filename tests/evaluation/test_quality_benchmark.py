@@ -50,6 +50,13 @@ def told(folder: Path) -> dict[str, Any]:
     return document
 
 
+def run(*flags: str) -> dict[str, Any]:
+    parser = ArgumentParser()
+    parser.add_argument("--json", type=Path)
+    quality.add_flags(parser)
+    return quality.run(parser.parse_args(flags))
+
+
 def test_every_regime_is_told_with_its_seeds(told: dict[str, Any]) -> None:
     log = told["kuairand"]
     assert (log["train"], log["test"], log["seeds"]) == (NUM_TRAIN, NUM_TEST, [0, 1])
@@ -81,6 +88,25 @@ def test_the_numbers_are_those_of_evaluate(folder: Path, told: dict[str, Any]) -
             for name in ("auc", "gauc", "normalized_entropy", "calibration"):
                 # Its AUC is that of bins, and there are few rows.
                 assert numbers[name] == pytest.approx(expected[label][name], abs=5e-3), name
+
+
+def test_what_was_measured_and_predicted_before_a_failure_is_not_lost(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(name: str, *_: Any) -> None:
+        raise ConfigError("no disk")
+
+    out, keep = tmp_path / "quality.json", tmp_path / "kept"
+    flags = [f"--kuairand={folder}", "--peers=none", "--seeds=1", "--quick", f"--keep={keep}"]
+    monkeypatch.setattr(quality.quality_logs, "movielens", fails)
+    with pytest.raises(ConfigError, match="no disk"):
+        run(*flags, f"--json={out}")
+    assert json.loads(out.read_text())["kuairand"]["test"] == NUM_TEST
+    predicted = pq.read_table(keep / "kuairand" / "fuserank-0" / f"{ONLINE}.parquet")
+    assert predicted.column_names == [*LABELS, *(f"{label}@midnight" for label in LABELS)]
+    assert len(predicted) == NUM_TEST
+    with pytest.raises(ConfigError, match="expected a folder in which there is no kuairand"):
+        run(*flags)
 
 
 def test_peers_read_what_the_ranker_saw(folder: Path, told: dict[str, Any], tmp_path: Path) -> None:
@@ -147,18 +173,13 @@ def test_a_gain_is_sure_only_where_the_interval_leaves_zero_out() -> None:
     ("flag", "says"), [("--peers=dnn", "dnn"), ("--logs=criteo", "criteo"), ("--seeds=0", "0")]
 )
 def test_bad_flags_are_named(flag: str, says: str) -> None:
-    parser = ArgumentParser()
-    quality.add_flags(parser)
     with pytest.raises(ConfigError, match=f"{says}: expected"):
-        quality.run(parser.parse_args([flag]))
+        run(flag)
 
 
 def test_a_log_that_is_not_there_is_left_out_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = ArgumentParser()
-    quality.add_flags(parser)
-    flags = [f"--kuairand={tmp_path}", "--logs=kuairand", "--peers=none"]
-    result = quality.run(parser.parse_args(flags))
+    result = run(f"--kuairand={tmp_path}", "--logs=kuairand", "--peers=none")
     assert str(tmp_path) in result["kuairand"]["left_out"]
     assert "kuairand is left out" in capsys.readouterr().err
