@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,13 +29,14 @@ import torch
 from benchmarks import quality_logs
 from benchmarks.peers import environment
 from benchmarks.quality_logs import LogFiles
-from benchmarks.quality_rankers import Predictions, at_midnight, run_rankers
+from benchmarks.quality_rankers import Predictions, run_rankers, write_inputs
 from benchmarks.quality_scores import Tables
 from headrace.errors import ConfigError
 
 LOGS: Final = ("kuairand", "movielens")
 NO_PEERS: Final = "none"
 NUM_DRAWS, QUICK_DRAWS = 200, 20
+NAME_WIDTH: Final = 40
 COLUMNS: Final = {"auc": "AUC", "gauc": "GAUC", "normalized_entropy": "NE"}
 
 
@@ -110,7 +112,8 @@ def _absent(folder: Path) -> dict[str, str]:
 
 def _measure(log: LogFiles, peers: Sequence[str], options: argparse.Namespace) -> dict[str, Any]:
     """One log: FuseRank, then the peers on what it saw, then what all of it was worth."""
-    seeds, inputs = list(range(options.seeds)), log.folder / "inputs.parquet"
+    seeds = list(range(options.seeds))
+    inputs, plain = (log.folder / f"{name}.parquet" for name in ("inputs", "plain"))
     flags = [*log.flags, f"--size={options.size}"]
     spent_s, began_s = {}, time.monotonic()
     rows, models = run_rankers(flags, seeds, inputs)
@@ -118,12 +121,15 @@ def _measure(log: LogFiles, peers: Sequence[str], options: argparse.Namespace) -
         for seed, predictions in enumerate(of_seeds):
             _write(log.folder / f"fuserank-{seed}" / f"{name}.parquet", log.labels, predictions)
     spent_s["FuseRank"], began_s = time.monotonic() - began_s, time.monotonic()
+    if peers:
+        write_inputs(replace(log, history=None).flags, plain)
+        spent_s["plain inputs"], began_s = time.monotonic() - began_s, time.monotonic()
     commands = [["headrace", "evaluate", *flags, "--online", "--seed=0"]]
     for peer in peers:
         for seed in seeds:
             out = log.folder / f"{peer}-{seed}"
             out.mkdir()
-            commands.append(environment.predict(peer, inputs, at_midnight(inputs), out, seed))
+            commands.append(environment.predict(peer, inputs, plain, out, seed))
             for file in sorted(out.iterdir()):
                 models.setdefault(file.stem, []).append(_read(file, log.labels))
         spent_s[peer], began_s = time.monotonic() - began_s, time.monotonic()
@@ -169,13 +175,13 @@ def _versions(with_peers: bool) -> dict[str, Any]:
 def _table(name: str, report: Mapping[str, Any]) -> str:
     """The models, then the gains, as a person reads them."""
     heads = "".join(f"{head:>9}" for head in (*COLUMNS.values(), "calibr.", "new usr", "new itm"))
-    lines = [f"\n{name}", f"{'':11}{'':26}{heads}"]
+    lines = [f"\n{name}", f"{'':11}{'':{NAME_WIDTH}}{heads}"]
     for label in next(iter(report["models"].values()))["labels"]:
         for model, of_model in report["models"].items():
             numbers = of_model["labels"][label]
             cells = [numbers[column] for column in (*COLUMNS, "calibration")]
             cells += [of_slice[label]["auc"] for of_slice in of_model["slices"].values()]
-            lines.append(f"{label:11}{model:26}{''.join(map(_cell, cells))}")
+            lines.append(f"{label:11}{model:{NAME_WIDTH}}{''.join(map(_cell, cells))}")
     for gain in report["gains"]:
         interval = "".join(_cell(gain[bound]) for bound in ("value", "low", "high"))
         what = f"{gain['label']}, {gain['rows']}, {gain['metric']}"

@@ -29,11 +29,16 @@ MOST_DAYS: Final = 1 << 20  # since 1970, so that a user and a day are one numbe
 LADDER: Final = ((FROZEN, ALL_FROZEN), (EVERY_5_MIN, FROZEN), (ONLINE, EVERY_5_MIN))
 PEERS_FROZEN: Final = ("LightGBM, frozen", "DIN, frozen", "DCNv2, frozen")  # features are live
 PEERS_GOING_ON: Final = ("LightGBM, refitted daily", "DIN, progressive", "DCNv2, progressive")
+INPUTS: Final = tuple(
+    (f"LightGBM, {when}", f"LightGBM, plain inputs, {when}")
+    for when in ("frozen", "refitted daily")
+)
 GAINS: Final = (
     *LADDER,
     (ONLINE, FROZEN),
     *((FROZEN, peer) for peer in PEERS_FROZEN),
     *((ONLINE, peer) for peer in (*PEERS_FROZEN, *PEERS_GOING_ON)),
+    *INPUTS,
 )
 
 

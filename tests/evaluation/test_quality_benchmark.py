@@ -17,10 +17,11 @@ from small_log import columns, write, write_catalogue
 from benchmarks import quality
 from benchmarks.peers import inputs as peers_inputs
 from benchmarks.quality_logs import TEST_BEGINS_MS
-from benchmarks.quality_rankers import Outcomes, Predictions, at_midnight, run_rankers
+from benchmarks.quality_rankers import Outcomes, Predictions, run_rankers, write_inputs
 from benchmarks.quality_scores import Tables
 from headrace.cli import main
 from headrace.errors import ConfigError
+from headrace.features.assemble import DENSE_NAMES
 
 LABELS = ("is_click", "is_like", "long_view")
 NUM_TRAIN, NUM_TEST = 1_200, 300
@@ -109,15 +110,20 @@ def test_what_was_measured_and_predicted_before_a_failure_is_not_lost(
         run(*flags)
 
 
-def test_peers_read_what_the_ranker_saw(folder: Path, told: dict[str, Any], tmp_path: Path) -> None:
+def log_flags(folder: Path, out: Path) -> list[str]:
+    """Those of `headrace evaluate` for a log, which is divided into files of a folder."""
     rows = pq.read_table(folder / "impressions.parquet")
-    pq.write_table(rows.slice(0, NUM_TRAIN), tmp_path / "train.parquet")
-    pq.write_table(rows.slice(NUM_TRAIN), tmp_path / "test.parquet")
-    flags = [f"--{name}={tmp_path / name}.parquet" for name in ("train", "test")]
+    pq.write_table(rows.slice(0, NUM_TRAIN), out / "train.parquet")
+    pq.write_table(rows.slice(NUM_TRAIN), out / "test.parquet")
+    flags = [f"--{name}={out / name}.parquet" for name in ("train", "test")]
     flags += [f"--users={folder / 'users.parquet'}", f"--items={folder / 'videos.parquet'}"]
-    file = tmp_path / "inputs.parquet"
-    run_rankers([*flags, "--labels=is_click"], [0], file)
-    read = peers_inputs.read(file, at_midnight(file))
+    return [*flags, "--labels=is_click"]
+
+
+def test_peers_read_what_the_ranker_saw(folder: Path, tmp_path: Path) -> None:
+    rows, file = pq.read_table(folder / "impressions.parquet"), tmp_path / "inputs.parquet"
+    write_inputs(log_flags(folder, tmp_path), file)
+    read = peers_inputs.read(file)
     assert (read.num_train, read.num_test) == (NUM_TRAIN, NUM_TEST)
     assert read.num_rows == NUM_TRAIN + 2 * NUM_TEST
     assert list(read.label_N) == ["is_click"]
@@ -135,6 +141,43 @@ def test_peers_read_what_the_ranker_saw(folder: Path, told: dict[str, Any], tmp_
     assert peers_inputs.num_visible(read, now_ms) == 100 - 12 + 1
 
 
+def test_peers_have_the_numbers_that_the_ranker_has(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "inputs.parquet"
+    run_rankers(log_flags(folder, tmp_path), [0], file)
+    read = peers_inputs.read(file)
+    assert read.dense_names == [*DENSE_NAMES, "expected", "predicted"]
+    affinity_N2 = read.dense_NF[:, -2:]
+    assert np.isfinite(affinity_N2).all() and (affinity_N2[NUM_TRAIN:].std(0) > 0.1).all()
+    now_Q2, late_Q2 = np.split(affinity_N2[NUM_TRAIN:], 2)
+    assert (now_Q2[:, 0] == late_Q2[:, 0]).all()  # the items are those of now, ...
+    assert (now_Q2[:, 1] != late_Q2[:, 1]).any()  # ... the users those of midnight
+
+
+def test_plain_inputs_are_counts_and_rates_that_began_with_the_log(
+    folder: Path, tmp_path: Path
+) -> None:
+    flags = log_flags(folder, tmp_path)
+    seen = {}
+    for name, before in (("plain", []), ("rich", [f"--history={folder / 'history.parquet'}"])):
+        write_inputs([*flags, *before], tmp_path / name)
+        seen[name] = peers_inputs.plain(peers_inputs.read(tmp_path / name))
+    plain, rich = seen["plain"], seen["rich"]
+    of = plain.dense_names.index("user_impressions_log")
+    knows_more_N = rich.dense_NF[:, of] > plain.dense_NF[:, of]
+    user_N = pq.read_table(tmp_path / "rich")["user_id"].to_numpy()
+    assert set(user_N[knows_more_N[: len(user_N)]]) == {0, 1}  # who have a past
+    assert list(plain.code_N) == list(rich.code_N)
+    assert plain.dense_NF.shape == (plain.num_rows, len(plain.dense_names))
+    assert set(DENSE_NAMES) - set(plain.dense_names) == {
+        *(f"user_click_rate_last{num}" for num in (3, 10, 20)),
+        *("user_like_rate_last20", "user_long_view_rate_last10"),
+        *("user_idle_log", "user_since_click_log", "item_idle_log"),
+        *("user_session_length_log", "user_session_click_rate"),
+        *(f"user_surface_{action}_rate" for action in ("click", "like", "long_view")),
+        *("category_rate_mean", "category_rate_max"),
+    }
+
+
 def test_ids_that_the_train_has_once_or_never_share_a_code(tmp_path: Path) -> None:
     def part(name: str, video: list[int]) -> Path:
         keys = {"time_ms": np.arange(len(video)), "video_id": video, "is_click": [1] * len(video)}
@@ -142,7 +185,8 @@ def test_ids_that_the_train_has_once_or_never_share_a_code(tmp_path: Path) -> No
         lists = {name: [[7]] * len(video) for name in ("history.item", "history.action")}
         return write(tmp_path / name, {**keys, **dense, "key.item": video, **lists})
 
-    read = peers_inputs.read(part("inputs", [7, 7, 8, 0, 9, 7]), part("midnight", [9, 7]))
+    part("inputs-midnight", [9, 7])
+    read = peers_inputs.read(part("inputs", [7, 7, 8, 0, 9, 7]))
     assert read.num_train == 4
     seen, rare, none = peers_inputs.FIRST, peers_inputs.RARE, peers_inputs.NOTHING
     assert read.code_N["item"].tolist() == [seen, seen, rare, none, rare, seen, rare, seen]
