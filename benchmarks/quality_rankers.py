@@ -10,8 +10,8 @@ Q rows of the test   J labels
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.peers.inputs import at_midnight
 from headrace.evaluation.impressions import TEST
 from headrace.evaluation.inputs_file import InputsFile
 from headrace.evaluation.log import Log, add_log_flags, open_log
@@ -32,7 +33,6 @@ FROZEN: Final = "FuseRank, frozen"
 EVERY_5_MIN: Final = "FuseRank, every 5 min"
 ONLINE: Final = "FuseRank, online"
 REGIMES: Final = (ALL_FROZEN, FROZEN, EVERY_5_MIN, ONLINE)
-MIDNIGHT: Final = "midnight"  # a file with what would have been seen as of it
 
 Array = NDArray[Any]
 
@@ -85,6 +85,8 @@ class Kept(Quality):
         return Outcomes(user_Q, day_Q, label_QJ, {"new_users": new_user_Q, "new_items": new_item_Q})
 
 
+Rows = Sequence[Observed]
+Affinities = Callable[[Rows], Array | None]
 Running = Mapping[str, Sequence[Evaluation]]
 
 
@@ -92,33 +94,51 @@ def run_rankers(
     flags: Sequence[str], seeds: Sequence[int], inputs: Path
 ) -> tuple[Outcomes, dict[str, list[Predictions]]]:
     """Predictions by model, one for each seed; `inputs` gets the two files for other models."""
-    parser = argparse.ArgumentParser()
-    add_log_flags(parser)
-    log = open_log(parser.parse_args(flags))
+    log = _log(flags)
     live = {
         FROZEN: [_evaluation(log, seed, online=False) for seed in seeds],
         EVERY_5_MIN: [_evaluation(log, seed, publish_every_ms=5 * 60_000) for seed in seeds],
         ONLINE: [_evaluation(log, seed) for seed in seeds],
     }
-    with ExitStack() as stack:
-        files = [
-            stack.enter_context(InputsFile(path, log.labels, log.items, log.users).open())
-            for path in (inputs, at_midnight(inputs))
-        ]
+    with _inputs_files(log, inputs) as write:
         for batch in _batches(log, freeze=False):
             _take(live, batch)
-            files[0].write(batch)
-            if batch[0].impression.split == TEST:
-                files[1].write([replace(row, features=row.at_midnight) for row in batch])
+            write(batch, live[ONLINE][0].affinities)
     kept = {name: [_kept(one) for one in of] for name, of in live.items()}
     kept[ALL_FROZEN] = _all_frozen(log, live[FROZEN])
     models = {name: [one.predictions for one in kept[name]] for name in REGIMES}
     return kept[ONLINE][0].rows, models
 
 
-def at_midnight(inputs: Path) -> Path:
-    """The file beside the inputs that has the test's rows with the users as of midnight."""
-    return inputs.with_stem(f"{inputs.stem}-{MIDNIGHT}")
+def write_inputs(flags: Sequence[str], inputs: Path) -> None:
+    """The two files alone: without a ranker there are no affinities."""
+    log = _log(flags)
+    with _inputs_files(log, inputs) as write:
+        for batch in _batches(log, freeze=False):
+            write(batch, lambda _: None)
+
+
+def _log(flags: Sequence[str]) -> Log:
+    parser = argparse.ArgumentParser()
+    add_log_flags(parser)
+    return open_log(parser.parse_args(flags))
+
+
+@contextmanager
+def _inputs_files(log: Log, inputs: Path) -> Iterator[Callable[[Rows, Affinities], None]]:
+    """What takes in batches for both files."""
+    now, late = (
+        InputsFile(path, log.labels, log.items, log.users) for path in (inputs, at_midnight(inputs))
+    )
+
+    def write(batch: Rows, affinities: Affinities) -> None:
+        now.write(batch, affinities(batch))
+        if batch[0].impression.split == TEST:
+            then = [replace(row, features=row.at_midnight) for row in batch]
+            late.write(then, affinities(then))
+
+    with now.open(), late.open():
+        yield write
 
 
 def _evaluation(log: Log, seed: int, online: bool = True, publish_every_ms: int = 0) -> Evaluation:

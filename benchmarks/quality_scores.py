@@ -1,6 +1,6 @@
 """What predictions are worth, and which differences are sure: per label, averaged over seeds.
 
-Q rows of the test   N those of them that are looked at
+Q rows of the test   N those of them that are looked at   D draws of users, see `bootstrap`
 """
 
 from __future__ import annotations
@@ -21,17 +21,24 @@ from benchmarks.quality_rankers import (
     Predictions,
 )
 from headrace.metrics import bootstrap
+from headrace.metrics.bootstrap import Draws, Floats
 from headrace.metrics.grouped import group_auc
 
 ALL: Final = "all"
+MOST_DAYS: Final = 1 << 20  # since 1970, so that a user and a day are one number
 LADDER: Final = ((FROZEN, ALL_FROZEN), (EVERY_5_MIN, FROZEN), (ONLINE, EVERY_5_MIN))
 PEERS_FROZEN: Final = ("LightGBM, frozen", "DIN, frozen", "DCNv2, frozen")  # features are live
 PEERS_GOING_ON: Final = ("LightGBM, refitted daily", "DIN, progressive", "DCNv2, progressive")
+INPUTS: Final = tuple(
+    (f"LightGBM, {when}", f"LightGBM, plain inputs, {when}")
+    for when in ("frozen", "refitted daily")
+)
 GAINS: Final = (
     *LADDER,
     (ONLINE, FROZEN),
     *((FROZEN, peer) for peer in PEERS_FROZEN),
     *((ONLINE, peer) for peer in (*PEERS_FROZEN, *PEERS_GOING_ON)),
+    *INPUTS,
 )
 
 
@@ -43,7 +50,8 @@ class Tables:
     rows: Outcomes
     models: Mapping[str, Sequence[Predictions]]
     num_draws: int
-    _kept: dict[Any, bootstrap.Metric] = field(default_factory=dict)
+    _draws: dict[str, Draws] = field(default_factory=dict)  # of the users of each slice
+    _kept: dict[Any, Floats] = field(default_factory=dict)
 
     def report(self) -> dict[str, Any]:
         """`models.<model>.labels.<label>` and `.slices`, as `evaluate` has them, and `gains`."""
@@ -69,14 +77,13 @@ class Tables:
     def _numbers(
         self, model: str, label: str, part: str, seeds: Sequence[int]
     ) -> dict[str, float | int | None]:
-        once_N = np.ones(len(self._places(part)))
         metrics = ("auc", "gauc", "normalized_entropy", "calibration")
         values = {
-            name: np.mean([self._metric(name, model, label, part, seed)(once_N) for seed in seeds])
+            name: np.mean([self._metric(name, model, label, part, seed)[0] for seed in seeds])
             for name in metrics
             if part == ALL or name != "gauc"
         }
-        return {"samples": len(once_N), **_rounded(values)}
+        return {"samples": len(self._places(part)), **_rounded(values)}
 
     def _gains(self, model: str, than: str) -> Iterator[dict[str, Any]]:
         """The differences of two models, with 95 % intervals over draws of users."""
@@ -84,33 +91,37 @@ class Tables:
         asked += [(part, "auc") for part in self.rows.is_new]
         for label in self.labels:
             for part, name in asked:
-                one, other = (self._over_seeds(name, who, label, part) for who in (model, than))
-                user_N = self.rows.user_Q[self._places(part)]
-                found = bootstrap.paired_difference(one, other, user_N, self.num_draws)
+                one_D, other_D = (self._over_seeds(name, who, label, part) for who in (model, than))
+                found = bootstrap.paired_difference(one_D, other_D)
                 told = {"model": model, "than": than, "label": label, "rows": part, "metric": name}
                 yield {**told, **_rounded(found._asdict()), "is_sure": found.is_sure}
 
-    def _over_seeds(self, name: str, model: str, label: str, part: str) -> bootstrap.Metric:
-        """The mean over a model's seeds, all on the same draw."""
+    def _over_seeds(self, name: str, model: str, label: str, part: str) -> Floats:
+        """[D]: the mean over a model's seeds, all on the same draws."""
         seeds = range(len(self.models[model]))
-        metrics = [self._metric(name, model, label, part, seed) for seed in seeds]
-        return lambda weight_N: float(np.mean([metric(weight_N) for metric in metrics]))
+        return np.mean([self._metric(name, model, label, part, seed) for seed in seeds], axis=0)
 
-    def _metric(self, name: str, model: str, label: str, part: str, seed: int) -> bootstrap.Metric:
+    def _metric(self, name: str, model: str, label: str, part: str, seed: int) -> Floats:
         place = name, model, label, part, seed
         if place not in self._kept:
             self._kept[place] = self._made(*place)
         return self._kept[place]
 
-    def _made(self, name: str, model: str, label: str, part: str, seed: int) -> bootstrap.Metric:
+    def _made(self, name: str, model: str, label: str, part: str, seed: int) -> Floats:
         column, place_N = self.labels.index(label), self._places(part)
-        predictions = self.models[model][seed]
+        predictions, draws = self.models[model][seed], self._draws_of(part)
         label_N = self.rows.label_QJ[place_N, column].astype(np.float64)
         if name == "gauc":
             p_N = predictions.p_at_midnight_QJ[place_N, column]
-            return bootstrap.mean(group_auc(self._user_day_N(place_N), p_N, label_N > 0))
+            return bootstrap.mean(group_auc(self._user_day_N(place_N), p_N, label_N > 0), draws)
         p_N = predictions.p_QJ[place_N, column].astype(np.float64)
-        return METRICS[name](p_N, label_N)
+        return METRICS[name](p_N, label_N, draws)
+
+    def _draws_of(self, part: str) -> Draws:
+        if part not in self._draws:
+            user_N = self.rows.user_Q[self._places(part)]
+            self._draws[part] = Draws.of(user_N, self.num_draws)
+        return self._draws[part]
 
     def _places(self, part: str) -> Array:
         if part == ALL:
@@ -118,8 +129,7 @@ class Tables:
         return np.flatnonzero(self.rows.is_new[part])
 
     def _user_day_N(self, place_N: Array) -> Array:
-        pair_N2 = np.stack([self.rows.user_Q[place_N], self.rows.day_Q[place_N]], axis=1)
-        return np.unique(pair_N2, axis=0, return_inverse=True)[1]
+        return self.rows.user_Q[place_N] * MOST_DAYS + self.rows.day_Q[place_N]
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float | None]:
@@ -127,14 +137,9 @@ def _rounded(values: Mapping[str, float]) -> dict[str, float | None]:
     return {name: None if np.isnan(v) else round(float(v), 5) for name, v in values.items()}
 
 
-def calibration(p_N: Array, label_N: Array) -> bootstrap.Metric:
-    """Predicted over observed; NaN without a positive."""
-
-    def weighted(weight_N: Array) -> float:
-        positive = weight_N @ label_N
-        return float(weight_N @ p_N / positive) if positive else float("nan")
-
-    return weighted
+def calibration(p_N: Floats, label_N: Floats, draws: Draws) -> Floats:
+    """[D]: predicted over observed; NaN without a positive."""
+    return bootstrap.ratio(draws.sums(p_N), draws.sums(label_N))
 
 
 METRICS: Final = {

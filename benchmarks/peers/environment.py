@@ -42,10 +42,10 @@ def python() -> Path:
     return interpreter
 
 
-def predict(peer: str, inputs: Path, midnight: Path, folder: Path, seed: int) -> list[str]:
+def predict(peer: str, inputs: Path, plain: Path, folder: Path, seed: int) -> list[str]:
     """Has a peer write its predictions into a folder, a file per model; returns its command."""
     flags = ["--peer", peer, "--seed", str(seed)]
-    files = [f"--inputs={inputs}", f"--midnight={midnight}", f"--out={folder}"]
+    files = [f"--inputs={inputs}", f"--plain={plain}", f"--out={folder}"]
     command = ["-m", MODULES[peer], *flags, *files]
     subprocess.run([python(), *command], check=True, cwd=ROOT, env=_one_thread(os.environ))
     return command

@@ -1,7 +1,8 @@
 """What the ranker saw, as arrays for other models; runs in the peers' environment.
 
 The rows are those of the train, those of the test, and those of the test once more with the users
-as of midnight, whose predictions only order within a user's day is read from.
+as of midnight, whose predictions only order within a user's day is read from; they have a file of
+their own.
 
 N rows   J labels   F features   T history
 """
@@ -9,7 +10,8 @@ N rows   J labels   F features   T history
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +25,11 @@ HISTORY: Final = 20
 NOTHING, RARE, FIRST = 0, 1, 2  # codes: no value, seen once or never in the train, the others
 VISIBLE_AFTER_MS: Final = 60_000
 ALL_ACTIONS: Final = 8  # sets of three actions
+MIDNIGHT: Final = "midnight"  # in the name of a file with what would have been seen as of it
+# What is commonly counted of users and items: how often, and what came of it, ever and lately.
+PLAIN: Final = re.compile(
+    r"(user|item)_(impressions|clicks|(click|like|long_view)_rate)(_1h|_1d|_7d|_lately)?(_log)?"
+)
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -36,6 +43,7 @@ class Inputs:
     num_test: int
     time_ms_N: Ints
     label_N: dict[str, Floats]
+    dense_names: list[str]
     dense_NF: Floats
     code_N: dict[str, Ints]
     num_codes: dict[str, int]
@@ -59,20 +67,26 @@ class Inputs:
 def arguments() -> argparse.Namespace:
     """What a peer is told by `environment.predict`."""
     parser = argparse.ArgumentParser()
-    for flag in ("inputs", "midnight", "out"):
+    for flag in ("inputs", "plain", "out"):
         parser.add_argument(f"--{flag}", type=Path, required=True)
     parser.add_argument("--peer", required=True)
     parser.add_argument("--seed", type=int, required=True)
     return parser.parse_args()
 
 
-def read(inputs: Path, midnight: Path) -> Inputs:
-    """Both files; codes are given by the train's rows alone."""
-    table = pa.concat_tables([pq.read_table(inputs), pq.read_table(midnight)])
-    num_test = pq.read_metadata(midnight).num_rows
+def at_midnight(inputs: Path) -> Path:
+    """The file beside the inputs that has the test's rows with the users as of midnight."""
+    return inputs.with_stem(f"{inputs.stem}-{MIDNIGHT}")
+
+
+def read(inputs: Path) -> Inputs:
+    """This file and that of midnight; codes are given by the train's rows alone."""
+    table = pa.concat_tables([pq.read_table(path) for path in (inputs, at_midnight(inputs))])
+    num_test = pq.read_metadata(at_midnight(inputs)).num_rows
     num_train = len(table) - 2 * num_test
     names = table.column_names
-    labels = names[names.index("video_id") + 1 : names.index(_named(names, "dense")[0])]
+    numbers = [*_named(names, "dense"), *_named(names, "affinity")]
+    labels = names[names.index("video_id") + 1 : names.index(numbers[0])]
     keys = {name.partition(".")[2]: table[name].to_numpy() for name in _named(names, "key")}
     vocabulary = {name: _vocabulary(key_N[:num_train]) for name, key_N in keys.items()}
     actions = _padded(table["history.action"], -1)
@@ -81,12 +95,20 @@ def read(inputs: Path, midnight: Path) -> Inputs:
         num_test=num_test,
         time_ms_N=table["time_ms"].to_numpy(),
         label_N={label: table[label].to_numpy().astype(np.float32) for label in labels},
-        dense_NF=np.stack([table[name].to_numpy() for name in _named(names, "dense")], axis=1),
+        dense_names=[name.partition(".")[2] for name in numbers],
+        dense_NF=np.stack([table[name].to_numpy() for name in numbers], axis=1),
         code_N={name: _codes(key_N, vocabulary[name]) for name, key_N in keys.items()},
         num_codes={name: FIRST + len(known) for name, known in vocabulary.items()},
         history_NT=_codes(_padded(table["history.item"], 0), vocabulary["item"]),
         action_NT=np.where(actions < 0, 0, 1 + actions),
     )
+
+
+def plain(inputs: Inputs) -> Inputs:
+    """The same without the numbers that are not `PLAIN`."""
+    kept = [place for place, name in enumerate(inputs.dense_names) if PLAIN.fullmatch(name)]
+    names = [inputs.dense_names[place] for place in kept]
+    return replace(inputs, dense_names=names, dense_NF=inputs.dense_NF[:, kept])
 
 
 def write(out: Path, model: str, predicted_N: dict[str, Floats], inputs: Inputs) -> None:

@@ -108,7 +108,7 @@ def main() -> None:
     """Predictions of a model that stands still after the train, and of one that goes on."""
     options = arguments()
     torch.set_num_threads(1)
-    inputs = read(options.inputs, options.midnight)
+    inputs = read(options.inputs)
     frozen, online = {}, {}
     for label in inputs.label_N:
         network = Network(options.peer, inputs, label, options.seed)

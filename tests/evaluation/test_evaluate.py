@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from small_log import START_MS, columns, write, write_catalogue
 
 from headrace.cli import main
+from headrace.evaluation.inputs_file import AFFINITIES
 from headrace.features.assemble import DENSE_NAMES
 from headrace.keys import key
 
@@ -105,6 +106,28 @@ def test_other_models_get_the_same_inputs(folder: Path) -> None:
     lengths = [len(history) for history in table["history.item"].to_pylist()]
     assert lengths[0] == 0
     assert max(lengths) == 20
+
+
+@pytest.mark.parametrize(("split", "row"), [("train", 1_240), ("test", 20)])
+def test_an_affinity_knows_outcomes_once_they_are_a_minute_old(
+    folder: Path, split: str, row: int
+) -> None:
+    """Rows are five seconds apart, so twelve others see none of a row's outcome, nor does it."""
+
+    def affinities() -> NDArray[np.float64]:
+        result(folder, "--online", f"--inputs={folder / 'inputs.parquet'}")
+        return pq.read_table(folder / "inputs.parquet").select(AFFINITIES).to_pandas().to_numpy()
+
+    before_N2 = affinities()
+    log = pq.read_table(folder / f"{split}.parquet").to_pydict()
+    log["is_click"][row] = 1 - log["is_click"][row]
+    log["play_time_ms"][row] = 5_000 - log["play_time_ms"][row]
+    write(folder / f"{split}.parquet", log)
+    row += NUM_TRAIN if split == "test" else 0
+    after_N2 = affinities()
+    assert np.isfinite(before_N2).all() and (before_N2[1_200:].std(0) > 0.1).all()
+    assert (before_N2[: row + 12] == after_N2[: row + 12]).all()
+    assert (before_N2[row + 12 :] != after_N2[row + 12 :]).any(0).all()
 
 
 def without(name: str) -> Callable[[dict[str, Any]], dict[str, Any]]:

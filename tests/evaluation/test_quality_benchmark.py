@@ -17,10 +17,11 @@ from small_log import columns, write, write_catalogue
 from benchmarks import quality
 from benchmarks.peers import inputs as peers_inputs
 from benchmarks.quality_logs import TEST_BEGINS_MS
-from benchmarks.quality_rankers import Outcomes, Predictions, at_midnight, run_rankers
+from benchmarks.quality_rankers import Outcomes, Predictions, run_rankers, write_inputs
 from benchmarks.quality_scores import Tables
 from headrace.cli import main
 from headrace.errors import ConfigError
+from headrace.features.assemble import DENSE_NAMES
 
 LABELS = ("is_click", "is_like", "long_view")
 NUM_TRAIN, NUM_TEST = 1_200, 300
@@ -48,6 +49,13 @@ def told(folder: Path) -> dict[str, Any]:
     subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parents[2])
     document: dict[str, Any] = json.loads(out.read_text())
     return document
+
+
+def run(*flags: str) -> dict[str, Any]:
+    parser = ArgumentParser()
+    parser.add_argument("--json", type=Path)
+    quality.add_flags(parser)
+    return quality.run(parser.parse_args(flags))
 
 
 def test_every_regime_is_told_with_its_seeds(told: dict[str, Any]) -> None:
@@ -83,15 +91,39 @@ def test_the_numbers_are_those_of_evaluate(folder: Path, told: dict[str, Any]) -
                 assert numbers[name] == pytest.approx(expected[label][name], abs=5e-3), name
 
 
-def test_peers_read_what_the_ranker_saw(folder: Path, told: dict[str, Any], tmp_path: Path) -> None:
+def test_what_was_measured_and_predicted_before_a_failure_is_not_lost(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(name: str, *_: Any) -> None:
+        raise ConfigError("no disk")
+
+    out, keep = tmp_path / "quality.json", tmp_path / "kept"
+    flags = [f"--kuairand={folder}", "--peers=none", "--seeds=1", "--quick", f"--keep={keep}"]
+    monkeypatch.setattr(quality.quality_logs, "movielens", fails)
+    with pytest.raises(ConfigError, match="no disk"):
+        run(*flags, f"--json={out}")
+    assert json.loads(out.read_text())["kuairand"]["test"] == NUM_TEST
+    predicted = pq.read_table(keep / "kuairand" / "fuserank-0" / f"{ONLINE}.parquet")
+    assert predicted.column_names == [*LABELS, *(f"{label}@midnight" for label in LABELS)]
+    assert len(predicted) == NUM_TEST
+    with pytest.raises(ConfigError, match="expected a folder in which there is no kuairand"):
+        run(*flags)
+
+
+def log_flags(folder: Path, out: Path) -> list[str]:
+    """Those of `headrace evaluate` for a log, which is divided into files of a folder."""
     rows = pq.read_table(folder / "impressions.parquet")
-    pq.write_table(rows.slice(0, NUM_TRAIN), tmp_path / "train.parquet")
-    pq.write_table(rows.slice(NUM_TRAIN), tmp_path / "test.parquet")
-    flags = [f"--{name}={tmp_path / name}.parquet" for name in ("train", "test")]
+    pq.write_table(rows.slice(0, NUM_TRAIN), out / "train.parquet")
+    pq.write_table(rows.slice(NUM_TRAIN), out / "test.parquet")
+    flags = [f"--{name}={out / name}.parquet" for name in ("train", "test")]
     flags += [f"--users={folder / 'users.parquet'}", f"--items={folder / 'videos.parquet'}"]
-    file = tmp_path / "inputs.parquet"
-    run_rankers([*flags, "--labels=is_click"], [0], file)
-    read = peers_inputs.read(file, at_midnight(file))
+    return [*flags, "--labels=is_click"]
+
+
+def test_peers_read_what_the_ranker_saw(folder: Path, tmp_path: Path) -> None:
+    rows, file = pq.read_table(folder / "impressions.parquet"), tmp_path / "inputs.parquet"
+    write_inputs(log_flags(folder, tmp_path), file)
+    read = peers_inputs.read(file)
     assert (read.num_train, read.num_test) == (NUM_TRAIN, NUM_TEST)
     assert read.num_rows == NUM_TRAIN + 2 * NUM_TEST
     assert list(read.label_N) == ["is_click"]
@@ -109,6 +141,43 @@ def test_peers_read_what_the_ranker_saw(folder: Path, told: dict[str, Any], tmp_
     assert peers_inputs.num_visible(read, now_ms) == 100 - 12 + 1
 
 
+def test_peers_have_the_numbers_that_the_ranker_has(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "inputs.parquet"
+    run_rankers(log_flags(folder, tmp_path), [0], file)
+    read = peers_inputs.read(file)
+    assert read.dense_names == [*DENSE_NAMES, "expected", "predicted"]
+    affinity_N2 = read.dense_NF[:, -2:]
+    assert np.isfinite(affinity_N2).all() and (affinity_N2[NUM_TRAIN:].std(0) > 0.1).all()
+    now_Q2, late_Q2 = np.split(affinity_N2[NUM_TRAIN:], 2)
+    assert (now_Q2[:, 0] == late_Q2[:, 0]).all()  # the items are those of now, ...
+    assert (now_Q2[:, 1] != late_Q2[:, 1]).any()  # ... the users those of midnight
+
+
+def test_plain_inputs_are_counts_and_rates_that_began_with_the_log(
+    folder: Path, tmp_path: Path
+) -> None:
+    flags = log_flags(folder, tmp_path)
+    seen = {}
+    for name, before in (("plain", []), ("rich", [f"--history={folder / 'history.parquet'}"])):
+        write_inputs([*flags, *before], tmp_path / name)
+        seen[name] = peers_inputs.plain(peers_inputs.read(tmp_path / name))
+    plain, rich = seen["plain"], seen["rich"]
+    of = plain.dense_names.index("user_impressions_log")
+    knows_more_N = rich.dense_NF[:, of] > plain.dense_NF[:, of]
+    user_N = pq.read_table(tmp_path / "rich")["user_id"].to_numpy()
+    assert set(user_N[knows_more_N[: len(user_N)]]) == {0, 1}  # who have a past
+    assert list(plain.code_N) == list(rich.code_N)
+    assert plain.dense_NF.shape == (plain.num_rows, len(plain.dense_names))
+    assert set(DENSE_NAMES) - set(plain.dense_names) == {
+        *(f"user_click_rate_last{num}" for num in (3, 10, 20)),
+        *("user_like_rate_last20", "user_long_view_rate_last10"),
+        *("user_idle_log", "user_since_click_log", "item_idle_log"),
+        *("user_session_length_log", "user_session_click_rate"),
+        *(f"user_surface_{action}_rate" for action in ("click", "like", "long_view")),
+        *("category_rate_mean", "category_rate_max"),
+    }
+
+
 def test_ids_that_the_train_has_once_or_never_share_a_code(tmp_path: Path) -> None:
     def part(name: str, video: list[int]) -> Path:
         keys = {"time_ms": np.arange(len(video)), "video_id": video, "is_click": [1] * len(video)}
@@ -116,7 +185,8 @@ def test_ids_that_the_train_has_once_or_never_share_a_code(tmp_path: Path) -> No
         lists = {name: [[7]] * len(video) for name in ("history.item", "history.action")}
         return write(tmp_path / name, {**keys, **dense, "key.item": video, **lists})
 
-    read = peers_inputs.read(part("inputs", [7, 7, 8, 0, 9, 7]), part("midnight", [9, 7]))
+    part("inputs-midnight", [9, 7])
+    read = peers_inputs.read(part("inputs", [7, 7, 8, 0, 9, 7]))
     assert read.num_train == 4
     seen, rare, none = peers_inputs.FIRST, peers_inputs.RARE, peers_inputs.NOTHING
     assert read.code_N["item"].tolist() == [seen, seen, rare, none, rare, seen, rare, seen]
@@ -147,18 +217,13 @@ def test_a_gain_is_sure_only_where_the_interval_leaves_zero_out() -> None:
     ("flag", "says"), [("--peers=dnn", "dnn"), ("--logs=criteo", "criteo"), ("--seeds=0", "0")]
 )
 def test_bad_flags_are_named(flag: str, says: str) -> None:
-    parser = ArgumentParser()
-    quality.add_flags(parser)
     with pytest.raises(ConfigError, match=f"{says}: expected"):
-        quality.run(parser.parse_args([flag]))
+        run(flag)
 
 
 def test_a_log_that_is_not_there_is_left_out_and_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    parser = ArgumentParser()
-    quality.add_flags(parser)
-    flags = [f"--kuairand={tmp_path}", "--logs=kuairand", "--peers=none"]
-    result = quality.run(parser.parse_args(flags))
+    result = run(f"--kuairand={tmp_path}", "--logs=kuairand", "--peers=none")
     assert str(tmp_path) in result["kuairand"]["left_out"]
     assert "kuairand is left out" in capsys.readouterr().err

@@ -7,20 +7,14 @@ import json
 import math
 import resource
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headrace import config
 from headrace.errors import ConfigError
 from headrace.evaluation.log import add_log_flags, open_log
-
-if TYPE_CHECKING:
-    from headrace.evaluation.inputs_file import InputsFile
-    from headrace.evaluation.visibility import Observed
-
-ROWS_PER_WRITE = 4_096
 
 
 def add_evaluate(commands: Any) -> None:
@@ -61,18 +55,18 @@ def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
     content = log.content(settings)
     ranker = ranker_config(options.size, log.labels, log.surfaces, content.vectors.widths)
     every_ms = int(options.publish_every * 1_000)
-    evaluation = Evaluation(
-        ranker, log.labels, content, options.seed, options.online, publish_every_ms=every_ms
-    )
+    evaluation = Evaluation(ranker, log.labels, content, options.seed, options.online, every_ms)
     observer = Observer(log.items, log.users, freeze=options.frozen_features)
     started_s = time.monotonic()
     with ExitStack() as stack:
-        observed = observer.observe(log.rows())
+        file: InputsFile | None = None
         if options.inputs:
             file = InputsFile(options.inputs, log.labels, log.items, log.users)
-            observed = _written(observed, stack.enter_context(file.open()))
-        for batch in log.told(batches_of(observed)):
+            stack.enter_context(file.open())
+        for batch in log.told(batches_of(observer.observe(log.rows()))):
             evaluation.take(batch)
+            if file:
+                file.write(batch, evaluation.affinities(batch))
     num_rows = log.train.num_rows + log.test.num_rows
     result = {
         **evaluation.quality.report(),
@@ -98,20 +92,6 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError(f"--publish-every {options.publish_every}: expected seconds, 0 or more")
     if options.publish_every and not options.online:
         raise ConfigError("--publish-every says when a model that goes on is used: give --online")
-
-
-def _written(rows: Iterable[Observed], file: InputsFile) -> Iterator[Observed]:
-    """The same rows, once they are in the file."""
-    some: list[Observed] = []
-    for row in rows:
-        some.append(row)
-        if len(some) == ROWS_PER_WRITE:
-            file.write(some)
-            yield from some
-            some = []
-    if some:
-        file.write(some)
-        yield from some
 
 
 def _regime(options: argparse.Namespace) -> str:

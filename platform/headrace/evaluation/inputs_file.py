@@ -1,9 +1,12 @@
 """What the ranker saw, as a Parquet file: identical inputs for other models.
 
-A row per impression: `split`, `time_ms`, `user_id`, `video_id`, the labels, `dense.<feature>` as
-float32, `key.<name>` as int64 (0 where there is none; the first of several), and the user's last
-visible outcomes, newest first: `history.item`, in the keys of `key.item`, and `history.action`, the
-bits of `headrace.features.facts.ACTIONS`.
+A row per impression: `split`, `time_ms`, `user_id`, `video_id`, the labels, `dense.<feature>` and
+`affinity.<name>` as float32, `key.<name>` as int64 (0 where there is none; the first of several),
+and the user's last visible outcomes, newest first: `history.item`, in the keys of `key.item`, and
+`history.action`, the bits of `headrace.features.facts.ACTIONS`. Affinities are what the ranker's
+item factors say (`headrace.model.item_factors.affinities`), null where no ranker was asked.
+
+Q rows
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.datasets import columnar
 from headrace.datasets.dataset import Item, User
@@ -24,6 +28,7 @@ from headrace.features.facts import action_masks
 from headrace.keys import key
 
 MAX_EVENTS: Final = 20
+AFFINITIES: Final = ("affinity.expected", "affinity.predicted")
 
 Keys = dict[str, int]  # by name
 
@@ -51,11 +56,12 @@ class InputsFile:
         with columnar.replacing(self._path, self.schema) as self._writer:
             yield self
 
-    def write(self, rows: Sequence[Observed]) -> None:
+    def write(
+        self, rows: Sequence[Observed], affinity_Q2: NDArray[np.float32] | None = None
+    ) -> None:
         """Append these rows."""
-        self._writer.write_batch(
-            pa.RecordBatch.from_arrays(list(self._columns(rows)), schema=self.schema)
-        )
+        columns = list(self._columns(rows, affinity_Q2))
+        self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self.schema))
 
     def _schema(self) -> pa.Schema:
         return pa.schema(
@@ -63,11 +69,14 @@ class InputsFile:
             + [(name, pa.int64()) for name in ("time_ms", "user_id", "video_id")]
             + [(label, pa.int8()) for label in self._labels]
             + [(f"dense.{name}", pa.float32()) for name in DENSE_NAMES]
+            + [(name, pa.float32()) for name in AFFINITIES]
             + [(f"key.{name}", pa.int64()) for name in self._names]
             + [("history.item", pa.list_(pa.int64())), ("history.action", pa.list_(pa.int8()))]
         )
 
-    def _columns(self, rows: Sequence[Observed]) -> Iterator[Any]:
+    def _columns(
+        self, rows: Sequence[Observed], affinity_Q2: NDArray[np.float32] | None
+    ) -> Iterator[Any]:
         shown = [row.impression for row in rows]
         yield pa.array([row.split for row in shown])
         yield pa.array([row.time_ms for row in shown], pa.int64())
@@ -76,6 +85,10 @@ class InputsFile:
         for place in range(len(self._labels)):
             yield pa.array([row.label_J[place] for row in shown], pa.int8())
         yield from map(pa.array, np.concatenate([row.features.dense_NF for row in rows]).T)
+        if affinity_Q2 is None:
+            yield from (pa.nulls(len(rows), pa.float32()) for _ in AFFINITIES)
+        else:
+            yield from map(pa.array, affinity_Q2.T)
         keys = [self._keys_of(row) for row in rows]
         yield from (pa.array([of.get(n, 0) for of in keys], pa.int64()) for n in self._names)
         histories = [row.features.history_3T[:, :MAX_EVENTS] for row in rows]

@@ -92,6 +92,15 @@ class Evaluation:
         if self._online or not self._testing:
             self._waiting += batch
 
+    def affinities(self, rows: Sequence[Observed]) -> NDArray[np.float32]:
+        """[Q, 2]: what the item factors of the model that predicts say of these rows.
+
+        Asked of a batch that was just taken, they were fitted on outcomes visible before it.
+        """
+        batch = self._batch(rows, [row.features for row in rows])
+        affinity_Q2: NDArray[np.float32] = self._published.ranker.affinities(batch).cpu().numpy()
+        return affinity_Q2
+
     def _learn_until(self, now_ms: int, to_the_last: bool = False) -> None:
         """Learn from rows whose outcomes are visible by now, in whole batches or `to_the_last`."""
         visible = 0

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headrace.model.batch import Batch, Candidates, Items, moved
+from headrace.model.batch import Batch, Candidates, History, Items, moved
 from headrace.model.cross import GatedCross
 from headrace.model.embedding import DynamicEmbedding
 from headrace.model.heads import ExpertHeads, PositionBias
@@ -99,10 +99,16 @@ class Ranker(nn.Module):
         )
         profile_BD = self.user.profile(attribute_BD) + self._rows("user", users.key_B)
         place_BSD = self.user(profile_BD, history, items)
-        bias_BK = self._rows("user_bias", users.key_B)
-        known_BPE = self.factors.of(history.known_key_BP).to(self.device)
-        factor_BF = folded(known_BPE, history.known_grade_BP, self.factors.ridge)
+        bias_BK, factor_BF = self._rows("user_bias", users.key_B), self._folded(history)
         return self.user.side(place_BSD, users, bias_BK, factor_BF, history, items)
+
+    def affinities(self, batch: Batch) -> Tensor:
+        """[C, 2]: what the item factors say of the candidates, as `score` reads it."""
+        batch = batch.to(self.device)
+        assert batch.items is not None, "this batch is for an item side that exists already"
+        candidates, entry_UE = batch.candidates, self.factors.of(batch.items.key_U).to(self.device)
+        user_CF = self._folded(batch.history)[candidates.request_C]
+        return affinities(user_CF, entry_UE[candidates.item_C])
 
     def score(self, user: UserSide, side: CandidateSide, candidates: Candidates) -> Tensor:
         """[C, K]: the logits of the candidates, without any bias of the position."""
@@ -170,6 +176,11 @@ class Ranker(nn.Module):
         self.factors = ItemFactors.from_state(state["factors"])
         for name, table in self.tables.items():
             table.load_state_dict(state["tables"][name])
+
+    def _folded(self, history: History) -> Tensor:
+        """[B, F]: the users' part of the item factors."""
+        known_BPE = self.factors.of(history.known_key_BP).to(self.device)
+        return folded(known_BPE, history.known_grade_BP, self.factors.ridge)
 
     def _similarities(self, content_BND: Tensor, user: UserSide) -> Tensor:
         cosine_BNT = torch.bmm(content_BND, user.content_BTD.transpose(1, 2))
