@@ -1,4 +1,4 @@
-"""Item factors: exact solutions, and what a few clicks then say of a user."""
+"""Item factors: what is fitted of many rows, and what a few clicks then say of a user."""
 
 from __future__ import annotations
 
@@ -80,11 +80,48 @@ def test_the_users_part_is_the_ridge_regression_over_the_past(seed: int, num: in
     assert loss[0] == min(loss)
 
 
-def test_shares_are_believed_more_than_clicks_that_vary_more() -> None:
+def test_what_made_the_rows_is_found_again() -> None:
+    random = np.random.default_rng(0)
+    item_adds_I, user_adds_U = random.normal(0, 0.3, NUM_ITEMS), random.normal(0, 0.4, NUM_USERS)
+    item_IW, user_UW = random.normal(0, 0.6, (NUM_ITEMS, 2)), random.normal(0, 0.6, (NUM_USERS, 2))
+    user_N, item_N = random.integers(NUM_USERS, size=9_000), random.integers(NUM_ITEMS, size=9_000)
+    sure_N = user_adds_U[user_N] + item_adds_I[item_N] + (user_UW[user_N] * item_IW[item_N]).sum(1)
+    grade_N = 0.5 + sure_N + random.normal(0, 0.5, len(sure_N))
+    factors = fit(user_N, item_N + 1, grade_N, ItemFactors.empty())
+    assert np.corrcoef(factors.entry_IE[:, -1], item_adds_I)[0, 1] > 0.95
+    assert factors.ridge == pytest.approx(0.5**2 / 0.4**2, rel=0.3)
+    keys, past_N = torch.from_numpy(item_N + 1), np.argsort(user_N, kind="stable")
+    starts = np.searchsorted(user_N[past_N], np.arange(NUM_USERS + 1))
+    predicted_N = np.zeros(len(sure_N))
+    for start, end in zip(starts, starts[1:], strict=False):
+        rows = past_N[start:end]
+        entry_PE, told_P = factors.of(keys[rows]), torch.from_numpy(grade_N[rows])
+        user_1F = folded(entry_PE[None], told_P[None], factors.ridge)
+        predicted_N[rows] = (entry_PE[:, -1] + (entry_PE[:, :-1] * user_1F).sum(1)).numpy()
+    added_N = user_adds_U[user_N] + item_adds_I[item_N]
+    left = np.square(sure_N + 0.5 - predicted_N).mean()
+    assert left < np.square(sure_N - added_N).mean() / 2  # what no sum of both could explain
+
+
+def test_an_item_of_few_rows_stays_nearer_to_all_others() -> None:
     user_N, item_N, click_N = two_tastes()
-    share_N = 0.5 + (click_N - 0.5) / 4
-    of_clicks, of_shares = (fit(user_N, item_N, g, ItemFactors.empty()) for g in (click_N, share_N))
-    assert of_shares.ridge == pytest.approx(of_clicks.ridge / 16)
+    few_N = (item_N != 7) | (np.cumsum(item_N == 7) <= 3)
+    factors = fit(user_N[few_N], item_N[few_N], click_N[few_N], ItemFactors.empty())
+    length_I = np.linalg.norm(factors.entry_IE[:, :WIDTH], axis=1)
+    assert factors.key_I[length_I.argmin()] == 7
+
+
+def test_the_unit_of_grades_does_not_matter() -> None:
+    user_N, item_N, click_N = two_tastes()
+    past, items = torch.tensor([[2, 4, 3]]), torch.tensor([10, 11])
+    gains = []
+    for grade_N in (click_N, 0.5 + (click_N - 0.5) / 4):
+        factors = fit(user_N, item_N, grade_N, ItemFactors.empty())
+        told_13 = torch.tensor([[grade_N.max(), grade_N.max(), grade_N.min()]])
+        user_1F, entry_2E = folded(factors.of(past), told_13, factors.ridge), factors.of(items)
+        gains.append((user_1F * entry_2E[:, :-1]).sum(1).numpy())
+    assert np.abs(gains[0]).min() > 0.1
+    assert np.allclose(gains[0], 4 * gains[1], rtol=0.05)
 
 
 def test_one_grade_for_all_can_be_fitted() -> None:

@@ -1,20 +1,21 @@
 """Item factors: what everybody made of items, so that few outcomes say much of a user.
 
 Outcomes have grades from 0 to 1: a click or none, or a share (`headrace.features.facts.grades`). A
-user's grade above what is expected of an item is a linear function of the item's vector
-(alternating least squares, as Hu, Koren and Volinsky, 2008, on the residual). Items are fitted from
-time to time and saved with each version of the weights; the user's part is solved anew for every
-request, over the history as it is then, so it is exact at every event and always of these vectors.
+grade is the mean of all, what the item adds, what the user adds, the product of the item's vector
+with the user's, and noise. All of it is normal, and fitted by variational Bayes (Lim and Teh,
+2007), so that an item of few rows stays near all others by itself. Items are fitted from time to
+time and saved with each version of the weights; the user's part is solved anew for every request,
+over the history as it is then, so it is exact at every event and always of these vectors.
 
-    N rows   I items   U users or items   X items   B requests   P past events   C candidates
-    W width of a vector   F = W + 1 with a constant, for the user's own mean
+    N rows   I items   U users   X items, or users or items   B requests   P past events
+    C candidates   W width of a vector   F = W + 1 with what is added
     E = F + 1 with the expected grade
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -24,17 +25,16 @@ from torch import Tensor
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-WIDTH: Final = 8
-# Ridge over the variance of what is explained: that of noise over that of a vector's entries, so
-# that clicks, which vary much, are believed less than shares.
-RIDGE_PER_VARIANCE: Final = 22.0
+WIDTH: Final = 4
+# Variances as shares of that of the grades: of what a width of a vector explains, and, to start
+# with, of what items add and of the noise, which are fitted.
+OF_A_WIDTH, OF_ITEMS, OF_NOISE = 0.1, 0.1, 0.7
+LEAST_VARIANCE: Final = 1e-6
+FIRST_ROUNDS, ROUNDS = 12, 4
 FIRST_RIDGE: Final = 4.0
-MIN_RIDGE: Final = 0.1
 CONSTANT: Final = 1.0
-PRIOR_ROWS: Final = 10.0  # at the mean of all, that an item begins with
 NUM_ENTRIES: Final = WIDTH + 2
 NUM_AFFINITIES: Final = 2
-CHUNK: Final = 1 << 16  # rows whose products are in memory at once
 LEAST_SHARE: Final = 0.02  # and the greatest is as far from 1
 GAIN: Final = 5.0  # log odds of a grade vary by about half a unit, and say more than most features
 
@@ -46,7 +46,7 @@ class ItemFactors:
     key_I: Ints  # ascending
     entry_IE: NDArray[np.float32]
     mean: float  # grade
-    ridge: float  # of the users' part
+    ridge: float  # of the users' part: the noise over what users vary by
 
     @classmethod
     def empty(cls) -> ItemFactors:
@@ -80,24 +80,43 @@ class ItemFactors:
         return cls(state["key"].numpy(), state["entry"].numpy(), *numbers)
 
 
-def fit(
-    user_N: Ints, item_N: Ints, grade_N: Floats, start: ItemFactors, num_rounds: int = 2
-) -> ItemFactors:
+class Effects(NamedTuple):
+    """Vectors, and last what is added, as normal distributions: one for each user or item."""
+
+    mean_XF: Floats
+    covariance_XFF: Floats
+
+    @property
+    def added_X(self) -> Floats:
+        """The mean of what each adds."""
+        return self.mean_XF[:, WIDTH]
+
+    def variance_added(self) -> float:
+        """The prior variance of what is added under which these are most likely."""
+        square_X = np.square(self.added_X) + self.covariance_XFF[:, WIDTH, WIDTH]
+        return max(float(square_X.mean()), LEAST_VARIANCE)
+
+
+def fit(user_N: Ints, item_N: Ints, grade_N: Floats, start: ItemFactors) -> ItemFactors:
     """The factors of these rows, from those of before; items of which no row is are forgotten."""
     key_I, item_N = np.unique(item_N, return_inverse=True)
-    _, user_N = np.unique(user_N, return_inverse=True)
+    user_N = np.unique(user_N, return_inverse=True)[1]
     mean = float(grade_N.mean())
-    expected_I = mean + _shrunk_means(item_N, grade_N - mean, PRIOR_ROWS)
-    residual_N = grade_N - expected_I[item_N]
-    ridge = max(RIDGE_PER_VARIANCE * float(np.square(residual_N).mean()), MIN_RIDGE)
-    own_N = residual_N - _shrunk_means(user_N, residual_N, ridge / CONSTANT**2)[user_N]
-    vector_IW = _start(key_I, start)
-    for _ in range(num_rounds):
-        vector_UW = _solved(user_N, item_N, own_N, vector_IW, ridge)
-        vector_IW = _solved(item_N, user_N, own_N, vector_UW, ridge)
+    grade_N = grade_N - mean
+    variance = max(float(grade_N.var()), LEAST_VARIANCE)
+    of_item, noise = OF_ITEMS * variance, OF_NOISE * variance
+    of_user = noise / start.ridge
+    items = _start(key_I, start)
+    for _ in range(ROUNDS if len(start.key_I) else FIRST_ROUNDS):
+        users = _posterior(user_N, item_N, grade_N, items, np.full(WIDTH + 1, of_user), noise)
+        of_user = users.variance_added()
+        prior_F = np.append(np.full(WIDTH, OF_A_WIDTH * variance / of_user), of_item)
+        items = _posterior(item_N, user_N, grade_N, users, prior_F, noise)
+        of_item = items.variance_added()
+        noise = max(_noise(user_N, item_N, grade_N, users, items), LEAST_VARIANCE)
     constant_I = np.full(len(key_I), CONSTANT)
-    entry_IE = np.column_stack([vector_IW, constant_I, expected_I]).astype(np.float32)
-    return ItemFactors(key_I, entry_IE, mean, ridge)
+    entry_IE = np.column_stack([items.mean_XF[:, :WIDTH], constant_I, mean + items.added_X])
+    return ItemFactors(key_I, entry_IE.astype(np.float32), mean, noise / of_user)
 
 
 @torch.no_grad()
@@ -120,33 +139,58 @@ def affinities(user_CF: Tensor, entry_CE: Tensor) -> Tensor:
     return GAIN * torch.stack([expected_C, predicted_C], -1).logit(LEAST_SHARE)
 
 
-def _shrunk_means(of_N: Ints, value_N: Floats, prior: float) -> Floats:
-    """[U]: the mean of each one's values, and of `prior` zeros."""
-    means_U: Floats = np.bincount(of_N, value_N) / (np.bincount(of_N) + prior)
-    return means_U
-
-
-def _start(key_I: Ints, start: ItemFactors) -> Floats:
-    """[I, W]: the vectors of before, zeros for new items; small random ones for the first fit."""
+def _start(key_I: Ints, start: ItemFactors) -> Effects:
+    """What was known before, as if it were sure; small random vectors for the first fit."""
+    entry_IE = start.of(torch.from_numpy(key_I)).numpy().astype(np.float64)
+    mean_IF = np.delete(entry_IE, WIDTH, axis=1)  # all but the constant
+    mean_IF[:, WIDTH] -= start.mean
     if not len(start.key_I):
-        return np.random.default_rng(0).normal(0, 0.1, (len(key_I), WIDTH))
-    return start.of(torch.from_numpy(key_I)).numpy()[:, :WIDTH].astype(np.float64)
+        mean_IF[:, :WIDTH] = np.random.default_rng(0).normal(0, 0.3, (len(key_I), WIDTH))
+    return Effects(mean_IF, np.zeros((len(key_I), WIDTH + 1, WIDTH + 1)))
 
 
-def _solved(of_N: Ints, by_N: Ints, value_N: Floats, vector_XW: Floats, ridge: float) -> Floats:
-    """[U, W]: each one's ridge regression of its values on the vectors of the others."""
-    row, column = np.triu_indices(WIDTH)
-    num, num_products = int(of_N.max()) + 1, len(row)
-    sums_UP = np.zeros((num, num_products + WIDTH))
-    order_N = np.argsort(of_N, kind="stable")
-    for first in range(0, len(order_N), CHUNK):
-        rows_K = order_N[first : first + CHUNK]
-        of_K, vector_KW = of_N[rows_K], vector_XW[by_N[rows_K]]
-        products = [vector_KW[:, row] * vector_KW[:, column], vector_KW * value_N[rows_K, None]]
-        starts = np.flatnonzero(np.diff(of_K, prepend=-1))
-        sums_UP[of_K[starts]] += np.add.reduceat(np.concatenate(products, axis=1), starts)
-    matrix_UWW = np.empty((num, WIDTH, WIDTH))
-    matrix_UWW[:, row, column] = matrix_UWW[:, column, row] = sums_UP[:, :num_products]
-    matrix_UWW += ridge * np.eye(WIDTH)
-    solved_UW1: NDArray[Any] = np.linalg.solve(matrix_UWW, sums_UP[:, num_products:, None])
-    return solved_UW1[..., 0]
+def _posterior(
+    of_N: Ints, by_N: Ints, grade_N: Floats, others: Effects, prior_F: Floats, noise: float
+) -> Effects:
+    """Each one's effects, where those of the others are known as far as they are."""
+    design_XF, covariance_XFF = others.mean_XF.copy(), others.covariance_XFF
+    design_XF[:, WIDTH] = 1.0
+    second_XFF = design_XF[:, :, None] * design_XF[:, None]
+    second_XFF[:, :WIDTH, :WIDTH] += covariance_XFF[:, :WIDTH, :WIDTH]
+    # A vector and what the same one adds are not independent of each other.
+    shift_XF = design_XF * others.added_X[:, None]
+    shift_XF[:, :WIDTH] += covariance_XFF[:, :WIDTH, WIDTH]
+    moments_UZ = _summed(of_N, by_N, second_XFF.reshape(len(design_XF), -1))
+    right_UF = _summed(of_N, by_N, design_XF, grade_N) - _summed(of_N, by_N, shift_XF)
+    precision_UFF = moments_UZ.reshape(-1, WIDTH + 1, WIDTH + 1) / noise + np.diag(1 / prior_F)
+    covariance_UFF = np.linalg.inv(precision_UFF).astype(np.float64)
+    return Effects((covariance_UFF @ right_UF[:, :, None])[:, :, 0] / noise, covariance_UFF)
+
+
+def _noise(user_N: Ints, item_N: Ints, grade_N: Floats, users: Effects, items: Effects) -> float:
+    """The expected square of what users and items leave unexplained, but for small terms."""
+    product_N = _products(user_N, item_N, users.mean_XF[:, :WIDTH], items.mean_XF[:, :WIDTH])
+    seconds = [
+        e.mean_XF[:, :WIDTH, None] * e.mean_XF[:, None, :WIDTH]
+        + e.covariance_XFF[:, :WIDTH, :WIDTH]
+        for e in (users, items)
+    ]
+    square_N = _products(user_N, item_N, *(s.reshape(len(s), -1) for s in seconds))
+    added_N = (
+        users.covariance_XFF[user_N, WIDTH, WIDTH] + items.covariance_XFF[item_N, WIDTH, WIDTH]
+    )
+    left_N = grade_N - users.added_X[user_N] - items.added_X[item_N] - product_N
+    return float((np.square(left_N) + square_N - np.square(product_N) + added_N).mean())
+
+
+def _products(user_N: Ints, item_N: Ints, of_UK: Floats, of_IK: Floats) -> Floats:
+    """[N]: the inner products, column by column, as rows of all columns would not fit well."""
+    pairs = zip(of_UK.T, of_IK.T, strict=True)
+    return sum((one_U[user_N] * one_I[item_N] for one_U, one_I in pairs), np.zeros(len(user_N)))
+
+
+def _summed(of_N: Ints, by_N: Ints, value_XK: Floats, weight_N: Floats | float = 1.0) -> Floats:
+    """[U, K]: the sums of the others' values over each one's rows."""
+    num = int(of_N.max()) + 1
+    columns = [np.bincount(of_N, value_X[by_N] * weight_N, num) for value_X in value_XK.T]
+    return np.stack(columns, axis=1)
