@@ -53,11 +53,16 @@ class Slots:
         return value_CX if self._slot_C is None else value_CX.index_select(0, self._slot_C)
 
 
-def attend(query_BND: Tensor, key_BSD: Tensor, mask_BS: Tensor) -> Tensor:
-    """[B, N, S]: how much each candidate looks at each place; the sum over places is 1.
+def far(mask_X: Tensor) -> Tensor:
+    """[X]: what is added to logits, nothing where the mask is True."""
+    return torch.zeros_like(mask_X, dtype=torch.float32).masked_fill(~mask_X, FAR)
 
-    A request with no place to look at must not occur: the request's own place is always there.
+
+def attend(query_BND: Tensor, key_BSD: Tensor, far_BNS: Tensor) -> Tensor:
+    """[B, N, S]: how much each query looks at each place; the sum over places is 1.
+
+    A query with no place to look at must not occur: the request's own place is always there.
     """
-    far_B1S = torch.zeros_like(mask_BS, dtype=query_BND.dtype).masked_fill(~mask_BS, FAR)[:, None]
     scale = query_BND.shape[-1] ** -0.5
-    return torch.baddbmm(far_B1S, query_BND, key_BSD.transpose(1, 2), alpha=scale).softmax(-1)
+    logit_BNS = torch.baddbmm(far_BNS, query_BND, key_BSD.transpose(1, 2), alpha=scale)
+    return logit_BNS.softmax(-1)
