@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from headrace.model.lookup import rows_of
 
 FAR = -1e4  # a masked logit
 
@@ -36,7 +37,7 @@ class Slots:
         """[C, X]: to each candidate the value of its request; [1, X] where there is only one."""
         if self._num_requests == 1:
             return value_BX
-        return functional.embedding(self._request_C, value_BX)
+        return rows_of(value_BX, self._request_C)
 
     def spread(self, value_CX: Tensor) -> Tensor:
         """[B, N, X]: the candidates' values in their slots, zeros in the slots left over."""

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from headrace.model.batch import History, Users
 from headrace.model.item_tower import ItemSide
+from headrace.model.lookup import rows_of
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.surface import SurfaceInput
 from headrace.model.target_attention import attend, far
@@ -103,13 +104,12 @@ class UserTower(nn.Module):
 
     def forward(self, profile_BD: Tensor, history: History, items: ItemSide) -> Tensor:
         """[B, S, D]: the places after all layers. Attributes are already in the profile."""
-        event_BTD = functional.embedding(history.item_BT, items.vector_XD)
-        event_BTD = event_BTD + self.action(
-            history.action_BT.clamp(0, self.action.num_embeddings - 1)
-        )
-        event_BTD = event_BTD + self.age(time_bucket(history.age_BT))
+        action_BT = history.action_BT.clamp(0, self.action.num_embeddings - 1)
+        event_BTD = rows_of(items.vector_XD, history.item_BT)
+        event_BTD = event_BTD + rows_of(self.action.weight, action_BT)
+        event_BTD = event_BTD + rows_of(self.age.weight, time_bucket(history.age_BT))
         if history.dwell_BT is not None:
-            event_BTD = event_BTD + self.dwell(time_bucket(history.dwell_BT))
+            event_BTD = event_BTD + rows_of(self.dwell.weight, time_bucket(history.dwell_BT))
         place_BSD = torch.cat([profile_BD[:, None], event_BTD], 1)
         far_BSS = _far_from_each_other(history.mask_BT)
         for layer in self.layers:
@@ -138,7 +138,7 @@ class UserTower(nn.Module):
             key_BSD=self.key(place_BSD),
             place_BSD=place_BSD,
             mask_BS=_with_request(history.mask_BT),
-            content_BTD=functional.embedding(history.item_BT, items.content_XD),
+            content_BTD=rows_of(items.content_XD, history.item_BT),
             action_BT=history.action_BT,
         )
 
