@@ -38,7 +38,7 @@ def python() -> Path:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         pip: list[str | Path] = [interpreter, "-m", "pip", "install", "--quiet", *REQUIREMENTS]
         if subprocess.run(pip).returncode:
-            raise ConfigError("--peers: pip could not install them, see above; or --peers none")
+            raise ConfigError("pip could not install the peers, see above (quality: --peers none)")
         complete.touch()
     return interpreter
 
