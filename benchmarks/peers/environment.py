@@ -1,7 +1,7 @@
 """The peers' environment: their packages and ours would not agree on versions.
 
-It is made with pip the first time, beside the other caches of headrace. A peer is a module that is
-run there on the inputs that the ranker saw; it imports nothing of headrace.
+It is made with pip the first time, beside the other caches of headrace. A peer is a module that
+runs there, on what the ranker saw or on batches of its own; it imports nothing of headrace.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,7 @@ def python() -> Path:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
         pip: list[str | Path] = [interpreter, "-m", "pip", "install", "--quiet", *REQUIREMENTS]
         if subprocess.run(pip).returncode:
-            raise ConfigError("--peers: pip could not install them, see above; or --peers none")
+            raise ConfigError("pip could not install the peers, see above (quality: --peers none)")
         complete.touch()
     return interpreter
 
@@ -49,6 +50,32 @@ def predict(peer: str, inputs: Path, plain: Path, folder: Path, seed: int) -> li
     command = ["-m", MODULES[peer], *flags, *files]
     subprocess.run([python(), *command], check=True, cwd=ROOT, env=_one_thread(os.environ))
     return command
+
+
+@contextmanager
+def steps(sizes: Mapping[str, int]) -> Iterator[Callable[[str, int], float]]:
+    """DIN with prepared batches of these sizes; asked for so many steps it says their seconds."""
+    flags = [f"--{name}={size}" for name, size in sizes.items()]
+    command: list[str | Path] = [python(), "-m", "benchmarks.peers.steps", *flags]
+    peer = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=_one_thread(os.environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def ask(step: str, times: int) -> float:
+        assert peer.stdin and peer.stdout
+        print(step, times, file=peer.stdin, flush=True)
+        answer = peer.stdout.readline()
+        if not answer:
+            raise ConfigError("DIN has ended, see above")
+        return float(answer)
+
+    with peer:
+        yield ask
 
 
 def _one_thread(environment: Mapping[str, str]) -> dict[str, str]:

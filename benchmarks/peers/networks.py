@@ -44,6 +44,8 @@ SHARED = {
     "gpu": -1,
     "verbose": 0,
 }
+Batch = tuple[dict[str, Any], dict[str, Any], Any]
+"""FuxiCTR's: features, items and actions of the history with the candidate last, its mask."""
 MODELS = {
     "din": ("DIN", DIN, {"dnn_hidden_units": UNITS}),
     "dcnv2": ("DCNv2", DCNv2, {"parallel_dnn_hidden_units": UNITS}),
@@ -66,16 +68,29 @@ class Network:
         self._model._max_gradient_norm, self._model._batch_index = 10.0, 0  # as its `fit` does
         self._model.optimizer.zero_grad()
 
-    def learn(self, row_N: Ints) -> None:
+    def batch(self, row_N: Ints) -> Batch:
+        """Some of the inputs' rows, to be learned or predicted."""
+        inputs = self._inputs
+        dense = {f"dense{n}": x_N for n, x_N in enumerate(self._dense_NF[row_N].T)}
+        codes = {f"key_{n}": torch.from_numpy(c[row_N]) for n, c in self._codes.items()}
+        labels = {self._label: torch.from_numpy(inputs.label_N[self._label][row_N])}
+        pasts = {"item": inputs.history_NT[row_N], "action": inputs.action_NT[row_N]}
+        last = {"item": inputs.code_N["item"][row_N], "action": np.zeros(len(row_N), np.int64)}
+        items = {n: torch.from_numpy(np.column_stack([pasts[n], last[n]]).ravel()) for n in pasts}
+        mask_NT = torch.from_numpy(pasts["action"] > 0).float()
+        assert mask_NT.shape[1] == HISTORY
+        return {**dense, **codes, **labels}, items, mask_NT
+
+    def learn(self, batch: Batch) -> None:
         """One step."""
         self._model.train()
-        self._model.train_step(self._batch(row_N))
+        self._model.train_step(batch)
 
-    def predict(self, row_N: Ints) -> Floats:
+    def predict(self, batch: Batch) -> Floats:
         """A probability for each row."""
         self._model.eval()
         with torch.no_grad():
-            p_N1 = self._model(self._batch(row_N))["y_pred"]
+            p_N1 = self._model(batch)["y_pred"]
         return p_N1[:, 0].numpy()
 
     def _features(self) -> FeatureMap:
@@ -89,19 +104,6 @@ class Network:
         features.features["action"] = {**of_item, "vocab_size": 1 + ALL_ACTIONS}
         features.labels, features.default_emb_dim = [self._label], WIDTH
         return features
-
-    def _batch(self, row_N: Ints) -> tuple[dict[str, Any], dict[str, Any], Any]:
-        """FuxiCTR's: features, then items and actions of the history with the candidate last."""
-        inputs = self._inputs
-        dense = {f"dense{n}": x_N for n, x_N in enumerate(self._dense_NF[row_N].T)}
-        codes = {f"key_{n}": torch.from_numpy(c[row_N]) for n, c in self._codes.items()}
-        labels = {self._label: torch.from_numpy(inputs.label_N[self._label][row_N])}
-        pasts = {"item": inputs.history_NT[row_N], "action": inputs.action_NT[row_N]}
-        last = {"item": inputs.code_N["item"][row_N], "action": np.zeros(len(row_N), np.int64)}
-        items = {n: torch.from_numpy(np.column_stack([pasts[n], last[n]]).ravel()) for n in pasts}
-        mask_NT = torch.from_numpy(pasts["action"] > 0).float()
-        assert mask_NT.shape[1] == HISTORY
-        return {**dense, **codes, **labels}, items, mask_NT
 
 
 def main() -> None:
@@ -121,19 +123,19 @@ def main() -> None:
 def _predict(network: Network, inputs: Inputs) -> tuple[Floats, Floats]:
     """[N]: of the frozen and of the progressive model; zero for rows that are not of the test."""
     for row_N in _batches(inputs.train_N, TRAIN_ROWS):
-        network.learn(row_N)
+        network.learn(network.batch(row_N))
     frozen_N, online_N = np.zeros((2, inputs.num_rows), np.float32)
     for row_N in _batches(inputs.test_N, ONLINE_ROWS):
         for asked_N in (row_N, row_N + inputs.num_test):
-            frozen_N[asked_N] = network.predict(asked_N)
+            frozen_N[asked_N] = network.predict(network.batch(asked_N))
     learned = inputs.num_train
     for row_N in _batches(inputs.test_N, ONLINE_ROWS):
         known = num_visible(inputs, int(inputs.time_ms_N[row_N[0]]))
         while known - learned >= ONLINE_ROWS:
-            network.learn(np.arange(learned, learned + ONLINE_ROWS))
+            network.learn(network.batch(np.arange(learned, learned + ONLINE_ROWS)))
             learned += ONLINE_ROWS
         for asked_N in (row_N, row_N + inputs.num_test):
-            online_N[asked_N] = network.predict(asked_N)
+            online_N[asked_N] = network.predict(network.batch(asked_N))
     return frozen_N, online_N
 
 

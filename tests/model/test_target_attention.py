@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.model.target_attention import Slots, attend
+from headrace.model.target_attention import Slots, attend, far
 
 sizes = st.lists(st.integers(1, 6), min_size=1, max_size=7)
 
@@ -41,7 +41,7 @@ def test_weights_are_the_softmax_of_scaled_products_over_what_is_there(num_there
     query_BND = torch.randn(2, 3, 4, generator=random)
     key_BSD = torch.randn(2, 5, 4, generator=random)
     mask_BS = (torch.arange(5) < num_there).expand(2, 5)
-    weight_BNS = attend(query_BND, key_BSD, mask_BS)
+    weight_BNS = attend(query_BND, key_BSD, far(mask_BS)[:, None])
     logit_BNS = query_BND @ key_BSD.transpose(1, 2) / 2
     expected_BNS = logit_BNS[..., :num_there].softmax(-1)
     assert torch.allclose(weight_BNS[..., :num_there], expected_BNS, atol=1e-6)

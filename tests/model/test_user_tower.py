@@ -7,19 +7,23 @@ from dataclasses import replace
 import pytest
 import torch
 from shop import CONFIG, asked, batch_of
-from torch import Tensor
+from torch import Tensor, nn
 
 from headrace.model.batch import History
 from headrace.model.item_factors import NUM_ENTRIES
 from headrace.model.item_tower import ItemSide
-from headrace.model.user_tower import TIME_BUCKETS, UserTower, time_bucket
+from headrace.model.target_attention import far
+from headrace.model.user_tower import TIME_BUCKETS, CausalLayer, UserTower, time_bucket
 
 NUM_REQUESTS, DIM = 4, CONFIG.dim
 
 
-def tower(num_layers: int = 2) -> UserTower:
+HEADS = pytest.mark.parametrize("num_heads", [1, 2])
+
+
+def tower(num_heads: int = 2) -> UserTower:
     torch.manual_seed(3)
-    return UserTower(replace(CONFIG, num_layers=num_layers, num_attention_heads=2)).eval()
+    return UserTower(replace(CONFIG, num_layers=2, num_attention_heads=num_heads)).eval()
 
 
 def inputs() -> tuple[Tensor, History, ItemSide]:
@@ -38,9 +42,10 @@ def inputs() -> tuple[Tensor, History, ItemSide]:
 
 
 @torch.no_grad()
+@HEADS
 @pytest.mark.parametrize("changed", [0, 2, 5])
-def test_a_later_event_changes_no_earlier_place(changed: int) -> None:
-    made, (profile_BD, history, items) = tower(), inputs()
+def test_a_later_event_changes_no_earlier_place(changed: int, num_heads: int) -> None:
+    made, (profile_BD, history, items) = tower(num_heads), inputs()
     before_BSD = made(profile_BD, history, items)
     item_BT = history.item_BT.clone()
     item_BT[0, changed] = (item_BT[0, changed] + 1) % len(items.vector_XD)
@@ -60,14 +65,34 @@ def test_the_profile_changes_the_request_and_no_event() -> None:
 
 
 @torch.no_grad()
-def test_without_events_the_user_is_the_profile_alone() -> None:
-    made, (profile_BD, history, items) = tower(), inputs()
+@HEADS
+def test_without_events_the_user_is_the_profile_alone(num_heads: int) -> None:
+    made, (profile_BD, history, items) = tower(num_heads), inputs()
     place_BSD = made(profile_BD, history, items)
     nothing = replace(history.newest(1), mask_BT=torch.zeros(NUM_REQUESTS, 1, dtype=torch.bool))
     alone_BSD = made(profile_BD, nothing, items)
     assert torch.allclose(place_BSD[3, 0], alone_BSD[3, 0], atol=1e-6)
     assert not torch.allclose(place_BSD[0, 0], alone_BSD[0, 0], atol=1e-3)
     assert torch.isfinite(place_BSD).all()
+
+
+@torch.no_grad()
+@HEADS
+def test_a_layer_is_causal_attention_and_a_feed_forward(num_heads: int) -> None:
+    made, random = tower(num_heads).layers[0], torch.Generator().manual_seed(2)
+    assert isinstance(made, CausalLayer)
+    place_BSD = torch.randn(3, 7, DIM, generator=random)
+    forbidden_SS = ~torch.ones(7, 7, dtype=torch.bool).triu()
+    attention = nn.MultiheadAttention(DIM, num_heads, batch_first=True)
+    attention.in_proj_weight.copy_(made.read.weight)
+    attention.in_proj_bias.copy_(made.read.bias)
+    attention.out_proj.load_state_dict(made.out.state_dict())
+    normed_BSD = made.norm_read(place_BSD)
+    read_BSD, _ = attention(*[normed_BSD] * 3, attn_mask=forbidden_SS, need_weights=False)
+    read_BSD = place_BSD + read_BSD
+    expected_BSD = read_BSD + made.down(made.up(made.norm_feed(read_BSD)).relu())
+    far_BSS = far(~forbidden_SS).expand(3, 7, 7)
+    assert torch.allclose(made(place_BSD, far_BSS), expected_BSD, atol=1e-5)
 
 
 @torch.no_grad()

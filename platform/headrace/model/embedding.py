@@ -231,7 +231,8 @@ class DynamicEmbedding:
         square_U = self.accumulator_R[rows] + gradient_UD.square().mean(1)
         self.accumulator_R[rows] = square_U
         rate_U = self.learning_rate / (square_U.sqrt() + self.epsilon)
-        self.weight_RD.index_add_(0, rows, gradient_UD * rate_U[:, None], alpha=-1)
+        # Torch has a fast path without `alpha`.
+        self.weight_RD.index_add_(0, rows, gradient_UD * -rate_U[:, None])
         self.weight_RD[0], self.accumulator_R[0], self._changed_R[0] = 0.0, 0.0, False
 
     def _distinct(self, row_N: Rows) -> tuple[Rows, NDArray[np.int64]]:

@@ -23,9 +23,9 @@ from torch import Tensor
 
 from headrace.model.batch import Batch, Items, TokenBags, make_items
 from headrace.model.item_tower import ItemSide
-from headrace.model.ranker import Ranker
+from headrace.model.ranker import Ranker, attention
 from headrace.model.ranker_config import CLICK
-from headrace.model.target_attention import Slots, attend
+from headrace.model.target_attention import Slots
 from headrace.model.tokens import MODALITIES, ContentTable
 
 
@@ -136,7 +136,7 @@ def _attention(ranker: Ranker, batch: Batch, items: ItemSide) -> Tensor:
     user = ranker.user_side(batch, items)
     side = ranker.items.candidate_side(items.rows(batch.candidates.item_C))
     slots = Slots(batch.candidates.request_C, len(user.mask_BS))
-    return slots.gather(attend(slots.spread(side.query_XD), user.key_BSD, user.mask_BS))
+    return slots.gather(attention(slots, user, side))
 
 
 def _modality_weights(ranker: Ranker, batch: Batch) -> Tensor:

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from headrace.model.batch import Items
 from headrace.model.fusion import make_fusion
+from headrace.model.lookup import rows_of
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.tokens import MODALITIES
 
@@ -32,10 +33,10 @@ class ItemSide:
     def rows(self, row_X: Tensor) -> ItemSide:
         """The items of these rows."""
         return ItemSide(
-            functional.embedding(row_X, self.vector_XD),
-            functional.embedding(row_X, self.content_XD),
-            functional.embedding(row_X, self.bias_XK),
-            functional.embedding(row_X, self.factor_XE),
+            rows_of(self.vector_XD, row_X),
+            rows_of(self.content_XD, row_X),
+            rows_of(self.bias_XK, row_X),
+            rows_of(self.factor_XE, row_X),
         )
 
 

@@ -28,7 +28,7 @@ from headrace.model.item_tower import CandidateSide, ItemCache, ItemSide, ItemTo
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.scale import RunningScale
 from headrace.model.similarity import NUM_SIMILARITIES, similarity_tiers
-from headrace.model.target_attention import Slots, attend
+from headrace.model.target_attention import Slots, attend, far
 from headrace.model.user_tower import UserSide, UserTower
 
 NUM_PARTS = 5  # of what the pair network reads, see `Ranker.score`
@@ -113,8 +113,9 @@ class Ranker(nn.Module):
     def score(self, user: UserSide, side: CandidateSide, candidates: Candidates) -> Tensor:
         """[C, K]: the logits of the candidates, without any bias of the position."""
         slots = Slots(candidates.request_C, len(user.mask_BS))
-        weight_BNS = attend(slots.spread(side.query_XD), user.key_BSD, user.mask_BS)
-        found_CP, compared_CP = slots.gather(weight_BNS @ user.value_BSV).chunk(2, -1)
+        weight_BNS = attention(slots, user, side)
+        found_CD = slots.gather(weight_BNS @ user.place_BSD)
+        found_CP, compared_CP = self.user.value(found_CD).chunk(2, -1)
         similar_CX = slots.gather(self._similarities(slots.spread(side.content_XD), user))
         affinity_C2 = affinities(slots.of_request(user.factor_BF), side.factor_XE)
         dense_CF = torch.cat([self.scale(candidates.dense_CF), affinity_C2], -1)
@@ -197,3 +198,8 @@ class Ranker(nn.Module):
         rows = self.tables[table]
         read = rows.train(keys_N) if self.training else rows.read(keys_N)
         return read.to(self.device)
+
+
+def attention(slots: Slots, user: UserSide, side: CandidateSide) -> Tensor:
+    """[B, N, S]: how much each candidate looks at the places of its user's history."""
+    return attend(slots.spread(side.query_XD), user.key_BSD, far(user.mask_BS)[:, None])

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from headrace.model.lookup import rows_of
 
 FAR = -1e4  # a masked logit
 
@@ -36,7 +37,7 @@ class Slots:
         """[C, X]: to each candidate the value of its request; [1, X] where there is only one."""
         if self._num_requests == 1:
             return value_BX
-        return functional.embedding(self._request_C, value_BX)
+        return rows_of(value_BX, self._request_C)
 
     def spread(self, value_CX: Tensor) -> Tensor:
         """[B, N, X]: the candidates' values in their slots, zeros in the slots left over."""
@@ -53,11 +54,16 @@ class Slots:
         return value_CX if self._slot_C is None else value_CX.index_select(0, self._slot_C)
 
 
-def attend(query_BND: Tensor, key_BSD: Tensor, mask_BS: Tensor) -> Tensor:
-    """[B, N, S]: how much each candidate looks at each place; the sum over places is 1.
+def far(mask_X: Tensor) -> Tensor:
+    """[X]: what is added to logits, nothing where the mask is True."""
+    return torch.zeros_like(mask_X, dtype=torch.float32).masked_fill(~mask_X, FAR)
 
-    A request with no place to look at must not occur: the request's own place is always there.
+
+def attend(query_BND: Tensor, key_BSD: Tensor, far_BNS: Tensor) -> Tensor:
+    """[B, N, S]: how much each query looks at each place; the sum over places is 1.
+
+    A query with no place to look at must not occur: the request's own place is always there.
     """
-    far_B1S = torch.zeros_like(mask_BS, dtype=query_BND.dtype).masked_fill(~mask_BS, FAR)[:, None]
     scale = query_BND.shape[-1] ** -0.5
-    return torch.baddbmm(far_B1S, query_BND, key_BSD.transpose(1, 2), alpha=scale).softmax(-1)
+    logit_BNS = torch.baddbmm(far_BNS, query_BND, key_BSD.transpose(1, 2), alpha=scale)
+    return logit_BNS.softmax(-1)

@@ -1,7 +1,7 @@
 """The user tower: a causal transformer over the past events, once per request.
 
     B requests   T past events   S = 1 + T places   D width   H hidden   K logits
-    P width of a part   V width of a value   F factors
+    P width of a part   F factors
 
 Place 0 is the request itself, made from the user's id and attributes; the events follow, the
 newest first. A place reads itself and what is older, so a later event changes no earlier place.
@@ -19,8 +19,10 @@ from torch.nn import functional
 
 from headrace.model.batch import History, Users
 from headrace.model.item_tower import ItemSide
+from headrace.model.lookup import rows_of
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.surface import SurfaceInput
+from headrace.model.target_attention import attend, far
 
 TIME_BUCKETS = 32  # powers of two of a quarter of a second, up to 8 years
 
@@ -35,7 +37,7 @@ class UserSide:
     context_BP: Tensor  # what the surface adds to the candidate's context
     factor_BF: Tensor  # the user's part in the products with item factors
     key_BSD: Tensor
-    value_BSV: Tensor  # two parts: what was found, and what to compare with the candidate
+    place_BSD: Tensor
     mask_BS: Tensor
     content_BTD: Tensor  # of the past items, for cosines
     action_BT: Tensor
@@ -52,15 +54,33 @@ class CausalLayer(nn.Module):
         self.read, self.out = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.up, self.down = nn.Linear(dim, wide), nn.Linear(wide, dim)
 
-    def forward(self, place_BSD: Tensor, mask_B1SS: Tensor) -> Tensor:
-        """[B, S, D]: what the places have read; the mask is True where one may read another."""
-        batch, length, dim = place_BSD.shape
-        read = self.read(self.norm_read(place_BSD)).view(batch, length, 3, self._heads, -1)
-        query, key, value = read.permute(2, 0, 3, 1, 4)
-        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask_B1SS)
-        place_BSD = place_BSD + self.out(seen.transpose(1, 2).reshape(batch, length, dim))
+    def forward(self, place_BSD: Tensor, far_BSS: Tensor) -> Tensor:
+        """[B, S, D]: what the places have read; `far` is added to the logits of the attention."""
+        read = self._with_one_head if self._heads == 1 else self._with_heads
+        place_BSD = place_BSD + read(self.norm_read(place_BSD), far_BSS)
         fed: Tensor = place_BSD + self.down(self.up(self.norm_feed(place_BSD)).relu())
         return fed
+
+    def _with_heads(self, place_BSD: Tensor, far_BSS: Tensor) -> Tensor:
+        batch, length, dim = place_BSD.shape
+        parts = self.read(place_BSD).chunk(3, -1)
+        query, key, value = (p.view(batch, length, self._heads, -1).transpose(1, 2) for p in parts)
+        mask = far_BSS[:, None].to(query.dtype)
+        seen = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        out: Tensor = self.out(seen.transpose(1, 2).reshape(batch, length, dim))
+        return out
+
+    def _with_one_head(self, place_BSD: Tensor, far_BSS: Tensor) -> Tensor:
+        """The same with half the products: the matrices of keys and values, which would be applied
+        to every place, are applied to those of queries and of the output instead.
+
+        A key's bias adds the same to the logits of all places, which a softmax does not see.
+        """
+        query_DD, key_DD, value_DD = self.read.weight.chunk(3)
+        query_D, _, value_D = self.read.bias.chunk(3)
+        query_BSD = functional.linear(place_BSD, key_DD.T @ query_DD, query_D @ key_DD)
+        seen_BSD = attend(query_BSD, place_BSD, far_BSS) @ place_BSD
+        return functional.linear(seen_BSD, self.out.weight @ value_DD, self.out(value_D))
 
 
 class UserTower(nn.Module):
@@ -84,17 +104,16 @@ class UserTower(nn.Module):
 
     def forward(self, profile_BD: Tensor, history: History, items: ItemSide) -> Tensor:
         """[B, S, D]: the places after all layers. Attributes are already in the profile."""
-        event_BTD = functional.embedding(history.item_BT, items.vector_XD)
-        event_BTD = event_BTD + self.action(
-            history.action_BT.clamp(0, self.action.num_embeddings - 1)
-        )
-        event_BTD = event_BTD + self.age(time_bucket(history.age_BT))
+        action_BT = history.action_BT.clamp(0, self.action.num_embeddings - 1)
+        event_BTD = rows_of(items.vector_XD, history.item_BT)
+        event_BTD = event_BTD + rows_of(self.action.weight, action_BT)
+        event_BTD = event_BTD + rows_of(self.age.weight, time_bucket(history.age_BT))
         if history.dwell_BT is not None:
-            event_BTD = event_BTD + self.dwell(time_bucket(history.dwell_BT))
+            event_BTD = event_BTD + rows_of(self.dwell.weight, time_bucket(history.dwell_BT))
         place_BSD = torch.cat([profile_BD[:, None], event_BTD], 1)
-        mask_B1SS = _causal_mask(history.mask_BT)
+        far_BSS = _far_from_each_other(history.mask_BT)
         for layer in self.layers:
-            place_BSD = layer(place_BSD, mask_B1SS)
+            place_BSD = layer(place_BSD, far_BSS)
         normed_BSD: Tensor = self.norm(place_BSD)
         return normed_BSD
 
@@ -117,9 +136,9 @@ class UserTower(nn.Module):
             context_BP=context_BP,
             factor_BF=factor_BF,
             key_BSD=self.key(place_BSD),
-            value_BSV=self.value(place_BSD),
+            place_BSD=place_BSD,
             mask_BS=_with_request(history.mask_BT),
-            content_BTD=functional.embedding(history.item_BT, items.content_XD),
+            content_BTD=rows_of(items.content_XD, history.item_BT),
             action_BT=history.action_BT,
         )
 
@@ -135,10 +154,12 @@ def _with_request(mask_BT: Tensor) -> Tensor:
     return torch.cat([torch.ones_like(mask_BT[:, :1]), mask_BT], 1)
 
 
-def _causal_mask(mask_BT: Tensor) -> Tensor:
-    """[B, 1, S, S]: True where a place may read another: itself, and events that are older."""
-    mask_BS = _with_request(mask_BT)
-    size = mask_BS.shape[1]
-    older_SS = torch.ones(size, size, dtype=torch.bool, device=mask_BS.device).triu()
-    itself_SS = torch.eye(size, dtype=torch.bool, device=mask_BS.device)
-    return (mask_BS[:, None, :] & older_SS | itself_SS)[:, None]
+def _far_from_each_other(mask_BT: Tensor) -> Tensor:
+    """[B, S, S]: zero where a place may read another, which is itself or an older event.
+
+    Later places are twice as far as those without an event: these, too, read nothing later.
+    """
+    far_B1S = far(_with_request(mask_BT))[:, None]
+    size = far_B1S.shape[-1]
+    older_SS = torch.ones(size, size, dtype=torch.bool, device=mask_BT.device).triu()
+    return far_B1S + 2 * far(older_SS)
