@@ -111,6 +111,23 @@ def test_a_history_is_spread_over_the_time_before_its_last_video(tmp_path: Path)
     assert second.event_time_ms - first.event_time_ms == day_ms
 
 
+def test_a_history_read_in_parts_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, hour_ms = tmp_path / "history.parquet", 3_600_000
+    nobody = history(9, kuairand_history.LOG_START_MS, [])
+    rows = [
+        history(user, kuairand_history.LOG_START_MS + (1 + user % 7) * 9 * hour_ms, [1, 2, 3, 4])
+        for user in range(40)
+    ]
+    pq.write_table(pa.Table.from_pylist([nobody, *rows]), path)
+    whole = list(kuairand_history.read_events(path))
+    for most in (1, 30):
+        monkeypatch.setattr(kuairand_history, "MAX_EVENTS", most)
+        assert list(kuairand_history.read_events(path)) == whole
+    assert len(whole) == 160
+
+
 def test_exact_duplicates_have_equal_event_ids(tmp_path: Path) -> None:
     rows = [impression(40), impression(40), impression(40, user=2)]
     events = impressions(kuairand.load(write_folder(tmp_path, rows)))
