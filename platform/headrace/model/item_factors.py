@@ -9,7 +9,7 @@ over the history as it is then, so it is exact at every event and always of thes
 
     N rows   I items   U users   X items, or users or items   B requests   P past events
     C candidates   W width of a vector   F = W + 1 with what is added
-    E = F + 1 with the expected grade
+    E = F + 1 with the expected grade   Z numbers that are summed
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -87,14 +88,13 @@ class Effects(NamedTuple):
     covariance_XFF: Floats
 
     @property
-    def added_X(self) -> Floats:
-        """The mean of what each adds."""
-        return self.mean_XF[:, WIDTH]
+    def second_XFF(self) -> Floats:
+        """The expected products of their entries."""
+        return self.mean_XF[:, :, None] * self.mean_XF[:, None] + self.covariance_XFF
 
     def variance_added(self) -> float:
         """The prior variance of what is added under which these are most likely."""
-        square_X = np.square(self.added_X) + self.covariance_XFF[:, WIDTH, WIDTH]
-        return max(float(square_X.mean()), LEAST_VARIANCE)
+        return max(float(self.second_XFF[:, WIDTH, WIDTH].mean()), LEAST_VARIANCE)
 
 
 def fit(user_N: Ints, item_N: Ints, grade_N: Floats, start: ItemFactors) -> ItemFactors:
@@ -102,20 +102,25 @@ def fit(user_N: Ints, item_N: Ints, grade_N: Floats, start: ItemFactors) -> Item
     key_I, item_N = np.unique(item_N, return_inverse=True)
     user_N = np.unique(user_N, return_inverse=True)[1]
     mean = float(grade_N.mean())
-    grade_N = grade_N - mean
     variance = max(float(grade_N.var()), LEAST_VARIANCE)
+    by_user = _Rows.of(user_N, item_N, grade_N - mean)
+    by_item = _Rows.of(item_N, user_N, grade_N - mean)
     of_item, noise = OF_ITEMS * variance, OF_NOISE * variance
     of_user = noise / start.ridge
     items = _start(key_I, start)
+    told = by_user.told(items)
     for _ in range(ROUNDS if len(start.key_I) else FIRST_ROUNDS):
-        users = _posterior(user_N, item_N, grade_N, items, np.full(WIDTH + 1, of_user), noise)
+        users = told.posterior(np.full(WIDTH + 1, of_user), noise)
         of_user = users.variance_added()
         prior_F = np.append(np.full(WIDTH, OF_A_WIDTH * variance / of_user), of_item)
-        items = _posterior(item_N, user_N, grade_N, users, prior_F, noise)
+        items = by_item.told(users).posterior(prior_F, noise)
         of_item = items.variance_added()
-        noise = max(_noise(user_N, item_N, grade_N, users, items), LEAST_VARIANCE)
+        told = by_user.told(items)
+        noise = max(told.unexplained(users) / len(grade_N), LEAST_VARIANCE)
     constant_I = np.full(len(key_I), CONSTANT)
-    entry_IE = np.column_stack([items.mean_XF[:, :WIDTH], constant_I, mean + items.added_X])
+    entry_IE = np.column_stack(
+        [items.mean_XF[:, :WIDTH], constant_I, mean + items.mean_XF[:, WIDTH]]
+    )
     return ItemFactors(key_I, entry_IE.astype(np.float32), mean, noise / of_user)
 
 
@@ -149,48 +154,64 @@ def _start(key_I: Ints, start: ItemFactors) -> Effects:
     return Effects(mean_IF, np.zeros((len(key_I), WIDTH + 1, WIDTH + 1)))
 
 
-def _posterior(
-    of_N: Ints, by_N: Ints, grade_N: Floats, others: Effects, prior_F: Floats, noise: float
-) -> Effects:
-    """Each one's effects, where those of the others are known as far as they are."""
-    design_XF, covariance_XFF = others.mean_XF.copy(), others.covariance_XFF
-    design_XF[:, WIDTH] = 1.0
-    second_XFF = design_XF[:, :, None] * design_XF[:, None]
-    second_XFF[:, :WIDTH, :WIDTH] += covariance_XFF[:, :WIDTH, :WIDTH]
-    # A vector and what the same one adds are not independent of each other.
-    shift_XF = design_XF * others.added_X[:, None]
-    shift_XF[:, :WIDTH] += covariance_XFF[:, :WIDTH, WIDTH]
-    moments_UZ = _summed(of_N, by_N, second_XFF.reshape(len(design_XF), -1))
-    right_UF = _summed(of_N, by_N, design_XF, grade_N) - _summed(of_N, by_N, shift_XF)
-    precision_UFF = moments_UZ.reshape(-1, WIDTH + 1, WIDTH + 1) / noise + np.diag(1 / prior_F)
-    covariance_UFF = np.linalg.inv(precision_UFF).astype(np.float64)
-    return Effects((covariance_UFF @ right_UF[:, :, None])[:, :, 0] / noise, covariance_UFF)
+class _Told(NamedTuple):
+    """What the rows of each user, or item, say of their effects, once the others' are known.
+
+    A grade less what the other adds is a linear function of a design: the other's vector and 1.
+    """
+
+    moment_UFF: Floats  # sums of the expected products of the designs' entries
+    right_UF: Floats  # sums of the expected products of the designs and those grades
+    square: float  # the expected sum of the squares of those grades
+
+    def posterior(self, prior_F: Floats, noise: float) -> Effects:
+        """The effects, given these variances."""
+        precision_UFF = self.moment_UFF / noise + np.diag(1 / prior_F)
+        covariance_UFF = np.linalg.inv(precision_UFF).astype(np.float64)
+        return Effects((covariance_UFF @ self.right_UF[..., None])[..., 0] / noise, covariance_UFF)
+
+    def unexplained(self, effects: Effects) -> float:
+        """The expected sum of squares of what the effects leave of the grades."""
+        explained = 2 * (self.right_UF * effects.mean_XF).sum()
+        return float(self.square - explained + (self.moment_UFF * effects.second_XFF).sum())
 
 
-def _noise(user_N: Ints, item_N: Ints, grade_N: Floats, users: Effects, items: Effects) -> float:
-    """The expected square of what users and items leave unexplained, but for small terms."""
-    product_N = _products(user_N, item_N, users.mean_XF[:, :WIDTH], items.mean_XF[:, :WIDTH])
-    seconds = [
-        e.mean_XF[:, :WIDTH, None] * e.mean_XF[:, None, :WIDTH]
-        + e.covariance_XFF[:, :WIDTH, :WIDTH]
-        for e in (users, items)
-    ]
-    square_N = _products(user_N, item_N, *(s.reshape(len(s), -1) for s in seconds))
-    added_N = (
-        users.covariance_XFF[user_N, WIDTH, WIDTH] + items.covariance_XFF[item_N, WIDTH, WIDTH]
-    )
-    left_N = grade_N - users.added_X[user_N] - items.added_X[item_N] - product_N
-    return float((np.square(left_N) + square_N - np.square(product_N) + added_N).mean())
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Rows in the order of whose they are, and where those of each user, or item, begin."""
 
+    other_N: Tensor  # the item, or user, of each row
+    grade_N: Tensor
+    start_U: Tensor
 
-def _products(user_N: Ints, item_N: Ints, of_UK: Floats, of_IK: Floats) -> Floats:
-    """[N]: the inner products, column by column, as rows of all columns would not fit well."""
-    pairs = zip(of_UK.T, of_IK.T, strict=True)
-    return sum((one_U[user_N] * one_I[item_N] for one_U, one_I in pairs), np.zeros(len(user_N)))
+    @classmethod
+    def of(cls, of_N: Ints, other_N: Ints, grade_N: Floats) -> _Rows:
+        order_N, num_U = np.argsort(of_N, kind="stable"), np.bincount(of_N)
+        arrays = other_N[order_N], grade_N[order_N], np.cumsum(num_U) - num_U
+        return cls(*map(torch.from_numpy, arrays))
 
+    def told(self, others: Effects) -> _Told:
+        """What is told by the others' effects, as far as these are known."""
+        mean_XF, second_XFF = others.mean_XF, others.second_XFF
+        added_X1, square_X1 = mean_XF[:, WIDTH:], second_XFF[:, WIDTH, WIDTH:].copy()
+        design_XF = np.append(mean_XF[:, :WIDTH], np.ones_like(added_X1), axis=1)
+        crossed_XF = np.append(second_XFF[:, WIDTH, :WIDTH], added_X1, axis=1)
+        second_XFF[:, WIDTH] = second_XFF[:, :, WIDTH] = design_XF
+        moment_XZ = second_XFF.reshape(len(mean_XF), -1)
+        sums_UZ = self._sums(np.concatenate([moment_XZ, crossed_XF, square_X1], axis=1))
+        graded_UZ = self._sums(np.append(design_XF, added_X1, axis=1), self.grade_N)
+        moment_UZ, crossed_UF, square_U1 = np.split(sums_UZ, [moment_XZ.shape[1], -1], axis=1)
+        square = float(self.grade_N.square().sum() - 2 * graded_UZ[:, -1].sum() + square_U1.sum())
+        moment_UFF = moment_UZ.reshape(-1, WIDTH + 1, WIDTH + 1)
+        return _Told(moment_UFF, graded_UZ[:, :-1] - crossed_UF, square)
 
-def _summed(of_N: Ints, by_N: Ints, value_XK: Floats, weight_N: Floats | float = 1.0) -> Floats:
-    """[U, K]: the sums of the others' values over each one's rows."""
-    num = int(of_N.max()) + 1
-    columns = [np.bincount(of_N, value_X[by_N] * weight_N, num) for value_X in value_XK.T]
-    return np.stack(columns, axis=1)
+    def _sums(self, value_XZ: Floats, weight_N: Tensor | None = None) -> Floats:
+        """[U, Z]: the sum over each one's rows, without a copy of what is summed for every row."""
+        sums_UZ: Floats = functional.embedding_bag(
+            self.other_N,
+            torch.from_numpy(value_XZ),
+            self.start_U,
+            mode="sum",
+            per_sample_weights=weight_N,
+        ).numpy()
+        return sums_UZ
