@@ -7,7 +7,7 @@ time to time and saved with each version of the weights; the user's part is solv
 request, over the history as it is then, so it is exact at every event and always of these vectors.
 
     N rows   I items   U users or items   X items   B requests   P past events   C candidates
-    W width of a vector   F = W + 1 with a constant, for the user's own mean
+    W width of a vector   V width of a sum   F = W + 1 with a constant, for the user's own mean
     E = F + 1 with the expected grade
 """
 
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -34,7 +35,6 @@ CONSTANT: Final = 1.0
 PRIOR_ROWS: Final = 10.0  # at the mean of all, that an item begins with
 NUM_ENTRIES: Final = WIDTH + 2
 NUM_AFFINITIES: Final = 2
-CHUNK: Final = 1 << 16  # rows whose products are in memory at once
 LEAST_SHARE: Final = 0.02  # and the greatest is as far from 1
 GAIN: Final = 5.0  # log odds of a grade vary by about half a unit, and say more than most features
 
@@ -92,9 +92,9 @@ def fit(
     ridge = max(RIDGE_PER_VARIANCE * float(np.square(residual_N).mean()), MIN_RIDGE)
     own_N = residual_N - _shrunk_means(user_N, residual_N, ridge / CONSTANT**2)[user_N]
     vector_IW = _start(key_I, start)
+    by_user, by_item = _Groups.of(user_N, item_N, own_N), _Groups.of(item_N, user_N, own_N)
     for _ in range(num_rounds):
-        vector_UW = _solved(user_N, item_N, own_N, vector_IW, ridge)
-        vector_IW = _solved(item_N, user_N, own_N, vector_UW, ridge)
+        vector_IW = by_item.solved(by_user.solved(vector_IW, ridge), ridge)
     constant_I = np.full(len(key_I), CONSTANT)
     entry_IE = np.column_stack([vector_IW, constant_I, expected_I]).astype(np.float32)
     return ItemFactors(key_I, entry_IE, mean, ridge)
@@ -133,20 +133,35 @@ def _start(key_I: Ints, start: ItemFactors) -> Floats:
     return start.of(torch.from_numpy(key_I)).numpy()[:, :WIDTH].astype(np.float64)
 
 
-def _solved(of_N: Ints, by_N: Ints, value_N: Floats, vector_XW: Floats, ridge: float) -> Floats:
-    """[U, W]: each one's ridge regression of its values on the vectors of the others."""
-    row, column = np.triu_indices(WIDTH)
-    num, num_products = int(of_N.max()) + 1, len(row)
-    sums_UP = np.zeros((num, num_products + WIDTH))
-    order_N = np.argsort(of_N, kind="stable")
-    for first in range(0, len(order_N), CHUNK):
-        rows_K = order_N[first : first + CHUNK]
-        of_K, vector_KW = of_N[rows_K], vector_XW[by_N[rows_K]]
-        products = [vector_KW[:, row] * vector_KW[:, column], vector_KW * value_N[rows_K, None]]
-        starts = np.flatnonzero(np.diff(of_K, prepend=-1))
-        sums_UP[of_K[starts]] += np.add.reduceat(np.concatenate(products, axis=1), starts)
-    matrix_UWW = np.empty((num, WIDTH, WIDTH))
-    matrix_UWW[:, row, column] = matrix_UWW[:, column, row] = sums_UP[:, :num_products]
-    matrix_UWW += ridge * np.eye(WIDTH)
-    solved_UW1: NDArray[Any] = np.linalg.solve(matrix_UWW, sums_UP[:, num_products:, None])
-    return solved_UW1[..., 0]
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """Rows in the order of whose they are, and where those of each user, or item, begin."""
+
+    other_N: Tensor  # the item, or user, of each row
+    value_N: Tensor
+    start_U: Tensor
+
+    @classmethod
+    def of(cls, of_N: Ints, other_N: Ints, value_N: Floats) -> _Groups:
+        order_N, count_U = np.argsort(of_N, kind="stable"), np.bincount(of_N)
+        arrays = other_N[order_N], value_N[order_N], np.cumsum(count_U) - count_U
+        return cls(*map(torch.from_numpy, arrays))
+
+    def solved(self, vector_XW: Floats, ridge: float) -> Floats:
+        """[U, W]: each one's ridge regression of its values on the vectors of the others."""
+        products_XV = (vector_XW[:, :, None] * vector_XW[:, None]).reshape(len(vector_XW), -1)
+        matrix_UWW = self._sums(products_XV).reshape(-1, WIDTH, WIDTH) + ridge * np.eye(WIDTH)
+        right_UW = self._sums(vector_XW, self.value_N)
+        solved_UW1: NDArray[Any] = np.linalg.solve(matrix_UWW, right_UW[..., None])
+        return solved_UW1[..., 0]
+
+    def _sums(self, what_XV: Floats, weight_N: Tensor | None = None) -> Floats:
+        """[U, V]: the sum over each one's rows, without a copy of what is summed for every row."""
+        sums_UV: Floats = functional.embedding_bag(
+            self.other_N,
+            torch.from_numpy(what_XV),
+            self.start_U,
+            mode="sum",
+            per_sample_weights=weight_N,
+        ).numpy()
+        return sums_UV
