@@ -18,6 +18,7 @@ from benchmarks.pairs import compare_timed, seconds
 from benchmarks.peers import environment
 from headrace.datasets.dataset import Item
 from headrace.features.assemble import NUM_DENSE, RATES, RequestFeatures
+from headrace.features.facts import ACTIONS, CLICK
 from headrace.keys import key
 from headrace.model.batch import Batch, Request, make_batch, make_items, make_request_batch
 from headrace.model.learner import OnlineLearner
@@ -52,9 +53,10 @@ def run() -> dict[str, Any]:
         for size in ("nano", "base"):
             config = replace(SIZES[size](NUM_DENSE), rates=RATES)
             for group in GROUPS:
-                compared = against(din, "train", training(config, content, group))
+                learner, batch = trained(config, content, group)
+                compared = against(din, "train", partial(learner.learn, batch))
                 result[f"{size}_train_vs_din_requests_of_{group}"] = with_samples(compared)
-            serving = Serving(config, content)
+            serving = Serving(learner.ranker, content)
             compared = against(din, "score", serving.scores(CANDIDATES))
             result[f"{size}_{CANDIDATES}_candidates_vs_din"] = with_ms(compared)
             sides = (timed("score", serving.user_side(num)) for num in (MANY, FEW))
@@ -92,21 +94,22 @@ def with_ms(compared: dict[str, Any]) -> dict[str, Any]:
     return {**ms, **compared}
 
 
-def training(config: RankerConfig, content: ContentTable, group: int) -> Callable[[], object]:
-    """One step of the online learner, which scores first, on requests of `group` candidates."""
+def trained(config: RankerConfig, content: ContentTable, group: int) -> tuple[OnlineLearner, Batch]:
+    """An online learner, and the requests of `group` candidates that it has learned from once."""
     learner = OnlineLearner(config, 0, window=1 << 62)
     requests = [request(seed, group, config.history) for seed in range(BATCH // group)]
-    return partial(learner.learn, make_batch(requests, content, config.history))
+    batch = make_batch(requests, content, config.history)
+    learner.learn(batch)
+    return learner, batch
 
 
 class Serving:
     """A ranker, and its sides of all items."""
 
-    def __init__(self, config: RankerConfig, content: ContentTable) -> None:
-        self._history = config.history
-        self._ranker = Ranker(config).eval()
+    def __init__(self, ranker: Ranker, content: ContentTable) -> None:
+        self._ranker, self._history = ranker.eval(), ranker.config.history
         with torch.inference_mode():
-            self._cache = self._ranker.cache(make_items(np.array([0, *ITEM_KEYS]), content))
+            self._cache = ranker.cache(make_items(np.array([0, *ITEM_KEYS]), content))
 
     def scores(self, num: int) -> Callable[[], object]:
         """The logits of a request's candidates, user side included."""
@@ -135,12 +138,14 @@ def request(seed: int, num: int, num_events: int) -> Request:
             draw.integers(0, 2, num_events),
         ]
     )
+    label_N1 = draw.integers(0, 2, (num, 1))
     return Request(
         user_key=key(f"u{draw.integers(NUM_USERS)}"),
         user_tokens=user_token_keys(("age=3", "city=7")),
         item_keys=draw.choice(ITEM_KEYS, num).tolist(),
         features=RequestFeatures(draw.random((num, NUM_DENSE), np.float32), history_3T),
-        label_NJ=draw.integers(0, 2, (num, 1)).astype(np.float32),
+        label_NJ=label_N1.astype(np.float32),
+        outcome_N=label_N1[:, 0] << ACTIONS.index(CLICK),
     )
 
 

@@ -115,7 +115,7 @@ def base(num_dense: int) -> RankerConfig:
     return RankerConfig(
         num_dense,
         dim=64,
-        history=64,
+        history=48,
         num_layers=2,
         pair=32,
         cross_rank=24,
