@@ -86,7 +86,7 @@ class Kept(Quality):
 
 
 Rows = Sequence[Observed]
-Affinities = Callable[[Rows], Array | None]
+Affinities = Callable[[Rows, bool], Array | None]  # now, or as of midnight
 Running = Mapping[str, Sequence[Evaluation]]
 
 
@@ -115,7 +115,7 @@ def write_inputs(flags: Sequence[str], inputs: Path) -> None:
     log = _log(flags)
     with _inputs_files(log, inputs) as write:
         for batch in _batches(log, freeze=False):
-            write(batch, lambda _: None)
+            write(batch, lambda _rows, _at_midnight: None)
 
 
 def _log(flags: Sequence[str]) -> Log:
@@ -132,10 +132,10 @@ def _inputs_files(log: Log, inputs: Path) -> Iterator[Callable[[Rows, Affinities
     )
 
     def write(batch: Rows, affinities: Affinities) -> None:
-        now.write(batch, affinities(batch))
+        now.write(batch, affinities(batch, False))
         if batch[0].impression.split == TEST:
             then = [replace(row, features=row.at_midnight) for row in batch]
-            late.write(then, affinities(then))
+            late.write(then, affinities(batch, True))
 
     with now.open(), late.open():
         yield write

@@ -24,6 +24,7 @@ IDS: Final = ("user", "item")
 HISTORY: Final = 20
 NOTHING, RARE, FIRST = 0, 1, 2  # codes: no value, seen once or never in the train, the others
 VISIBLE_AFTER_MS: Final = 60_000
+DAY_MS, MIDNIGHT_MS = 86_400_000, 8 * 3_600_000  # days in UTC+8
 ALL_ACTIONS: Final = 8  # sets of three actions
 MIDNIGHT: Final = "midnight"  # in the name of a file with what would have been seen as of it
 # What is commonly counted of users and items: how often, and what came of it, ever and lately.
@@ -53,6 +54,11 @@ class Inputs:
     @property
     def num_rows(self) -> int:
         return len(self.time_ms_N)
+
+    @property
+    def day_N(self) -> Ints:
+        """The number of each row's day."""
+        return (self.time_ms_N + MIDNIGHT_MS) // DAY_MS
 
     @property
     def train_N(self) -> Ints:

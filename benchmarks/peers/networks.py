@@ -1,13 +1,15 @@
 """DIN and DCNv2, FuxiCTR's own classes, on what the ranker saw; runs in the peers' environment.
 
 Adam at 1e-3, batches of 1,024 in the order of time through the train, once; then the test in
-batches of 256: predicted first, learned from when their outcomes are visible. Embeddings are 8
+batches of 256: predicted first, learned from when their outcomes are visible; as of midnight by the
+model of then. Embeddings are 8
 wide, the MLP has 256 and 128 units; a model per label. Ids seen less than twice in the train share
 one embedding.
 """
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -93,6 +95,12 @@ class Network:
             p_N1 = self._model(batch)["y_pred"]
         return p_N1[:, 0].numpy()
 
+    def standing_still(self) -> Network:
+        """One that goes on predicting as this one does now."""
+        still = copy.copy(self)
+        still._model = copy.deepcopy(self._model)
+        return still
+
     def _features(self) -> FeatureMap:
         features = FeatureMap("inputs", ".")
         numbers = {f"dense{n}": {"type": "numeric"} for n in range(self._dense_NF.shape[1])}
@@ -128,14 +136,17 @@ def _predict(network: Network, inputs: Inputs) -> tuple[Floats, Floats]:
     for row_N in _batches(inputs.test_N, ONLINE_ROWS):
         for asked_N in (row_N, row_N + inputs.num_test):
             frozen_N[asked_N] = network.predict(network.batch(asked_N))
-    learned = inputs.num_train
-    for row_N in _batches(inputs.test_N, ONLINE_ROWS):
-        known = num_visible(inputs, int(inputs.time_ms_N[row_N[0]]))
-        while known - learned >= ONLINE_ROWS:
-            network.learn(network.batch(np.arange(learned, learned + ONLINE_ROWS)))
-            learned += ONLINE_ROWS
-        for asked_N in (row_N, row_N + inputs.num_test):
-            online_N[asked_N] = network.predict(network.batch(asked_N))
+    learned, test_day_N = inputs.num_train, inputs.day_N[inputs.test_N]
+    for day in np.unique(test_day_N):
+        at_midnight = network.standing_still()
+        for row_N in _batches(inputs.test_N[test_day_N == day], ONLINE_ROWS):
+            known = num_visible(inputs, int(inputs.time_ms_N[row_N[0]]))
+            while known - learned >= ONLINE_ROWS:
+                network.learn(network.batch(np.arange(learned, learned + ONLINE_ROWS)))
+                learned += ONLINE_ROWS
+            online_N[row_N] = network.predict(network.batch(row_N))
+            late_N = row_N + inputs.num_test
+            online_N[late_N] = at_midnight.predict(network.batch(late_N))
     return frozen_N, online_N
 
 

@@ -13,7 +13,9 @@ import lightgbm
 import numpy as np
 
 from benchmarks.peers.inputs import (
+    DAY_MS,
     IDS,
+    MIDNIGHT_MS,
     Floats,
     Inputs,
     Ints,
@@ -25,7 +27,6 @@ from benchmarks.peers.inputs import (
 )  # fmt: skip
 
 FROZEN, DAILY = "frozen", "refitted daily"
-DAY_MS, MIDNIGHT_MS = 86_400_000, 8 * 3_600_000  # days in UTC+8
 MOST_VALUES = 100  # of an attribute
 MOST_TREES, PATIENCE = 1_000, 50
 FIT_SHARE = 0.9  # of the train; the rest says how many trees are best
@@ -88,16 +89,15 @@ def main() -> None:
 
 def _predict_all(inputs: Inputs, seed: int) -> tuple[dict[str, Floats], dict[str, Floats]]:
     """By label, of frozen and of daily trees."""
-    day_N = (inputs.time_ms_N + MIDNIGHT_MS) // DAY_MS
     frozen, daily = {}, {}
     for label in inputs.label_N:
-        frozen[label], daily[label] = _predict(Trees(inputs, label, seed), inputs, day_N)
+        frozen[label], daily[label] = _predict(Trees(inputs, label, seed), inputs)
     return frozen, daily
 
 
-def _predict(trees: Trees, inputs: Inputs, day_N: Ints) -> tuple[Floats, Floats]:
+def _predict(trees: Trees, inputs: Inputs) -> tuple[Floats, Floats]:
     """[N]: of frozen and of daily trees; zero for rows that are not of the test."""
-    train_N, test_N = inputs.train_N, inputs.test_N
+    train_N, test_N, day_N = inputs.train_N, inputs.test_N, inputs.day_N
     num_fit = int(FIT_SHARE * len(train_N))
     num_trees = trees.num_trees(train_N[:num_fit], train_N[num_fit:])
     fitted = trees.fit(train_N, num_trees)

@@ -31,7 +31,7 @@ class Differences(Quality):
         self.of_batch.append(float(np.abs(p_QJ - midnight_QJ).max()))
 
 
-def test_what_is_learned_of_users_within_a_day_is_not_known_at_its_midnight() -> None:
+def test_what_is_learned_within_a_day_is_not_known_at_its_midnight() -> None:
     """One user always clicks, one never, and no feature tells who is who."""
     ranker = ranker_config("nano", LABELS, [])
     evaluation = Evaluation(ranker, LABELS, ContentTable({}), seed=0, online=True)

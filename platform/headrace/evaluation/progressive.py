@@ -21,7 +21,6 @@ from headrace.evaluation.visibility import VISIBLE_AFTER_MS, Observed, day_of
 from headrace.features.assemble import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
 from headrace.model.batch import Batch, Request, make_batch
-from headrace.model.embedding import DynamicEmbedding
 from headrace.model.learner import OnlineLearner
 from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
 from headrace.model.tokens import ContentTable
@@ -29,7 +28,6 @@ from headrace.stream.join import outcome_known
 
 CLICK_LABEL: Final = "is_click"
 BATCH_ROWS: Final = 256
-USER_TABLES: Final = ("user", "user_bias")  # what the ranker learns of each user
 
 
 def ranker_config(
@@ -70,8 +68,8 @@ class Evaluation:
         self._places = {label: place for place, label in enumerate(labels)}
         self._waiting: deque[Observed] = deque()  # for their outcome to be visible
         self._testing, self._day = False, -1
-        self._users_at_midnight: dict[str, DynamicEmbedding] = {}
         self._published, self._version = self._learner, -1
+        self._at_midnight = self._learner
         self.quality = Quality(labels)
 
     @property
@@ -86,19 +84,24 @@ class Evaluation:
         if begins or self._online or not self._testing:
             self._learn_until(batch[0].impression.time_ms, to_the_last=begins)
         if self._testing:
-            self._begin_day(day_of(batch[0].impression.time_ms))
             self._publish(batch[0].impression.time_ms)
+            self._begin_day(day_of(batch[0].impression.time_ms))
             self._score(batch)
         if self._online or not self._testing:
             self._waiting += batch
 
-    def affinities(self, rows: Sequence[Observed]) -> NDArray[np.float32]:
+    def affinities(
+        self, rows: Sequence[Observed], at_midnight: bool = False
+    ) -> NDArray[np.float32]:
         """[Q, 2]: what the item factors of the model that predicts say of these rows.
 
-        Asked of a batch that was just taken, they were fitted on outcomes visible before it.
+        Asked of a batch that was just taken, they were fitted on outcomes visible before it, or
+        before its midnight.
         """
-        batch = self._batch(rows, [row.features for row in rows])
-        affinity_Q2: NDArray[np.float32] = self._published.ranker.affinities(batch).cpu().numpy()
+        model = self._at_midnight if at_midnight else self._published
+        features = [row.at_midnight if at_midnight else row.features for row in rows]
+        batch = self._batch(rows, features)
+        affinity_Q2: NDArray[np.float32] = model.ranker.affinities(batch).cpu().numpy()
         return affinity_Q2
 
     def _learn_until(self, now_ms: int, to_the_last: bool = False) -> None:
@@ -113,33 +116,27 @@ class Evaluation:
             visible -= len(rows)
             self._learner.learn(self._batch(rows, [row.features for row in rows]))
 
-    def _begin_day(self, day: int) -> None:
-        """From a day's first batch on, what was learned of users until then is that of midnight."""
-        if day > self._day:
-            tables = self._learner.ranker.tables
-            self._users_at_midnight = {name: copy.deepcopy(tables[name]) for name in USER_TABLES}
-            self._day = day
-
     def _publish(self, now_ms: int) -> None:
         """Predict with what the learner has become, if it is time."""
         if self._publish_every_ms and now_ms // self._publish_every_ms > self._version:
             self._published = copy.deepcopy(self._learner)
             self._version = now_ms // self._publish_every_ms
 
-    def _score(self, rows: Sequence[Observed]) -> None:
-        p_QJ = self._predicted(rows, [row.features for row in rows])
-        tables = self._published.ranker.tables
-        of_now = {name: tables[name] for name in USER_TABLES}
-        tables.update(self._users_at_midnight)
-        p_at_midnight_QJ = self._predicted(rows, [row.at_midnight for row in rows])
-        tables.update(of_now)
-        self.quality.add(rows, p_QJ, p_at_midnight_QJ)
+    def _begin_day(self, day: int) -> None:
+        """From a day's first batch on, what had been learned until then is that of midnight.
 
-    def _predicted(
-        self, rows: Sequence[Observed], features: Sequence[RequestFeatures]
-    ) -> NDArray[np.float32]:
-        """[Q, J]: the probability of each label."""
-        return self._published.predict(self._batch(rows, features))[:, self._columns]
+        What is learned within the day, of users and of what they have in common, moves against the
+        label like their counters do.
+        """
+        if day > self._day:
+            self._at_midnight = copy.deepcopy(self._published) if self._online else self._published
+            self._day = day
+
+    def _score(self, rows: Sequence[Observed]) -> None:
+        now = self._batch(rows, [row.features for row in rows])
+        late = self._batch(rows, [row.at_midnight for row in rows])
+        p_QJ, p_at_midnight_QJ = self._published.predict(now), self._at_midnight.predict(late)
+        self.quality.add(rows, p_QJ[:, self._columns], p_at_midnight_QJ[:, self._columns])
 
     def _batch(self, rows: Sequence[Observed], features: Sequence[RequestFeatures]) -> Batch:
         requests = [
