@@ -26,6 +26,8 @@ NOTHING, RARE, FIRST = 0, 1, 2  # codes: no value, seen once or never in the tra
 VISIBLE_AFTER_MS: Final = 60_000
 DAY_MS, MIDNIGHT_MS = 86_400_000, 8 * 3_600_000  # days in UTC+8
 ALL_ACTIONS: Final = 8  # sets of three actions
+DRAWN: Final = ("rows", "candidates", "inputs", "dense", "users", "items")  # numbers of each
+NUM_VALUES: Final = 100  # of an attribute that is drawn
 MIDNIGHT: Final = "midnight"  # in the name of a file with what would have been seen as of it
 # What is commonly counted of users and items: how often, and what came of it, ever and lately.
 PLAIN: Final = re.compile(
@@ -115,6 +117,26 @@ def plain(inputs: Inputs) -> Inputs:
     kept = [place for place, name in enumerate(inputs.dense_names) if PLAIN.fullmatch(name)]
     names = [inputs.dense_names[place] for place in kept]
     return replace(inputs, dense_names=names, dense_NF=inputs.dense_NF[:, kept])
+
+
+def drawn(rows: int, candidates: int, inputs: int, dense: int, users: int, items: int) -> Inputs:
+    """Rows to train on, then candidates: numbers, a user, an item, its history, and attributes."""
+    num_rows, draw = rows + candidates, np.random.default_rng(0)
+    num_attributes = inputs - dense - len(("user", "item", "action"))
+    attributes = {f"attribute{n}": NUM_VALUES for n in range(num_attributes)}
+    num_codes = {"user": users, "item": items, **attributes}
+    return Inputs(
+        num_train=rows,
+        num_test=candidates,
+        time_ms_N=np.arange(num_rows),
+        label_N={"click": draw.integers(0, 2, num_rows).astype(np.float32)},
+        dense_names=[f"dense{n}" for n in range(dense)],
+        dense_NF=draw.random((num_rows, dense), np.float32),
+        code_N={name: draw.integers(FIRST, num, num_rows) for name, num in num_codes.items()},
+        num_codes=num_codes,
+        history_NT=draw.integers(FIRST, items, (num_rows, HISTORY)),
+        action_NT=draw.integers(1, 1 + ALL_ACTIONS, (num_rows, HISTORY)),
+    )
 
 
 def write(out: Path, model: str, predicted_N: dict[str, Floats], inputs: Inputs) -> None:

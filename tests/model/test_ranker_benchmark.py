@@ -10,6 +10,7 @@ import torch
 
 from benchmarks import ranker
 from benchmarks.peers import environment
+from benchmarks.peers.inputs import DRAWN, HISTORY, drawn
 
 
 @contextmanager
@@ -36,3 +37,13 @@ def test_both_sizes_are_compared_in_training_and_in_serving(
         assert result[f"{size}_500_candidates_vs_din"]["baseline_ms"] == 500
         user_side = result[f"{size}_user_side_5000_vs_50"]
         assert 0 < user_side["subject_ms"] and user_side["time_ratio"] < 10
+
+
+def test_din_gets_as_many_inputs_as_are_said() -> None:
+    assert tuple(ranker.DIN_SIZES) == DRAWN
+    inputs = drawn(rows=8, candidates=4, inputs=75, dense=34, users=9, items=7)
+    numbers = inputs.dense_NF.shape[1]
+    assert (inputs.num_rows, numbers, len(inputs.dense_names)) == (12, 34, 34)
+    assert numbers + len(inputs.code_N) + 1 == 75  # and the action of a past event
+    assert inputs.history_NT.shape == inputs.action_NT.shape == (12, HISTORY)
+    assert all(code_N.max() < inputs.num_codes[n] for n, code_N in inputs.code_N.items())
