@@ -159,8 +159,9 @@ def test_ads_have_the_probabilities_of_their_surface(platform: PlatformRun) -> N
         plain, home, search = ask(), ask(surface="home"), ask(surface="search")
         if plain[0] == search[0]:
             break
-    assert plain[1] == pytest.approx(home[1]) and home[1].keys() == search[1].keys()
-    assert home[1] != pytest.approx(search[1])  # nobody has done anything on `search`
+    # What they did gets older from request to request, which moves the sixth digit.
+    assert plain[1] == pytest.approx(home[1], rel=1e-4) and home[1].keys() == search[1].keys()
+    assert home[1] != pytest.approx(search[1], rel=1e-4)  # nobody has done anything on `search`
 
 
 @pytest.mark.parametrize(
