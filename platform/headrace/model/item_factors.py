@@ -5,15 +5,17 @@ grade is the mean of all, what the item adds, what the user adds, the product of
 with the user's, and noise. All of it is normal, and fitted by variational Bayes (Lim and Teh,
 2007), so that an item of few rows stays near all others by itself. Items are fitted from time to
 time and saved with each version of the weights; the user's part is solved anew for every request,
-over the history as it is then, so it is exact at every event and always of these vectors.
+over the history as it is then, so it is exact at every event and always of these vectors. Before
+any outcome it is what users of the same attributes have (`headrace.model.attribute_priors`).
 
     N rows   I items   U users   X items, or users or items   B requests   P past events
-    C candidates   W width of a vector   F = W + 1 with what is added
+    C candidates   A attributes   W width of a vector   F = W + 1 with what is added
     E = F + 1 with the expected grade   Z numbers that are summed
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -22,6 +24,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+
+from headrace.model.attribute_priors import Attributes
+from headrace.model.batch import TokenBags
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -46,30 +51,44 @@ class ItemFactors:
 
     key_I: Ints  # ascending
     entry_IE: NDArray[np.float32]
+    key_A: Ints  # of users' attributes, ascending
+    attribute_AF: NDArray[np.float32]  # whose sum a user's part is before any outcome
     mean: float  # grade
     ridge: float  # of the users' part: the noise over what users vary by
 
     @classmethod
     def empty(cls) -> ItemFactors:
-        """Nothing known of any item."""
-        return cls(np.zeros(0, np.int64), np.zeros((0, NUM_ENTRIES), np.float32), 0.5, FIRST_RIDGE)
+        """Nothing known of any item, or attribute."""
+        no_key, no_entry = np.zeros(0, np.int64), np.zeros((0, NUM_ENTRIES), np.float32)
+        return cls(no_key, no_entry, no_key, no_entry[:, :-1], 0.5, FIRST_RIDGE)
 
     def of(self, key_X: Tensor) -> Tensor:
         """[..., E]: the entries of these items, on the CPU; zeros for key 0, which is no item."""
         keys_X = key_X.numpy()
         entry_XE = np.zeros((*keys_X.shape, NUM_ENTRIES), np.float32)
         entry_XE[keys_X != 0, WIDTH:] = CONSTANT, self.mean
-        if len(self.key_I):
-            place_X = np.searchsorted(self.key_I, keys_X).clip(max=len(self.key_I) - 1)
-            known_X = self.key_I[place_X] == keys_X
-            entry_XE[known_X] = self.entry_IE[place_X[known_X]]
+        _put_known(entry_XE, self.entry_IE, self.key_I, keys_X)
         return torch.from_numpy(entry_XE)
+
+    def priors(self, tokens: TokenBags) -> Tensor:
+        """[B, F]: the parts of users with these attributes before any outcome."""
+        vector_VF = torch.from_numpy(self.attributes(tokens.key_V.cpu().numpy()))
+        vector_VF = vector_VF.to(tokens.row_N.device)
+        return functional.embedding_bag(tokens.row_N, vector_VF, tokens.start_G, mode="sum")
+
+    def attributes(self, key_X: Ints) -> NDArray[np.float32]:
+        """[X, F]: the vectors of these attributes, zeros for those that are not known."""
+        vector_XF = np.zeros((len(key_X), WIDTH + 1), np.float32)
+        _put_known(vector_XF, self.attribute_AF, self.key_A, key_X)
+        return vector_XF
 
     def state(self) -> dict[str, Tensor]:
         """Everything that `from_state` needs."""
         return {
             "key": torch.from_numpy(self.key_I),
             "entry": torch.from_numpy(self.entry_IE),
+            "attribute_key": torch.from_numpy(self.key_A),
+            "attribute": torch.from_numpy(self.attribute_AF),
             "mean": torch.tensor(self.mean, dtype=torch.float64),
             "ridge": torch.tensor(self.ridge, dtype=torch.float64),
         }
@@ -77,8 +96,14 @@ class ItemFactors:
     @classmethod
     def from_state(cls, state: dict[str, Tensor]) -> ItemFactors:
         """The factors that `state` described."""
-        numbers = float(state["mean"]), float(state["ridge"])
-        return cls(state["key"].numpy(), state["entry"].numpy(), *numbers)
+        return cls(
+            key_I=state["key"].numpy(),
+            entry_IE=state["entry"].numpy(),
+            key_A=state["attribute_key"].numpy(),
+            attribute_AF=state["attribute"].numpy(),
+            mean=float(state["mean"]),
+            ridge=float(state["ridge"]),
+        )
 
 
 class Effects(NamedTuple):
@@ -92,15 +117,27 @@ class Effects(NamedTuple):
         """The expected products of their entries."""
         return self.mean_XF[:, :, None] * self.mean_XF[:, None] + self.covariance_XFF
 
-    def variance_added(self) -> float:
+    def variance_added(self, prior_XF: Floats | float = 0.0) -> float:
         """The prior variance of what is added under which these are most likely."""
-        return max(float(self.second_XFF[:, WIDTH, WIDTH].mean()), LEAST_VARIANCE)
+        square_X = np.square(self.mean_XF - prior_XF)[:, WIDTH]
+        return max(float((square_X + self.covariance_XFF[:, WIDTH, WIDTH]).mean()), LEAST_VARIANCE)
 
 
-def fit(user_N: Ints, item_N: Ints, grade_N: Floats, start: ItemFactors) -> ItemFactors:
-    """The factors of these rows, from those of before; items of which no row is are forgotten."""
+def fit(
+    user_N: Ints,
+    item_N: Ints,
+    grade_N: Floats,
+    start: ItemFactors,
+    attributes_of: Mapping[int, bytes],
+) -> ItemFactors:
+    """The factors of these rows, from those of before; items of which no row is are forgotten.
+
+    `attributes_of` has the keys of users' attributes, as int64.
+    """
     key_I, item_N = np.unique(item_N, return_inverse=True)
-    user_N = np.unique(user_N, return_inverse=True)[1]
+    key_U, user_N = np.unique(user_N, return_inverse=True)
+    attributes = Attributes.of(key_U, attributes_of)
+    attribute_AF = start.attributes(attributes.key_A).astype(np.float64)
     mean = float(grade_N.mean())
     variance = max(float(grade_N.var()), LEAST_VARIANCE)
     by_user = _Rows.of(user_N, item_N, grade_N - mean)
@@ -108,12 +145,16 @@ def fit(user_N: Ints, item_N: Ints, grade_N: Floats, start: ItemFactors) -> Item
     of_item, noise = OF_ITEMS * variance, OF_NOISE * variance
     of_user = noise / start.ridge
     items = _start(key_I, start)
-    told = by_user.told(items)
-    for _ in range(ROUNDS if len(start.key_I) else FIRST_ROUNDS):
-        users = told.posterior(np.full(WIDTH + 1, of_user), noise)
-        of_user = users.variance_added()
-        prior_F = np.append(np.full(WIDTH, OF_A_WIDTH * variance / of_user), of_item)
-        items = by_item.told(users).posterior(prior_F, noise)
+    told, prior_UF = by_user.told(items), attributes.priors(attribute_AF)
+    num_rounds = ROUNDS if len(start.key_I) else FIRST_ROUNDS
+    for round_number in range(num_rounds):
+        users = told.posterior(np.full(WIDTH + 1, of_user), noise, prior_UF)
+        of_user = users.variance_added(prior_UF)
+        if round_number == num_rounds // 2:
+            attribute_AF = attributes.fitted(users.mean_XF, attribute_AF)
+            prior_UF = attributes.priors(attribute_AF)
+        variance_F = np.append(np.full(WIDTH, OF_A_WIDTH * variance / of_user), of_item)
+        items = by_item.told(users).posterior(variance_F, noise)
         of_item = items.variance_added()
         told = by_user.told(items)
         noise = max(told.unexplained(users) / len(grade_N), LEAST_VARIANCE)
@@ -121,19 +162,27 @@ def fit(user_N: Ints, item_N: Ints, grade_N: Floats, start: ItemFactors) -> Item
     entry_IE = np.column_stack(
         [items.mean_XF[:, :WIDTH], constant_I, mean + items.mean_XF[:, WIDTH]]
     )
-    return ItemFactors(key_I, entry_IE.astype(np.float32), mean, noise / of_user)
+    return ItemFactors(
+        key_I=key_I,
+        entry_IE=entry_IE.astype(np.float32),
+        key_A=attributes.key_A,
+        attribute_AF=attribute_AF.astype(np.float32),
+        mean=mean,
+        ridge=noise / of_user,
+    )
 
 
 @torch.no_grad()
-def folded(entry_BPE: Tensor, grade_BP: Tensor, ridge: float) -> Tensor:
-    """[B, F]: the users' part, solved over their past events; zeros for one without any."""
+def folded(entry_BPE: Tensor, grade_BP: Tensor, ridge: float, prior_BF: Tensor) -> Tensor:
+    """[B, F]: the users' part, solved over their past events; the prior for one without any."""
     entry_BPE, eye = entry_BPE.double(), torch.eye(NUM_ENTRIES - 1, device=entry_BPE.device)
     x_BPF, there_BP = entry_BPE[..., :-1], entry_BPE[..., -2] != 0
-    residual_BP = (grade_BP - entry_BPE[..., -1]) * there_BP
+    known_BP = entry_BPE[..., -1] + (x_BPF @ prior_BF.double()[..., None])[..., 0]
+    residual_BP = (grade_BP - known_BP) * there_BP
     matrix_BFF = x_BPF.transpose(1, 2) @ x_BPF + ridge * eye
     right_BF1 = x_BPF.transpose(1, 2) @ residual_BP[..., None]
     solved_BF1: Tensor = torch.cholesky_solve(right_BF1, torch.linalg.cholesky(matrix_BFF))
-    return solved_BF1[..., 0].float()
+    return prior_BF + solved_BF1[..., 0].float()
 
 
 @torch.no_grad()
@@ -142,6 +191,16 @@ def affinities(user_CF: Tensor, entry_CE: Tensor) -> Tensor:
     expected_C = entry_CE[:, -1]
     predicted_C = expected_C + (user_CF * entry_CE[:, :-1]).sum(-1)
     return GAIN * torch.stack([expected_C, predicted_C], -1).logit(LEAST_SHARE)
+
+
+def _put_known(
+    value_XZ: NDArray[np.float32], of_IZ: NDArray[np.float32], key_I: Ints, key_X: Ints
+) -> None:
+    """Overwrite the values of those keys that are known, which are in ascending order."""
+    if len(key_I):
+        place_X = np.searchsorted(key_I, key_X).clip(max=len(key_I) - 1)
+        known_X = key_I[place_X] == key_X
+        value_XZ[known_X] = of_IZ[place_X[known_X]]
 
 
 def _start(key_I: Ints, start: ItemFactors) -> Effects:
@@ -164,11 +223,14 @@ class _Told(NamedTuple):
     right_UF: Floats  # sums of the expected products of the designs and those grades
     square: float  # the expected sum of the squares of those grades
 
-    def posterior(self, prior_F: Floats, noise: float) -> Effects:
-        """The effects, given these variances."""
-        precision_UFF = self.moment_UFF / noise + np.diag(1 / prior_F)
+    def posterior(
+        self, variance_F: Floats, noise: float, prior_UF: Floats | float = 0.0
+    ) -> Effects:
+        """The effects, given these variances about these means."""
+        precision_UFF = self.moment_UFF / noise + np.diag(1 / variance_F)
         covariance_UFF = np.linalg.inv(precision_UFF).astype(np.float64)
-        return Effects((covariance_UFF @ self.right_UF[..., None])[..., 0] / noise, covariance_UFF)
+        right_UF = self.right_UF / noise + prior_UF / variance_F
+        return Effects((covariance_UFF @ right_UF[..., None])[..., 0], covariance_UFF)
 
     def unexplained(self, effects: Effects) -> float:
         """The expected sum of squares of what the effects leave of the grades."""

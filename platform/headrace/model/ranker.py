@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headrace.model.batch import Batch, Candidates, History, Items, moved
+from headrace.model.batch import Batch, Candidates, History, Items, Users, moved
 from headrace.model.cross import GatedCross
 from headrace.model.embedding import DynamicEmbedding
 from headrace.model.heads import ExpertHeads, PositionBias
@@ -99,7 +99,7 @@ class Ranker(nn.Module):
         )
         profile_BD = self.user.profile(attribute_BD) + self._rows("user", users.key_B)
         place_BSD = self.user(profile_BD, history, items)
-        bias_BK, factor_BF = self._rows("user_bias", users.key_B), self._folded(history)
+        bias_BK, factor_BF = self._rows("user_bias", users.key_B), self._folded(users, history)
         return self.user.side(place_BSD, users, bias_BK, factor_BF, history, items)
 
     def affinities(self, batch: Batch) -> Tensor:
@@ -107,7 +107,7 @@ class Ranker(nn.Module):
         batch = batch.to(self.device)
         assert batch.items is not None, "this batch is for an item side that exists already"
         candidates, entry_UE = batch.candidates, self.factors.of(batch.items.key_U).to(self.device)
-        user_CF = self._folded(batch.history)[candidates.request_C]
+        user_CF = self._folded(batch.users, batch.history)[candidates.request_C]
         return affinities(user_CF, entry_UE[candidates.item_C])
 
     def score(self, user: UserSide, side: CandidateSide, candidates: Candidates) -> Tensor:
@@ -178,10 +178,11 @@ class Ranker(nn.Module):
         for name, table in self.tables.items():
             table.load_state_dict(state["tables"][name])
 
-    def _folded(self, history: History) -> Tensor:
+    def _folded(self, users: Users, history: History) -> Tensor:
         """[B, F]: the users' part of the item factors."""
         known_BPE = self.factors.of(history.known_key_BP).to(self.device)
-        return folded(known_BPE, history.known_grade_BP, self.factors.ridge)
+        prior_BF = self.factors.priors(users.tokens)
+        return folded(known_BPE, history.known_grade_BP, self.factors.ridge, prior_BF)
 
     def _similarities(self, content_BND: Tensor, user: UserSide) -> Tensor:
         cosine_BNT = torch.bmm(content_BND, user.content_BTD.transpose(1, 2))
