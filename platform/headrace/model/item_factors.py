@@ -158,18 +158,8 @@ def fit(
         of_item = items.variance_added()
         told = by_user.told(items)
         noise = max(told.unexplained(users) / len(grade_N), LEAST_VARIANCE)
-    constant_I = np.full(len(key_I), CONSTANT)
-    entry_IE = np.column_stack(
-        [items.mean_XF[:, :WIDTH], constant_I, mean + items.mean_XF[:, WIDTH]]
-    )
-    return ItemFactors(
-        key_I=key_I,
-        entry_IE=entry_IE.astype(np.float32),
-        key_A=attributes.key_A,
-        attribute_AF=attribute_AF.astype(np.float32),
-        mean=mean,
-        ridge=noise / of_user,
-    )
+    vectors = attributes.key_A, attribute_AF.astype(np.float32)
+    return ItemFactors(key_I, _entries(items, mean), *vectors, mean, noise / of_user)
 
 
 @torch.no_grad()
@@ -191,6 +181,13 @@ def affinities(user_CF: Tensor, entry_CE: Tensor) -> Tensor:
     expected_C = entry_CE[:, -1]
     predicted_C = expected_C + (user_CF * entry_CE[:, :-1]).sum(-1)
     return GAIN * torch.stack([expected_C, predicted_C], -1).logit(LEAST_SHARE)
+
+
+def _entries(items: Effects, mean: float) -> NDArray[np.float32]:
+    """[I, E]: what is kept of items."""
+    constant_I = np.full(len(items.mean_XF), CONSTANT)
+    parts = items.mean_XF[:, :WIDTH], constant_I, mean + items.mean_XF[:, WIDTH]
+    return np.column_stack(parts).astype(np.float32)
 
 
 def _put_known(
