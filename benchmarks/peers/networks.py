@@ -2,9 +2,8 @@
 
 Adam at 1e-3, batches of 1,024 in the order of time through the train, once; then the test in
 batches of 256: predicted first, learned from when their outcomes are visible; as of midnight by the
-model of then. Embeddings are 8
-wide, the MLP has 256 and 128 units; a model per label. Ids seen less than twice in the train share
-one embedding.
+model of then. Embeddings are 8 wide, the MLP has 256 and 128 units; a model per label. Ids seen
+less than twice in the train share one embedding.
 """
 
 from __future__ import annotations

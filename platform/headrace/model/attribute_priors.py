@@ -22,7 +22,7 @@ from torch.nn import functional
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-RIDGE: Final = 10.0  # as many users of an attribute have nothing but what their others tell
+RIDGE: Final = 10.0  # users at zero that each attribute begins with
 NUM_STEPS: Final = 4  # of conjugate gradients, from the vectors of before
 
 
