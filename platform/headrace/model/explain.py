@@ -128,7 +128,7 @@ def _ablated(
 def _logits(ranker: Ranker, batch: Batch, past: ItemSide, candidates: ItemSide) -> Tensor:
     """[C, K]: with one item side for the past events, and one for the candidates."""
     side = ranker.items.candidate_side(candidates.rows(batch.candidates.item_C))
-    return ranker.score(ranker.user_side(batch, past), side, batch.candidates)
+    return ranker.score(ranker.user_side(batch, past), side, batch.candidates).logit_CK
 
 
 def _attention(ranker: Ranker, batch: Batch, items: ItemSide) -> Tensor:

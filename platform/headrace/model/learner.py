@@ -19,6 +19,7 @@ from headrace.metrics import Scores
 from headrace.model.batch import Batch
 from headrace.model.calibration import PlattBank
 from headrace.model.factor_log import FactorLog
+from headrace.model.last_layer_fit import LastLayerFit
 from headrace.model.loss import heads_loss
 from headrace.model.ranker import Ranker, Scored
 from headrace.model.ranker_config import CLICK, RankerConfig
@@ -33,6 +34,8 @@ class OnlineLearner:
         self.ranker = Ranker(config, seed).to(device)
         self.calibration = make_calibration(config)
         self._factor_log = FactorLog()
+        num_heads = len(config.scalar_heads)
+        self._last_layer = LastLayerFit(self.ranker.last.group_sizes, num_heads, device)
         self.num_samples = 0
         self.num_skipped = 0  # batches whose features or loss were not finite
         self._config, self._window = config, window
@@ -57,7 +60,7 @@ class OnlineLearner:
             return
         if self.num_samples == 0:
             self.ranker.observe(batch)
-        logit_CK = self._score_as_served(batch) if self._config.modality_dropout else None
+        served = self._score_as_served(batch) if self._config.modality_dropout else None
         self.ranker.train()
         scored = self.ranker(batch, dropout_seed=self.num_samples)
         loss = self._loss(scored, label_CJ)
@@ -66,21 +69,16 @@ class OnlineLearner:
             for table in self.ranker.tables.values():
                 table.forget()
             return
-        logit_CK = scored.logit_CK.detach() if logit_CK is None else logit_CK
-        logit_CJ = logit_CK[:, : len(self._names)].cpu()
-        label_CJ = self._told(label_CJ[:, : len(self._names)].cpu())
-        surface_C = batch.surface_C.cpu()
-        self._record(self.calibration(logit_CJ, surface_C).numpy(), label_CJ.numpy())
         self._step(loss)
         self.ranker.observe(batch)
         self._factor_log.add(batch)
         self.ranker.factors = self._factor_log.refitted(self.ranker.factors)
-        self.calibration.learn(logit_CJ, label_CJ, surface_C)
+        self._take_in(served or scored, batch)
 
     def predict(self, batch: Batch) -> NDArray[np.float32]:
         """[C, J]: the calibrated probabilities of the scalar heads, as serving makes them."""
         batch = batch.to(self.ranker.device)
-        logit_CJ = self._score_as_served(batch)[:, : len(self._names)].cpu()
+        logit_CJ = self._score_as_served(batch).logit_CK[:, : len(self._names)].cpu()
         p_CJ: NDArray[np.float32] = self.calibration(logit_CJ, batch.surface_C.cpu()).numpy()
         return p_CJ
 
@@ -112,6 +110,7 @@ class OnlineLearner:
             "calibration": self.calibration.state(),
             "optimizer": self._optimizer.state_dict(),
             "factor_log": self._factor_log.state(),
+            "last_layer": self._last_layer.state(),
             "num_samples": self.num_samples,
             "num_skipped": self.num_skipped,
             "windows": current,
@@ -123,6 +122,7 @@ class OnlineLearner:
         self.calibration.load_state(state["calibration"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._factor_log.load_state(state["factor_log"])
+        self._last_layer.load_state(state["last_layer"])
         self.num_samples, self.num_skipped = state["num_samples"], state["num_skipped"]
         for name, payload in state["windows"].items():
             current = Scores.from_bytes(payload)
@@ -133,25 +133,35 @@ class OnlineLearner:
         return self.num_samples // self._window
 
     def _loss(self, scored: Scored, label_CJ: Tensor) -> Tensor:
-        """The loss of the logits with the position's bias, which belongs to training only."""
-        logit_CK = scored.logit_CK
-        if scored.position_CK is not None:
-            logit_CK = logit_CK + scored.position_CK
-        return heads_loss(self._config.heads, logit_CK, label_CJ)
+        """The network's loss with the position's bias, which belongs to training only."""
+        return heads_loss(self._config.heads, _with_position(scored), label_CJ)
 
-    def _score_as_served(self, batch: Batch) -> Tensor:
-        """[C, K]: the logits without modality dropout."""
+    def _take_in(self, served: Scored, batch: Batch) -> None:
+        """Record what was served, and fit what comes after the network."""
+        num_heads = len(self._names)
+        label_CJ = self._told(batch.candidates.label_CJ[:, :num_heads])
+        logit_CJ, surface_C = served.logit_CK.detach()[:, :num_heads].cpu(), batch.surface_C.cpu()
+        p_CJ = self.calibration(logit_CJ, surface_C)
+        self._record(p_CJ.numpy(), label_CJ.cpu().numpy())
+        self.calibration.learn(logit_CJ, label_CJ.cpu(), surface_C)
+        offset_CJ = _with_position(served).detach()[:, :num_heads]
+        if self._last_layer.learn(served.read_CR, offset_CJ, label_CJ):
+            self.ranker.last.weight_RK[:, :num_heads] = self._last_layer.weight_JR.T
+
+    def _score_as_served(self, batch: Batch) -> Scored:
+        """Without modality dropout."""
         self.ranker.eval()
         with torch.no_grad():
             scored: Scored = self.ranker(batch)
-        return scored.logit_CK
+        return scored
 
     def _told(self, label_CJ: Tensor) -> Tensor:
         """The labels that say something of each head's own probability.
 
         What would have followed a click is not known where there was none.
         """
-        after = torch.tensor([head.kind == "after_click" for head in self._config.scalar_heads])
+        kinds = [head.kind == "after_click" for head in self._config.scalar_heads]
+        after = torch.tensor(kinds, device=label_CJ.device)
         not_clicked_C1 = label_CJ[:, :1] != 1
         return label_CJ.masked_fill(after & not_clicked_C1, torch.nan)
 
@@ -176,6 +186,13 @@ class OnlineLearner:
                 scores.add(p_CJ[part, column][known_N], label_N[known_N])
             self.num_samples += len(p_CJ[part])
             start += room
+
+
+def _with_position(scored: Scored) -> Tensor:
+    """[C, K]: the network's logits, and what the position adds where it is known."""
+    if scored.position_CK is None:
+        return scored.network_CK
+    return scored.network_CK + scored.position_CK
 
 
 def make_calibration(config: RankerConfig) -> PlattBank:

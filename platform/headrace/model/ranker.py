@@ -2,7 +2,7 @@
 
     B requests   C candidates of all requests   U distinct items   X items or candidates
     F features   D width   H hidden   K logits   S places of the history
-    P width of a part
+    P width of a part   R numbers that the last layer reads
 
 What is expensive is done where it is rare: an item's side once per weight version, a user's side
 once per request; a candidate meets them in matrix products over all candidates. The first layer
@@ -12,7 +12,7 @@ the features. A candidate's score does not depend on which other candidates are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -25,6 +25,7 @@ from headrace.model.embedding import DynamicEmbedding
 from headrace.model.heads import ExpertHeads, PositionBias
 from headrace.model.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
 from headrace.model.item_tower import CandidateSide, ItemCache, ItemSide, ItemTower
+from headrace.model.last_layer import LastLayer
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.scale import RunningScale
 from headrace.model.similarity import NUM_SIMILARITIES, similarity_tiers
@@ -36,10 +37,12 @@ NUM_PARTS = 5  # of what the pair network reads, see `Ranker.score`
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The logits as serving sees them, and what the position in the slate adds in training."""
+    """The logits as serving sees them, and what training needs beside them."""
 
     logit_CK: Tensor
-    position_CK: Tensor | None
+    network_CK: Tensor  # without what the last layer adds, which is solved, not trained
+    read_CR: Tensor  # by the last layer
+    position_CK: Tensor | None  # what the position in the slate adds in training
 
 
 class Ranker(nn.Module):
@@ -70,6 +73,8 @@ class Ranker(nn.Module):
         self.heads = ExpertHeads(config, config.hidden // 2)
         self.position = PositionBias(config)
         nn.init.normal_(self.linear.weight, std=0.02)
+        widths = pair, config.hidden, config.hidden // 2
+        self.last = LastLayer(num_features, widths, config.num_logits)
 
     @property
     def device(self) -> torch.device:
@@ -110,8 +115,8 @@ class Ranker(nn.Module):
         user_CF = self._folded(batch.users, batch.history)[candidates.request_C]
         return affinities(user_CF, entry_UE[candidates.item_C])
 
-    def score(self, user: UserSide, side: CandidateSide, candidates: Candidates) -> Tensor:
-        """[C, K]: the logits of the candidates, without any bias of the position."""
+    def score(self, user: UserSide, side: CandidateSide, candidates: Candidates) -> Scored:
+        """The logits of the candidates, without any bias of the position."""
         slots = Slots(candidates.request_C, len(user.mask_BS))
         weight_BNS = attention(slots, user, side)
         found_CD = slots.gather(weight_BNS @ user.place_BSD)
@@ -124,10 +129,14 @@ class Ranker(nn.Module):
         context_CP = (context_CP + slots.of_request(user.context_BP)).relu()
         item_CP, user_CP = side.part_XP, slots.of_request(user.part_BP)
         parts = (item_CP, item_CP * user_CP, found_CP, compared_CP * item_CP, context_CP)
-        hidden_CH = hidden_CH + self.first(self.cross(torch.cat(parts, -1)))
+        crossed_CX = self.cross(torch.cat(parts, -1))
+        hidden_CH = hidden_CH + self.first(crossed_CX)
         hidden_CH = (hidden_CH + side.hidden_XH + slots.of_request(user.hidden_BH)).relu()
-        logit_CK: Tensor = self.heads(self.second(hidden_CH).relu()) + self.linear(dense_CF)
-        return logit_CK.float() + side.bias_XK + slots.of_request(user.bias_BK)
+        second_CH = self.second(hidden_CH).relu()
+        network_CK = (self.heads(second_CH) + self.linear(dense_CF)).float()
+        network_CK = network_CK + side.bias_XK + slots.of_request(user.bias_BK)
+        read_CR = self.last.read(dense_CF, crossed_CX, hidden_CH, second_CH)
+        return Scored(network_CK + self.last(read_CR), network_CK, read_CR, None)
 
     def cache(self, items: Items) -> ItemCache:
         """What serving keeps of its catalogue per weight version."""
@@ -140,8 +149,8 @@ class Ranker(nn.Module):
         with self.precision():
             user = self.user_side(batch, catalogue.items)
             side = catalogue.rows(batch.candidates.item_C)
-            logit_CK = self.score(user, side, batch.candidates)
-        return logit_CK.cpu()
+            scored = self.score(user, side, batch.candidates)
+        return scored.logit_CK.cpu()
 
     def forward(self, batch: Batch, dropout_seed: int | None = None) -> Scored:
         """The logits of a whole batch; a seed drops modalities as the configuration says."""
@@ -152,8 +161,8 @@ class Ranker(nn.Module):
             items = self.item_side(batch.items, dropout_seed)
             user = self.user_side(batch, items)
             side = self.items.candidate_side(items.rows(candidates.item_C))
-            logit_CK = self.score(user, side, candidates)
-            return Scored(logit_CK, self._position(batch))
+            scored = self.score(user, side, candidates)
+            return replace(scored, position_CK=self._position(batch))
 
     def observe(self, batch: Batch) -> None:
         """Take the features of a batch into their running scales."""

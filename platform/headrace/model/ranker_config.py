@@ -116,7 +116,6 @@ def base(num_dense: int) -> RankerConfig:
         num_dense,
         dim=64,
         history=48,
-        num_layers=2,
         pair=32,
         cross_rank=24,
         hidden=128,

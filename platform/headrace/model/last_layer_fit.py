@@ -1,0 +1,97 @@
+"""How the last layer is solved: a Bayesian logistic regression per head, in one pass.
+
+The posterior is taken as normal, its precision and moment are sums over the samples (online
+Laplace approximation: Spiegelhalter and Lauritzen, 1990), and what the network says is an offset
+(a neural network with a Bayesian last layer: Snoek et al., 2015). How far the weights of a group
+of what is read lie from zero is fitted as well (evidence: MacKay, 1992): a group that says nothing
+stays near zero by itself, whatever the log. Samples are forgotten slowly, as the network moves.
+
+    C candidates   J heads   R numbers that are read   G groups of them
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+FIRST_SAMPLES: Final = 4_000  # that are left out, as the network's layers still turn
+GROWTH: Final = 1.25  # samples from one solution to the next, so that they cost a share of learning
+MAX_PENDING: Final = 8_192
+MEMORY: Final = 1 << 18  # samples after which one counts by a factor of e less
+EVERY: Final = 4  # one sample of so many stands for the curvature of all, which changes slowly
+FIRST_RIDGE: Final = 300.0
+MIN_VARIANCE, MAX_VARIANCE = 1e-6, 1.0  # of a group's weights
+MIN_CURVATURE: Final = 1e-3
+
+
+class LastLayerFit:
+    """The weights of the last layer for the scalar heads, and the sums that they follow from."""
+
+    def __init__(self, group_sizes: Sequence[int], num_heads: int, device: str = "cpu") -> None:
+        size_G = torch.tensor(group_sizes, device=device)
+        self._group_R = torch.repeat_interleave(size_G)
+        self._size_G = size_G.double()
+        self._num_samples, self._next_solution = 0, FIRST_SAMPLES
+        like = torch.zeros(num_heads, len(self._group_R), dtype=torch.float64, device=device)
+        self.weight_JR = like
+        self._moment_JR = like.clone()
+        self._precision_JRR = torch.diag_embed(like)  # of the samples alone
+        self._ridge_JG = like.new_full((num_heads, len(size_G)), FIRST_RIDGE)
+
+    def learn(self, read_CR: Tensor, offset_CJ: Tensor, label_CJ: Tensor) -> bool:
+        """Take in samples, and say whether the weights have changed; a NaN label is unknown."""
+        if self._num_samples < FIRST_SAMPLES:
+            self._num_samples += len(read_CR)
+            return False
+        known_CJ = ~label_CJ.isnan()
+        p_CJ = torch.sigmoid(offset_CJ + read_CR @ self.weight_JR.T.float())
+        error_CJ = torch.where(known_CJ, label_CJ - p_CJ, 0)
+        curvature_CJ = torch.where(known_CJ, (p_CJ * (1 - p_CJ)).clamp_min(MIN_CURVATURE), 0)
+        some = slice(-self._num_samples % EVERY, None, EVERY)
+        some_CR, some_CJ = read_CR[some], EVERY * curvature_CJ[some]
+        precision_JRR = (some_CR * some_CJ.T[..., None]).transpose(1, 2) @ some_CR
+        kept = math.exp(-len(read_CR) / MEMORY)
+        self._precision_JRR.mul_(kept).add_(precision_JRR)
+        pulled_JR = (precision_JRR.double() @ self.weight_JR[..., None])[..., 0]
+        self._moment_JR.mul_(kept).add_(error_CJ.T @ read_CR).add_(pulled_JR)
+        self._num_samples += len(read_CR)
+        if self._num_samples < self._next_solution:
+            return False
+        self._solve()
+        pending = min(int(self._num_samples * (GROWTH - 1)), MAX_PENDING)
+        self._next_solution = self._num_samples + pending
+        return True
+
+    def _solve(self) -> None:
+        """The weights, and from them and their variances the ridges of the next solution."""
+        ridge_JR = self._ridge_JG[:, self._group_R]
+        root_JRR = torch.linalg.cholesky(self._precision_JRR + torch.diag_embed(ridge_JR))
+        self.weight_JR = torch.cholesky_solve(self._moment_JR[..., None], root_JRR)[..., 0]
+        variance_JR = torch.cholesky_inverse(root_JRR).diagonal(dim1=1, dim2=2)
+        square_JR = self.weight_JR.square() + variance_JR
+        square_JG = torch.zeros_like(self._ridge_JG).index_add_(1, self._group_R, square_JR)
+        self._ridge_JG = 1 / (square_JG / self._size_G).clamp(MIN_VARIANCE, MAX_VARIANCE)
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `load_state` needs."""
+        tensors = {
+            "weight": self.weight_JR,
+            "moment": self._moment_JR,
+            "precision": self._precision_JRR,
+            "ridge": self._ridge_JG,
+        }
+        state: dict[str, Any] = {name: tensor.cpu().clone() for name, tensor in tensors.items()}
+        return state | {"num_samples": self._num_samples, "next_solution": self._next_solution}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Become the fit that `state` described."""
+        device = self.weight_JR.device
+        self.weight_JR = state["weight"].to(device, copy=True)
+        self._moment_JR = state["moment"].to(device, copy=True)
+        self._precision_JRR = state["precision"].to(device, copy=True)
+        self._ridge_JG = state["ridge"].to(device, copy=True)
+        self._num_samples, self._next_solution = state["num_samples"], state["next_solution"]
