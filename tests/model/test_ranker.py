@@ -39,6 +39,7 @@ def trained(config: RankerConfig = CONFIG, steps: int = 20) -> OnlineLearner:
     made = OnlineLearner(config, seed=3, window=1_000)
     for step in range(steps):
         made.learn(batch_of(*(asked(4 * step + n, num_events=3 * n) for n in range(4))))
+    made.ranker.last.weight_RK.normal_(std=0.1)  # which it solves after many more samples
     return made
 
 
@@ -46,6 +47,7 @@ def rich_trained(config: RankerConfig = RICH, steps: int = 8) -> OnlineLearner:
     made = OnlineLearner(config, seed=3, window=1_000)
     for step in range(steps):
         made.learn(rich_batch(10 * step))
+    made.ranker.last.weight_RK.normal_(std=0.1)  # which it solves after many more samples
     return made
 
 
