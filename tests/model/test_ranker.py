@@ -164,10 +164,8 @@ def test_the_tower_reads_as_many_events_as_configured_and_the_factors_all(ranker
     one = asked(9, num_events=9)
     kept = one.features.history_3T.copy()
     kept[:, 4:] = 0
-    whole, cut = (
-        batch_of(one),
-        batch_of(replace(one, features=RequestFeatures(one.features.dense_NF, kept))),
-    )
+    short_past = RequestFeatures(one.features.dense_NF, kept)
+    whole, cut = batch_of(one), batch_of(replace(one, features=short_past))
     assert not close(short(whole).logit_CK, short(cut).logit_CK)
     whole, cut = unknown_to_factors(whole), unknown_to_factors(cut)
     assert close(short(whole).logit_CK, ranker(cut).logit_CK)
