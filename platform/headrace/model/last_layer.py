@@ -49,5 +49,6 @@ class LastLayer(nn.Module):
 
     @torch.no_grad()
     def forward(self, read_CR: Tensor) -> Tensor:
-        """[C, K]: what it adds to the logits."""
-        return torch.mm(read_CR, self.weight_RK)
+        """[C, K]: what it adds to the logits, in single precision whatever the network's."""
+        with torch.autocast(read_CR.device.type, enabled=False):
+            return torch.mm(read_CR, self.weight_RK)
