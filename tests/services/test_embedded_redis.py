@@ -113,7 +113,7 @@ def test_an_unreachable_redis_is_one_line_without_its_password() -> None:
         check_redis("redis://me:secret@127.0.0.1:1/0?password=secret")
     message = str(caught.value)
     assert message.startswith("no Redis answers at redis://***@127.0.0.1:1/0?password=*** (")
-    assert message.endswith("start it, or unset REDIS_URL to let headrace start one")
+    assert "or name another with REDIS_URL; `headrace up` starts one" in message
     assert "secret" not in message and "\n" not in message
 
 

@@ -109,7 +109,7 @@ def _first_answering(bootstrap: str) -> str:
         problems.append(f"{text} {problem}")
     raise ServiceError(
         f"no Kafka broker answers at {bootstrap} ({'; '.join(problems)}): is it running? start it,"
-        " or unset KAFKA_BOOTSTRAP to let headrace start one"
+        " or name another with KAFKA_BOOTSTRAP; `headrace up` starts one if none is set"
     )
 
 

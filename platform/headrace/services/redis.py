@@ -92,7 +92,7 @@ def check_redis(url: str) -> None:
         except (redis.RedisError, OSError) as error:
             raise ServiceError(
                 f"no Redis answers at {masked(url)} ({error}): is it running?"
-                " start it, or unset REDIS_URL to let headrace start one"
+                " start it, or name another with REDIS_URL; `headrace up` starts one if none is set"
             ) from error
 
 
