@@ -80,6 +80,23 @@ def test_a_group_that_says_nothing_stays_near_zero_by_itself() -> None:
     assert (apart[:4] - TRUTH_R).abs().max() < 0.1
 
 
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, torch.nan])
+def test_what_is_not_finite_leaves_no_trace(at_once: None, value: float) -> None:
+    read_CR, label_C1 = drawn(4_000)
+    fit = fitted(read_CR, label_C1)
+    before = flat(round_trip(fit.state()))
+    read_CR[3, 2], label_C1[3] = value, torch.nan
+    assert not fit.learn(read_CR[:20], torch.zeros(20, 1), label_C1[:20])
+    assert flat(round_trip(fit.state())) == before
+
+
+def test_weights_stay_where_rounding_leaves_nothing_to_solve(at_once: None) -> None:
+    read_CR, label_C1 = drawn(2_000)
+    read_CR[:, 2] = read_CR[:, 1] = 1e12 * read_CR[:, 1]
+    fit = fitted(read_CR, label_C1)
+    assert torch.isfinite(fit.weight_JR).all() and not fit.weight_JR.any()
+
+
 def test_what_was_long_ago_is_forgotten(at_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(last_layer_fit, "MEMORY", 2_000)
     (old_CR, old_C1), (new_CR, new_C1) = drawn(10_000, -TRUTH_R), drawn(10_000, TRUTH_R, seed=1)

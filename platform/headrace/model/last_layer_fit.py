@@ -43,13 +43,18 @@ class LastLayerFit:
         self._ridge_JG = like.new_full((num_heads, len(size_G)), FIRST_RIDGE)
 
     def learn(self, read_CR: Tensor, offset_CJ: Tensor, label_CJ: Tensor) -> bool:
-        """Take in samples, and say whether the weights have changed; a NaN label is unknown."""
+        """Take in samples, and say whether the weights have changed; a NaN label is unknown.
+
+        Samples among which something that is read is not finite leave no trace.
+        """
         if self._num_samples < FIRST_SAMPLES:
             self._num_samples += len(read_CR)
             return False
         known_CJ = ~label_CJ.isnan()
         p_CJ = torch.sigmoid(offset_CJ + read_CR @ self.weight_JR.T.float())
-        error_CJ = torch.where(known_CJ, label_CJ - p_CJ, 0)
+        gradient_JR = torch.where(known_CJ, label_CJ - p_CJ, 0).T @ read_CR
+        if not torch.isfinite(gradient_JR).all():
+            return False
         curvature_CJ = torch.where(known_CJ, (p_CJ * (1 - p_CJ)).clamp_min(MIN_CURVATURE), 0)
         some = slice(-self._num_samples % EVERY, None, EVERY)
         some_CR, some_CJ = read_CR[some], EVERY * curvature_CJ[some]
@@ -57,24 +62,30 @@ class LastLayerFit:
         kept = math.exp(-len(read_CR) / MEMORY)
         self._precision_JRR.mul_(kept).add_(precision_JRR)
         pulled_JR = (precision_JRR.double() @ self.weight_JR[..., None])[..., 0]
-        self._moment_JR.mul_(kept).add_(error_CJ.T @ read_CR).add_(pulled_JR)
+        self._moment_JR.mul_(kept).add_(gradient_JR).add_(pulled_JR)
         self._num_samples += len(read_CR)
         if self._num_samples < self._next_solution:
             return False
-        self._solve()
         pending = min(int(self._num_samples * (GROWTH - 1)), MAX_PENDING)
         self._next_solution = self._num_samples + pending
-        return True
+        return self._solve()
 
-    def _solve(self) -> None:
-        """The weights, and from them and their variances the ridges of the next solution."""
+    def _solve(self) -> bool:
+        """The weights, and from them and their variances the ridges of the next solution.
+
+        They stay as they are where rounding makes the precision singular.
+        """
         ridge_JR = self._ridge_JG[:, self._group_R]
-        root_JRR = torch.linalg.cholesky(self._precision_JRR + torch.diag_embed(ridge_JR))
+        precision_JRR = self._precision_JRR + torch.diag_embed(ridge_JR)
+        root_JRR, failed_J = torch.linalg.cholesky_ex(precision_JRR)
+        if failed_J.any():
+            return False
         self.weight_JR = torch.cholesky_solve(self._moment_JR[..., None], root_JRR)[..., 0]
         variance_JR = torch.cholesky_inverse(root_JRR).diagonal(dim1=1, dim2=2)
         square_JR = self.weight_JR.square() + variance_JR
         square_JG = torch.zeros_like(self._ridge_JG).index_add_(1, self._group_R, square_JR)
         self._ridge_JG = 1 / (square_JG / self._size_G).clamp(MIN_VARIANCE, MAX_VARIANCE)
+        return True
 
     def state(self) -> dict[str, Any]:
         """Everything that `load_state` needs."""
