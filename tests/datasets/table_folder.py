@@ -8,14 +8,21 @@ from headrace.datasets import table
 from headrace.datasets.dataset import Dataset
 from headrace.event import ImpressionEvent
 
-EVENTS = "{file: events.csv, user_id: u, item_id: i, time: {column: t, unit: s}, clicked: c%s}"
+EVENTS = "{file: events.csv, user_id: u, item_id: i, time: {column: t, unit: s}, clicked: %s%s}"
 
 
 def load(
-    folder: Path, rows: str, header: str = "u,i,t,c", extra: str = "", **parts: str
+    folder: Path,
+    rows: str,
+    header: str = "u,i,t,c",
+    extra: str = "",
+    clicked: str = "c",
+    **parts: str,
 ) -> Dataset:
     """The dataset of an events file with these rows; `extra` goes into the events mapping."""
-    lines = ["events: " + EVENTS % extra] + [f"{name}: {text}" for name, text in parts.items()]
+    lines = ["events: " + EVENTS % (clicked, extra)] + [
+        f"{name}: {text}" for name, text in parts.items()
+    ]
     (folder / "headrace.yaml").write_text("\n".join(lines), encoding="utf-8")
     (folder / "events.csv").write_text(f"{header}\n{rows}", encoding="utf-8")
     return table.load(folder)

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 from table_folder import bad, impressions, load
 
-from headrace.datasets import table
-
 
 def test_an_outcome_may_have_a_value(tmp_path: Path) -> None:
     rows = "ann,a,10,1,4\nbob,a,11,0,0.5\neve,a,12,1,\ndan,a,13,0,-2\n"
@@ -22,12 +20,9 @@ def test_an_outcome_may_have_a_value(tmp_path: Path) -> None:
 
 
 def test_one_column_of_ratings_may_tell_the_click_and_the_value(tmp_path: Path) -> None:
-    (tmp_path / "headrace.yaml").write_text(
-        "events: {file: e.csv, user_id: u, item_id: i, time: {column: t, unit: s},"
-        " clicked: {column: stars, at_least: 4}, value: {column: stars, of: 5}}"
-    )
-    (tmp_path / "e.csv").write_text("u,i,t,stars\nann,a,10,4\nbob,a,11,3\neve,a,12,\n")
-    dataset = table.load(tmp_path)
+    rows, click = "ann,a,10,4\nbob,a,11,3\neve,a,12,\n", "{column: stars, at_least: 4}"
+    value = ", value: {column: stars, of: 5}"
+    dataset = load(tmp_path, rows, "u,i,t,stars", value, clicked=click)
     shown = [event.items[0] for event in impressions(dataset)]
     assert [(one.clicked, one.value) for one in shown] == [(True, 0.8), (False, 0.6)]
     assert bad(dataset) == [(3, "stars", "missing")]  # it is not known whether that is a click

@@ -6,7 +6,7 @@ network's own layers it reads random functions of its features, each of a few, w
 features act together before the network has learned it (random features: Rahimi and Recht, 2007;
 of few inputs each: Hashemi et al., 2023).
 
-    C candidates   F features   K logits   N random functions   G groups of what is read
+    C candidates   F features   K logits   N random functions   X features of one of them
     R numbers that are read
 """
 

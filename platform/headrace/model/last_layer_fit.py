@@ -3,7 +3,8 @@
 The posterior is taken as normal, its precision and moment are sums over the samples (online
 Laplace approximation: Spiegelhalter and Lauritzen, 1990), and what the network says is an offset
 (a neural network with a Bayesian last layer: Snoek et al., 2015). How far the weights of a group
-of what is read lie from zero is fitted as well (evidence: MacKay, 1992): a group that says nothing
+of what is read lie from zero is fitted as well (evidence: MacKay, 1992; a step of expectation and
+maximisation per solution): a group that says nothing
 stays near zero by itself, whatever the log. Samples are forgotten slowly, as the network moves.
 
     C candidates   J heads   R numbers that are read   G groups of them
@@ -23,9 +24,9 @@ GROWTH: Final = 1.25  # samples from one solution to the next, so that they cost
 MAX_PENDING: Final = 8_192
 MEMORY: Final = 1 << 18  # samples after which one counts by a factor of e less
 EVERY: Final = 4  # one sample of so many stands for the curvature of all, which changes slowly
-FIRST_RIDGE: Final = 300.0
+FIRST_RIDGE: Final = 300.0  # of each group, before its own is fitted
 MIN_VARIANCE, MAX_VARIANCE = 1e-6, 1.0  # of a group's weights
-MIN_CURVATURE: Final = 1e-3
+MIN_CURVATURE: Final = 1e-3  # of a sample, so that one that was sure counts a little, too
 
 
 class LastLayerFit:
