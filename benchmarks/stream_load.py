@@ -37,7 +37,8 @@ from headrace.stream.commit import Commit, CommitStore
 NUM_USERS, NUM_ITEMS = 300, 100
 SHARE_OF_COPIES, SHARE_OF_BAD, SHARE_OF_OLD = 0.05, 0.02, 0.02
 YEAR_MS = 365 * 86_400_000
-AWAY_S = 4.0
+FULL_S = 4.0
+AWAY_S = 15.0  # longer than redis-py tries again by itself, which is 14 s at most
 WAIT_S = 120.0
 USERS = [f"u{number}" for number in range(NUM_USERS)]
 ITEMS = [f"i{number}" for number in range(NUM_ITEMS)]
@@ -108,7 +109,7 @@ class StreamUnderLoad:
     def kill(self, target: str) -> None:
         """`kill -9` of a worker, or of Redis or the broker, which are started again at once.
 
-        "away" is Redis started after `AWAY_S` only, "full" one at its maxmemory for so long.
+        "away" is Redis started after `AWAY_S` only, "full" one at its maxmemory for `FULL_S`.
         """
         if target == "worker":
             self.wait_for("a worker to kill", lambda: bool(self.workers()))
@@ -116,7 +117,7 @@ class StreamUnderLoad:
         elif target == "full":
             with Redis.from_url(self._redis.url) as redis:
                 redis.config_set("maxmemory", "1")  # by default nothing is evicted
-                time.sleep(AWAY_S)
+                time.sleep(FULL_S)
                 redis.config_set("maxmemory", "0")
         elif target in ("redis", "away"):
             port = int(self._redis.url.rpartition(":")[2].partition("/")[0])
