@@ -46,7 +46,7 @@ class ArchivedEvents:
 
 @dataclass(frozen=True, slots=True)
 class TopicEvents:
-    """What the `events` topic holds now."""
+    """What the `events` topic holds now; make the topics first, which checks their partitions."""
 
     settings: Settings
 

@@ -59,7 +59,7 @@ def start_servers(
         settings = config.changed(settings, redis_url=redis.url)
         view.say(f"started Redis at {redis.url}")
     if config.is_given("kafka_bootstrap"):
-        check_broker(settings.kafka_bootstrap)
+        check_broker(settings.kafka_bootstrap, settings)
         view.say(f"using the broker at {settings.kafka_bootstrap}")
     else:
         broker = stack.enter_context(start_broker(folder / "kafka", environ))
