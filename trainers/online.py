@@ -28,7 +28,7 @@ from headrace import config
 from headrace.broker import LogReader, Record, create_topics
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, LogMismatch
 from headrace.features.table import SCHEMA
 from headrace.model.batch import batch_of_samples
 from headrace.model.content_vectors import ContentVectors
@@ -39,7 +39,7 @@ from headrace.registry import Manifest, Publisher
 from headrace.sample import Sample, decode_batch
 from headrace.status import StatusBoard
 from trainers.recipe import check_continues, ranker_config
-from trainers.sample_log import open_samples
+from trainers.sample_log import open_samples, take_refusal, tell_refusal
 
 STATUS_EVERY_MS = 500
 MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
@@ -218,7 +218,10 @@ class OneWorkerTorch(TorchConfig):  # type: ignore[misc]  # Ray is not typed her
 
 
 def train_loop(loop_config: dict[str, Any]) -> None:
-    """What the Ray Train worker runs: restore, then step for ever, saving now and then."""
+    """What the Ray Train worker runs: restore, then step for ever, saving now and then.
+
+    It ends only where the log is not the one that the positions belong to.
+    """
     settings: config.Settings = loop_config["settings"]
     trainer = OnlineTrainer(settings, now_ms)
     checkpoint = ray.train.get_checkpoint()
@@ -226,12 +229,15 @@ def train_loop(loop_config: dict[str, Any]) -> None:
         with checkpoint.as_directory() as folder:
             trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
     saved_ms, saved_samples = now_ms(), trainer.learner.num_samples
-    while True:
-        trainer.step()
-        due = now_ms() - saved_ms >= 1_000 * settings.checkpoint_every_s
-        if due and trainer.learner.num_samples > saved_samples:
-            _save(trainer)
-            saved_ms, saved_samples = now_ms(), trainer.learner.num_samples
+    try:
+        while True:
+            trainer.step()
+            due = now_ms() - saved_ms >= 1_000 * settings.checkpoint_every_s
+            if due and trainer.learner.num_samples > saved_samples:
+                _save(trainer)
+                saved_ms, saved_samples = now_ms(), trainer.learner.num_samples
+    except LogMismatch as error:
+        tell_refusal(settings, str(error))
 
 
 def _save(trainer: OnlineTrainer) -> None:
@@ -273,8 +279,9 @@ def main() -> int:
             checkpoint_config=CheckpointConfig(num_to_keep=3),
         ),
     )
-    trainer.fit()
-    return 0
+    trainer.fit()  # ends by itself only where the loop refused to go on
+    print(f"headrace train: {take_refusal(settings)}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":
