@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import LogTruncationError, OffsetOutOfRangeError
-from kafka.partitioner.default import murmur2
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.log_watch import DESCRIBE_EVERY_MS, Gap, LogWatch
+from headrace.partitioner import partition_of as partition_of  # as `LogWriter` has it
 from headrace.record import FetchedRecords, check_codecs
 from headrace.record import Record as Record  # what a reader gives
 from headrace.topics import Topics as Topics  # what is read and written
@@ -24,11 +24,6 @@ from headrace.topics import log_identity as log_identity
 POLL_MS = 100
 MAX_RECONNECT_MS = 1_000  # a broker that comes back is found within a second
 Headers = Sequence[tuple[str, bytes]]
-
-
-def partition_of(key: bytes, num_partitions: int) -> int:
-    """The partition that Kafka's default partitioner, and so `LogWriter`, gives this key."""
-    return int(murmur2(key) & 0x7FFFFFFF) % num_partitions
 
 
 class LogReader:

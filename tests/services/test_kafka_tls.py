@@ -1,4 +1,4 @@
-"""Apache Kafka behind TLS and passwords: every client goes through, and what is wrong is one line."""
+"""Apache Kafka behind TLS and passwords: every client goes through, and errors are one line."""
 
 from __future__ import annotations
 

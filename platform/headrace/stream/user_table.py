@@ -9,10 +9,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from headrace.broker import partition_of
 from headrace.features.facts import Ints
 from headrace.features.state import Rows, row_dtype, whole
 from headrace.features.table import USER_LAYOUT
+from headrace.partitioner import partitions_of
 
 MAX_ROOM = 100_000  # rows that there is room for from the start
 
@@ -48,7 +48,9 @@ class UserTable:
         for number, user_id, keys in zip(numbers, ids, token_keys, strict=True):
             self.ids[number], self._token_keys[number] = user_id, keys
         if self._num_partitions:
-            self.misplaced.update(filter(self._is_misplaced, ids))
+            home_N = partitions_of([id_.encode() for id_ in ids], self._num_partitions)
+            away = np.flatnonzero(home_N != self._partition).tolist()
+            self.misplaced.update(ids[place] for place in away)
         moved_N = rows_N["partition"] != self._partition  # the topic was repartitioned
         rows_N["position"][moved_N] = -1
         rows_N["partition"] = self._partition
@@ -85,9 +87,6 @@ class UserTable:
             self.ids[number], self._token_keys[number] = "", ()
             self._used_R[number] = 0
             self._free.append(number)
-
-    def _is_misplaced(self, user_id: str) -> bool:
-        return partition_of(user_id.encode(), self._num_partitions) != self._partition
 
     def _places(self, num: int) -> list[int]:
         """So many rows that are nobody's."""
