@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from headrace import config
 from headrace.config import Settings, environment, load
@@ -35,7 +37,9 @@ def test_who_logs_in_is_told_to_every_client_and_to_other_processes() -> None:
 
 def test_the_password_is_in_no_text_of_the_settings() -> None:
     settings = Settings(kafka_password=PASSWORD, redis_url="redis://:hidden@cache:1/0")
-    for text in (repr(settings), str(settings), f"{settings}"):
+    by_rich = StringIO()
+    Console(file=by_rich, width=5_000).print(settings)
+    for text in (repr(settings), str(settings), by_rich.getvalue()):
         assert PASSWORD not in text and repr(PASSWORD)[1:-1] not in text and "hidden" not in text
         assert "kafka_password='***'" in text and "namespace='headrace'" in text
     assert PASSWORD not in settings.masked_error(f"a library says {PASSWORD!s}")

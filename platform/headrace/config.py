@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from headrace.errors import ConfigError
-from headrace.kafka_access import SECRET, KafkaAccess
+from headrace.kafka_access import KafkaAccess
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -60,11 +60,6 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     max_candidates: PositiveInt = 500
     campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
 
-    def __repr__(self) -> str:
-        given = {name: getattr(self, name) for name in self.__struct_fields__}
-        given |= {name: SECRET for name in SECRETS if given[name]}
-        return f"Settings({', '.join(f'{name}={value!r}' for name, value in given.items())})"
-
     @property
     def model_registry_uri(self) -> str:
         """`model_registry`, or the folder under `home` that stands in for it."""
@@ -106,7 +101,6 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return Path(self.home).expanduser().resolve()
 
 
-SECRETS = ("kafka_password", "redis_url")  # a URL may hold a password
 ALIASES = {"redis_url": "REDIS_URL", "kafka_bootstrap": "KAFKA_BOOTSTRAP"}
 
 

@@ -12,6 +12,7 @@ import msgspec
 from headrace.errors import ConfigError
 
 SECRET: Final = "***"
+_SECRETS: Final = ("kafka_password", "redis_url")  # a URL may hold a password
 _TLS_FIELDS: Final = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
 _SASL_FIELDS: Final = ("kafka_sasl_mechanism", "kafka_user", "kafka_password")
 
@@ -30,6 +31,15 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     kafka_cert_file: str = ""  # of this client, where the broker asks for one
     kafka_key_file: str = ""  # empty: the key is in `kafka_cert_file`
     kafka_check_hostname: bool = True  # that the certificate is of the broker's address
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        """The fields, without what is secret in them."""
+        fields = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        return [(name, SECRET if v and name in _SECRETS else v) for name, v in fields]
 
     @property
     def is_encrypted(self) -> bool:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 SEED, M = 0x9747B28C, np.uint32(0x5BD1E995)
 
+Hashes = NDArray[np.uint32]
+
 
 def partition_of(key: bytes, num_partitions: int) -> int:
     """The partition that Kafka's default partitioner, and so `LogWriter`, gives this key."""
@@ -32,18 +34,18 @@ def partitions_of(keys: Sequence[bytes], num_partitions: int) -> NDArray[np.int6
     return partition_N
 
 
-def _murmur2(byte_NL: NDArray[np.uint8]) -> NDArray[np.uint32]:
+def _murmur2(byte_NL: NDArray[np.uint8]) -> Hashes:
     """[N]: MurmurHash2 as Kafka has it, in the arithmetic of 32 bits."""
     length = byte_NL.shape[1]
     end = length - length % 4
-    hash_N = np.full(len(byte_NL), SEED ^ length, np.uint32)
+    hash_N: Hashes = np.full(len(byte_NL), SEED ^ length, np.uint32)
     for word_N in np.ascontiguousarray(byte_NL[:, :end]).view("<u4").T:
         mixed_N = word_N * M
-        mixed_N = (mixed_N ^ (mixed_N >> 24)) * M
+        mixed_N = (mixed_N ^ (mixed_N >> np.uint32(24))) * M
         hash_N = (hash_N * M) ^ mixed_N
     if length % 4:
         for place, byte_N in enumerate(byte_NL[:, end:].T.astype(np.uint32)):
             hash_N ^= byte_N << (8 * place)
         hash_N = hash_N * M
-    hash_N = (hash_N ^ (hash_N >> 13)) * M
-    return hash_N ^ (hash_N >> 15)
+    hash_N = (hash_N ^ (hash_N >> np.uint32(13))) * M
+    return hash_N ^ (hash_N >> np.uint32(15))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +18,8 @@ from headrace.offline.folder import EVENTS, LogFolder, log_folder
 from headrace.offline.tables import event_tables, records_of
 
 EVENTS_PER_FLUSH = 20_000
+
+log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -59,6 +62,8 @@ class TopicEvents:
     def read(self, partition: int) -> Iterator[list[Record]]:
         reader = LogReader(self.settings, Topics(self.settings.namespace).events, {partition: 0})
         yield from reader.read_to_end()
+        for gap in reader.take_gaps():
+            log.warning("%s", gap)
         reader.close()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headrace import config
 from headrace.broker import create_topics
+from headrace.errors import ConfigError
 from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.kafka import check_broker, start_broker
 from headrace.services.process import ServerProcess
@@ -49,6 +50,11 @@ def start_servers(
     settings: config.Settings, stack: ExitStack, view: View
 ) -> tuple[config.Settings, dict[str, str]]:
     """Redis and a broker where no address is configured; the environment of the parts."""
+    if settings.kafka_security_protocol != "PLAINTEXT" and not config.is_given("kafka_bootstrap"):
+        raise ConfigError(
+            f"{config.variable('kafka_security_protocol')}={settings.kafka_security_protocol} is "
+            "for a broker that runs: name it with KAFKA_BOOTSTRAP, or unset it to have one started"
+        )
     environ = config.inherited()
     folder = settings.home_path / "servers"
     if config.is_given("redis_url"):
