@@ -15,7 +15,7 @@ from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.log_watch import DESCRIBE_EVERY_MS, Gap, LogWatch
 from headrace.partitioner import partition_of as partition_of  # as `LogWriter` has it
-from headrace.record import FetchedRecords, check_codecs
+from headrace.record import FetchedRecords
 from headrace.record import Record as Record  # what a reader gives
 from headrace.topics import Topics as Topics  # what is read and written
 from headrace.topics import create_topics as create_topics
@@ -41,7 +41,6 @@ class LogReader:
         max_records: int = 2_000,
         until: Mapping[int, int] | None = None,
     ) -> None:
-        check_codecs()
         self._topic = topic
         self._partitions = [TopicPartition(topic, number) for number in sorted(start)]
         self._consumer = KafkaConsumer(

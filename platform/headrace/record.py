@@ -1,8 +1,8 @@
 """Records: messages as they lie in the log, and how they come out of what was fetched of it.
 
 kafka-python spends most of a poll on objects that nobody asked for. `FetchedRecords` leaves it all
-that is about batches (check sums, compression, aborted transactions, positions), and reads the
-records in a batch at a quarter of the cost.
+that is about batches (check sums, aborted transactions, positions), and reads the records in a batch
+at a quarter of the cost.
 """
 
 from __future__ import annotations
@@ -11,15 +11,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from kafka import TopicPartition, codec
+from kafka import TopicPartition
 from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
 
-from headrace.errors import ServiceError
-
-CODECS = {0: "none", 1: "gzip", 2: "snappy", 3: "lz4", 4: "zstd"}
+from headrace.uncompress import uncompressed
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -80,8 +78,9 @@ class _WholeBatch:
 def _records(partition: int, batch: DefaultRecordBatch) -> list[Record]:
     """A record is its length, a byte that means nothing yet, its time and offset relative to the
     batch's, key and value after their lengths (-1 for a null), and headers; numbers are varints."""
-    _uncompress(batch)
     data, position = bytes(memoryview(batch._buffer)[batch._pos :]), 0
+    if batch.compression_type:
+        data = uncompressed(batch.compression_type, data)
     first_offset, first_ms, last_ms = batch.base_offset, batch.first_timestamp, batch.max_timestamp
     is_log_time = bool(batch.timestamp_type)
     records: list[Record] = []
@@ -102,37 +101,6 @@ def _records(partition: int, batch: DefaultRecordBatch) -> list[Record]:
     if position != len(data):
         raise ValueError(f"{len(records)} records end at {position} of {len(data)} bytes")
     return records
-
-
-def check_codecs() -> None:
-    """Raises `ServiceError` unless batches of every codec of Kafka's can be read."""
-    has = {
-        "snappy": (codec.has_snappy, "python-snappy"),
-        "lz4": (codec.has_lz4, "lz4"),
-        "zstd": (codec.has_zstd, "zstandard"),
-    }
-    missing = [
-        f"{name} (pip install {package})"
-        for name, (is_there, package) in has.items()
-        if not is_there()
-    ]
-    if missing:
-        raise ServiceError(
-            f"batches compressed by {', '.join(missing)} could not be read: install what headrace "
-            "depends on"
-        )
-
-
-def _uncompress(batch: DefaultRecordBatch) -> None:
-    """Uncompress what a batch holds. The libraries have errors of their own for what is damaged."""
-    number = batch.compression_type
-    name = CODECS.get(number, f"number {number}")
-    try:
-        batch._maybe_uncompress()
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise ValueError(f"its codec, {name}, cannot read it: {error}") from error
 
 
 def _varint(data: bytes, position: int) -> tuple[int, int]:
