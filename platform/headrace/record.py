@@ -1,8 +1,8 @@
 """Records: messages as they lie in the log, and how they come out of what was fetched of it.
 
 kafka-python spends most of a poll on objects that nobody asked for. `FetchedRecords` leaves it all
-that is about batches (check sums, aborted transactions, positions), and reads the records in a batch
-at a quarter of the cost.
+that is about batches (check sums, aborted transactions, positions), and reads the records in one at
+a quarter of the cost.
 """
 
 from __future__ import annotations
