@@ -49,8 +49,9 @@ ssl.truststore.location={trusted}
 
 @dataclass(frozen=True)
 class Guarded:
-    """A broker that is reached by TLS only, and its certificate."""
+    """The addresses of a broker, a plain one too, and its certificate."""
 
+    plain: str
     secure: str
     mutual: str
     certificate: Path  # of the broker; it signed itself
@@ -102,7 +103,7 @@ def guarded(
             admin.alter_user_scram_credentials(
                 [UserScramCredentialUpsertion("me", name, PASSWORD) for name in MECHANISMS[1:]]
             )
-        address = (f"{LOOPBACK}:{ports[name]}" for name in ("secure", "mutual"))
+        address = (f"{LOOPBACK}:{ports[name]}" for name in ("plain", "secure", "mutual"))
         yield Guarded(*address, certificate, key)
 
 
@@ -153,6 +154,13 @@ def test_a_wrong_password_or_user_is_one_line_within_seconds(
         check_broker(settings.kafka_bootstrap, settings)
     assert time.monotonic() - started < SECONDS
     assert PASSWORD not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_way_to_log_in_that_the_broker_does_not_know_is_named(guarded: Guarded) -> None:
+    plaintext = {"kafka_security_protocol": "SASL_PLAINTEXT", "kafka_ca_file": ""}
+    settings = guarded.settings(kafka_bootstrap=guarded.plain, **plaintext)
+    with pytest.raises(ServiceError, match="knows no log-in by PLAIN at this address"):
+        check_broker(settings.kafka_bootstrap, settings)
 
 
 def test_a_certificate_that_is_not_trusted_is_one_line_within_seconds(

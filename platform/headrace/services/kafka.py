@@ -7,9 +7,6 @@ group takes 23 s, and `read_committed` still delivers aborted transactions.
 
 from __future__ import annotations
 
-import socket
-import ssl
-import struct
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 from kafka import KafkaAdminClient
-from kafka.errors import KafkaError, SaslAuthenticationFailedError, UnsupportedSaslMechanismError
+from kafka.errors import KafkaError
 
 from headrace.errors import ServiceError
 from headrace.kafka_access import KafkaAccess
 from headrace.services.apache_kafka import apache_kafka_command
+from headrace.services.kafka_greeting import problem_of
 from headrace.services.ports import LOOPBACK, free_port, require_free
 from headrace.services.process import Command, ServerProcess
 from headrace.services.program import find_program
@@ -31,11 +29,6 @@ Kind = Literal["apache-kafka", "tansu"]
 READY_TIMEOUT_S: dict[Kind, float] = {"apache-kafka": 90.0, "tansu": 15.0}
 CONNECT_TIMEOUT_S = 2.5  # to find one broker that answers, all addresses together
 ANSWER_TIMEOUT_MS = 2500  # for the cluster's description
-
-# ApiVersions v0, the question every Kafka broker answers first:
-# length, api key, api version, correlation id, no client id
-CORRELATION_ID = 4301
-API_VERSIONS_REQUEST = struct.pack(">ihhih", 10, 18, 0, CORRELATION_ID, -1)
 
 
 @dataclass(frozen=True)
@@ -80,11 +73,11 @@ def check_broker(bootstrap: str, access: KafkaAccess | None = None) -> None:
     """Raises `ServiceError` unless a broker at `host:port[,host:port]` answers in about 5 s, and
     lets in whom `access` says we are.
 
-    A plain socket asks first: kafka-python would wait for 30 s, and a KafkaAdminClient that cannot
-    connect leaves its thread and sockets behind.
+    A socket of our own asks first: kafka-python would wait for 30 s, and a KafkaAdminClient that
+    cannot connect leaves its thread and sockets behind.
     """
     access = access or KafkaAccess()
-    answering = _first_answering(bootstrap, access.tls_context())
+    answering = _first_answering(bootstrap, access)
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=answering,
@@ -96,12 +89,6 @@ def check_broker(bootstrap: str, access: KafkaAccess | None = None) -> None:
             admin.describe_cluster()
         finally:
             admin.close()
-    except (SaslAuthenticationFailedError, UnsupportedSaslMechanismError) as error:
-        raise ServiceError(
-            f"the broker at {answering} does not let in user {access.kafka_user!r} by "
-            f"{access.kafka_sasl_mechanism} ({access.masked_error(error)}): check "
-            "HEADRACE_KAFKA_USER, HEADRACE_KAFKA_PASSWORD and HEADRACE_KAFKA_SASL_MECHANISM"
-        ) from None
     except KafkaError as error:
         raise ServiceError(
             f"the broker at {answering} answers but its cluster does not"
@@ -111,12 +98,12 @@ def check_broker(bootstrap: str, access: KafkaAccess | None = None) -> None:
         ) from error
 
 
-def _first_answering(bootstrap: str, tls: ssl.SSLContext | None) -> str:
+def _first_answering(bootstrap: str, access: KafkaAccess) -> str:
     texts = [text.strip() for text in bootstrap.split(",")]
     addresses = [_address(text, bootstrap) for text in texts]
     problems = []
     for text, (host, port) in zip(texts, addresses, strict=True):
-        problem = _ask(host, port, CONNECT_TIMEOUT_S / len(addresses), tls)
+        problem = problem_of(host, port, CONNECT_TIMEOUT_S / len(addresses), access)
         if problem is None:
             return text
         problems.append(f"{text} {problem}")
@@ -134,42 +121,6 @@ def _address(text: str, bootstrap: str) -> tuple[str, int]:
             f" expected host:port[,host:port], got {text!r}"
         )
     return host.strip("[]"), int(port)
-
-
-def _ask(host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None) -> str | None:
-    """What is wrong with the server at this address; None if it speaks the Kafka protocol."""
-    try:
-        with _connection(host, port, timeout_s, tls) as connection:
-            connection.sendall(API_VERSIONS_REQUEST)
-            with connection.makefile("rb") as stream:
-                head = stream.read(8)  # length, correlation id
-    except ssl.SSLCertVerificationError as error:
-        return f"is not trusted ({error.verify_message}): check HEADRACE_KAFKA_CA_FILE"
-    except ssl.SSLError as error:
-        return (
-            f"does not agree on TLS ({error.reason or error}): check "
-            "HEADRACE_KAFKA_SECURITY_PROTOCOL and HEADRACE_KAFKA_CERT_FILE"
-        )
-    except OSError as error:
-        return str(error)
-    if len(head) < 8 or struct.unpack(">ii", head)[1] != CORRELATION_ID:
-        return "does not speak the Kafka protocol" + (
-            "" if tls else ", or only by TLS: see HEADRACE_KAFKA_SECURITY_PROTOCOL"
-        )
-    return None
-
-
-def _connection(
-    host: str, port: int, timeout_s: float, tls: ssl.SSLContext | None
-) -> socket.socket:
-    connection = socket.create_connection((host, port), timeout=timeout_s)
-    if tls is None:
-        return connection
-    try:
-        return tls.wrap_socket(connection, server_hostname=host)
-    except OSError:
-        connection.close()
-        raise
 
 
 def _tansu_command(folder: Path, environ: Mapping[str, str], port: int) -> Command:
