@@ -25,10 +25,10 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogReader, Record, Topics, create_topics
+from headrace.broker import LogReader, Record, create_topics
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, LogMismatch
 from headrace.features.table import SCHEMA
 from headrace.model.batch import batch_of_samples
 from headrace.model.content_vectors import ContentVectors
@@ -39,6 +39,7 @@ from headrace.registry import Manifest, Publisher
 from headrace.sample import Sample, decode_batch
 from headrace.status import StatusBoard
 from trainers.recipe import check_continues, ranker_config
+from trainers.sample_log import open_samples, take_refusal, tell_refusal
 
 STATUS_EVERY_MS = 500
 MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
@@ -64,6 +65,7 @@ class OnlineTrainer:
             name: ProgressBoard(redis, settings.namespace, name) for name in settings.head_names
         }
         self._positions = dict.fromkeys(range(settings.num_partitions), 0)
+        self._log, self._num_lost = "", 0  # what the positions belong to; messages not read there
         self._taken: dict[tuple[int, int], int] = {}  # last source offset per (partition, lane)
         self._pending: list[Sample] = []
         self._pending_since_ms = clock()
@@ -76,17 +78,16 @@ class OnlineTrainer:
     def step(self) -> None:
         """Read what came; train when a batch is full or old; publish and report when due."""
         if self._reader is None:
-            self._reader = LogReader(
-                self._settings,
-                Topics(self._settings.namespace).samples,
-                self._positions,
-                max_records=self._settings.batch_size,
-            )
+            self._reader, self._log = open_samples(self._settings, self._positions, self._log)
         now = self._clock()
         for record in self._reader.poll(timeout_ms=50):
             if not self._pending:
                 self._pending_since_ms = now
             self._take(record)
+        for gap in self._reader.take_gaps():
+            log.warning("%s", gap)
+            self._positions[gap.partition] = gap.gone.stop
+            self._num_lost += len(gap.gone)
         pending = sum(sample.num_impressions for sample in self._pending)
         waited_ms = now - self._pending_since_ms
         if pending >= self._settings.batch_size or (
@@ -106,6 +107,8 @@ class OnlineTrainer:
         return {
             "learner": self.learner.state(),
             "positions": self._positions,
+            "log": self._log,
+            "lost": self._num_lost,
             "taken": self._taken,
             "newest_event_ms": self._newest_event_ms,
             "schema": SCHEMA,
@@ -125,7 +128,10 @@ class OnlineTrainer:
                 "with the samples from here on; serving has none until it is published",
                 *(state["schema"], SCHEMA),
             )
-        self._positions, self._taken = state["positions"], state["taken"]
+        self._positions.update(state["positions"])  # the topic may have been grown meanwhile
+        self._taken = state["taken"]
+        # Checkpoints from before these were kept lack them.
+        self._log, self._num_lost = state.get("log", ""), state.get("lost", 0)
         self._newest_event_ms = state["newest_event_ms"]
 
     def close(self) -> None:
@@ -193,6 +199,7 @@ class OnlineTrainer:
             "lag": None if lag is None else lag + len(self._pending),
             "samples": self.learner.num_samples,
             "unreadable_samples": self._num_unreadable,
+            "lost_messages": self._num_lost,
             "skipped_batches": self.learner.num_skipped,
             "version": self.version,
             "ids": {name: len(table) for name, table in self.learner.ranker.tables.items()},
@@ -211,7 +218,10 @@ class OneWorkerTorch(TorchConfig):  # type: ignore[misc]  # Ray is not typed her
 
 
 def train_loop(loop_config: dict[str, Any]) -> None:
-    """What the Ray Train worker runs: restore, then step for ever, saving now and then."""
+    """What the Ray Train worker runs: restore, then step for ever, saving now and then.
+
+    It ends only where the log is not the one that the positions belong to.
+    """
     settings: config.Settings = loop_config["settings"]
     trainer = OnlineTrainer(settings, now_ms)
     checkpoint = ray.train.get_checkpoint()
@@ -219,12 +229,15 @@ def train_loop(loop_config: dict[str, Any]) -> None:
         with checkpoint.as_directory() as folder:
             trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
     saved_ms, saved_samples = now_ms(), trainer.learner.num_samples
-    while True:
-        trainer.step()
-        due = now_ms() - saved_ms >= 1_000 * settings.checkpoint_every_s
-        if due and trainer.learner.num_samples > saved_samples:
-            _save(trainer)
-            saved_ms, saved_samples = now_ms(), trainer.learner.num_samples
+    try:
+        while True:
+            trainer.step()
+            due = now_ms() - saved_ms >= 1_000 * settings.checkpoint_every_s
+            if due and trainer.learner.num_samples > saved_samples:
+                _save(trainer)
+                saved_ms, saved_samples = now_ms(), trainer.learner.num_samples
+    except LogMismatch as error:
+        tell_refusal(settings, str(error))
 
 
 def _save(trainer: OnlineTrainer) -> None:
@@ -266,8 +279,9 @@ def main() -> int:
             checkpoint_config=CheckpointConfig(num_to_keep=3),
         ),
     )
-    trainer.fit()
-    return 0
+    trainer.fit()  # ends by itself only where the loop refused to go on
+    print(f"headrace train: {take_refusal(settings)}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

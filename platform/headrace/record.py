@@ -1,8 +1,8 @@
 """Records: messages as they lie in the log, and how they come out of what was fetched of it.
 
 kafka-python spends most of a poll on objects that nobody asked for. `FetchedRecords` leaves it all
-that is about batches (check sums, compression, aborted transactions, positions), and reads the
-records in a batch at a quarter of the cost.
+that is about batches (check sums, aborted transactions, positions), and reads the records in one at
+a quarter of the cost.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from kafka.consumer.fetcher import Fetcher
 from kafka.errors import CorruptRecordError
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
+
+from headrace.uncompress import uncompressed
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -76,8 +78,9 @@ class _WholeBatch:
 def _records(partition: int, batch: DefaultRecordBatch) -> list[Record]:
     """A record is its length, a byte that means nothing yet, its time and offset relative to the
     batch's, key and value after their lengths (-1 for a null), and headers; numbers are varints."""
-    batch._maybe_uncompress()
     data, position = bytes(memoryview(batch._buffer)[batch._pos :]), 0
+    if batch.compression_type:
+        data = uncompressed(batch.compression_type, data)
     first_offset, first_ms, last_ms = batch.base_offset, batch.first_timestamp, batch.max_timestamp
     is_log_time = bool(batch.timestamp_type)
     records: list[Record] = []

@@ -65,7 +65,9 @@ class Publisher:
             uri=f"{self._settings.model_registry_uri}/{path.rsplit('/', 1)[1]}",
             sha256=hashlib.sha256(buffer.getvalue()).hexdigest(),
         )
-        self._writer.send(Topics(self._settings.namespace).models, msgspec.json.encode(complete))
+        place = b"%d" % (version % KEEP_VERSIONS)  # the topic is compacted to the newest of these
+        topic = Topics(self._settings.namespace).models
+        self._writer.send(topic, msgspec.json.encode(complete), place)
         self._writer.flush()
         self._published.append(path)
         if len(self._published) > KEEP_VERSIONS:

@@ -6,6 +6,7 @@ each message once. What a stream worker sent twice lies there twice, with the sa
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ from headrace.status import StatusBoard
 STATUS_EVERY_MS: Final = 500
 MAX_WAITING_BYTES: Final = 64_000_000
 
+log = logging.getLogger(__name__)
+
 ToTables = Callable[[Sequence[Record]], Tables]
 
 
@@ -43,12 +46,16 @@ class ArchivedTopic:
     to_tables: ToTables
     waiting: dict[int, list[Record]] = field(default_factory=dict)
     num_bytes: int = 0
+    num_lost: int = 0  # messages gone from the topic before they were read, since the start
 
     def poll(self) -> None:
         """Take what came."""
         for record in self.reader.poll(timeout_ms=50):
             self.waiting.setdefault(record.partition, []).append(record)
             self.num_bytes += len(record.value)
+        for gap in self.reader.take_gaps():
+            log.warning("%s", gap)
+            self.num_lost += len(gap.gone)
 
     def flush(self) -> None:
         """Write what waits."""
@@ -72,9 +79,10 @@ class Archive:
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
-        bind_offline(settings, log_identity(settings))
-        self._status = StatusBoard(Redis.from_url(settings.redis_url), settings.namespace)
         topics = Topics(settings.namespace)
+        archived = (topics.events, topics.samples, topics.feature_rows)
+        bind_offline(settings, log_identity(settings, *archived))
+        self._status = StatusBoard(Redis.from_url(settings.redis_url), settings.namespace)
         self._topics = [
             self._archived(topics.events, EVENTS, event_tables),
             self._archived(topics.samples, SAMPLES, sample_tables),
@@ -103,7 +111,8 @@ class Archive:
             self._status_ms = now
             lag = sum(topic.reader.lag() for topic in self._topics)
             waiting = sum(map(len, (m for t in self._topics for m in t.waiting.values())))
-            self._status.write("archive", {"lag": lag + waiting}, now)
+            lost = sum(topic.num_lost for topic in self._topics)
+            self._status.write("archive", {"lag": lag + waiting, "lost": lost}, now)
 
     def flush(self) -> None:
         """Write all that was read."""

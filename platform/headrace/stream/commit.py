@@ -38,6 +38,9 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     duplicates: int = 0
     late: int = 0  # accepted, though further behind the watermark than the allowed lateness
     newest_event_ms: int = 0  # the watermark: the newest event time so far
+    lost: int = 0  # offsets that were gone from the log before they were processed
+    misplaced: int = 0  # accepted, though their users belong to other partitions
+    first_misplaced: str = ""  # where the first of these lay
 
 
 class CommitStore:

@@ -45,10 +45,12 @@ class Step:
     effects: Mapping[int, Effects]
     changed: Sequence[Changed]
     commits: Mapping[int, Commit]
+    has_gaps: bool = False  # events were gone from the log: a commit says so
 
     def __bool__(self) -> bool:
         samples = any(effects.samples for effects in self.effects.values())
-        return bool(self.records) or samples or any(one.ids for one in self.changed)
+        changed = any(one.ids for one in self.changed)
+        return bool(self.records) or samples or changed or self.has_gaps
 
 
 class Delivery:

@@ -79,7 +79,19 @@ def _events(health: Health) -> Iterator[Metric]:
         "events accepted though later than the allowed lateness",
         labels=["partition"],
     )
+    lost = Counter(
+        f"{PREFIX}_lost_events_total",
+        "events gone from the log before they were read",
+        labels=["partition"],
+    )
+    misplaced = Counter(
+        f"{PREFIX}_misplaced_events_total",
+        "events accepted though their users belong to other partitions",
+        labels=["partition"],
+    )
     for partition, commit in health.commits.items():
+        lost.add_metric([str(partition)], commit.lost)
+        misplaced.add_metric([str(partition)], commit.misplaced)
         events.add_metric([str(partition), "accepted"], commit.accepted)
         events.add_metric([str(partition), "rejected"], commit.rejected)
         events.add_metric([str(partition), "duplicate"], commit.duplicates)
@@ -87,7 +99,7 @@ def _events(health: Health) -> Iterator[Metric]:
     lag = Gauge(f"{PREFIX}_lag_events", "events in the log and not read yet", labels=["worker"])
     for worker, num_events in health.lags.items():
         lag.add_metric([str(worker)], num_events)
-    yield from (events, late, lag)
+    yield from (events, late, lost, misplaced, lag)
 
 
 def _views(health: Health) -> Iterator[Metric]:

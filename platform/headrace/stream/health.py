@@ -88,6 +88,21 @@ class Health:
     lags: dict[int, int]  # by worker that runs: events not read yet
     commits: dict[int, Commit]  # by partition
 
+    @property
+    def num_lost(self) -> int:
+        """Events gone from the log before they were read."""
+        return sum(commit.lost for commit in self.commits.values())
+
+    @property
+    def num_misplaced(self) -> int:
+        """Events accepted in other partitions than their users'."""
+        return sum(commit.misplaced for commit in self.commits.values())
+
+    @property
+    def first_misplaced(self) -> str:
+        """Where one of these lies, of the lowest partition that has any."""
+        return next((c.first_misplaced for c in self.commits.values() if c.misplaced), "")
+
 
 def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
     """What is true at `now_ms`.

@@ -18,7 +18,7 @@ def to_tables(health: Health) -> Iterator[Table]:
     table = Table(
         "view",
         title=f"{workers} stream workers, lag {lag:,} events",
-        caption="p50, p99: from the arrival of an event to its row being readable",
+        caption="\n".join(_notes(health)),
     )
     for heading in ("rows", "in 10 min", "expired", "stale", "p50", "p99"):
         table.add_column(heading, justify="right")
@@ -30,11 +30,25 @@ def to_tables(health: Health) -> Iterator[Table]:
             yield _features(view)
 
 
+def _notes(health: Health) -> Iterator[str]:
+    yield "p50, p99: from the arrival of an event to its row being readable"
+    if health.num_lost:
+        yield f"{health.num_lost:,} events were gone from the log before they were read"
+    if health.num_misplaced:
+        yield (
+            f"{health.num_misplaced:,} events lie where their users do not belong, first: "
+            f"{health.first_misplaced}; see docs/topics.md"
+        )
+
+
 def to_document(health: Health) -> dict[str, Any]:
     """The same as JSON, null for what is not known."""
     return {
         "num_workers": len(health.lags),
         "lag": sum(health.lags.values()),
+        "lost_events": health.num_lost,
+        "misplaced_events": health.num_misplaced,
+        "first_misplaced": health.first_misplaced,
         "views": {view.name: _document(view) for view in health.views},
     }
 

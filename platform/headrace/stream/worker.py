@@ -22,6 +22,7 @@ from headrace.stream.commit import CommitStore
 from headrace.stream.delivery import Changed, Delivery, Step
 from headrace.stream.intake import Decoded, decode_records
 from headrace.stream.partition import Effects, Partition, PartitionSettings
+from headrace.stream.source_log import bind_to_log
 
 
 class Worker:
@@ -31,6 +32,7 @@ class Worker:
         self, settings: config.Settings, partitions: Sequence[int], clock: Callable[[], int]
     ) -> None:
         self._settings, self._clock = settings, clock
+        bind_to_log(settings)
         self._topics = Topics(settings.namespace)
         redis = Redis.from_url(settings.redis_url)
         self._commits = CommitStore(redis, settings.namespace)
@@ -66,7 +68,10 @@ class Worker:
                 while not should_stop():
                     records = self._item_reader.poll(timeout_ms=0)
                     owned = self._owned(self._shared.apply(records), records)
-                    step = self._step(events.poll(), events.at_end, owned)
+                    polled, gaps = events.poll(), events.take_gaps()
+                    for gap in gaps:
+                        self._partitions[gap.partition].skip(gap)
+                    step = self._step(polled, events.at_end, owned, has_gaps=bool(gaps))
                     delivered.result()
                     delivered = thread.submit(self._delivery.deliver, step, events.lag())
                 delivered.result()
@@ -82,7 +87,8 @@ class Worker:
     def _warm_up(self) -> LogReader:
         """Read again what lies before the commits; returns the reader, standing at the commits."""
         start = {number: part.warm_up_from for number, part in self._partitions.items()}
-        reader = LogReader(self._settings, self._topics.events, start)
+        commits = {number: part.commit.offset for number, part in self._partitions.items()}
+        reader = LogReader(self._settings, self._topics.events, start, until=commits)
         behind = {n for n, p in self._partitions.items() if p.commit.offset > start[n]}
         while behind:
             for number, records in _by_partition(reader.poll()).items():
@@ -93,19 +99,24 @@ class Worker:
                 partition.warm_up(decoded)
                 if records[-1].offset + 1 >= partition.commit.offset:
                     behind.discard(number)
+            gaps = reader.take_gaps()  # no loss: what was gone had been processed
+            behind -= {g.partition for g in gaps if g.gone.stop >= commits[g.partition]}
         reader.close()
-        commits = {number: part.commit.offset for number, part in self._partitions.items()}
         return LogReader(self._settings, self._topics.events, commits)
 
     def _step(
-        self, records: Sequence[Record], at_end: Callable[[int], bool], owned: Sequence[Changed]
+        self,
+        records: Sequence[Record],
+        at_end: Callable[[int], bool],
+        owned: Sequence[Changed],
+        has_gaps: bool = False,
     ) -> Step:
         """Take in what came; nothing is written yet."""
         by_partition = _by_partition(records)
         all_effects = self._effects(by_partition, at_end)
         changed = [*self._changed_users(all_effects, by_partition), *owned]
         commits = {number: partition.commit for number, partition in self._partitions.items()}
-        return Step(by_partition, all_effects, changed, commits)
+        return Step(by_partition, all_effects, changed, commits, has_gaps)
 
     def _effects(
         self, by_partition: Mapping[int, Sequence[Record]], at_end: Callable[[int], bool]
