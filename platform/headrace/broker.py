@@ -6,12 +6,20 @@ positions beside its own state (a group's committed offset can be ahead of the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    InvalidRecordError,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+    TopicAlreadyExistsError,
+)
 from kafka.partitioner.default import murmur2
 
 from headrace.config import Settings
@@ -21,6 +29,10 @@ from headrace.record import Record as Record  # what a reader gives
 
 POLL_MS = 100
 MAX_RECONNECT_MS = 1_000  # a broker that comes back is found within a second
+ABOUT_THE_MESSAGE = (
+    *(MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError),
+    *(InvalidTimestampError, PolicyViolationError),
+)  # what a broker has against one message, and not against all
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -101,6 +113,8 @@ def log_identity(settings: Settings) -> str:
 class LogReader:
     """Reads some partitions of a topic from given offsets (0 where none is given)."""
 
+    fetched = FetchedRecords  # how records come out of what was fetched
+
     def __init__(
         self, settings: Settings, topic: str, start: Mapping[int, int], max_records: int = 2_000
     ) -> None:
@@ -115,7 +129,7 @@ class LogReader:
             reconnect_backoff_max_ms=MAX_RECONNECT_MS,
             max_poll_records=max_records,
         )
-        self._consumer._fetcher.PartitionRecords = FetchedRecords
+        self._consumer._fetcher.PartitionRecords = self.fetched
         self._consumer.assign(self._partitions)
         for partition in self._partitions:
             self._consumer.seek(partition, start[partition.partition])
@@ -189,6 +203,25 @@ class LogWriter:
         given = {"headers": list(headers), "timestamp_ms": arrival_ms}
         future = self._producer.send(topic, value=value, key=key, partition=partition, **given)
         future.add_errback(self._failures.append)
+
+    def offer(
+        self, topic: str, value: bytes, headers: Headers, refused: Callable[[str], None]
+    ) -> None:
+        """Queue a message that may be left out: where the broker does not take it for what it is,
+        above all too large, that is told to `refused` before `flush` returns, and is no failure."""
+
+        def failed(error: BaseException) -> None:
+            if isinstance(error, ABOUT_THE_MESSAGE):
+                refused(f"{type(error).__name__}: {error}")
+            else:
+                self._failures.append(error)
+
+        try:
+            future = self._producer.send(topic, value=value, headers=list(headers))
+        except ABOUT_THE_MESSAGE as error:
+            failed(error)
+        else:
+            future.add_errback(failed)
 
     def flush(self) -> None:
         """Wait for all queued messages; raises `ServiceError` if any was not acknowledged."""

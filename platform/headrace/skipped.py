@@ -92,9 +92,10 @@ def place(partition: int, offset: int) -> str:
 
 
 def shortened(text: object, limit: int = MAX_TEXT) -> str:
-    """The text on one line, cut where it is too long."""
+    """The text on one line, cut where it is too long, and nothing in it that a terminal obeys."""
     line = " ".join(str(text).split())
-    return line if len(line) <= limit else f"{line[:limit]}... ({len(line):,} characters)"
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line[:limit])
+    return shown if len(line) <= limit else f"{shown}... ({len(line):,} characters)"
 
 
 def merged(reports: Iterable[Iterable[Mapping[str, Any]]]) -> list[SkippedKind]:

@@ -35,6 +35,7 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     low_offset: int = 0  # the oldest impression still open, or `offset`
     accepted: int = 0
     rejected: int = 0
+    unreadable: int = 0  # messages in batches that are damaged in the log
     duplicates: int = 0
     late: int = 0  # accepted, though further behind the watermark than the allowed lateness
     newest_event_ms: int = 0  # the watermark: the newest event time so far

@@ -18,6 +18,7 @@ from headrace.features.state import Rows
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.model.tokens import user_token_keys
+from headrace.skipped import Skipped
 from headrace.stream.commit import CommitStore
 from headrace.stream.delivery import Changed, Delivery, Step
 from headrace.stream.intake import Decoded, decode_records
@@ -37,9 +38,10 @@ class Worker:
         schemas = RowSchemas(redis, settings.namespace)
         schemas.remember()
         self._store = OnlineStore(settings)
-        self._delivery = Delivery(settings, self._store, self._commits, clock)
+        self._skipped = Skipped(clock)
+        self._delivery = Delivery(settings, self._store, self._commits, clock, self._skipped)
         item_of = read_items(config.catalogue_path(settings)).get
-        self._shared = SharedState(item_of, schemas.description)
+        self._shared = SharedState(item_of, schemas.description, self._skipped)
         self._partitions = {number: self._partition(number) for number in partitions}
         self._item_reader = LogReader(
             settings,
