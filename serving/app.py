@@ -48,14 +48,14 @@ class Gateway:
         keep_on_loopback()
         self._topics = Topics(settings.namespace)
         redis = Redis.from_url(settings.redis_url)
-        self._status = StatusBoard(redis, settings.namespace)
         self._live = Live(settings, now_ms)
+        self._status = StatusBoard(redis, settings.namespace, self._live.skipped)
         self._writer = LogWriter(settings, BROKER_TIMEOUT_MS)
         self._impressions = LogWriter(settings, BROKER_TIMEOUT_MS)
-        store = OnlineStore(settings)
+        store = OnlineStore(settings, self._live.skipped)
         self._recommender = Recommender(store, self._live.catalogue, settings.max_candidates)
         campaigns = read_campaigns(settings.campaigns, self._live.catalogue)
-        budgets = Budgets(redis, settings.namespace)
+        budgets = Budgets(redis, settings.namespace, self._live.skipped)
         budgets.open(campaigns)
         self._ads = AdServer(campaigns, budgets, self._recommender, self._live.catalogue)
         self._routes: dict[tuple[str, str], Handler] = {
@@ -132,6 +132,7 @@ class Gateway:
                 "model_created_ms": model.manifest.created_ms if model else 0,
                 "model_freshness": self._live.followed.model_freshness.to_pairs(),
                 "error": self._live.followed.last_error,
+                "skipped": self._live.skipped.report(),
             }
             self._status.write("serve", document, now_ms())
 

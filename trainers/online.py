@@ -25,7 +25,7 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogReader, Record, Topics, create_topics
+from headrace.broker import LogReader, Record, Topics, create_topics, ends_of_log
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.errors import HeadraceError
@@ -36,7 +36,9 @@ from headrace.model.learner import OnlineLearner
 from headrace.model.tokens import ContentTable
 from headrace.progress import ProgressBoard
 from headrace.registry import Manifest, Publisher
-from headrace.sample import Sample, decode_batch
+from headrace.sample import Sample
+from headrace.sample_intake import KnownOffsets, samples_in, without_those_beyond
+from headrace.skipped import Skipped
 from headrace.status import StatusBoard
 from trainers.recipe import check_continues, ranker_config
 
@@ -72,6 +74,9 @@ class OnlineTrainer:
         self.version = self._num_unreadable = 0
         self._published_ms = self._status_ms = clock()
         self._reader: LogReader | None = None
+        self._skipped = Skipped(clock)
+        events = Topics(settings.namespace).events
+        self._known = KnownOffsets(lambda: ends_of_log(settings, events))
 
     def step(self) -> None:
         """Read what came; train when a batch is full or old; publish and report when due."""
@@ -143,7 +148,9 @@ class OnlineTrainer:
     def _take(self, record: Record) -> None:
         """Queue samples unless they were taken before: a stream worker may have sent them twice."""
         self._positions[record.partition] = record.offset + 1
-        for sample in decode_batch(record.value):
+        samples = samples_in(record, self._skipped)
+        now = self._clock()
+        for sample in without_those_beyond(samples, self._known, self._skipped, now):
             if sample.schema != SCHEMA:
                 self._num_unreadable += 1
                 if self._num_unreadable == 1:
@@ -193,6 +200,7 @@ class OnlineTrainer:
             "lag": None if lag is None else lag + len(self._pending),
             "samples": self.learner.num_samples,
             "unreadable_samples": self._num_unreadable,
+            "skipped": self._skipped.report(),
             "skipped_batches": self.learner.num_skipped,
             "version": self.version,
             "ids": {name: len(table) for name, table in self.learner.ranker.tables.items()},

@@ -28,6 +28,7 @@ from headrace.record import FetchedRecords
 from headrace.record import Record as Record  # what a reader gives
 
 POLL_MS = 100
+ASKED_TIMES = 20  # for the end of a log
 MAX_RECONNECT_MS = 1_000  # a broker that comes back is found within a second
 ABOUT_THE_MESSAGE = (
     *(MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError),
@@ -156,6 +157,11 @@ class LogReader:
             for p in self._partitions
         )
 
+    def ends(self) -> dict[int, int]:
+        """The offset after the newest message of each partition that was fetched from."""
+        found = ((p.partition, self._consumer.highwater(p)) for p in self._partitions)
+        return {number: end for number, end in found if end is not None}
+
     def has_answers(self) -> bool:
         """Whether each partition was fetched from; before that nothing is known of the lag."""
         return all(self._consumer.highwater(p) is not None for p in self._partitions)
@@ -170,6 +176,19 @@ class LogReader:
     def _at_end(self, partition: TopicPartition) -> bool:
         high_watermark = self._consumer.highwater(partition)
         return high_watermark is not None and self._consumer.position(partition) >= high_watermark
+
+
+def ends_of_log(settings: Settings, topic: str) -> dict[int, int]:
+    """The offset after the newest message of each partition of a topic, as far as it answers."""
+    start = dict.fromkeys(range(settings.num_partitions), 0)
+    reader = LogReader(settings, topic, start, max_records=1)
+    for _ in range(ASKED_TIMES):
+        if reader.has_answers():
+            break
+        reader.poll()
+    ends = reader.ends()
+    reader.close()
+    return ends
 
 
 class LogWriter:

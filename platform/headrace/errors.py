@@ -6,6 +6,7 @@
       ServiceError                Redis, the broker, Ray or a port is not there
         StoreUnavailable          the online store's Redis is down, full or refuses
         PartitionLost             another stream worker owns the partition now
+        CommitDamaged             it is not known how far a partition was processed
       InvalidEvent                one event that cannot be accepted
       FeatureError                a view or feature is unknown, or a value does not fit it
 
@@ -36,6 +37,10 @@ class StoreUnavailable(ServiceError):
 
 class PartitionLost(ServiceError):
     """A partition of the event log was taken over by another stream worker."""
+
+
+class CommitDamaged(ServiceError):
+    """A partition's commit in Redis is none: it is not known how far it was processed."""
 
 
 class InvalidEvent(HeadraceError):

@@ -17,7 +17,6 @@ from kafka.errors import UnsupportedCodecError
 from kafka.record.default_records import DefaultRecord, DefaultRecordBatch
 from kafka.record.util import decode_varint
 
-
 Headers = tuple[tuple[str, bytes], ...]
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 SAY_EVERY_MS: Final = 60_000
 MAX_KINDS: Final = 100  # beyond these all are of the kind "other"
-MAX_TEXT: Final = 300  # of what is said about one message
+MAX_TEXT: Final = 600  # of what is said about one message
 
 log = logging.getLogger(__name__)
 

@@ -26,12 +26,13 @@ from headrace.offline.folder import (
     log_folder,
 )
 from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
+from headrace.skipped import Skipped
 from headrace.status import StatusBoard
 
 STATUS_EVERY_MS: Final = 500
 MAX_WAITING_BYTES: Final = 64_000_000
 
-ToTables = Callable[[Sequence[Record]], Tables]
+ToTables = Callable[[Sequence[Record], Skipped], Tables]
 
 
 @dataclass(slots=True)
@@ -41,6 +42,7 @@ class ArchivedTopic:
     reader: LogReader
     folder: LogFolder
     to_tables: ToTables
+    skipped: Skipped
     waiting: dict[int, list[Record]] = field(default_factory=dict)
     num_bytes: int = 0
 
@@ -54,7 +56,7 @@ class ArchivedTopic:
         """Write what waits."""
         for partition, records in self.waiting.items():
             first, end = records[0].offset, records[-1].offset + 1
-            self.folder.write(partition, first, end, self.to_tables(records))
+            self.folder.write(partition, first, end, self.to_tables(records, self.skipped))
         self.waiting, self.num_bytes = {}, 0
 
 
@@ -74,6 +76,7 @@ class Archive:
         self._settings, self._clock = settings, clock
         bind_offline(settings, log_identity(settings))
         self._status = StatusBoard(Redis.from_url(settings.redis_url), settings.namespace)
+        self._skipped = Skipped(clock)
         topics = Topics(settings.namespace)
         self._topics = [
             self._archived(topics.events, EVENTS, event_tables),
@@ -103,7 +106,8 @@ class Archive:
             self._status_ms = now
             lag = sum(topic.reader.lag() for topic in self._topics)
             waiting = sum(map(len, (m for t in self._topics for m in t.waiting.values())))
-            self._status.write("archive", {"lag": lag + waiting}, now)
+            document = {"lag": lag + waiting, "skipped": self._skipped.report()}
+            self._status.write("archive", document, now)
 
     def flush(self) -> None:
         """Write all that was read."""
@@ -113,4 +117,5 @@ class Archive:
     def _archived(self, name: str, log: str, to_tables: ToTables) -> ArchivedTopic:
         folder = log_folder(self._settings, log)
         start = dict.fromkeys(range(self._settings.num_partitions), 0) | folder.resume()
-        return ArchivedTopic(LogReader(self._settings, name, start), folder, to_tables)
+        reader = LogReader(self._settings, name, start)
+        return ArchivedTopic(reader, folder, to_tables, self._skipped)

@@ -72,8 +72,8 @@ class Delivery:
         self._topics = Topics(settings.namespace)
         self._writer = LogWriter(settings)
         redis = Redis.from_url(settings.redis_url)
-        self._status = StatusBoard(redis, settings.namespace)
-        self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
+        self._status = StatusBoard(redis, settings.namespace, skipped)
+        self._monitor = Monitor(ReferenceStore(redis, settings.namespace, skipped))
         self._status_due_ms = 0
 
     def deliver(self, step: Step, lag: int) -> None:
