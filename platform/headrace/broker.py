@@ -6,10 +6,18 @@ positions beside its own state (a group's committed offset can be ahead of the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import LogTruncationError, OffsetOutOfRangeError
+from kafka.errors import (
+    InvalidRecordError,
+    InvalidTimestampError,
+    LogTruncationError,
+    MessageSizeTooLargeError,
+    OffsetOutOfRangeError,
+    PolicyViolationError,
+    RecordListTooLargeError,
+)
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
@@ -22,7 +30,12 @@ from headrace.topics import create_topics as create_topics
 from headrace.topics import log_identity as log_identity
 
 POLL_MS = 100
+ASKED_TIMES = 20  # for the end of a log
 MAX_RECONNECT_MS = 1_000  # a broker that comes back is found within a second
+ABOUT_THE_MESSAGE = (
+    *(MessageSizeTooLargeError, RecordListTooLargeError, InvalidRecordError),
+    *(InvalidTimestampError, PolicyViolationError),
+)  # what a broker has against one message, and not against all
 Headers = Sequence[tuple[str, bytes]]
 
 
@@ -32,6 +45,8 @@ class LogReader:
     Offsets before the log's start are passed over, and told by `take_gaps`. Raises `LogMismatch`
     where the topic is not what it was, or does not reach to `start` and `until` (`LogWatch`).
     """
+
+    fetched = FetchedRecords  # how records come out of what was fetched
 
     def __init__(
         self,
@@ -55,7 +70,7 @@ class LogReader:
             max_poll_records=max_records,
             **settings.client_options(),
         )
-        self._consumer._fetcher.PartitionRecords = FetchedRecords
+        self._consumer._fetcher.PartitionRecords = self.fetched
         self._consumer.assign(self._partitions)
         for partition in self._partitions:
             self._consumer.seek(partition, start[partition.partition])
@@ -93,6 +108,11 @@ class LogReader:
             for p in self._partitions
         )
 
+    def ends(self) -> dict[int, int]:
+        """The offset after the newest message of each partition that was fetched from."""
+        found = ((p.partition, self._consumer.highwater(p)) for p in self._partitions)
+        return {number: end for number, end in found if end is not None}
+
     def has_answers(self) -> bool:
         """Whether each partition was fetched from; before that nothing is known of the lag."""
         return all(self._consumer.highwater(p) is not None for p in self._partitions)
@@ -107,6 +127,19 @@ class LogReader:
     def _at_end(self, partition: TopicPartition) -> bool:
         high_watermark = self._consumer.highwater(partition)
         return high_watermark is not None and self._consumer.position(partition) >= high_watermark
+
+
+def ends_of_log(settings: Settings, topic: str) -> dict[int, int]:
+    """The offset after the newest message of each partition of a topic, as far as it answers."""
+    start = dict.fromkeys(range(settings.num_partitions), 0)
+    reader = LogReader(settings, topic, start, max_records=1)
+    for _ in range(ASKED_TIMES):
+        if reader.has_answers():
+            break
+        reader.poll()
+    ends = reader.ends()
+    reader.close()
+    return ends
 
 
 class LogWriter:
@@ -142,6 +175,25 @@ class LogWriter:
         given = {"headers": list(headers), "timestamp_ms": arrival_ms}
         future = self._producer.send(topic, value=value, key=key, partition=partition, **given)
         future.add_errback(self._failures.append)
+
+    def offer(
+        self, topic: str, value: bytes, headers: Headers, refused: Callable[[str], None]
+    ) -> None:
+        """Queue a message that may be left out: where the broker does not take it for what it is,
+        above all too large, that is told to `refused` before `flush` returns, and is no failure."""
+
+        def failed(error: BaseException) -> None:
+            if isinstance(error, ABOUT_THE_MESSAGE):
+                refused(f"{type(error).__name__}: {error}")
+            else:
+                self._failures.append(error)
+
+        try:
+            future = self._producer.send(topic, value=value, headers=list(headers))
+        except ABOUT_THE_MESSAGE as error:
+            failed(error)
+        else:
+            future.add_errback(failed)
 
     def flush(self) -> None:
         """Wait for all queued messages; raises `ServiceError` if any was not acknowledged."""

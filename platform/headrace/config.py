@@ -44,6 +44,7 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     batch_size: PositiveInt = 256  # impressions per training step, at most
     batch_wait_s: Positive = 0.25  # a smaller batch is trained after this long
     publish_every_s: Positive = 3.0
+    guard_patience_s: Positive = 1_800.0  # versions are held this long before a change is learned
     checkpoint_every_s: Positive = 10.0
     progressive_window: PositiveInt = 1_000  # impressions per point of the quality curves
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`

@@ -7,6 +7,7 @@
         StoreUnavailable          the online store's Redis is down, full or refuses
         PartitionLost             another stream worker owns the partition now
         LogMismatch               a topic is not the one that was expected
+        CommitDamaged             it is not known how far a partition was processed
       InvalidEvent                one event that cannot be accepted
       FeatureError                a view or feature is unknown, or a value does not fit it
 
@@ -42,6 +43,10 @@ class PartitionLost(ServiceError):
 class LogMismatch(ServiceError):
     """A topic is another one than that which positions belong to, has another number of partitions,
     or does not reach to a position: trying again does not help."""
+
+
+class CommitDamaged(ServiceError):
+    """A partition's commit in Redis is none: it is not known how far it was processed."""
 
 
 class InvalidEvent(HeadraceError):

@@ -24,11 +24,14 @@ EVENT_VERSION: Final = 1
 POSITION_UNKNOWN: Final = -1
 DEFAULT_SURFACE: Final = "home"
 MAX_ITEMS: Final = 1_000
+MAX_SURFACE: Final = 128  # characters of the name of a surface
+MAX_EVENT_BYTES: Final = 1_000_000  # of an event as JSON: brokers take 1,048,576 by default
 MAX_FUTURE_MS: Final = 24 * 3_600_000  # clocks differ; a day covers time zones sent by mistake
 MAX_VALUE: Final = 1e9  # of an outcome, and its negative the least
 SECONDS: Final = range(631_152_000, 100_000_000_000)  # 1990 up in seconds: no ms after Jan 1970
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Surface = Annotated[str, msgspec.Meta(max_length=MAX_SURFACE)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0)]
 Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # paid, the share watched
 
@@ -71,7 +74,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     user_id: Id
     request_id: Id
     items: Annotated[tuple[Shown, ...], msgspec.Meta(min_length=1, max_length=MAX_ITEMS)]
-    surface: str = DEFAULT_SURFACE
+    surface: Surface = DEFAULT_SURFACE
     model_version: int | None = None
     served: Served | None = None
     version: int = EVENT_VERSION
@@ -104,7 +107,7 @@ class ClickEvent(_Strict, frozen=True, tag="click"):
     user_id: Id
     item_id: Id
     request_id: Id | None = None
-    surface: str = DEFAULT_SURFACE
+    surface: Surface = DEFAULT_SURFACE
     version: int = EVENT_VERSION
 
 
@@ -118,7 +121,7 @@ class ActionEvent(_Strict, frozen=True, tag="action"):
     action: Literal["like", "long_view"]
     value: Value = 0.0
     request_id: Id | None = None
-    surface: str = DEFAULT_SURFACE
+    surface: Surface = DEFAULT_SURFACE
     version: int = EVENT_VERSION
 
 

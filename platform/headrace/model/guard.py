@@ -118,16 +118,17 @@ class Guard:
         self._num_held = 0
 
     def state(self) -> dict[str, Any]:
-        """Everything that `load_state` needs; of a guard that does not hold, as only these are
-        saved."""
+        """Everything that `load_state` needs."""
         recent = self._recent()
         window = {"p": torch.from_numpy(recent.p_N), "clicked": torch.from_numpy(recent.clicked_N)}
-        return {**window, "usual": self._usual}
+        held = {"held_since_ms": self._held_since_ms, "num_held": self._num_held}
+        return {**window, **held, "usual": self._usual}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become the guard that `state` described."""
         self._window = deque([Scored(state["p"].numpy(), state["clicked"].numpy())])
-        self._usual, self._held_since_ms, self._num_held = state["usual"], None, 0
+        self._usual = state["usual"]
+        self._held_since_ms, self._num_held = state["held_since_ms"], state["num_held"]
 
     def _reason(self, recent: Scored, now_ms: int, paired: tuple[Scored, Scored] | None) -> str:
         entropy, error = normalized_entropy(recent)

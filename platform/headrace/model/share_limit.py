@@ -2,7 +2,7 @@
 
 Each user and each item has an allowance of impressions, which refills with the impressions of all
 others (a token bucket whose clock is the stream itself): a burst of `BURST`, and beyond it no more
-than everybody else together. So whoever sends a million impressions teaches two steps' worth, and
+than everybody else together. So whoever sends a million impressions teaches four steps' worth, and
 the pace at which they come does not matter. A surface is no sender, and is not limited: a shop may
 have one.
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from headrace.sample import Sample
 
-BURST: Final = 512  # impressions: two full steps
+BURST: Final = 1_024  # impressions: four full steps
 REFILL: Final = 1.0  # for each impression of somebody else
 MAX_OF_A_REQUEST: Final = 128  # impressions of one request, half a step; slates have 100 at most
 NUM_SLOTS: Final = 1 << 14

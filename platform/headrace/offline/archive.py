@@ -27,6 +27,7 @@ from headrace.offline.folder import (
     log_folder,
 )
 from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
+from headrace.skipped import Skipped
 from headrace.status import StatusBoard
 
 STATUS_EVERY_MS: Final = 500
@@ -34,7 +35,7 @@ MAX_WAITING_BYTES: Final = 64_000_000
 
 log = logging.getLogger(__name__)
 
-ToTables = Callable[[Sequence[Record]], Tables]
+ToTables = Callable[[Sequence[Record], Skipped], Tables]
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class ArchivedTopic:
     reader: LogReader
     folder: LogFolder
     to_tables: ToTables
+    skipped: Skipped
     waiting: dict[int, list[Record]] = field(default_factory=dict)
     num_bytes: int = 0
     num_lost: int = 0  # messages gone from the topic before they were read, since the start
@@ -61,7 +63,7 @@ class ArchivedTopic:
         """Write what waits."""
         for partition, records in self.waiting.items():
             first, end = records[0].offset, records[-1].offset + 1
-            self.folder.write(partition, first, end, self.to_tables(records))
+            self.folder.write(partition, first, end, self.to_tables(records, self.skipped))
         self.waiting, self.num_bytes = {}, 0
 
 
@@ -79,6 +81,7 @@ class Archive:
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
+        self._skipped = Skipped(clock)
         topics = Topics(settings.namespace)
         archived = (topics.events, topics.samples, topics.feature_rows)
         bind_offline(settings, log_identity(settings, *archived))
@@ -112,7 +115,8 @@ class Archive:
             lag = sum(topic.reader.lag() for topic in self._topics)
             waiting = sum(map(len, (m for t in self._topics for m in t.waiting.values())))
             lost = sum(topic.num_lost for topic in self._topics)
-            self._status.write("archive", {"lag": lag + waiting, "lost": lost}, now)
+            document = {"lag": lag + waiting, "lost": lost, "skipped": self._skipped.report()}
+            self._status.write("archive", document, now)
 
     def flush(self) -> None:
         """Write all that was read."""
@@ -122,4 +126,5 @@ class Archive:
     def _archived(self, name: str, log: str, to_tables: ToTables) -> ArchivedTopic:
         folder = log_folder(self._settings, log)
         start = dict.fromkeys(range(self._settings.num_partitions), 0) | folder.resume()
-        return ArchivedTopic(LogReader(self._settings, name, start), folder, to_tables)
+        reader = LogReader(self._settings, name, start)
+        return ArchivedTopic(reader, folder, to_tables, self._skipped)

@@ -11,14 +11,18 @@ from redis import Redis
 
 from headrace.broker import LogWriter, Record, Topics
 from headrace.config import Settings
+from headrace.dead_letter import message_of
+from headrace.event import MAX_EVENT_BYTES
 from headrace.feature_rows import encode_feature_rows, numbered
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.shared import topic_messages
 from headrace.features.state import Rows
 from headrace.sample import encode_batches
+from headrace.skipped import Skipped, place
 from headrace.status import StatusBoard
 from headrace.stream.commit import Commit, CommitStore
+from headrace.stream.intake import DeadLetter
 from headrace.stream.monitor import Monitor, ReferenceStore, Written
 from headrace.stream.partition import Effects
 
@@ -63,13 +67,15 @@ class Delivery:
         store: OnlineStore,
         commits: CommitStore,
         clock: Callable[[], int],
+        skipped: Skipped,
     ) -> None:
         self._store, self._commits, self._clock = store, commits, clock
+        self._skipped = skipped
         self._topics = Topics(settings.namespace)
         self._writer = LogWriter(settings)
         redis = Redis.from_url(settings.redis_url)
-        self._status = StatusBoard(redis, settings.namespace)
-        self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
+        self._status = StatusBoard(redis, settings.namespace, skipped)
+        self._monitor = Monitor(ReferenceStore(redis, settings.namespace, skipped))
         self._status_due_ms = 0
 
     def deliver(self, step: Step, lag: int) -> None:
@@ -83,6 +89,9 @@ class Delivery:
         4. the commit: an event before it is in all of these.
         """
         if step:
+            letters = [one for effects in step.effects.values() for one in effects.dead_letters]
+            if letters:
+                self._send_letters(letters)
             for number, effects in step.effects.items():
                 self._send_labelled(number, effects)
             for rows in step.changed:
@@ -100,16 +109,29 @@ class Delivery:
     def close(self) -> None:
         self._writer.close()
 
+    def _send_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Send letters; one that the broker refuses goes without the original, which it names."""
+        short = self._offer(letters, MAX_EVENT_BYTES)
+        self._writer.flush()
+        gone = self._offer([letter for letter, _ in short], 0)
+        self._writer.flush()
+        for letter, why in gone:
+            where = place(letter.record.partition, letter.record.offset)
+            self._skipped.add("dead-letters", "refused by the broker", f"{where}: {why}")
+
+    def _offer(self, letters: Sequence[DeadLetter], max_bytes: int) -> list[tuple[DeadLetter, str]]:
+        """Queue letters; the list that is returned has those refused once all are flushed."""
+        refused: list[tuple[DeadLetter, str]] = []
+        for letter in letters:
+            value, headers = message_of(letter, self._topics.events, max_bytes)
+
+            def note(why: str, letter: DeadLetter = letter) -> None:
+                refused.append((letter, why))
+
+            self._writer.offer(self._topics.dead_letters, value, headers, note)
+        return refused
+
     def _send_labelled(self, number: int, effects: Effects) -> None:
-        for letter in effects.dead_letters:
-            headers = {
-                "reason": letter.reason,
-                "field": letter.field,
-                "partition": str(number),
-                "offset": str(letter.record.offset),
-            }
-            encoded = [(name, text.encode()) for name, text in headers.items()]
-            self._writer.send(self._topics.dead_letters, letter.record.value, headers=encoded)
         for message in encode_batches(effects.samples):
             self._writer.send(self._topics.samples, message, partition=number)
 
@@ -140,5 +162,6 @@ class Delivery:
         if now_ms < self._status_due_ms:
             return
         self._status_due_ms = now_ms + STATUS_EVERY_MS
-        document = {"worker": worker, "lag": lag, **self._monitor.report(now_ms)}
+        document = {"worker": worker, "lag": lag, "skipped": self._skipped.report()}
+        document |= self._monitor.report(now_ms)
         self._status.write("stream", document, now_ms)

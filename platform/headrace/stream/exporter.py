@@ -59,11 +59,12 @@ class HealthCollector(Collector):
         up = "whether Redis, and with it what the workers say, could be read"
         try:
             health = read_health(self._redis, self._namespace, self._clock())
-        except RedisError:
+        except RedisError:  # away: what lies in it is no error
             yield Gauge(f"{PREFIX}_redis_up", up, value=0)
             return
         yield Gauge(f"{PREFIX}_redis_up", up, value=1)
         yield from _events(health)
+        yield from _skipped(health)
         yield from _views(health)
         yield from _features(health)
 
@@ -95,11 +96,23 @@ def _events(health: Health) -> Iterator[Metric]:
         events.add_metric([str(partition), "accepted"], commit.accepted)
         events.add_metric([str(partition), "rejected"], commit.rejected)
         events.add_metric([str(partition), "duplicate"], commit.duplicates)
+        events.add_metric([str(partition), "unreadable"], commit.unreadable)
         late.add_metric([str(partition)], commit.late)
     lag = Gauge(f"{PREFIX}_lag_events", "events in the log and not read yet", labels=["worker"])
     for worker, num_events in health.lags.items():
         lag.add_metric([str(worker)], num_events)
     yield from (events, late, lost, misplaced, lag)
+
+
+def _skipped(health: Health) -> Iterator[Metric]:
+    skipped = Counter(
+        f"{PREFIX}_skipped_messages_total",
+        "messages, and values in Redis, that a part passed over because they cannot be read",
+        labels=["part", "source", "reason"],
+    )
+    for part, kind in health.skipped:
+        skipped.add_metric([part, kind.source, kind.reason], kind.count)
+    yield skipped
 
 
 def _views(health: Health) -> Iterator[Metric]:

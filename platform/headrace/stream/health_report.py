@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+from rich.markup import escape
 from rich.table import Table
 
 from headrace.features.quality import LARGE_SHIFT, SMALL_SHIFT
+from headrace.skipped import shortened
 from headrace.stream.health import FeatureHealth, Health, ViewHealth
 
 
@@ -25,6 +28,8 @@ def to_tables(health: Health) -> Iterator[Table]:
     for view in health.views:
         table.add_row(view.name, *_cells(view))
     yield table
+    if health.skipped:
+        yield _skipped(health)
     for view in health.views:
         if view.num_window:
             yield _features(view)
@@ -49,6 +54,9 @@ def to_document(health: Health) -> dict[str, Any]:
         "lost_events": health.num_lost,
         "misplaced_events": health.num_misplaced,
         "first_misplaced": health.first_misplaced,
+        "skipped": [
+            {"part": part, **msgspec.structs.asdict(kind)} for part, kind in health.skipped
+        ],
         "views": {view.name: _document(view) for view in health.views},
     }
 
@@ -63,6 +71,16 @@ def _cells(view: ViewHealth) -> list[str]:
         _text(p50_ms, "{:,.0f} ms"),
         _text(p99_ms, "{:,.0f} ms"),
     ]
+
+
+def _skipped(health: Health) -> Table:
+    table = Table("part", "source", "reason", title="skipped messages, by the parts that run")
+    table.add_column("count", justify="right")
+    table.add_column("the first", overflow="fold")
+    for part, kind in health.skipped:
+        texts = map(shortened, (part, kind.source, kind.reason, f"{kind.count:,}", kind.first))
+        table.add_row(*map(escape, texts))
+    return table
 
 
 def _features(view: ViewHealth) -> Table:

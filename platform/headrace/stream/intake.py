@@ -42,7 +42,13 @@ def valid_events(decoded: Iterable[Decoded]) -> list[tuple[Record, Event]]:
 def dead_letters(decoded: Iterable[Decoded]) -> list[DeadLetter]:
     """The records that are none."""
     return [
-        DeadLetter(d.record, str(d.event), d.event.field)
+        DeadLetter(d.record, _lost(d.record) or str(d.event), d.event.field)
         for d in decoded
         if isinstance(d.event, InvalidEvent)
     ]
+
+
+def _lost(record: Record) -> str:
+    """What is said of a batch that is damaged."""
+    num = record.num_lost
+    return f"a damaged batch: {num:,} messages up to here cannot be read" if num else ""

@@ -149,7 +149,7 @@ class Partition:
         samples = [self._sample(labelled) for labelled in complete]
         effects = Effects(dead_letters(decoded), samples, changed)
         offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
-        self._advance(offset, heard, sum(are_copies), len(effects.dead_letters))
+        self._advance(offset, heard, sum(are_copies), effects.dead_letters)
         if self._rows.users.misplaced:
             self._count_misplaced(valid, are_copies)
         self._rows.users.end_step()
@@ -160,8 +160,11 @@ class Partition:
         ids, offsets = [event.event_id for _, event in valid], [r.offset for r, _ in valid]
         return self._dedupe.duplicates(ids, offsets)
 
-    def _advance(self, offset: int, heard: Heard, duplicates: int, rejected: int) -> None:
+    def _advance(
+        self, offset: int, heard: Heard, duplicates: int, letters: Sequence[DeadLetter]
+    ) -> None:
         oldest, before = self._join.oldest_offset, self.commit
+        num_lost = [letter.record.num_lost for letter in letters]
         time_ms_N = np.array(heard.times_ms, np.int64)
         newest_ms_N = np.maximum.accumulate(np.maximum(time_ms_N, before.newest_event_ms))
         self.commit = msgspec.structs.replace(
@@ -169,7 +172,8 @@ class Partition:
             offset=offset,
             low_offset=offset if oldest is None else oldest,
             accepted=before.accepted + len(heard.times_ms),
-            rejected=before.rejected + rejected,
+            rejected=before.rejected + num_lost.count(0),
+            unreadable=before.unreadable + sum(num_lost),
             duplicates=before.duplicates + duplicates,
             late=before.late + int((time_ms_N < newest_ms_N - self._settings.lateness_ms).sum()),
             newest_event_ms=int(newest_ms_N.max(initial=before.newest_event_ms)),
