@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 from headrace import __version__, config
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
+from headrace.dead_letters_command import add_dead_letters
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
 from headrace.evaluation.command import add_evaluate
@@ -58,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_evaluate(commands)
     add_compare_fusion(commands)
     add_features(commands)
+    add_dead_letters(commands)
     return parser
 
 

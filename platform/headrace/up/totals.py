@@ -45,7 +45,6 @@ class Totals:
     accepted: int
     rejected: int
     duplicates: int
-    unreadable: int  # in batches that are damaged
     stream_lag: int
     feature_freshness: Latencies
     samples: int
@@ -60,6 +59,7 @@ class Totals:
     requests: int
     latency: Latencies
     errors: tuple[str, ...]
+    unreadable: int = 0  # messages in batches that are damaged
     skipped: int = 0  # messages and keys that the running parts and this view passed over
 
     @property

@@ -1,0 +1,153 @@
+"""Junk, and the real servers that it is put into, for the tests of what the parts make of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from redis import Redis
+
+from headrace import config
+from headrace.broker import LogReader, LogWriter, Record, Topics, create_topics, partition_of
+from headrace.clock import now_ms
+from headrace.event import ClickEvent, encode
+from headrace.features.online import OnlineStore
+from headrace.features.table import LIFE, USER_LAYOUT
+from headrace.services.kafka import start_broker
+from headrace.services.redis import start_redis
+from headrace.stream.commit import CommitStore
+from headrace.stream.health import read_health
+from headrace.stream.health_report import to_document, to_tables
+from headrace.stream.worker import Worker
+
+FILES = {
+    "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t9\n",
+    "ml-100k.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
+    "7\tTwelve Monkeys\t1995\tDrama\n8\tFargo\t1996\tDrama\n",
+    "ml-100k.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
+    "1\t24\tM\ttechnician\t85711\n",
+}
+JUNK = [
+    b"",
+    b"\xff\x00garbage",
+    b"null",
+    b"[]",
+    b"{}",
+    b"\x91\xc0",
+    b'{"a":' * 5_000,
+    b"x" * 50_000,
+]
+JUNK += [np.random.default_rng(seed).bytes(seed * 37) for seed in range(1, 9)]
+PATIENCE_S = 40.0
+
+
+@contextmanager
+def started(folder: Path) -> Iterator[config.Settings]:
+    """Servers and a materialized catalogue: one namespace and its log for all tests."""
+    (folder / "data").mkdir()
+    for name, text in FILES.items():
+        (folder / "data" / name).write_text(text)
+    environ = {name: value for name, value in os.environ.items() if name != "KAFKA_HOME"}
+    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
+        settings = config.Settings(
+            namespace="junk",
+            home=str(folder / "home"),
+            redis_url=redis.url,
+            kafka_bootstrap=broker.bootstrap,
+            num_partitions=2,
+            click_window_s=0.1,
+        )
+        given = {**environ, **config.environment(settings)}
+        command = ["materialize", "--dataset=movielens", f"--data={folder / 'data'}"]
+        subprocess.run([sys.executable, "-m", "headrace.cli", *command], env=given, check=True)
+        create_topics(settings)
+        yield settings
+
+
+@contextmanager
+def running(settings: config.Settings, ends: bool = False) -> Iterator[threading.Thread]:
+    """A worker in a thread; it must not end by itself, unless it `ends`."""
+    stopping, errors = threading.Event(), list[BaseException]()
+    worker = Worker(settings, range(settings.num_partitions), now_ms)
+
+    def run() -> None:
+        try:
+            worker.run(stopping.is_set)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield thread
+        assert thread.is_alive() or ends, f"the worker ended: {errors}"
+    finally:
+        stopping.set()
+        thread.join(30)
+    assert not errors
+
+
+def send(settings: config.Settings, topic: str, *messages: Any, partition: int = 0) -> None:
+    """Values, or keys and values, to a partition."""
+    with closing(LogWriter(settings)) as writer:
+        for message in messages:
+            key, value = message if isinstance(message, tuple) else (None, message)
+            writer._producer.send(topic, value=value or None, key=key or b"k", partition=partition)
+        writer.flush()
+
+
+def click(settings: config.Settings, user: str, **changes: Any) -> bytes:
+    event = ClickEvent(os.urandom(8).hex(), now_ms(), user, "7")
+    with closing(LogWriter(settings)) as writer:
+        message = encode(msgspec.structs.replace(event, **changes))
+        writer.send(Topics(settings.namespace).events, message, key=user.encode())
+        writer.flush()
+    return message
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def counts(settings: config.Settings) -> tuple[int, int]:
+    with Redis.from_url(settings.redis_url) as redis:
+        commits = CommitStore(redis, settings.namespace).read_all().values()
+    return sum(c.accepted for c in commits), sum(c.rejected for c in commits)
+
+
+def has_accepted(settings: config.Settings, num: int) -> bool:
+    return counts(settings)[0] == num
+
+
+def shown_of(settings: config.Settings, user: str) -> float:
+    rows = OnlineStore(settings).read_user_rows([user])
+    return float(rows["state"][USER_LAYOUT.field_of[LIFE]][:, 0].sum())
+
+
+def user_of(partition: int, num_partitions: int = 2) -> str:
+    names = (f"u{partition}{n}" for n in range(100))
+    return next(u for u in names if partition_of(u.encode(), num_partitions) == partition)
+
+
+def skipped(settings: config.Settings) -> dict[tuple[str, str], int]:
+    with Redis.from_url(settings.redis_url) as redis:
+        health = read_health(redis, settings.namespace, now_ms())
+    assert list(to_tables(health)) and to_document(health)["skipped"] is not None
+    return {(part, kind.source): kind.count for part, kind in health.skipped}
+
+
+def records_of_topic(settings: config.Settings, topic: str) -> list[Record]:
+    with closing(LogReader(settings, topic, {0: 0, 1: 0})) as reader:
+        return [record for records in reader.read_to_end() for record in records]
