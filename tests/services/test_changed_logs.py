@@ -34,9 +34,9 @@ pytestmark = pytest.mark.services
 
 USERS = [f"user-{number}" for number in range(12)]
 FILES = {
-    "headrace.yaml": "events: {file: events.csv, user_id: who, item_id: sku, "
+    "headrace.yaml": "events: {file: events.csv, user_id: who, item_id: sku, clicked: clicked, "
     "time: {column: ts, unit: iso}}\nitems: {file: items.csv, item_id: sku, title: name}\n",
-    "events.csv": "ts,who,sku\n2024-05-01T09:00:00Z,ann,mug\n",
+    "events.csv": "ts,who,sku,clicked\n2024-05-01T09:00:00Z,ann,mug,true\n",
     "items.csv": "sku,name\nmug,Coffee mug\n",
 }
 event_ids = (f"e{number}" for number in count())
