@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
 from pathlib import Path
 
 import pytest
+from changed_topic import last_words, make_anew, within_patience
 from kafka import KafkaAdminClient, TopicPartition
 from redis import Redis
 
@@ -28,18 +28,17 @@ from headrace.services.redis import start_redis
 from headrace.stream.commit import Commit, CommitStore
 from headrace.stream.source_log import bind_to_log
 from headrace.stream.worker import Worker
+from headrace.topics import plans
 
 pytestmark = pytest.mark.services
 
-PATIENCE_S = 30.0
 USERS = [f"user-{number}" for number in range(12)]
 FILES = {
-    "headrace.yaml": "events: {file: events.csv, user_id: who, item_id: sku, "
+    "headrace.yaml": "events: {file: events.csv, user_id: who, item_id: sku, clicked: clicked, "
     "time: {column: ts, unit: iso}}\nitems: {file: items.csv, item_id: sku, title: name}\n",
-    "events.csv": "ts,who,sku\n2024-05-01T09:00:00Z,ann,mug\n",
+    "events.csv": "ts,who,sku,clicked\n2024-05-01T09:00:00Z,ann,mug,true\n",
     "items.csv": "sku,name\nmug,Coffee mug\n",
 }
-namespaces = (f"changed_{number}" for number in count())
 event_ids = (f"e{number}" for number in count())
 
 
@@ -57,7 +56,10 @@ def world(
         start_broker(folder / "kafka", apache_environ) as log,
     ):
         settings = config.Settings(
-            home=str(folder / "home"), redis_url=redis.url, kafka_bootstrap=log.bootstrap
+            home=str(folder / "home"),
+            redis_url=redis.url,
+            kafka_bootstrap=log.bootstrap,
+            num_partitions=2,
         )
         given = {**apache_environ, **config.environment(settings)}
         command = ["materialize", f"--data={folder / 'shop'}"]
@@ -66,15 +68,18 @@ def world(
 
 
 @pytest.fixture
-def settings(world: config.Settings, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
-    """A namespace of its own on these servers, whose topics are looked at often."""
+def settings(
+    world: config.Settings, admin: KafkaAdminClient, monkeypatch: pytest.MonkeyPatch
+) -> config.Settings:
+    """The namespace, as if new, with topics that are looked at often."""
     monkeypatch.setattr(broker, "DESCRIBE_EVERY_MS", 300)
     monkeypatch.setattr(log_watch, "LOOK_EVERY_S", 0.1)
-    settings = config.changed(world, namespace=next(namespaces), num_partitions=2)
-    for name, text in config.environment(settings).items():
+    for name, text in config.environment(world).items():
         monkeypatch.setenv(name, text)
-    create_topics(settings)
-    return settings
+    with Redis.from_url(world.redis_url) as redis:
+        redis.flushdb()
+    make_anew(admin, world, *plans(world))
+    return world
 
 
 @pytest.fixture
@@ -102,27 +107,13 @@ def total(settings: config.Settings, name: str) -> int:
     return sum(getattr(commit, name) for commit in commits(settings).values())
 
 
-def within_patience(done: Callable[[], bool]) -> Callable[[], bool]:
-    deadline = time.monotonic() + PATIENCE_S
-
-    def check() -> bool:
-        assert time.monotonic() < deadline
-        return done()
-
-    return check
-
-
 def work_until(settings: config.Settings, done: Callable[[], bool]) -> None:
     """Let a new worker own all partitions until then."""
     Worker(settings, range(settings.num_partitions), now_ms).run(within_patience(done))
 
 
-def make_anew(admin: KafkaAdminClient, settings: config.Settings) -> None:
-    topic = Topics(settings.namespace).events
-    admin.delete_topics([topic])
-    is_there = within_patience(lambda: topic in admin.list_topics())
-    while not is_there():
-        create_topics(settings)
+def make_events_anew(admin: KafkaAdminClient, settings: config.Settings) -> None:
+    make_anew(admin, settings, Topics(settings.namespace).events)
 
 
 def test_events_that_retention_took_are_counted_and_no_other_is(
@@ -137,7 +128,7 @@ def test_events_that_retention_took_are_counted_and_no_other_is(
     rest = 2 * len(USERS) - 2
     work_until(settings, lambda: total(settings, "accepted") == rest)
     assert {number: commit.lost for number, commit in commits(settings).items()} == {0: 2, 1: 0}
-    admin.delete_records({TopicPartition(topic, 0): 2 * done[0], TopicPartition(topic, 1): 1})
+    admin.delete_records({TopicPartition(topic, 0): 2 * done[0]})
     send(settings, USERS, partition=1)
     work_until(settings, lambda: total(settings, "accepted") == rest + len(USERS))
     assert (total(settings, "lost"), total(settings, "offset")) == (2, 3 * len(USERS))
@@ -161,10 +152,11 @@ def test_a_worker_stops_where_its_topic_is_made_anew_and_so_does_the_next(
 ) -> None:
     send(settings, USERS)
 
+    changes = iter([lambda: make_events_anew(admin, settings)])
+
     def change() -> bool:
         if total(settings, "accepted") == len(USERS):
-            make_anew(admin, settings)
-            send(settings, USERS[:3])
+            next(changes, lambda: None)()
         return False
 
     with pytest.raises(LogMismatch, match="was it deleted and made anew, or cut off"):
@@ -172,6 +164,16 @@ def test_a_worker_stops_where_its_topic_is_made_anew_and_so_does_the_next(
     assert total(settings, "accepted") == len(USERS)
     with pytest.raises(LogMismatch, match="the positions in Redis belong to event log"):
         work_until(settings, lambda: False)
+
+
+@pytest.mark.ray
+def test_the_command_ends_with_one_line_where_its_topic_is_made_anew(
+    settings: config.Settings, admin: KafkaAdminClient
+) -> None:
+    topic = Topics(settings.namespace).events
+    code, said = last_words(settings, "stream", lambda: make_events_anew(admin, settings))
+    assert (code, len(said)) == (2, 1)
+    assert f"topic {topic}" in said[0] and "choose another namespace" in said[0]
 
 
 def test_positions_from_before_topics_had_an_identity_are_gone_on_with(
@@ -182,7 +184,7 @@ def test_positions_from_before_topics_had_an_identity_are_gone_on_with(
         redis.set(name, str(admin.describe_cluster()["cluster_id"]))
         bind_to_log(settings)
         assert f"{settings.namespace}.events:" in (redis.get(name) or "")
-        make_anew(admin, settings)
+        make_events_anew(admin, settings)
         with pytest.raises(LogMismatch, match="choose another namespace"):
             bind_to_log(settings)
 
@@ -233,6 +235,6 @@ def test_the_archive_tells_what_was_gone_and_refuses_a_topic_that_is_made_anew(
 
     archive.run(within_patience(archived))
     assert "partition 0 begins at offset 4: the 4 messages from 0 on are gone" in caplog.text
-    make_anew(admin, settings)
+    make_events_anew(admin, settings)
     with pytest.raises(LogMismatch, match=f"in {tmp_path}/offline belong to .*: choose another"):
         Archive(settings, now_ms)

@@ -100,9 +100,9 @@ def guarded(
         process.start()
         process.wait_ready(lambda: check_broker(bootstrap), 90)
         with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
-            admin.alter_user_scram_credentials(
-                [UserScramCredentialUpsertion("me", name, PASSWORD) for name in MECHANISMS[1:]]
-            )
+            for name in MECHANISMS[1:]:
+                credential = UserScramCredentialUpsertion("me", name, PASSWORD)
+                assert admin.alter_user_scram_credentials([credential]) == {"me": None}
         address = (f"{LOOPBACK}:{ports[name]}" for name in ("plain", "secure", "mutual"))
         yield Guarded(*address, certificate, key)
 

@@ -1,21 +1,16 @@
 """The trainer's positions belong to one topic of samples: what is gone is counted, another topic
-refused, one that was grown read on; and the commands end with what was wrong."""
+refused, one that was grown read on; and the command ends with what was wrong."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 
 import numpy as np
 import pytest
+from changed_topic import last_words, make_anew, wait
 from kafka import KafkaAdminClient, TopicPartition
-from redis import Redis
 
 from headrace import broker, config
 from headrace.broker import LogWriter, Topics, create_topics
@@ -28,13 +23,10 @@ from headrace.features.table import SCHEMA
 from headrace.sample import LANE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.status import StatusBoard
 from trainers.online import OnlineTrainer
 
 pytestmark = pytest.mark.services
 
-PATIENCE_S = 30.0
-COMMAND_S = 90.0
 namespaces = (f"trained_{number}" for number in count())
 
 
@@ -103,10 +95,11 @@ def send(settings: config.Settings, partition: int, offsets: range) -> None:
 
 
 def train(trainer: OnlineTrainer, num_samples: int) -> OnlineTrainer:
-    deadline = time.monotonic() + PATIENCE_S
-    while trainer.learner.num_samples < num_samples:
-        assert time.monotonic() < deadline
+    def step() -> bool:
         trainer.step()
+        return trainer.learner.num_samples >= num_samples
+
+    wait(step)
     return trainer
 
 
@@ -116,14 +109,6 @@ def restarted(trainer: OnlineTrainer, settings: config.Settings) -> OnlineTraine
     again = OnlineTrainer(settings, now_ms)
     again.load_state(state)
     return again
-
-
-def make_anew(admin: KafkaAdminClient, settings: config.Settings, topic: str) -> None:
-    admin.delete_topics([topic])
-    deadline = time.monotonic() + PATIENCE_S
-    while topic not in admin.list_topics():
-        assert time.monotonic() < deadline
-        create_topics(settings)
 
 
 def test_samples_that_retention_took_are_counted_over_restarts(
@@ -166,40 +151,10 @@ def test_a_checkpoint_from_before_topics_had_an_identity_is_gone_on_with_in_a_gr
 
 
 @pytest.mark.ray
-@pytest.mark.parametrize(("command", "topic"), [("stream", "events"), ("train", "samples")])
-def test_a_command_ends_with_one_line_where_its_topic_is_made_anew(
-    settings: config.Settings, admin: KafkaAdminClient, command: str, topic: str
+def test_the_command_ends_with_one_line_where_its_topic_is_made_anew(
+    settings: config.Settings, admin: KafkaAdminClient
 ) -> None:
-    environ = {name: text for name, text in os.environ.items() if name != "RAY_ADDRESS"}
-    part = subprocess.Popen(
-        [sys.executable, "-m", "headrace.cli", command],
-        env={**environ, **config.environment(settings)},
-        stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        wait_until_up(settings, command, part)
-        make_anew(admin, settings, f"{settings.namespace}.{topic}")
-        _, said = part.communicate(timeout=COMMAND_S)
-    finally:
-        if part.poll() is None:
-            os.killpg(part.pid, signal.SIGKILL)
-    assert part.returncode == 2
-    (line,) = [line for line in said.splitlines() if line.startswith(f"headrace {command}: ")]
-    assert f"topic {settings.namespace}.{topic}" in line and "choose another namespace" in line
-
-
-def wait_until_up(settings: config.Settings, part: str, process: subprocess.Popen[str]) -> None:
-    with Redis.from_url(settings.redis_url) as redis:
-        board = StatusBoard(redis, settings.namespace)
-        _wait(lambda: process.poll() is not None or bool(board.read(part)))
-    assert process.poll() is None
-
-
-def _wait(done: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + COMMAND_S
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    topic = Topics(settings.namespace).samples
+    code, said = last_words(settings, "train", lambda: make_anew(admin, settings, topic))
+    assert (code, len(said)) == (2, 1)
+    assert f"topic {topic}" in said[0] and "choose another namespace" in said[0]

@@ -1,0 +1,77 @@
+"""A topic that is deleted and made anew, and what a command says to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from kafka import KafkaAdminClient
+from redis import Redis
+
+from headrace import config
+from headrace.broker import create_topics
+from headrace.status import StatusBoard
+
+PATIENCE_S = 30.0
+COMMAND_S = 90.0
+
+
+def within_patience(done: Callable[[], bool], seconds: float = PATIENCE_S) -> Callable[[], bool]:
+    """The same question, which fails when it is asked for too long."""
+    deadline = time.monotonic() + seconds
+
+    def check() -> bool:
+        assert time.monotonic() < deadline
+        return done()
+
+    return check
+
+
+def wait(done: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
+    check = within_patience(done, seconds)
+    while not check():
+        time.sleep(0.1)
+
+
+def make_anew(admin: KafkaAdminClient, settings: config.Settings, *topics: str) -> None:
+    """Delete those of these topics that exist, and make all of the namespace."""
+    before = _ids(admin, topics)
+    admin.delete_topics(list(before)) if before else None
+    wait(lambda: all(_ids(admin, topics).get(name) != id_ for name, id_ in before.items()))
+    create_topics(settings)
+
+
+def _ids(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, object]:
+    found = admin.describe_topics(list(topics))
+    return {topic["name"]: topic["topic_id"] for topic in found if topic["error_code"] == 0}
+
+
+def last_words(
+    settings: config.Settings, part: str, change: Callable[[], None]
+) -> tuple[int, list[str]]:
+    """The exit code of `headrace stream` or `train` after the change, and what it said then."""
+    environ = {name: text for name, text in os.environ.items() if name != "RAY_ADDRESS"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "headrace.cli", part],
+        env={**environ, **config.environment(settings)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        with Redis.from_url(settings.redis_url) as redis:
+            board = StatusBoard(redis, settings.namespace)
+            wait(lambda: process.poll() is not None or bool(board.read(part)), COMMAND_S)
+        if process.poll() is None:
+            change()
+        _, said = process.communicate(timeout=COMMAND_S)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    lines = [line for line in said.splitlines() if line.startswith(f"headrace {part}: ")]
+    return process.returncode, lines
