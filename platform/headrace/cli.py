@@ -30,6 +30,7 @@ from headrace.flags import (
     add_tokens_flag,
     add_up_flags,
     backfill_arguments,
+    check_redis_keeps,
     check_services,
     data_arguments,
     explain_arguments,
@@ -202,9 +203,7 @@ def _replay(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.services.redis import check_redis
-
-    check_redis(settings.redis_url)
+    check_redis_keeps(settings)
     from headrace import materialize  # Feast takes seconds: after the check
 
     if options.data or options.dataset or not _has_catalogue(settings):
@@ -226,9 +225,7 @@ def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
     if options.data or options.dataset or not _has_catalogue(settings):
         _materialize(options, settings)
     else:
-        from headrace.services.redis import check_redis
-
-        check_redis(settings.redis_url)
+        check_redis_keeps(settings)
     _become("trainers.encode", settings, names)
 
 

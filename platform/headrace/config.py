@@ -29,6 +29,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     home: str = "~/.local/share/headrace"  # Feast registry, catalogue, model registry, checkpoints
     redis_url: str = "redis://127.0.0.1:6379/0"
     kafka_bootstrap: str = "127.0.0.1:9092"
+    accept_eviction: bool = False  # use a Redis that may forget rows when its memory is full
+    accept_no_persistence: bool = False  # no warning of a Redis that keeps nothing on disk
 
     num_partitions: PositiveInt = 4  # of the events topic; only read when the topic is created
     num_stream_workers: PositiveInt = 2

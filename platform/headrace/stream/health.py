@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
+import msgspec
 import numpy as np
 from redis import Redis
 
@@ -25,6 +26,7 @@ from headrace.features.quality import (
 )
 from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.latency import Latencies
+from headrace.services.redis_condition import RedisCondition, read_conditions
 from headrace.status import FRESH_MS, StatusBoard
 from headrace.stream.commit import Commit, CommitStore
 from headrace.stream.monitor import ReferenceStore
@@ -87,6 +89,8 @@ class Health:
     views: tuple[ViewHealth, ...]
     lags: dict[int, int]  # by worker that runs: events not read yet
     commits: dict[int, Commit]  # by partition
+    stores: tuple[RedisCondition, ...] = ()  # the servers that rows and commits lie on
+    lost_rows: int = 0  # of users, written and gone when they were needed, as far as is known
 
 
 def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
@@ -104,7 +108,16 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
         tuple(_view(layout, documents, references.get(layout.view), now_ms) for layout in LAYOUTS),
         {worker: document["lag"] for worker, document in running.items()},
         dict(sorted(CommitStore(redis, namespace).read_all().items())),
+        _stores(redis, documents),
+        sum(document.get("lost_rows", 0) for document in documents),
     )
+
+
+def _stores(redis: Redis, documents: Sequence[Document]) -> tuple[RedisCondition, ...]:
+    """The server asked as it is now, and the others as the workers found them last."""
+    told = [store for document in documents for store in document.get("stores", ())]
+    found = [*msgspec.convert(told, list[RedisCondition]), *read_conditions(redis)]
+    return tuple({store.address: store for store in found}.values())
 
 
 def _view(

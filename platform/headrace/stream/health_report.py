@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from rich.table import Table
 
 from headrace.features.quality import LARGE_SHIFT, SMALL_SHIFT
@@ -25,6 +26,7 @@ def to_tables(health: Health) -> Iterator[Table]:
     for view in health.views:
         table.add_row(view.name, *_cells(view))
     yield table
+    yield _redis(health)
     for view in health.views:
         if view.num_window:
             yield _features(view)
@@ -35,6 +37,8 @@ def to_document(health: Health) -> dict[str, Any]:
     return {
         "num_workers": len(health.lags),
         "lag": sum(health.lags.values()),
+        "lost_rows": health.lost_rows,
+        "redis": msgspec.to_builtins(health.stores),
         "views": {view.name: _document(view) for view in health.views},
     }
 
@@ -49,6 +53,25 @@ def _cells(view: ViewHealth) -> list[str]:
         _text(p50_ms, "{:,.0f} ms"),
         _text(p99_ms, "{:,.0f} ms"),
     ]
+
+
+def _redis(health: Health) -> Table:
+    table = Table(
+        "Redis", "policy", caption=f"{health.lost_rows:,} users' rows were written and are gone"
+    )
+    for heading in ("memory used", "of", "evicted keys"):
+        table.add_column(heading, justify="right")
+    table.add_column("persists")
+    for store in health.stores:
+        table.add_row(
+            store.address,
+            store.policy or "-",
+            f"{store.used_memory / 1e6:,.1f} MB",
+            f"{store.max_memory / 1e6:,.1f} MB" if store.max_memory else "no limit",
+            f"{store.evicted_keys:,}",
+            {True: "yes", False: "no", None: "-"}[store.persists],
+        )
+    return table
 
 
 def _features(view: ViewHealth) -> Table:

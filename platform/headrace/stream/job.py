@@ -24,6 +24,7 @@ from headrace.clock import now_ms
 from headrace.errors import ServiceError
 from headrace.memory import keep_freed
 from headrace.stream.assignment import balanced
+from headrace.stream.redis_watch import RedisNews, lost_keys
 
 MAX_PAUSE_S = 10.0
 LOOK_EVERY_S = 0.5
@@ -73,14 +74,19 @@ class Member:
 def run(settings: config.Settings) -> None:
     """Stream until a signal says to stop."""
     create_topics(settings)
+    redis = Redis.from_url(settings.redis_url)
+    if lost := lost_keys(redis, settings.namespace):
+        _say(f"warning: {lost}")
     bind_to_log(settings)
     ray.init(**config.ray_options())
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own
         signal.signal(signal_number, lambda *_: stopping.set())
-    job = StreamJob(settings)
+    job, news = StreamJob(settings), RedisNews(settings, redis)
     while not stopping.is_set():
         job.look(time.monotonic())
+        for line in news.lines(now_ms()):
+            _say(f"warning: {line}")
         job.wait(LOOK_EVERY_S)
     job.stop()
     ray.shutdown()

@@ -14,7 +14,8 @@ from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.kafka import check_broker, start_broker
 from headrace.services.process import ServerProcess
 from headrace.services.ray_node import start_ray
-from headrace.services.redis import check_redis, masked, start_redis
+from headrace.services.redis import masked, start_redis
+from headrace.services.redis_condition import check_store
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
 from headrace.up.view import View
@@ -52,11 +53,12 @@ def start_servers(
     environ = config.inherited()
     folder = settings.home_path / "servers"
     if config.is_given("redis_url"):
-        check_redis(settings.redis_url)
+        for warning in check_store(settings):
+            view.say(f"warning: {warning}")
         view.say(f"using Redis at {masked(settings.redis_url)}")
     else:
         redis = stack.enter_context(start_redis(folder / "redis"))
-        settings = config.changed(settings, redis_url=redis.url)
+        settings = config.changed(settings, redis_url=redis.url, accept_no_persistence=True)
         view.say(f"started Redis at {redis.url}")
     if config.is_given("kafka_bootstrap"):
         check_broker(settings.kafka_bootstrap)
