@@ -37,6 +37,7 @@ from headrace.flags import (
     load_data,
     speed,
 )
+from headrace.settings_text import require_home
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
 Arguments = Callable[[argparse.Namespace], Sequence[str]]
@@ -67,7 +68,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     command: Command = options.run
     try:
-        return command(options, _settings(options))
+        settings = _settings(options)
+        if getattr(options, "writes_home", False):
+            require_home(settings.home_path)
+        return command(options, settings)
     except HeadraceError as error:
         print(f"headrace {options.command}: {error}", file=sys.stderr)
         return 2
@@ -93,7 +97,7 @@ def _add_parts(commands: Commands) -> None:
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
     add_tokens_flag(train)
-    train.set_defaults(run=_module("trainers.online"))
+    train.set_defaults(run=_module("trainers.online"), writes_home=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_tokens_flag(serve)
     serve.set_defaults(run=_module("serving"))
@@ -102,7 +106,7 @@ def _add_parts(commands: Commands) -> None:
     add_tokens_flag(explain)
     explain.set_defaults(run=_module("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
-    archive.set_defaults(run=_archive)
+    archive.set_defaults(run=_archive, writes_home=True)
 
 
 def _add_data_commands(commands: Commands) -> None:
@@ -118,7 +122,7 @@ def _add_data_commands(commands: Commands) -> None:
     materialize.add_argument(
         "--incremental", action="store_true", help="only what is new since the last time"
     )
-    materialize.set_defaults(run=_materialize)
+    materialize.set_defaults(run=_materialize, writes_home=True)
 
     feast = commands.add_parser(
         "feast", help="Feast's own commands, on this repository and with these settings"
@@ -132,12 +136,12 @@ def _add_data_commands(commands: Commands) -> None:
         "backfill", help="compute feature rows of a period anew, or start with the state of a log"
     )
     add_backfill_flags(backfill)
-    backfill.set_defaults(run=_module("trainers.backfill", backfill_arguments))
+    backfill.set_defaults(run=_module("trainers.backfill", backfill_arguments), writes_home=True)
 
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
     add_data_flags(encode)
     add_encoder_flag(encode)
-    encode.set_defaults(run=_encode)
+    encode.set_defaults(run=_encode, writes_home=True)
 
 
 def _up(options: argparse.Namespace, settings: config.Settings) -> int:

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from headrace.errors import ConfigError
+from headrace.settings_text import require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -25,7 +26,7 @@ PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that the parts of headrace must agree on, and the knobs of each."""
 
-    namespace: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,48}$")] = "headrace"
+    namespace: str = "headrace"  # what topics and keys begin with, and Feast's project
     home: str = "~/.local/share/headrace"  # Feast registry, catalogue, model registry, checkpoints
     redis_url: str = "redis://127.0.0.1:6379/0"
     kafka_bootstrap: str = "127.0.0.1:9092"
@@ -120,7 +121,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             continue
         try:
             given[field.name] = msgspec.convert(text, field.type, strict=False)
-        except msgspec.ValidationError as error:
+            require_text(field.name, text)
+        except (msgspec.ValidationError, ConfigError) as error:
             problems.append(f"{variable(field.name)}={text!r}: {error}")
     if problems:
         raise ConfigError("; ".join(problems))

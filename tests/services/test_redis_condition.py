@@ -136,9 +136,7 @@ def test_where_config_is_forbidden_info_tells_the_policy(
 def test_where_nothing_is_told_one_warning_says_that_nothing_was_checked(
     server: RedisServer, admin: redis.Redis
 ) -> None:
-    admin.acl_setuser(
-        "closed", True, nopass=True, keys="*", categories=["+@all", "-@dangerous"]
-    )
+    admin.acl_setuser("closed", True, nopass=True, keys="*", categories=["+@all", "-@dangerous"])
     url = server.url.replace("//", "//closed:any@")
     (warning,) = check_store(Settings(redis_url=url))
     assert "does not tell its eviction policy and persistence" in warning

@@ -16,6 +16,7 @@ from headrace.services.process import ServerProcess
 from headrace.services.ray_node import start_ray
 from headrace.services.redis import masked, start_redis
 from headrace.services.redis_condition import check_store
+from headrace.settings_text import require_home
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
 from headrace.up.view import View
@@ -43,7 +44,9 @@ def settings_of_run(
         changes["click_window_s"] = CLICK_WINDOW_S
     if not settings.campaigns and options.dataset.name == "movielens":
         changes["campaigns"] = str(config.repository_path("serving") / "campaigns.yaml")
-    return config.changed(settings, **changes)
+    changed = config.changed(settings, **changes)
+    require_home(changed.home_path)
+    return changed
 
 
 def start_servers(
