@@ -145,10 +145,10 @@ def test_a_home_that_cannot_be_written_is_said_at_once(
 
 def test_what_is_allowed_is_said_with_what_is_refused() -> None:
     for name, text, expected in [
-        ("HEADRACE_NAMESPACE", "Shop 1", "expected 1 to 48 of a-z, 0-9 and _, the first of them"),
+        ("HEADRACE_NAMESPACE", "Shop 1", "Expected 1 to 48 of a-z, 0-9 and _, the first of them"),
         ("HEADRACE_HOME", "/srv/a?b", r"expected a path without \* \? \[ and ::"),
         ("HEADRACE_HOME", "/srv/a\tb", r"it has '\\t': expected printable characters in one line"),
-        ("HEADRACE_MODEL_REGISTRY", "x", "expected a URI such as s3://bucket/models, or an abs"),
+        ("HEADRACE_MODEL_REGISTRY", "x", "Expected a URI such as s3://bucket/models, or an abs"),
     ]:
         with pytest.raises(config.ConfigError, match=expected):
             config.load({name: text})

@@ -25,13 +25,13 @@ def require_text(field: str, text: str) -> None:
         )
     if field == "namespace" and not NAMESPACE.fullmatch(text):
         raise ConfigError(
-            "expected 1 to 48 of a-z, 0-9 and _, the first of them no _, such as shop_2024: topics "
+            "Expected 1 to 48 of a-z, 0-9 and _, the first of them no _, such as shop_2024: topics "
             "and keys begin with it, and it is the name of Feast's project"
         )
     if field == "home":
         _require_path(text)
     if field == "model_registry" and not URI.match(text):
-        raise ConfigError("expected a URI such as s3://bucket/models, or an absolute path")
+        raise ConfigError("Expected a URI such as s3://bucket/models, or an absolute path")
 
 
 def require_home(home: Path) -> None:

@@ -110,13 +110,15 @@ def test_little_memory_left_is_a_warning(server: RedisServer, admin: redis.Redis
 
 
 def test_one_that_keeps_nothing_on_disk_is_a_warning_that_says_what_is_lost(
-    server: RedisServer,
+    server: RedisServer, tmp_path: Path
 ) -> None:
-    (warning,) = check_store(Settings(redis_url=server.url))
+    with running(tmp_path, "--save", "") as url:
+        (warning,) = check_store(Settings(redis_url=url))
+        assert check_store(Settings(redis_url=url, accept_no_persistence=True)) == []
     for part in ("keeps nothing on disk", "positions and counts are gone", "appendonly yes"):
         assert part in warning
     assert "HEADRACE_ACCEPT_NO_PERSISTENCE=1" in warning
-    assert check_store(settings(server)) == []
+    assert check_store(Settings(redis_url=server.url)) == []  # ours, which is meant to
 
 
 def test_where_config_is_forbidden_info_tells_the_policy(

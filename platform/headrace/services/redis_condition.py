@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +20,7 @@ from redis.retry import Retry
 
 from headrace.config import Settings, variable
 from headrace.errors import ServiceError
-from headrace.services.redis import CHECK_TIMEOUT_S, check_redis, masked
+from headrace.services.redis import CHECK_TIMEOUT_S, EMBEDDED, check_redis, masked
 
 MIN_VERSION: Final = (5, 0)  # the oldest that the tests of the stores and commits pass on
 NEARLY_FULL: Final = 0.9
@@ -38,6 +39,7 @@ class RedisCondition(msgspec.Struct, frozen=True, kw_only=True):
     used_memory: int = 0
     evicted_keys: int = 0  # since the server started
     persists: bool | None = None
+    is_embedded: bool = False  # started by headrace, to be tried: it is meant to keep nothing
 
     @property
     def may_evict(self) -> bool:
@@ -137,14 +139,15 @@ def _of_eviction(one: RedisCondition, settings: Settings) -> Iterator[str]:
 
 
 def _of_keeping(one: RedisCondition, settings: Settings) -> Iterator[str]:
-    if one.persists is False and not settings.accept_no_persistence:
+    accepted = settings.accept_no_persistence or one.is_embedded
+    if one.persists is False and not accepted:
         yield (
             "keeps nothing on disk (no append-only file, no save points): when it restarts, rows, "
             "positions and counts are gone, and the stream begins at the start of the log; CONFIG "
             f"SET appendonly yes, or, to accept it, {variable('accept_no_persistence')}=1"
         )
     untold = [] if one.policy else ["eviction policy"]
-    if one.persists is None and not settings.accept_no_persistence:
+    if one.persists is None and not accepted:
         untold.append("persistence")
     if untold:
         yield (
@@ -180,7 +183,7 @@ def _set_policy() -> str:
 def _read(client: Any, address: str) -> RedisCondition:
     """One server, by INFO and, for what INFO does not have, by CONFIG GET."""
     told = _asked(client.info)
-    save = _asked(lambda: client.config_get("save"))
+    save, mark = (_asked(partial(client.config_get, name)) for name in ("save", "syslog-ident"))
     policy = told.get("maxmemory_policy") or _asked(
         lambda: client.config_get("maxmemory-policy")
     ).get("maxmemory-policy", "")
@@ -195,6 +198,7 @@ def _read(client: Any, address: str) -> RedisCondition:
         used_memory=int(told.get("used_memory", 0)),
         evicted_keys=int(told.get("evicted_keys", 0)),
         persists=persists,
+        is_embedded=mark.get("syslog-ident") == EMBEDDED,
     )
 
 

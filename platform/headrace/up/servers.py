@@ -61,7 +61,7 @@ def start_servers(
         view.say(f"using Redis at {masked(settings.redis_url)}")
     else:
         redis = stack.enter_context(start_redis(folder / "redis"))
-        settings = config.changed(settings, redis_url=redis.url, accept_no_persistence=True)
+        settings = config.changed(settings, redis_url=redis.url)
         view.say(f"started Redis at {redis.url}")
     if config.is_given("kafka_bootstrap"):
         check_broker(settings.kafka_bootstrap)
