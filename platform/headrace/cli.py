@@ -31,12 +31,14 @@ from headrace.flags import (
     add_tokens_flag,
     add_up_flags,
     backfill_arguments,
+    check_redis_keeps,
     check_services,
     data_arguments,
     explain_arguments,
     load_data,
     speed,
 )
+from headrace.settings_text import require_home
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
 Arguments = Callable[[argparse.Namespace], Sequence[str]]
@@ -68,7 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     command: Command = options.run
     try:
-        return command(options, _settings(options))
+        settings = _settings(options)
+        if getattr(options, "writes_home", False):
+            require_home(settings.home_path)
+        return command(options, settings)
     except HeadraceError as error:
         print(f"headrace {options.command}: {error}", file=sys.stderr)
         return 2
@@ -94,7 +99,7 @@ def _add_parts(commands: Commands) -> None:
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
     add_tokens_flag(train)
-    train.set_defaults(run=_module("trainers.online"))
+    train.set_defaults(run=_module("trainers.online"), writes_home=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_tokens_flag(serve)
     serve.set_defaults(run=_module("serving"))
@@ -103,7 +108,7 @@ def _add_parts(commands: Commands) -> None:
     add_tokens_flag(explain)
     explain.set_defaults(run=_module("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
-    archive.set_defaults(run=_archive)
+    archive.set_defaults(run=_archive, writes_home=True)
 
 
 def _add_data_commands(commands: Commands) -> None:
@@ -119,7 +124,7 @@ def _add_data_commands(commands: Commands) -> None:
     materialize.add_argument(
         "--incremental", action="store_true", help="only what is new since the last time"
     )
-    materialize.set_defaults(run=_materialize)
+    materialize.set_defaults(run=_materialize, writes_home=True)
 
     feast = commands.add_parser(
         "feast", help="Feast's own commands, on this repository and with these settings"
@@ -133,12 +138,12 @@ def _add_data_commands(commands: Commands) -> None:
         "backfill", help="compute feature rows of a period anew, or start with the state of a log"
     )
     add_backfill_flags(backfill)
-    backfill.set_defaults(run=_module("trainers.backfill", backfill_arguments))
+    backfill.set_defaults(run=_module("trainers.backfill", backfill_arguments), writes_home=True)
 
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
     add_data_flags(encode)
     add_encoder_flag(encode)
-    encode.set_defaults(run=_encode)
+    encode.set_defaults(run=_encode, writes_home=True)
 
 
 def _up(options: argparse.Namespace, settings: config.Settings) -> int:
@@ -204,9 +209,7 @@ def _replay(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.services.redis import check_redis
-
-    check_redis(settings.redis_url)
+    check_redis_keeps(settings)
     from headrace import materialize  # Feast takes seconds: after the check
 
     if options.data or options.dataset or not _has_catalogue(settings):
@@ -228,9 +231,7 @@ def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
     if options.data or options.dataset or not _has_catalogue(settings):
         _materialize(options, settings)
     else:
-        from headrace.services.redis import check_redis
-
-        check_redis(settings.redis_url)
+        check_redis_keeps(settings)
     _become("trainers.encode", settings, names)
 
 

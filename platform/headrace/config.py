@@ -18,6 +18,7 @@ import msgspec
 
 from headrace.errors import ConfigError
 from headrace.kafka_access import KafkaAccess
+from headrace.settings_text import require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -26,10 +27,12 @@ PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that the parts of headrace must agree on, and the knobs of each."""
 
-    namespace: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,48}$")] = "headrace"
+    namespace: str = "headrace"  # what topics and keys begin with, and Feast's project
     home: str = "~/.local/share/headrace"  # Feast registry, catalogue, model registry, checkpoints
     redis_url: str = "redis://127.0.0.1:6379/0"
     kafka_bootstrap: str = "127.0.0.1:9092"
+    accept_eviction: bool = False  # use a Redis that may forget rows when its memory is full
+    accept_no_persistence: bool = False  # no warning of a Redis that keeps nothing on disk
 
     num_partitions: PositiveInt = 4  # of the topics; one that has another number is refused
     events_retention_h: Positive = 168.0  # that events and samples stay in topics headrace makes
@@ -121,7 +124,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             continue
         try:
             given[field.name] = msgspec.convert(text, field.type, strict=False)
-        except msgspec.ValidationError as error:
+            require_text(field.name, text)
+        except (msgspec.ValidationError, ConfigError) as error:
             problems.append(f"{variable(field.name)}={text!r}: {error}")
     if problems:
         raise ConfigError("; ".join(problems))

@@ -86,6 +86,7 @@ def _status(options: argparse.Namespace, settings: config.Settings) -> int:
     from rich.console import Console
 
     from headrace.services.redis import check_redis
+    from headrace.services.redis_condition import problems_of
     from headrace.stream.health import read_health
     from headrace.stream.health_report import to_document, to_tables
     from headrace.stream.monitor import ReferenceStore
@@ -95,9 +96,12 @@ def _status(options: argparse.Namespace, settings: config.Settings) -> int:
         if options.new_reference:
             ReferenceStore(redis, settings.namespace).forget()
         health = read_health(redis, settings.namespace, now_ms())
+    warnings = problems_of(health.stores, settings)
     if options.json:
-        print(json.dumps(to_document(health), indent=2))
+        print(json.dumps({**to_document(health), "warnings": warnings}, indent=2))
     else:
         for table in to_tables(health):
             Console().print(table)
+        for warning in warnings:
+            print(f"warning: {warning}")
     return 0

@@ -198,9 +198,16 @@ def _iso(time_ms: int) -> str:
 
 
 def check_services(settings: config.Settings) -> None:
-    """Raises `ServiceError` unless Redis and the broker answer."""
+    """Raises `ServiceError` unless the broker answers, and Redis does and keeps its rows."""
     from headrace.services.kafka import check_broker
-    from headrace.services.redis import check_redis
 
-    check_redis(settings.redis_url)
+    check_redis_keeps(settings)
     check_broker(settings.kafka_bootstrap, settings)
+
+
+def check_redis_keeps(settings: config.Settings) -> None:
+    """Raises `ServiceError` unless Redis answers and keeps its rows; says what to be wary of."""
+    from headrace.services.redis_condition import check_store
+
+    for warning in check_store(settings):
+        print(f"warning: {warning}", file=sys.stderr, flush=True)

@@ -25,6 +25,7 @@ from headrace.datasets import columnar
 from headrace.datasets.catalogue import read_items, write_catalogue
 from headrace.datasets.content import MODALITIES, Modality
 from headrace.datasets.dataset import Dataset
+from headrace.features.online import clients_elsewhere
 from headrace.features.table import LAYOUTS
 from headrace.features.views import token_view_name
 from headrace.offline.folder import date_folder, replace_files, rows_path
@@ -103,6 +104,7 @@ def materialize(
     """
     config.export(settings)
     store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+    clients_elsewhere(store, settings)
     end = datetime.fromtimestamp(now_ms / 1_000, tz=UTC) + timedelta(seconds=1)
     if incremental:
         store.materialize_incremental(end_date=end, feature_views=list(views))

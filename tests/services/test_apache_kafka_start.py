@@ -9,7 +9,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
 from headrace.errors import ServiceError
-from headrace.services.apache_kafka import find_java
+from headrace.services.apache_kafka import apache_kafka_command, find_java
 from headrace.services.kafka import start_broker
 from headrace.services.ports import free_port
 
@@ -124,3 +124,21 @@ def test_keeps_its_topics_across_restarts_on_the_same_and_on_another_port(
             start_broker(tmp_path, apache_environ)
         assert topics(broker.bootstrap) == ["events"]
     assert (tmp_path / "data" / "meta.properties").read_text() == cluster
+
+
+@pytest.mark.parametrize("name", ["a,b", "a#b", "a%41b", "a b"])
+def test_apache_kafka_is_told_its_logging_set_up_as_a_uri(
+    name: str, tmp_path: Path, apache_environ: dict[str, str]
+) -> None:
+    home, folder = tmp_path / name / "kafka", tmp_path / name / "data"
+    (home / "config").mkdir(parents=True)
+    (home / "libs").symlink_to(Path(apache_environ["KAFKA_HOME"]) / "libs")
+    (home / "config" / "log4j2.yaml").touch()
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "meta.properties").touch()
+    command = apache_kafka_command(folder, {**apache_environ, "KAFKA_HOME": str(home)}, 1)
+    place = (home / "config" / "log4j2.yaml").as_uri()
+    assert f"-Dlog4j2.configurationFile={place}" in command.arguments
+    (home / "config" / "log4j2.yaml").unlink()
+    command = apache_kafka_command(folder, {**apache_environ, "KAFKA_HOME": str(home)}, 1)
+    assert "-Dlog4j2.configurationFile=log4j2.properties" in command.arguments

@@ -101,12 +101,14 @@ class SimulatedWorker:
         decoded = decode_records(before, before[-1].arrival_ms if before else 0)
         self._load_users(partition, decoded)
         partition.warm_up(decoded)
+        assert not partition.num_lost, "no crash lets a row seem lost"
         return partition
 
     def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
         missing = partition.missing_users(decoded)
         stored = [self._world.users.get(user_id) for user_id in missing]
         partition.add_users(missing, stored, [()] * len(missing))
+        assert not partition.num_lost, "no crash lets a row seem lost"
 
     def _read_item_features(self) -> None:
         self._shared.apply(self._world.item_features[self._num_items_read :])

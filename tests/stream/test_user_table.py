@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 from one_partition import (
     NUMBER,
 )
+from pytest import MonkeyPatch
 
 from headrace.features.state import fresh_rows
 from headrace.features.table import (
     USER_LAYOUT,
 )
+from headrace.stream import user_table
 from headrace.stream.user_table import UserTable
 
 
@@ -34,6 +36,25 @@ def test_rows_of_another_partition_start_anew_in_the_log() -> None:
     table.add(["ann"], rows, [()])
     row = table.read(table.numbers(["ann"]))
     assert (row["position"], row["partition"]) == (-1, NUMBER)
+
+
+def test_users_whose_rows_were_forgotten_are_told_from_new_ones_once() -> None:
+    table = UserTable(NUMBER, capacity=4)
+    for step in range(3):
+        table.add([f"u{step}a", f"u{step}b"], fresh_rows(USER_LAYOUT, 2, NUMBER), [()] * 2)
+        table.end_step()
+    assert table.forgotten_among(["new", "u0a", "u1a", "u2a"]) == 2
+    assert table.forgotten_among(["u0a", "u1a", "u0b"]) == 1
+
+
+def test_of_many_forgotten_users_a_bounded_sample_is_known(monkeypatch: MonkeyPatch) -> None:
+    monkeypatch.setattr(user_table, "MAX_FORGOTTEN", 100)
+    table = UserTable(NUMBER, capacity=10)
+    users = [f"u{number}" for number in range(5_000)]
+    for user in users:
+        table.add([user], fresh_rows(USER_LAYOUT, 1, NUMBER), [()])
+        table.end_step()
+    assert 10 < table.forgotten_among(users) <= 100
 
 
 @given(st.lists(st.lists(st.integers(0, 30), max_size=8), max_size=30))

@@ -13,9 +13,11 @@ not newer than it and, with a ttl, not older than that; without one the features
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Final, Literal
 
 import dask.dataframe
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.dataset
@@ -26,14 +28,24 @@ from feast.infra.offline_stores.dask import (
     DaskRetrievalJob,
 )
 from feast.infra.offline_stores.offline_store import RetrievalJob, RetrievalMetadata
+from numpy.typing import NDArray
 
 from headrace.errors import FeatureError
+from headrace.features.entity_frame import (
+    entity_numbers,
+    ids_as,
+    request_times,
+    require_frame,
+    require_like,
+    time_column,
+    utc,
+)
 
-EVENT_TIMESTAMP: Final = "event_timestamp"
 POSITION: Final = "position"  # of rows of equal time, that with the greatest is the newest
 MAX_IDS: Final = 50_000  # more entities than these are not looked for one by one in the files
 
 _ROW_TIME: Final = "__row_time"
+_FEATURE: Final = "__feature:"  # before names of features, which may be those of join keys
 
 
 class AsOfOfflineStoreConfig(DaskOfflineStoreConfig):  # type: ignore[misc]
@@ -62,7 +74,9 @@ class AsOfOfflineStore(DaskOfflineStore):  # type: ignore[misc]
             return DaskOfflineStore.get_historical_features(
                 config, feature_views, feature_refs, entity_df, **options
             )
-        time_column, is_full = _time_column(entity_df), options.get("full_feature_names", False)
+        requests = require_frame(entity_df)
+        name, is_full = time_column(requests), options.get("full_feature_names", False)
+        times = request_times(requests, name)
         on_demand = utils._get_requested_on_demand_feature_views(
             feature_refs, options["project"], options["registry"]
         )
@@ -71,21 +85,19 @@ class AsOfOfflineStore(DaskOfflineStore):  # type: ignore[misc]
         )
 
         def join() -> pd.DataFrame:
-            joined = entity_df.reset_index(drop=True)
-            joined[time_column] = _utc(joined[time_column])
+            joined = requests.assign(**{name: times}).reset_index(drop=True)
             for view, features in requested.items():
                 named = _named(view, features, is_full)
-                joined = _join_view(config, joined, time_column, view, named)
+                joined = _join_view(config, joined, name, view, named)
             return joined
 
-        times = _utc(entity_df[time_column])
         return DaskRetrievalJob(
             evaluation_function=_as_dask(join),
             full_feature_names=is_full,
             repo_path=str(config.repo_path),
             on_demand_feature_views=on_demand,
             metadata=RetrievalMetadata(
-                feature_refs, [*entity_df.columns.drop(time_column)], times.min(), times.max()
+                feature_refs, [*requests.columns.drop(name)], times.min(), times.max()
             ),
         )
 
@@ -136,11 +148,12 @@ class AsOfOfflineStore(DaskOfflineStore):  # type: ignore[misc]
 def _join_view(
     config: RepoConfig,
     requests: pd.DataFrame,
-    time_column: str,
+    time_name: str,
     view: FeatureView,
     names: Mapping[str, str],
 ) -> pd.DataFrame:
-    """`requests` with the features of one view, under these names."""
+    """`requests` with the features of one view, under these names; like Feast's, with two
+    underscores more where the frame has a column of that name."""
     keys = {
         entity.name: view.projection.join_key_map.get(entity.name, entity.name)
         for entity in view.entity_columns
@@ -149,27 +162,45 @@ def _join_view(
     if missing:
         raise FeatureError(
             f"entity_df has no column {', '.join(missing)}, which view {view.name!r} is joined on; "
-            f"it has {', '.join(requests.columns)}"
+            f"it has {', '.join(map(str, requests.columns))}"
         )
-    rows = _rows(config, view, requests, time_column, {**keys, **names})
-    order = requests[time_column].argsort(kind="stable").to_numpy()
-    joined = pd.merge_asof(
-        requests.iloc[order],
-        rows,
-        left_on=time_column,
-        right_on=_ROW_TIME,
-        by=list(keys.values()) or None,
-        tolerance=view.ttl or None,
-    )
-    joined.index = requests.index[order]
-    return joined.drop(columns=_ROW_TIME).sort_index()
+    in_rows = {name: f"{_FEATURE}{new_name}" for name, new_name in names.items()}
+    rows = _rows(config, view, requests, time_name, {**keys, **in_rows})
+    place_R = _newest(requests, rows, time_name, [*keys.values()], view.ttl)
+    found = rows[[*in_rows.values()]].reindex(place_R).set_axis(requests.index)
+    taken = set(requests.columns)
+    found.columns = pd.Index([n + "__" if n in taken else n for n in names.values()])
+    if twice := taken.intersection(found.columns):
+        raise FeatureError(
+            f"entity_df has columns named like features, and {', '.join(sorted(twice))} too: "
+            "rename them, or ask with full_feature_names=True"
+        )
+    return pd.concat([requests, found], axis=1)
+
+
+def _newest(
+    requests: pd.DataFrame,
+    rows: pd.DataFrame,
+    time_name: str,
+    keys: Sequence[str],
+    ttl: timedelta | None,
+) -> NDArray[np.int64]:
+    """[R]: the place of the newest row that each request may know, -1 where there is none."""
+    number_R, number_N = entity_numbers(requests, rows, keys)
+    asked = pd.DataFrame({_ROW_TIME: requests[time_name], "entity": number_R})
+    asked = asked[(number_R >= 0) & asked[_ROW_TIME].notna()].sort_values(_ROW_TIME, kind="stable")
+    known = pd.DataFrame({_ROW_TIME: rows[_ROW_TIME], "entity": number_N, "place": rows.index})
+    joined = pd.merge_asof(asked, known, on=_ROW_TIME, by="entity", tolerance=ttl or None)
+    place_R = np.full(len(requests), -1, np.int64)
+    place_R[asked.index] = joined["place"].fillna(-1)
+    return place_R
 
 
 def _rows(
     config: RepoConfig,
     view: FeatureView,
     requests: pd.DataFrame,
-    time_column: str,
+    time_name: str,
     names: Mapping[str, str],
 ) -> pd.DataFrame:
     """The rows of a view that may be asked for, under these names, oldest first."""
@@ -185,14 +216,14 @@ def _rows(
         )
     ties = [source.created_timestamp_column or POSITION]
     ties = [name for name in ties if name in dataset.schema.names]
-    latest = requests[time_column].max()
+    latest = requests[time_name].max()
     wanted = _not_after(dataset.schema.field(source.timestamp_field), latest)
     for name, new_name in columns.items():
-        if new_name in view.join_keys and len(ids := requests[new_name].unique()) <= MAX_IDS:
-            wanted &= pyarrow.dataset.field(name).isin(pa.array(ids))
+        if not new_name.startswith(_FEATURE):
+            wanted &= _of_these(dataset.schema.field(name), requests[new_name], view)
     read = [*dict.fromkeys([*columns, source.timestamp_field, *ties])]
     rows: pd.DataFrame = dataset.to_table(columns=read, filter=wanted).to_pandas()
-    rows[_ROW_TIME] = _utc(rows[source.timestamp_field])
+    rows[_ROW_TIME] = utc(rows[source.timestamp_field])
     rows = rows.sort_values([_ROW_TIME, *ties], kind="stable", ignore_index=True)
     return rows[[*columns, _ROW_TIME]].rename(columns=columns)
 
@@ -203,9 +234,19 @@ def _dataset(config: RepoConfig, source: FileSource) -> Any:
     return pyarrow.dataset.dataset(path, filesystem=filesystem, format="parquet")
 
 
+def _of_these(field: Any, ids: pd.Series[Any], view: FeatureView) -> Any:
+    """A filter for rows of these ids, as far as the file can tell them apart."""
+    require_like(ids, field.type, view.name)
+    wanted = None if pa.types.is_dictionary(field.type) else ids_as(ids, field.type)
+    if wanted is None or len(wanted) > MAX_IDS:
+        return pyarrow.dataset.scalar(True)
+    return pyarrow.dataset.field(field.name).isin(wanted)
+
+
 def _not_after(field: Any, time: pd.Timestamp) -> Any:
-    """A filter for rows that are not newer; a column of another type than times keeps them all."""
-    if not pa.types.is_timestamp(field.type):
+    """A filter for rows that are not newer; a column of another type than times, and no time,
+    keeps them all."""
+    if not pa.types.is_timestamp(field.type) or pd.isna(time):
         return pyarrow.dataset.field(field.name).is_valid()
     bound = time.ceil("us") if field.type.tz else time.ceil("us").tz_localize(None)
     return pyarrow.dataset.field(field.name) <= pa.scalar(bound.to_pydatetime()).cast(field.type)
@@ -214,27 +255,6 @@ def _not_after(field: Any, time: pd.Timestamp) -> Any:
 def _named(view: FeatureView, features: Sequence[str], is_full: bool) -> dict[str, str]:
     prefix = f"{view.projection.name_to_use()}__" if is_full else ""
     return {feature: f"{prefix}{feature}" for feature in features}
-
-
-def _time_column(entity_df: pd.DataFrame | str) -> str:
-    if not isinstance(entity_df, pd.DataFrame):
-        raise FeatureError(
-            f"entity_df is a {type(entity_df).__name__}, expected a pandas DataFrame: files "
-            "cannot be queried"
-        )
-    if EVENT_TIMESTAMP in entity_df.columns:
-        return EVENT_TIMESTAMP
-    times = entity_df.select_dtypes(include=["datetime", "datetimetz"]).columns
-    if len(times) != 1:
-        raise FeatureError(
-            f"entity_df has columns {', '.join(entity_df.columns)}: expected the times of the "
-            f"requests in {EVENT_TIMESTAMP!r}"
-        )
-    return str(times[0])
-
-
-def _utc(times: pd.Series[Any]) -> pd.Series[Any]:
-    return pd.to_datetime(times, utc=True).astype("datetime64[ns, UTC]")
 
 
 def _as_dask(frame: Callable[[], pd.DataFrame]) -> Callable[[], Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from feast import FeatureStore
@@ -25,6 +25,7 @@ from headrace.features.packed.row import Stamp
 from headrace.features.row_schemas import RowSchemas, carry_over
 from headrace.features.state import Rows, decode_rows, encode_rows, readable_rows
 from headrace.features.table import USER, USER_LAYOUT
+from headrace.services.redis_condition import read_conditions, require_keeping
 from headrace.skipped import Skipped
 
 Read = TypeVar("Read")
@@ -51,6 +52,7 @@ class OnlineStore:
         config.export(settings)
         feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
         self._columns = ColumnStore.of(feast)
+        self.clients_elsewhere = clients_elsewhere(feast, settings)
         self._schemas = RowSchemas(
             Redis.from_url(settings.redis_url), settings.namespace, self._skipped
         )
@@ -142,3 +144,15 @@ class OnlineStore:
     def _current(self, payloads: Sequence[bytes | None], layout: Layout) -> list[bytes | None]:
         with redis_errors("read"):
             return carry_over(payloads, layout, self._schemas.description)
+
+
+def clients_elsewhere(feast: FeatureStore, settings: config.Settings) -> list[Any]:
+    """The client of the online store where `feature_store.yaml` names another Redis than REDIS_URL,
+    such as a cluster; raises `ServiceError` if that one would lose rows."""
+    options = feast.config.online_store
+    if options.connection_string == settings.redis_url:
+        return []
+    client = feast._get_provider().online_store._get_client(options)
+    with redis_errors("looked for"):
+        require_keeping(read_conditions(client), settings)
+    return [client]

@@ -8,6 +8,7 @@ whatever ports it is given.
 from __future__ import annotations
 
 import base64
+import os
 import re
 import shutil
 import subprocess
@@ -129,6 +130,11 @@ def _kafka_home(text: str) -> Path:
             f"KAFKA_HOME={text} is not Apache Kafka: expected a folder with libs/*.jar;"
             f" set it to an unpacked distribution, or {ADVICE}"
         )
+    if os.pathsep in str(home):
+        raise ServiceError(
+            f"KAFKA_HOME={text} has {os.pathsep!r} in its path, which Java takes for two:"
+            f" expected a path without; move it, or {ADVICE}"
+        )
     return home
 
 
@@ -136,9 +142,10 @@ def _logging_flags(home: Path, folder: Path) -> list[str]:
     """Kafka's own logging set-up where KAFKA_HOME has one, else ours; its files go to `folder`."""
     present = [home / name for name in LOGGING_FILES if (home / name).is_file()]
     if not present:
-        present = [folder.resolve() / "log4j2.properties"]
-        present[0].write_text(LOGGING)
-    return [f"-Dlog4j2.configurationFile={present[0]}", "-Dkafka.logs.dir=logs"]
+        (folder / "log4j2.properties").write_text(LOGGING)
+    # A URI: Log4j takes a text with commas for several files.
+    place = present[0].as_uri() if present else "log4j2.properties"
+    return [f"-Dlog4j2.configurationFile={place}", "-Dkafka.logs.dir=logs"]
 
 
 def _format(jvm: list[str], folder: Path, environ: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,7 @@ for argument in "$@"; do
     *.cfg) sed -i -E "$rule" "$argument" ;;
   esac
 done
-exec "{program}" "$@"
+exec {program} "$@"
 """
 
 
@@ -38,7 +39,9 @@ def serve_environment(folder: Path) -> dict[str, str]:
     stats_port, metrics_port = free_ports(2)
     script = folder / "haproxy"
     script.write_text(
-        _SCRIPT.format(program=program, stats_port=stats_port, metrics_port=metrics_port)
+        _SCRIPT.format(
+            program=shlex.quote(program), stats_port=stats_port, metrics_port=metrics_port
+        )
     )
     script.chmod(0o755)
     return {

@@ -23,6 +23,7 @@ from headrace.services.program import find_program
 READY_TIMEOUT_S = 15.0
 CHECK_TIMEOUT_S = 3.0
 ADVICE = "set REDIS_URL to a Redis that runs"
+EMBEDDED = "headrace-embedded"  # the mark of a Redis that is meant to keep nothing on disk
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ def _command(
         "--appendonly": "yes" if durable else "no",
         "--appendfsync": "always",
         "--daemonize": "no",
+        "--syslog-ident": EMBEDDED if not durable else "redis",
     }
     arguments = [program, *(word for option in options.items() for word in option)]
     return Command(name="redis", arguments=arguments, folder=folder, advice=ADVICE, environ=environ)

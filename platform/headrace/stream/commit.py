@@ -118,6 +118,11 @@ class CommitStore:
         numbers = sorted(self._epochs)
         found = self._redis.hmget(self._epochs_name, [str(number) for number in numbers])
         for number, epoch in zip(numbers, found, strict=True):
+            if epoch is None:
+                raise PartitionLost(
+                    f"the epoch of partition {number} is gone from Redis, which was emptied or has "
+                    "evicted it: the stream goes on with what commits there are"
+                )
             if epoch != b"%d" % self._epochs[number]:
                 raise PartitionLost(_lost(number))
 
@@ -129,6 +134,10 @@ class CommitStore:
         lost = int(self._write(keys=[self._name, self._epochs_name], args=arguments))
         if lost >= 0:
             raise PartitionLost(_lost(lost))
+
+    def exist(self) -> tuple[bool, bool]:
+        """Whether there are commits, and epochs."""
+        return bool(self._redis.exists(self._name)), bool(self._redis.exists(self._epochs_name))
 
     def read_all(self, skipped: Skipped | None = None) -> dict[int, Commit]:
         """The last commits of all partitions; what is none is passed over and counted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from redis import Redis
@@ -25,6 +26,7 @@ from headrace.stream.commit import Commit, CommitStore
 from headrace.stream.intake import DeadLetter
 from headrace.stream.monitor import Monitor, ReferenceStore, Written
 from headrace.stream.partition import Effects
+from headrace.stream.redis_watch import RedisWatch
 
 STATUS_EVERY_MS = 500
 
@@ -50,6 +52,7 @@ class Step:
     changed: Sequence[Changed]
     commits: Mapping[int, Commit]
     has_gaps: bool = False  # events were gone from the log: a commit says so
+    num_lost: int = 0  # rows of users that were written and are gone
 
     def __bool__(self) -> bool:
         samples = any(effects.samples for effects in self.effects.values())
@@ -76,6 +79,8 @@ class Delivery:
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace, skipped)
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace, skipped))
+        self._watch = RedisWatch(settings, [redis, *store.clients_elsewhere])
+        self._watch.look(clock())
         self._status_due_ms = 0
 
     def deliver(self, step: Step, lag: int) -> None:
@@ -87,7 +92,10 @@ class Delivery:
         3. the rows of users, and of the shared entities answered for, go to the online store, if
            the partitions are still this worker's;
         4. the commit: an event before it is in all of these.
+
+        Raises `ServiceError` before all of it if Redis may forget what it is given.
         """
+        self._watch.look(self._clock())
         if step:
             letters = [one for effects in step.effects.values() for one in effects.dead_letters]
             if letters:
@@ -104,7 +112,7 @@ class Delivery:
             for rows in step.changed:
                 self._write(rows)
             self._commits.write(step.commits)
-        self._report(min(step.commits), lag)
+        self._report(min(step.commits), lag, step.num_lost)
 
     def close(self) -> None:
         self._writer.close()
@@ -157,11 +165,17 @@ class Delivery:
         written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
         self._monitor.take(written, self._clock())
 
-    def _report(self, worker: int, lag: int) -> None:
+    def _report(self, worker: int, lag: int, num_lost: int) -> None:
         now_ms = self._clock()
         if now_ms < self._status_due_ms:
             return
         self._status_due_ms = now_ms + STATUS_EVERY_MS
-        document = {"worker": worker, "lag": lag, "skipped": self._skipped.report()}
-        document |= self._monitor.report(now_ms)
+        document = {
+            "worker": worker,
+            "lag": lag,
+            "skipped": self._skipped.report(),
+            "lost_rows": num_lost,
+            "stores": msgspec.to_builtins(self._watch.conditions),
+            **self._monitor.report(now_ms),
+        }
         self._status.write("stream", document, now_ms)

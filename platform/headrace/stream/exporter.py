@@ -63,10 +63,30 @@ class HealthCollector(Collector):
             yield Gauge(f"{PREFIX}_redis_up", up, value=0)
             return
         yield Gauge(f"{PREFIX}_redis_up", up, value=1)
+        yield from _redis(health)
         yield from _events(health)
         yield from _skipped(health)
         yield from _views(health)
         yield from _features(health)
+
+
+def _redis(health: Health) -> Iterator[Metric]:
+    evicted = Counter(
+        f"{PREFIX}_redis_evicted_keys_total", "keys that Redis evicted", labels=["node"]
+    )
+    used = Gauge(f"{PREFIX}_redis_memory_used_bytes", "memory that Redis uses", labels=["node"])
+    limit = Gauge(f"{PREFIX}_redis_memory_max_bytes", "its maxmemory, 0: none", labels=["node"])
+    keeps = Gauge(
+        f"{PREFIX}_redis_keeps_rows", "0: its policy lets it evict any row", labels=["node"]
+    )
+    for store in health.stores:
+        evicted.add_metric([store.address], store.evicted_keys)
+        used.add_metric([store.address], store.used_memory)
+        limit.add_metric([store.address], store.max_memory)
+        keeps.add_metric([store.address], not store.may_evict)
+    lost = "users' rows that were written and are gone, over the workers of the last hour"
+    yield from (evicted, used, limit, keeps)
+    yield Gauge(f"{PREFIX}_lost_rows", lost, value=health.lost_rows)
 
 
 def _events(health: Health) -> Iterator[Metric]:

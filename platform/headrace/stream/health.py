@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
+import msgspec
 import numpy as np
 from redis import Redis
 
@@ -25,6 +26,7 @@ from headrace.features.quality import (
 )
 from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.latency import Latencies
+from headrace.services.redis_condition import RedisCondition, read_conditions
 from headrace.skipped import Skipped, SkippedKind
 from headrace.skipped import merged as together
 from headrace.status import FRESH_MS, StatusBoard, StreamDocument
@@ -91,6 +93,8 @@ class Health:
     lags: dict[int, int]  # by worker that runs: events not read yet
     commits: dict[int, Commit]  # by partition
     skipped: tuple[tuple[str, SkippedKind], ...] = ()  # by part that runs
+    stores: tuple[RedisCondition, ...] = ()  # the servers that rows and commits lie on
+    lost_rows: int = 0  # of users, written and gone when they were needed, as far as is known
 
     @property
     def num_lost(self) -> int:
@@ -127,6 +131,8 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
         {worker: document["lag"] for worker, document in running.items()},
         dict(sorted(CommitStore(redis, namespace).read_all(skipped).items())),
         tuple(skipped_by_parts(board, now_ms, skipped)),
+        _stores(redis, documents),
+        sum(document.get("lost_rows", 0) for document in documents),
     )
 
 
@@ -153,6 +159,13 @@ def skipped_by_parts(
         reports = [d.get("skipped") for d in running]
         yield from ((part, kind) for kind in together(r for r in reports if isinstance(r, list)))
     yield from (("status", kind) for kind in together([own.report()]))
+
+
+def _stores(redis: Redis, documents: Sequence[Document]) -> tuple[RedisCondition, ...]:
+    """The server asked as it is now, and the others as the workers found them last."""
+    told = [store for document in documents for store in document.get("stores", ())]
+    found = [*msgspec.convert(told, list[RedisCondition]), *read_conditions(redis)]
+    return tuple({store.address: store for store in found}.values())
 
 
 def _view(

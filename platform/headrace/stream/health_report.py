@@ -28,6 +28,7 @@ def to_tables(health: Health) -> Iterator[Table]:
     for view in health.views:
         table.add_row(view.name, *_cells(view))
     yield table
+    yield _redis(health)
     if health.skipped:
         yield _skipped(health)
     for view in health.views:
@@ -57,6 +58,8 @@ def to_document(health: Health) -> dict[str, Any]:
         "skipped": [
             {"part": part, **msgspec.structs.asdict(kind)} for part, kind in health.skipped
         ],
+        "lost_rows": health.lost_rows,
+        "redis": msgspec.to_builtins(health.stores),
         "views": {view.name: _document(view) for view in health.views},
     }
 
@@ -80,6 +83,25 @@ def _skipped(health: Health) -> Table:
     for part, kind in health.skipped:
         texts = map(shortened, (part, kind.source, kind.reason, f"{kind.count:,}", kind.first))
         table.add_row(*map(escape, texts))
+    return table
+
+
+def _redis(health: Health) -> Table:
+    table = Table(
+        "Redis", "policy", caption=f"{health.lost_rows:,} users' rows were written and are gone"
+    )
+    for heading in ("memory used", "of", "evicted keys"):
+        table.add_column(heading, justify="right")
+    table.add_column("persists")
+    for store in health.stores:
+        table.add_row(
+            store.address,
+            store.policy or "-",
+            f"{store.used_memory / 1e6:,.1f} MB",
+            f"{store.max_memory / 1e6:,.1f} MB" if store.max_memory else "no limit",
+            f"{store.evicted_keys:,}",
+            {True: "yes", False: "no", None: "-"}[store.persists],
+        )
     return table
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError
+from redis import Redis
 
 from headrace import config
 from headrace.broker import create_topics
@@ -23,6 +24,7 @@ from headrace.clock import now_ms
 from headrace.errors import LogMismatch
 from headrace.memory import keep_freed
 from headrace.stream.assignment import balanced
+from headrace.stream.redis_watch import RedisNews, lost_keys
 from headrace.stream.source_log import bind_to_log
 
 MAX_PAUSE_S = 10.0
@@ -73,15 +75,20 @@ class Member:
 def run(settings: config.Settings) -> None:
     """Stream until a signal says to stop; raises `LogMismatch` when the log is not the one."""
     create_topics(settings)
+    redis = Redis.from_url(settings.redis_url)
+    if lost := lost_keys(redis, settings.namespace):
+        _say(f"warning: {lost}")
     bind_to_log(settings)
     ray.init(**config.ray_options())
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own
         signal.signal(signal_number, lambda *_: stopping.set())
-    job = StreamJob(settings)
+    job, news = StreamJob(settings), RedisNews(settings, redis)
     try:
         while not stopping.is_set():
             job.look(time.monotonic())
+            for line in news.lines(now_ms()):
+                _say(f"warning: {line}")
             job.wait(LOOK_EVERY_S)
     finally:
         job.stop()

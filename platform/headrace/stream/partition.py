@@ -86,11 +86,19 @@ class Partition:
         self._rows = PartitionRows(
             number, shared, MAX_USERS, settings.every_event, settings.num_partitions
         )
+        self._lost: set[str] = set()  # found in the warm-up
+        self._num_lost = 0
 
     @property
     def warm_up_from(self) -> int:
         """The first offset that `warm_up` needs."""
         return max(self.commit.low_offset - self._settings.dedupe_window, 0)
+
+    @property
+    def num_lost(self) -> int:
+        """How many users' rows were written, and were not stored any more when they were needed:
+        at least so many."""
+        return self._num_lost + len(self._lost)
 
     def missing_users(self, decoded: Iterable[Decoded]) -> list[str]:
         """The users of these events whose rows must be given to `add_users` first."""
@@ -109,13 +117,18 @@ class Partition:
         stored = {place: payload for place, payload in enumerate(payloads) if payload}
         rows_N[list(stored)] = decode_rows(list(stored.values()), USER_LAYOUT)
         self._rows.users.add(ids, rows_N, token_keys)
+        if len(stored) < len(ids):
+            without = [id_ for id_, payload in zip(ids, payloads, strict=True) if not payload]
+            self._num_lost += self._rows.users.forgotten_among(without)
 
     def warm_up(self, decoded: Iterable[Decoded]) -> None:
         """Take in events before the committed offset again; what they counted is stored already."""
         heard, valid = Heard(), valid_events(decoded)
-        for (record, event), is_copy in zip(valid, self._duplicates(valid), strict=True):
+        copies = self._duplicates(valid)
+        for (record, event), is_copy in zip(valid, copies, strict=True):
             if not is_copy and record.offset >= self.commit.low_offset:
                 self._join.hear_again(event, record, heard)
+        self._find_lost(event for (_, event), copy in zip(valid, copies, strict=True) if not copy)
         self._rows.learn(heard)
         self._rows.users.end_step()
 
@@ -129,6 +142,15 @@ class Partition:
             low_offset=gap.gone.stop if oldest is None else oldest,
             lost=before.lost + len(gap.gone),
         )
+
+    def _find_lost(self, counted: Iterable[Event]) -> None:
+        """Events before the commit are in their users' rows: who has none has lost it.
+
+        A time ahead of the watermark may have been refused then, so it says nothing.
+        """
+        newest_ms = self.commit.newest_event_ms
+        users = {event.user_id for event in counted if event.event_time_ms <= newest_ms}
+        self._lost |= self._rows.users.without_events(users)
 
     def process(self, decoded: Sequence[Decoded], now_ms: int) -> Effects:
         """The effects of new records, in order; the rows of their users must be known.

@@ -6,6 +6,7 @@ R rows of the table   N users asked for
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from headrace.features.table import USER_LAYOUT
 from headrace.partitioner import partitions_of
 
 MAX_ROOM = 100_000  # rows that there is room for from the start
+MAX_FORGOTTEN = 100_000  # users remembered after their rows were forgotten: a hash of each
 
 
 class UserTable:
@@ -36,6 +38,8 @@ class UserTable:
         self.ids: list[str] = []  # [R] of those ever used
         self._token_keys: list[tuple[int, ...]] = []  # [R] the users' attributes
         self._free: list[int] = []  # rows of users that were forgotten
+        self._forgotten: set[int] = set()  # who they were, or a sample of them: one in so many
+        self._one_in = 1
 
     def missing(self, ids: Iterable[str]) -> list[str]:
         """The users among these whose rows are not here."""
@@ -55,6 +59,22 @@ class UserTable:
         rows_N["position"][moved_N] = -1
         rows_N["partition"] = self._partition
         self.write(np.array(numbers, np.int64), rows_N)
+
+    def forgotten_among(self, ids: Iterable[str]) -> int:
+        """How many of these users had rows here that were forgotten, as far as that is known.
+
+        Of many forgotten ones every second is remembered, then every fourth and so on. Each is
+        told once.
+        """
+        hashes = set(map(hash, ids)) & self._forgotten
+        self._forgotten -= hashes
+        return len(hashes)
+
+    def without_events(self, ids: Iterable[str]) -> set[str]:
+        """Those of these users whose rows are as before any event; they must be here."""
+        users = list(ids)
+        is_fresh_N = self._rows_R["event_time_ms"][self.numbers(users)] == 0
+        return set(compress(users, is_fresh_N.tolist()))
 
     def attributes_of(self, user_id: str) -> tuple[int, ...]:
         """The keys of a user's attributes; the user must be here."""
@@ -84,9 +104,18 @@ class UserTable:
         for number in oldest[: num_users - self._capacity * 3 // 4].tolist():
             del self._number_of[self.ids[number]]
             self.misplaced.discard(self.ids[number])
+            self._remember(hash(self.ids[number]))
             self.ids[number], self._token_keys[number] = "", ()
             self._used_R[number] = 0
             self._free.append(number)
+
+    def _remember(self, user_hash: int) -> None:
+        if user_hash % self._one_in:
+            return
+        self._forgotten.add(user_hash)
+        if len(self._forgotten) > MAX_FORGOTTEN:
+            self._one_in *= 2
+            self._forgotten = {one for one in self._forgotten if not one % self._one_in}
 
     def _places(self, num: int) -> list[int]:
         """So many rows that are nobody's."""

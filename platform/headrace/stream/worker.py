@@ -148,7 +148,8 @@ class Worker:
         all_effects = self._effects(by_partition, at_end)
         changed = [*self._changed_users(all_effects, by_partition), *owned]
         commits = {number: partition.commit for number, partition in self._partitions.items()}
-        return Step(by_partition, all_effects, changed, commits, has_gaps)
+        num_lost = sum(partition.num_lost for partition in self._partitions.values())
+        return Step(by_partition, all_effects, changed, commits, has_gaps, num_lost)
 
     def _effects(
         self, by_partition: Mapping[int, Sequence[Record]], at_end: Callable[[int], bool]

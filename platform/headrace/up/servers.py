@@ -15,7 +15,9 @@ from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.kafka import check_broker, start_broker
 from headrace.services.process import ServerProcess
 from headrace.services.ray_node import start_ray
-from headrace.services.redis import check_redis, masked, start_redis
+from headrace.services.redis import masked, start_redis
+from headrace.services.redis_condition import check_store
+from headrace.settings_text import require_home
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
 from headrace.up.view import View
@@ -43,7 +45,9 @@ def settings_of_run(
         changes["click_window_s"] = CLICK_WINDOW_S
     if not settings.campaigns and options.dataset.name == "movielens":
         changes["campaigns"] = str(config.repository_path("serving") / "campaigns.yaml")
-    return config.changed(settings, **changes)
+    changed = config.changed(settings, **changes)
+    require_home(changed.home_path)
+    return changed
 
 
 def start_servers(
@@ -58,7 +62,8 @@ def start_servers(
     environ = config.inherited()
     folder = settings.home_path / "servers"
     if config.is_given("redis_url"):
-        check_redis(settings.redis_url)
+        for warning in check_store(settings):
+            view.say(f"warning: {warning}")
         view.say(f"using Redis at {masked(settings.redis_url)}")
     else:
         redis = stack.enter_context(start_redis(folder / "redis"))

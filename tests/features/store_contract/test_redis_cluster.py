@@ -18,10 +18,14 @@ from backends import NOON, PACKED, Repo, frame
 from feast.types import Float32, Int64, String
 from redis.cluster import RedisCluster
 
+from headrace.config import Settings
+from headrace.errors import ServiceError
 from headrace.features.column_store import ColumnStore
+from headrace.features.online import clients_elsewhere
 from headrace.features.packed.row import Stamp
 from headrace.services.ports import LOOPBACK, free_port
 from headrace.services.program import find_program
+from headrace.services.redis_condition import read_conditions
 
 NUM_SLOTS, NUM_NODES = 16_384, 3
 USERS = [f"user{n}" for n in range(60)]
@@ -127,6 +131,19 @@ def test_an_event_loop_writes_and_reads(repo: Repo) -> None:
         return answer.to_dict()["clicks"]
 
     assert asyncio.run(push_and_read()) == list(range(60))
+
+
+def test_every_node_is_checked(repo: Repo, addresses: list[str]) -> None:
+    settings = Settings(redis_url="redis://elsewhere:6379/0")
+    (cluster,) = clients_elsewhere(repo.store, settings)
+    assert sorted(one.address for one in read_conditions(cluster)) == sorted(addresses)
+    with redis.Redis.from_url(f"redis://{addresses[1]}") as node:
+        node.config_set("maxmemory", 1 << 30)
+        node.config_set("maxmemory-policy", "allkeys-lru")
+        with pytest.raises(ServiceError, match=f"Redis at {addresses[1]} has maxmemory-policy all"):
+            clients_elsewhere(repo.store, settings)
+        node.config_set("maxmemory", 0)
+    assert clients_elsewhere(repo.store, Settings(redis_url=",".join(addresses))) == []
 
 
 def test_a_removed_view_is_deleted_from_all_nodes_and_only_that(
