@@ -19,13 +19,18 @@ from kafka.record.util import decode_varint
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
-    """One message as it lies in the log; `arrival_ms` is when its producer sent it."""
+    """One message as it lies in the log; `arrival_ms` is when its producer sent it.
+
+    A batch that is damaged is one record without key and value, which stands for `num_lost`
+    messages up to its own offset.
+    """
 
     partition: int
     offset: int
     arrival_ms: int
     key: bytes
     value: bytes
+    num_lost: int = 0
 
 
 class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]

@@ -141,7 +141,8 @@ class Worker:
         owned = []
         arrivals_ms: dict[tuple[str, str], list[int]] = {}
         for record in records:
-            arrivals_ms.setdefault(entity_of(record), []).append(record.arrival_ms)
+            if about := entity_of(record):
+                arrivals_ms.setdefault(about, []).append(record.arrival_ms)
         for entity, ids in mentioned.items():
             table, mine = self._shared.tables[entity], _by_owner(ids, self._settings.num_partitions)
             for number in self._partitions.keys() & mine.keys():
