@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
-from headrace.features.column_store import ColumnStore
+from headrace.features.column_store import ColumnStore, Expiry
 from headrace.features.layout import Layout
 from headrace.features.packed.round_trip import redis_errors
 from headrace.features.packed.row import Stamp
@@ -28,10 +28,11 @@ from headrace.features.table import USER, USER_LAYOUT
 @dataclass(frozen=True, slots=True)
 class StoredUsers:
     """What the online store holds about N users: the bytes of their rows, None before their first
-    event, and their attributes."""
+    event, their attributes, and who has no profile: nobody announced them."""
 
     rows: list[bytes | None]
     attributes: list[tuple[str, ...]]
+    unknown: list[bool]
 
 
 class OnlineStore:
@@ -49,11 +50,12 @@ class OnlineStore:
     def read_users(self, user_ids: Sequence[str]) -> StoredUsers:
         """What is known of these users, in one round trip."""
         if not user_ids:
-            return StoredUsers([], [])
+            return StoredUsers([], [], [])
         requests = [(f"{USER}_activity", user_ids), (f"{USER}_profile", user_ids)]
         activity, profile = self._columns.read(requests)
         attributes = [tuple(names or ()) for names in profile.values("attributes")]
-        return StoredUsers(self._current(activity.cells("state"), USER_LAYOUT), attributes)
+        rows = self._current(activity.cells("state"), USER_LAYOUT)
+        return StoredUsers(rows, attributes, (~profile.found_N).tolist())
 
     def read_user_rows(self, user_ids: Sequence[str]) -> Rows:
         """The rows of those of these users that have one."""
@@ -71,6 +73,7 @@ class OnlineStore:
         ids: Sequence[str],
         rows: Rows,
         number_NF: NDArray[np.float32] | None = None,
+        expiry: Expiry | None = None,
     ) -> None:
         """Replace the rows of these entities. `number_NF` are their numbers as of the last event
         (`Layout.number_values`), for a caller that has them already."""
@@ -80,7 +83,11 @@ class OnlineStore:
             number_NF = layout.number_values(rows["state"], rows["event_time_ms"])
         columns = {"state": encode_rows(rows)}
         stamp = Stamp(rows["event_time_ms"] * 1_000, rows["position"], rows["partition"])
-        self._columns.write(layout.view, ids, number_NF, columns, stamp)
+        self._columns.write(layout.view, ids, number_NF, columns, stamp, expiry)
+
+    def delete(self, layout: Layout, ids: Sequence[str]) -> None:
+        """Delete the rows of these entities."""
+        self._columns.delete(layout.view, ids)
 
     def _current(self, payloads: Sequence[bytes | None], layout: Layout) -> list[bytes | None]:
         with redis_errors("read"):

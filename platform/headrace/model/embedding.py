@@ -30,7 +30,7 @@ class Lifetime:
 
     admit_after: int = 1  # occurrences in `train`, this one included
     expire_after: int | None = None  # since it was last trained: steps, or what `step` is given
-    sketch_bytes: int = 1 << 22  # for counting keys that have no row yet
+    sketch_bytes: int = 1 << 20  # for counting keys that have no row yet
 
     def __post_init__(self) -> None:
         if not 1 <= self.admit_after <= MAX_COUNT:

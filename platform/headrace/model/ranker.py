@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from headrace.model.batch import Batch, Candidates, History, Items, Users, moved
 from headrace.model.cross import GatedCross
-from headrace.model.embedding import DynamicEmbedding
+from headrace.model.embedding import DynamicEmbedding, Lifetime
 from headrace.model.heads import ExpertHeads, PositionBias
 from headrace.model.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
 from headrace.model.item_tower import CandidateSide, ItemCache, ItemSide, ItemTower
@@ -51,14 +51,8 @@ class Ranker(nn.Module):
     def __init__(self, config: RankerConfig, seed: int = 0) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.config, dim = config, config.dim
-        self.tables = {
-            "item": DynamicEmbedding(dim, config.embedding_learning_rate),
-            "user": DynamicEmbedding(dim, config.embedding_learning_rate),
-            "item_bias": DynamicEmbedding(config.num_logits, config.embedding_learning_rate),
-            "user_bias": DynamicEmbedding(config.num_logits, config.embedding_learning_rate),
-            "token": DynamicEmbedding(dim, config.token_learning_rate),
-        }
+        self.config = config
+        self.tables = embedding_tables(config)
         self.factors = ItemFactors.empty()
         self.items = ItemTower(config)
         self.user = UserTower(config)
@@ -88,7 +82,7 @@ class Ranker(nn.Module):
         if dropout_seed is not None:
             mask_UM = self.items.dropped(mask_UM, dropout_seed)
         fused_UD = self.items.fusion(token_UMD, mask_UM)
-        factor_UE = self.factors.of(items.key_U).to(self.device)
+        factor_UE = self.factors.of_candidates(items.key_U).to(self.device)
         return self.items.side(fused_UD, items, id_UD, bias_UK, factor_UE)
 
     def modalities(self, items: Items) -> tuple[Tensor, Tensor]:
@@ -111,7 +105,8 @@ class Ranker(nn.Module):
         """[C, 2]: what the item factors say of the candidates, as `score` reads it."""
         batch = batch.to(self.device)
         assert batch.items is not None, "this batch is for an item side that exists already"
-        candidates, entry_UE = batch.candidates, self.factors.of(batch.items.key_U).to(self.device)
+        candidates = batch.candidates
+        entry_UE = self.factors.of_candidates(batch.items.key_U).to(self.device)
         user_CF = self._folded(batch.users, batch.history)[candidates.request_C]
         return affinities(user_CF, entry_UE[candidates.item_C])
 
@@ -208,6 +203,20 @@ class Ranker(nn.Module):
         rows = self.tables[table]
         read = rows.train(keys_N) if self.training else rows.read(keys_N)
         return read.to(self.device)
+
+
+def embedding_tables(config: RankerConfig) -> dict[str, DynamicEmbedding]:
+    """The tables of a ranker. Items and tokens are those of the catalogue; users may be anybody."""
+    dim, num_logits, rate = config.dim, config.num_logits, config.embedding_learning_rate
+    known = Lifetime(expire_after=config.expire_after)
+    anybody = replace(known, admit_after=config.admit_after)
+    return {
+        "item": DynamicEmbedding(dim, rate, lifetime=known),
+        "user": DynamicEmbedding(dim, rate, lifetime=anybody),
+        "item_bias": DynamicEmbedding(num_logits, rate, lifetime=known),
+        "user_bias": DynamicEmbedding(num_logits, rate, lifetime=anybody),
+        "token": DynamicEmbedding(dim, config.token_learning_rate, lifetime=known),
+    }
 
 
 def attention(slots: Slots, user: UserSide, side: CandidateSide) -> Tensor:

@@ -6,14 +6,17 @@ import shutil
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from redis import Redis
 
+from headrace import config
 from headrace.broker import LogWriter, Topics, create_topics
 from headrace.config import Settings
+from headrace.datasets.catalogue import read_items
 from headrace.features.online import OnlineStore
 from headrace.features.row_schemas import RowSchemas
 from headrace.features.shared import topic_messages
-from headrace.features.table import LAYOUTS, SHARED_LAYOUTS
+from headrace.features.table import ITEM_LAYOUT, LAYOUTS, SHARED_LAYOUTS
 from headrace.keys import key
 from headrace.offline.folder import offline_path
 from headrace.offline.start_state import START_FOLDER, read_rows
@@ -31,10 +34,14 @@ def publish_start_state(state: Path, settings: Settings) -> dict[str, int]:
     shutil.move(state, folder)
     create_topics(settings)
     RowSchemas(Redis.from_url(settings.redis_url), settings.namespace).remember()
+    items = read_items(config.catalogue_path(settings))
     store, writer = OnlineStore(settings), LogWriter(settings)
     topic, num_rows = Topics(settings.namespace).item_features, {}
     for layout in LAYOUTS:
         ids, rows = read_rows(folder, layout)
+        if layout is ITEM_LAYOUT:  # of others the stream keeps a share, and none of before
+            known = np.array([item_id in items for item_id in ids], bool)
+            ids, rows = [item_id for item_id in ids if item_id in items], rows[known]
         num_rows[layout.entity] = len(ids)
         for first in range(0, len(ids), ROWS_PER_WRITE):
             part = slice(first, first + ROWS_PER_WRITE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,12 @@ from redis import Redis
 from headrace.broker import LogWriter, Record, Topics
 from headrace.config import Settings
 from headrace.feature_rows import encode_feature_rows, numbered
+from headrace.features.column_store import Expiry
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.shared import topic_messages
 from headrace.features.state import Rows
+from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, USER_LAYOUT
 from headrace.sample import encode_batches
 from headrace.status import StatusBoard
 from headrace.stream.commit import Commit, CommitStore
@@ -34,7 +36,20 @@ class Changed:
     ids: list[str]
     rows: Rows
     number_NF: NDArray[np.float32]  # as of the last event, NaN where there is none
+    expires_N: NDArray[np.bool_]  # nobody announced the entity
     arrivals_ms: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Rows to be deleted, of entities that were forgotten: partial ones in the topic, by partition
+    and key, and merged ones in the online store."""
+
+    partials: list[tuple[int, bytes]] = field(default_factory=list)
+    merged: list[tuple[Layout, list[str]]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.partials or self.merged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +59,13 @@ class Step:
     records: Mapping[int, Sequence[Record]]
     effects: Mapping[int, Effects]
     changed: Sequence[Changed]
+    gone: Gone
     commits: Mapping[int, Commit]
 
     def __bool__(self) -> bool:
         samples = any(effects.samples for effects in self.effects.values())
-        return bool(self.records) or samples or any(one.ids for one in self.changed)
+        rows = any(one.ids for one in self.changed)
+        return bool(self.records or self.gone) or samples or rows
 
 
 class Delivery:
@@ -65,6 +82,11 @@ class Delivery:
         self._store, self._commits, self._clock = store, commits, clock
         self._topics = Topics(settings.namespace)
         self._writer = LogWriter(settings)
+        self._ttl_s = {
+            USER_LAYOUT.view: settings.unknown_user_ttl_s,
+            ITEM_LAYOUT.view: settings.unknown_item_ttl_s,
+            CAMPAIGN_LAYOUT.view: settings.unknown_campaign_ttl_s,
+        }
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace)
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
@@ -75,9 +97,10 @@ class Delivery:
 
         1. letters, samples and the numbers of rows go to their topics, and are acknowledged;
         2. partial item states go to theirs: what they include has its samples in the topic, so
-           that no sample is ever made again from a state that knows its outcome;
+           that no sample is ever made again from a state that knows its outcome; those of
+           entities that were forgotten are deleted there;
         3. the rows of users, and of the shared entities answered for, go to the online store, if
-           the partitions are still this worker's;
+           the partitions are still this worker's; those of forgotten entities are deleted;
         4. the commit: an event before it is in all of these.
         """
         if step:
@@ -89,9 +112,14 @@ class Delivery:
             for number, effects in step.effects.items():
                 self._send_partial(number, effects, step.records.get(number, []))
             self._writer.flush()
+            for number, row_key in step.gone.partials:
+                self._writer.send(self._topics.item_features, None, row_key, number)
+            self._writer.flush()
             self._commits.check()
             for rows in step.changed:
                 self._write(rows)
+            for layout, ids in step.gone.merged:
+                self._store.delete(layout, ids)
             self._commits.write(step.commits)
         self._report(min(step.commits), lag)
 
@@ -129,7 +157,9 @@ class Delivery:
 
     def _write(self, one: Changed) -> None:
         numbers_NF = one.layout.with_defaults(one.number_NF)
-        self._store.write(one.layout, one.ids, one.rows, numbers_NF)
+        ttl_s = max(1, int(self._ttl_s.get(one.layout.view, 0)))
+        expiry = Expiry(one.expires_N, ttl_s)
+        self._store.write(one.layout, one.ids, one.rows, numbers_NF, expiry)
         written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
         self._monitor.take(written, self._clock())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.features.facts import Ints
 from headrace.features.state import Rows, row_dtype, whole
@@ -32,15 +33,23 @@ class UserTable:
         self._step = 1
         self.ids: list[str] = []  # [R] of those ever used
         self._token_keys: list[tuple[int, ...]] = []  # [R] the users' attributes
+        self._unknown_R = np.zeros(room, dtype=bool)  # nobody announced the user
         self._free: list[int] = []  # rows of users that were forgotten
 
     def missing(self, ids: Iterable[str]) -> list[str]:
         """The users among these whose rows are not here."""
         return [user_id for user_id in dict.fromkeys(ids) if user_id not in self._number_of]
 
-    def add(self, ids: Sequence[str], rows_N: Rows, token_keys: Sequence[tuple[int, ...]]) -> None:
-        """Take in stored rows of users that are missing."""
+    def add(
+        self,
+        ids: Sequence[str],
+        rows_N: Rows,
+        token_keys: Sequence[tuple[int, ...]],
+        unknown: Sequence[bool] | bool = False,
+    ) -> None:
+        """Take in stored rows of users that are missing, and which of them nobody announced."""
         numbers = self._places(len(ids))
+        self._unknown_R[numbers] = unknown
         self._number_of.update(zip(ids, numbers, strict=True))
         for number, user_id, keys in zip(numbers, ids, token_keys, strict=True):
             self.ids[number], self._token_keys[number] = user_id, keys
@@ -52,6 +61,10 @@ class UserTable:
     def attributes_of(self, user_id: str) -> tuple[int, ...]:
         """The keys of a user's attributes; the user must be here."""
         return self._token_keys[self._number_of[user_id]]
+
+    def are_unknown(self, numbers_N: Ints) -> NDArray[np.bool_]:
+        """[N]: True for users that nobody announced."""
+        return self._unknown_R[numbers_N]
 
     def numbers(self, ids: Iterable[str]) -> Ints:
         """[N]: where the rows of these users are; they must be here."""
@@ -91,4 +104,5 @@ class UserTable:
             room = max(beyond, len(self._rows_R) // 2)
             self._rows_R = np.concatenate([self._rows_R, np.zeros(room, self._rows_R.dtype)])
             self._used_R = np.concatenate([self._used_R, np.zeros(room, np.int64)])
+            self._unknown_R = np.concatenate([self._unknown_R, np.zeros(room, bool)])
         return [*reused, *range(start, start + more)]
