@@ -9,6 +9,7 @@ Mudigere et al., 2022, section 4). Rows may live on another device; keys and ind
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,8 @@ class DynamicEmbedding:
         self._sketch = FrequencySketch(lifetime.sketch_bytes) if counted else None
         self._device = torch.device(device)
         self._reads: list[tuple[Rows, Tensor]] = []  # rows, and their weights as gradient leaves
+        self._occurred: Counter[int] = Counter()  # keys without a row, since the last step
+        self._admitted: list[Keys] = []  # since the last step
         self._removed: list[Keys] | None = None  # since the last delta, once somebody takes them
         self._clear()
 
@@ -121,6 +124,11 @@ class DynamicEmbedding:
         """
         reads = [(row_N, leaf.grad) for row_N, leaf in self._reads if leaf.grad is not None]
         self._reads.clear()
+        self._admitted.clear()
+        if self._sketch and self._occurred:
+            counts = (self._occurred.keys(), self._occurred.values())
+            self._sketch.count(*(np.fromiter(column, np.int64) for column in counts))
+            self._occurred.clear()
         if reads:
             row_N = np.concatenate([row_N for row_N, _ in reads])
             self._descend(row_N, torch.cat([gradient_ND for _, gradient_ND in reads]))
@@ -131,8 +139,12 @@ class DynamicEmbedding:
                 self.expire(self.now - self.lifetime.expire_after)
 
     def forget(self) -> None:
-        """Drop the reads since the last step without training them."""
+        """Drop the reads since the last step without training or counting them."""
         self._reads.clear()
+        self._occurred.clear()
+        for key_U in self._admitted:
+            self._free(key_U)
+        self._admitted.clear()
 
     def expire(self, before: int) -> int:
         """Free the rows last trained before this time, between steps; how many those were."""
@@ -190,6 +202,8 @@ class DynamicEmbedding:
         self._position_R: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self._removed = None
         self._reads.clear()
+        self._occurred.clear()
+        self._admitted.clear()
         self._reserve()
 
     def _reserve(self) -> None:
@@ -211,8 +225,11 @@ class DynamicEmbedding:
         """Give rows to those of these keys that occurred often enough."""
         key_U, first_U, times_U = np.unique(key_M, return_index=True, return_counts=True)
         if self._sketch:
-            often_U = self._sketch.count(key_U, times_U) >= self.lifetime.admit_after
+            self._occurred.update(dict(zip(key_U.tolist(), times_U.tolist(), strict=True)))
+            times_U = np.array([self._occurred[k] for k in key_U.tolist()], np.int64)
+            often_U = self._sketch.seen(key_U) + times_U >= self.lifetime.admit_after
             key_U, first_U = key_U[often_U], first_U[often_U]
+        self._admitted.append(key_U)
         row_U = self.index.add(key_U)
         self._reserve()
         self._changed_R[row_U] = True
