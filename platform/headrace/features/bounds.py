@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from headrace.config import Settings
+from headrace.features.table import CAMPAIGN, ITEM, USER
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,16 @@ class Bounds:
             ),
             known_campaigns=_campaigns(settings.campaigns),
         )
+
+
+def row_ttls_s(settings: Settings) -> dict[str, int]:
+    """How long Redis keeps the row of an unknown entity after it was written, by kind."""
+    ttls = {
+        USER: settings.unknown_user_ttl_s,
+        ITEM: settings.unknown_item_ttl_s,
+        CAMPAIGN: settings.unknown_campaign_ttl_s,
+    }
+    return {entity: max(1, int(ttl_s)) for entity, ttl_s in ttls.items()}
 
 
 class _Campaign(msgspec.Struct):

@@ -12,12 +12,12 @@ from redis import Redis
 from headrace.broker import LogWriter, Record, Topics
 from headrace.config import Settings
 from headrace.feature_rows import encode_feature_rows, numbered
+from headrace.features.bounds import row_ttls_s
 from headrace.features.column_store import Expiry
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.shared import topic_messages
 from headrace.features.state import Rows
-from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, USER_LAYOUT
 from headrace.sample import encode_batches
 from headrace.status import StatusBoard
 from headrace.stream.commit import Commit, CommitStore
@@ -82,11 +82,7 @@ class Delivery:
         self._store, self._commits, self._clock = store, commits, clock
         self._topics = Topics(settings.namespace)
         self._writer = LogWriter(settings)
-        self._ttl_s = {
-            USER_LAYOUT.view: settings.unknown_user_ttl_s,
-            ITEM_LAYOUT.view: settings.unknown_item_ttl_s,
-            CAMPAIGN_LAYOUT.view: settings.unknown_campaign_ttl_s,
-        }
+        self._ttls_s = row_ttls_s(settings)
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace)
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
@@ -157,8 +153,7 @@ class Delivery:
 
     def _write(self, one: Changed) -> None:
         numbers_NF = one.layout.with_defaults(one.number_NF)
-        ttl_s = max(1, int(self._ttl_s.get(one.layout.view, 0)))
-        expiry = Expiry(one.expires_N, ttl_s)
+        expiry = Expiry(one.expires_N, self._ttls_s.get(one.layout.entity, 0))
         self._store.write(one.layout, one.ids, one.rows, numbers_NF, expiry)
         written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
         self._monitor.take(written, self._clock())
