@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from headrace.features.bounds import NOTHING, Share
 from headrace.features.facts import Ints
 from headrace.features.layout import Layout
 from headrace.features.state import Rows, fresh_rows, whole
+
+IN_THIS_STEP: Final = 1 << 62  # a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,6 @@ class SharedTable:
         self._stale_R = np.zeros(1, dtype=bool)
         self._unknown_R = np.zeros(1, dtype=bool)
         self._heard_ms_R = np.zeros(1, dtype=np.int64)
-        self._now_ms = 0
 
     def __len__(self) -> int:
         return len(self._number_of)
@@ -86,7 +88,7 @@ class SharedTable:
                 self._give_number(entity_id)
             numbers_N[missing] = self.find([ids[place] for place in missing])
         if self.num_unknown:
-            self._heard_ms_R[numbers_N] = self._now_ms
+            self._heard_ms_R[numbers_N] = IN_THIS_STEP
         return numbers_N
 
     def find(self, ids: Iterable[str]) -> Ints:
@@ -122,14 +124,12 @@ class SharedTable:
     def end_step(self, now_ms: int) -> None:
         """Forget unknown entities not heard of for as long as their share says, and as many more,
         those not heard of for longest first, as leave a quarter of it free."""
-        if not self._now_ms:  # what was read at the start is as old as the process
-            self._heard_ms_R[:] = now_ms
-        self._now_ms = max(self._now_ms, now_ms)
         if not self.num_unknown:
             return
         number_E = np.flatnonzero(self._unknown_R)
+        self._heard_ms_R[number_E] = np.minimum(self._heard_ms_R[number_E], now_ms)
         number_E = number_E[np.argsort(self._heard_ms_R[number_E], kind="stable")]
-        due_ms, kept = self._now_ms - self._share.expire_ms, self._share.max_entities * 3 // 4
+        due_ms, kept = now_ms - self._share.expire_ms, self._share.max_entities * 3 // 4
         num_expired = int((self._heard_ms_R[number_E] <= due_ms).sum())
         self._free_numbers(number_E[: max(num_expired, len(number_E) - kept)])
 
@@ -214,7 +214,7 @@ class SharedTable:
             self.ids.append(entity_id)
             self._reserve(len(self.ids))
         self._number_of[entity_id] = number
-        self._unknown_R[number], self._heard_ms_R[number] = not known, self._now_ms
+        self._unknown_R[number], self._heard_ms_R[number] = not known, IN_THIS_STEP
         self.num_unknown += not known
         self._new.append(number)
 
