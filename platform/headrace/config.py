@@ -52,8 +52,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     publish_every_s: Positive = 3.0
     checkpoint_every_s: Positive = 10.0
     progressive_window: PositiveInt = 1_000  # impressions per point of the quality curves
-    # When a user has embeddings, and how many impressions trained without him end them, or without
-    # an item or a word those of that.
+    # When a user without attributes has embeddings, and how many impressions trained without a
+    # user, an item or a word end his or its.
     embedding_admit_after: Annotated[int, msgspec.Meta(ge=1, le=255)] = 2  # requests of the user's
     embedding_expire_after: PositiveInt = 5_000_000
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`

@@ -40,6 +40,11 @@ class TokenBags:
     row_N: Tensor  # rows of `key_V`
     start_G: Tensor
 
+    def has_some_G(self) -> NDArray[np.bool_]:
+        """[G]: which bags are not empty."""
+        sizes_G = np.diff(self.start_G.cpu().numpy(), append=len(self.row_N))
+        return sizes_G > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Items:

@@ -94,10 +94,16 @@ class DynamicEmbedding:
             read_ND = torch.where(bare_N[:, None], start_ND.reshape(-1, self.dim), read_ND)
         return read_ND.reshape(*keys_N.shape, self.dim)
 
-    def train(self, keys_N: Tensor, start_ND: Tensor | None = None) -> Tensor:
+    def train(
+        self,
+        keys_N: Tensor,
+        start_ND: Tensor | None = None,
+        known_N: NDArray[np.bool_] | None = None,
+    ) -> Tensor:
         """[N, D]: the same, counting keys, giving rows to new ones, and remembered for `step`.
 
-        Where a key had no row before this call the gradient goes to `start_ND` as well.
+        Where a key had no row before this call the gradient goes to `start_ND` as well. Keys that
+        are known are admitted at once.
         """
         key_N = keys_N.numpy().reshape(-1)
         row_N = self.index.find(key_N)
@@ -105,7 +111,8 @@ class DynamicEmbedding:
         bare = np.flatnonzero(bare_N)
         start_ND = None if start_ND is None else start_ND.reshape(-1, self.dim)
         if len(bare):
-            self._admit(key_N[bare], bare, start_ND)
+            known_M = np.zeros(len(bare), bool) if known_N is None else known_N[bare]
+            self._admit(key_N[bare], bare, start_ND, known_M)
             row_N[bare] = self.index.find(key_N[bare])
         self._trained_R[row_N] = self.now
         leaf_ND = self.weight_RD.index_select(0, self._on_device(row_N)).requires_grad_(True)
@@ -221,13 +228,16 @@ class DynamicEmbedding:
         return torch.from_numpy(longer(rows.cpu().numpy(), num_rows)).to(self._device)
 
     @torch.no_grad()
-    def _admit(self, key_M: Keys, at_M: Rows, start_ND: Tensor | None) -> None:
-        """Give rows to those of these keys that occurred often enough."""
+    def _admit(
+        self, key_M: Keys, at_M: Rows, start_ND: Tensor | None, known_M: NDArray[np.bool_]
+    ) -> None:
+        """Give rows to those of these keys that are known or occurred often enough."""
         key_U, first_U, times_U = np.unique(key_M, return_index=True, return_counts=True)
         if self._sketch:
             self._occurred.update(dict(zip(key_U.tolist(), times_U.tolist(), strict=True)))
             times_U = np.array([self._occurred[k] for k in key_U.tolist()], np.int64)
             often_U = self._sketch.seen(key_U) + times_U >= self.lifetime.admit_after
+            often_U |= known_M[first_U]
             key_U, first_U = key_U[often_U], first_U[often_U]
         self._admitted.append(key_U)
         row_U = self.index.add(key_U)

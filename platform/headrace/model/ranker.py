@@ -15,7 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -96,9 +98,12 @@ class Ranker(nn.Module):
         attribute_BD = functional.embedding_bag(
             users.tokens.row_N, token_VD, users.tokens.start_G, mode="mean"
         )
-        profile_BD = self.user.profile(attribute_BD) + self._rows("user", users.key_B)
+        known_B = users.tokens.has_some_G()
+        id_BD = self._rows("user", users.key_B, known_B)
+        profile_BD = self.user.profile(attribute_BD) + id_BD
         place_BSD = self.user(profile_BD, history, items)
-        bias_BK, factor_BF = self._rows("user_bias", users.key_B), self._folded(users, history)
+        bias_BK = self._rows("user_bias", users.key_B, known_B)
+        factor_BF = self._folded(users, history)
         return self.user.side(place_BSD, users, bias_BK, factor_BF, history, items)
 
     def affinities(self, batch: Batch) -> Tensor:
@@ -199,14 +204,15 @@ class Ranker(nn.Module):
         biased_CK: Tensor = self.position(candidates.position_C, batch.surface_C)
         return biased_CK.float()
 
-    def _rows(self, table: str, keys_N: Tensor) -> Tensor:
+    def _rows(self, table: str, keys_N: Tensor, known_N: NDArray[np.bool_] | None = None) -> Tensor:
         rows = self.tables[table]
-        read = rows.train(keys_N) if self.training else rows.read(keys_N)
+        read = rows.train(keys_N, known_N=known_N) if self.training else rows.read(keys_N)
         return read.to(self.device)
 
 
 def embedding_tables(config: RankerConfig) -> dict[str, DynamicEmbedding]:
-    """The tables of a ranker. Items and tokens are those of the catalogue; users may be anybody."""
+    """The tables of a ranker. Items and tokens are those of the catalogue; users may be anybody,
+    but for those who have attributes: they are of the catalogue too."""
     dim, num_logits, rate = config.dim, config.num_logits, config.embedding_learning_rate
     known = Lifetime(expire_after=config.expire_after)
     anybody = replace(known, admit_after=config.admit_after)

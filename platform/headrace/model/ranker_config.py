@@ -58,8 +58,8 @@ class RankerConfig:
     embedding_learning_rate: float = 0.05
     token_learning_rate: float = 0.05
     dense_learning_rate: float = 1e-2
-    # When a user has a row of embeddings, and how many impressions trained without him end it, as
-    # those of items and tokens. Both may change while a model goes on.
+    # When a user without attributes has embeddings, and how many impressions trained without a
+    # user, an item or a token end his or its. Both may change while a model goes on.
     admit_after: int = field(default=2, compare=False)  # requests of his, this one included
     expire_after: int = field(default=5_000_000, compare=False)
 
