@@ -43,7 +43,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     unknown_item_ttl_s: Positive = 120.0
     max_unknown_campaigns: PositiveInt = 10_000  # in no campaigns' file
     unknown_campaign_ttl_s: Positive = 2_592_000.0
-    unknown_user_ttl_s: Positive = 2_592_000.0
+    unknown_user_ttl_s: Positive = 604_800.0
 
     archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often
 

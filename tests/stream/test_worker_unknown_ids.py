@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -27,6 +29,9 @@ from headrace.stream.worker import Worker
 pytestmark = pytest.mark.services
 
 ITEMS, USERS = (Item("mug"), Item("pen")), (User("ann", ("age=3",)),)
+MATERIALIZE = """from headrace import clock, config, materialize
+materialize.apply(config.load())
+materialize.materialize(config.load(), clock.now_ms())"""
 SHARE, TTL_S, NUM_REQUESTS, NUM_STRANGERS = 60, 2.0, 40, 50
 
 
@@ -48,8 +53,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settin
         )
         shop = Dataset("shop", ITEMS, USERS, lambda: iter(()), 0, 0, 0)
         materialize.write_sources(shop, settings, now_ms())
-        materialize.apply(settings)
-        materialize.materialize(settings, now_ms())
+        given = {**environ, **config.environment(settings)}
+        subprocess.run([sys.executable, "-c", MATERIALIZE], env=given, check=True)
         create_topics(settings)
         yield settings
 

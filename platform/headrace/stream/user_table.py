@@ -15,17 +15,19 @@ from headrace.features.state import Rows, row_dtype, whole
 from headrace.features.table import USER_LAYOUT
 
 MAX_ROOM = 100_000  # rows that there is room for from the start
+MAX_UNKNOWN = 20_000  # 38 MB; far more than come in two steps, so that what is forgotten is stored
 
 
 class UserTable:
-    """Rows and attributes by user id, no more than `capacity` of them between two steps.
+    """Rows and attributes by user id, no more than `capacity` of them between two steps, and of
+    users that nobody announced no more than `max_unknown`.
 
     Rows lie where they are until they are forgotten, and their places are used again: nothing is
     ever copied to make room, except for more users than there is room for.
     """
 
-    def __init__(self, partition: int, capacity: int) -> None:
-        self._partition, self._capacity = partition, capacity
+    def __init__(self, partition: int, capacity: int, max_unknown: int = MAX_UNKNOWN) -> None:
+        self._partition, self._capacity, self._max_unknown = partition, capacity, max_unknown
         self._number_of: dict[str, int] = {}
         room = min(capacity, MAX_ROOM)
         self._rows_R = np.zeros(room, row_dtype(USER_LAYOUT))  # takes no memory before its use
@@ -82,16 +84,21 @@ class UserTable:
     def end_step(self) -> None:
         """Forget the users not used for longest where there are too many, a quarter at once."""
         self._step += 1
-        num_users = len(self._number_of)
-        if num_users <= self._capacity:
-            return
-        used_R = self._used_R[: len(self.ids)]
-        oldest = np.argsort(used_R, kind="stable")[len(self._free) :]  # free ones come first
-        for number in oldest[: num_users - self._capacity * 3 // 4].tolist():
+        number_K = np.flatnonzero(self._unknown_R[: len(self.ids)])
+        if len(number_K) > self._max_unknown:
+            self._forget_oldest(number_K, self._max_unknown)
+        if len(self._number_of) > self._capacity:
+            self._forget_oldest(np.flatnonzero(self._used_R), self._capacity)
+
+    def _forget_oldest(self, number_K: Ints, capacity: int) -> None:
+        """Forget so many of these, those not used for longest, that a quarter of it is free."""
+        oldest_K = number_K[np.argsort(self._used_R[number_K], kind="stable")]
+        gone_E = oldest_K[: len(number_K) - capacity * 3 // 4]
+        for number in gone_E.tolist():
             del self._number_of[self.ids[number]]
             self.ids[number], self._token_keys[number] = "", ()
-            self._used_R[number] = 0
             self._free.append(number)
+        self._used_R[gone_E], self._unknown_R[gone_E] = 0, False
 
     def _places(self, num: int) -> list[int]:
         """So many rows that are nobody's."""
