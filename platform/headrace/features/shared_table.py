@@ -24,6 +24,7 @@ from headrace.features.accumulators import State
 from headrace.features.bounds import NOTHING, Share
 from headrace.features.facts import Ints
 from headrace.features.layout import Layout
+from headrace.features.partial_rows import PartialRows
 from headrace.features.state import Rows, fresh_rows, whole
 
 IN_THIS_STEP: Final = 1 << 62  # a time
@@ -51,14 +52,15 @@ class SharedTable:
     ) -> None:
         self.layout = layout
         self.ids: list[str] = []  # by number; "" where it is free
-        self.num_unknown = self.num_refused = 0  # in the table; mentioned while there was no place
+        self.num_unknown = self.num_forgotten = 0
+        self.num_refused = 0  # mentions while there was no place
         self._is_known, self._share = is_known, share
         self._own: tuple[int, ...] = ()
         self._number_of: dict[str, int] = {}
         self._free: list[int] = []
         self._new: list[int] = []  # numbers given since `take_new`
         self._forgotten: list[Forgotten] = []
-        self._partials: dict[int, _Partials] = {}
+        self._partials: dict[int, PartialRows] = {}
         self._merged_R = fresh_rows(layout, 1)  # the last one is nobody's: number -1 reads it
         self._stale_R = np.zeros(1, dtype=bool)
         self._unknown_R = np.zeros(1, dtype=bool)
@@ -106,6 +108,14 @@ class SharedTable:
     def are_unknown(self, numbers_N: Ints) -> NDArray[np.bool_]:
         """[N]: True for entities of the share."""
         return self._unknown_R[numbers_N]
+
+    def counts(self) -> dict[str, int]:
+        """Unknown entities: in the table, forgotten so far, and mentioned without a place."""
+        return {
+            "kept": self.num_unknown,
+            "forgotten": self.num_forgotten,
+            "refused": self.num_refused,
+        }
 
     def take_new(self) -> list[int]:
         """The numbers given since the last call."""
@@ -195,9 +205,9 @@ class SharedTable:
         whole(self._merged_R)[stale_V] = whole(rows_V)
         self._stale_R[stale_V] = False
 
-    def _of(self, partition: int) -> _Partials:
+    def _of(self, partition: int) -> PartialRows:
         if partition not in self._partials:
-            self._partials[partition] = _Partials(self.layout, partition)
+            self._partials[partition] = PartialRows(self.layout, partition)
         return self._partials[partition]
 
     def _give_number(self, entity_id: str) -> None:
@@ -233,6 +243,7 @@ class SharedTable:
             del self._number_of[self.ids[number]]
             self.ids[number] = ""
         self._free += list(owners)
+        self.num_forgotten += len(owners)
         self.num_unknown -= int(self._unknown_R[number_E].sum())
         self._unknown_R[number_E], self._stale_R[number_E] = False, False
         whole(self._merged_R)[number_E] = whole(fresh_rows(self.layout, len(number_E)))
@@ -256,53 +267,3 @@ class SharedTable:
             self._stale_R = np.concatenate([self._stale_R, none])
             self._unknown_R = np.concatenate([self._unknown_R, none])
             self._heard_ms_R = np.concatenate([self._heard_ms_R, np.zeros(more, np.int64)])
-
-
-class _Partials:
-    """The rows of one partition, for the entities that it spoke of."""
-
-    def __init__(self, layout: Layout, partition: int) -> None:
-        self._layout, self._partition = layout, partition
-        self._rows_K = fresh_rows(layout, 1, partition)  # the last one is of those without a row
-        self._place_R = np.full(0, -1, dtype=np.int64)
-        self._num_rows = 0
-        self._free: list[int] = []  # places of rows that were dropped
-
-    @property
-    def num_bytes(self) -> int:
-        return self._rows_K.nbytes + self._place_R.nbytes
-
-    def having(self, numbers_N: Ints) -> Ints:
-        """The places in `numbers_N` of those that have a row."""
-        return np.flatnonzero(self._places(numbers_N) >= 0)
-
-    def read(self, numbers_N: Ints) -> Rows:
-        return self._rows_K.take(self._places(numbers_N))
-
-    def write(self, numbers_N: Ints, rows_N: Rows) -> None:
-        place_N = self._places(numbers_N)
-        fresh = np.flatnonzero(place_N < 0)
-        free = [self._free.pop() for _ in range(min(len(self._free), len(fresh)))]
-        more = len(fresh) - len(free)
-        new = np.arange(self._num_rows, self._num_rows + more)
-        place_N[fresh] = np.concatenate([np.array(free, np.int64), new])
-        self._place_R[numbers_N] = place_N
-        self._num_rows += more
-        if self._num_rows >= len(self._rows_K):
-            room = max(self._num_rows + 1, 2 * len(self._rows_K), 256) - len(self._rows_K)
-            self._rows_K = np.concatenate(
-                [self._rows_K, fresh_rows(self._layout, room, self._partition)]
-            )
-        whole(self._rows_K)[place_N] = whole(rows_N)
-
-    def drop(self, numbers_N: Ints) -> None:
-        places = self._places(numbers_N)
-        self._free += places[places >= 0].tolist()
-        self._place_R[numbers_N] = -1
-
-    def _places(self, numbers_N: Ints) -> Ints:
-        beyond = int(numbers_N.max(initial=-1)) + 2 - len(self._place_R)  # the last one is nobody's
-        if beyond > 0:
-            more = max(beyond, len(self._place_R))
-            self._place_R = np.concatenate([self._place_R, np.full(more, -1, dtype=np.int64)])
-        return self._place_R[numbers_N].copy()

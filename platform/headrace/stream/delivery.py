@@ -61,6 +61,7 @@ class Step:
     changed: Sequence[Changed]
     gone: Gone
     commits: Mapping[int, Commit]
+    unknown: Mapping[str, Mapping[str, int]]  # what became of unknown entities, by kind
 
     def __bool__(self) -> bool:
         samples = any(effects.samples for effects in self.effects.values())
@@ -117,7 +118,7 @@ class Delivery:
             for layout, ids in step.gone.merged:
                 self._store.delete(layout, ids)
             self._commits.write(step.commits)
-        self._report(min(step.commits), lag)
+        self._report(min(step.commits), lag, step.unknown)
 
     def close(self) -> None:
         self._writer.close()
@@ -158,10 +159,11 @@ class Delivery:
         written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
         self._monitor.take(written, self._clock())
 
-    def _report(self, worker: int, lag: int) -> None:
+    def _report(self, worker: int, lag: int, unknown: Mapping[str, Mapping[str, int]]) -> None:
         now_ms = self._clock()
         if now_ms < self._status_due_ms:
             return
         self._status_due_ms = now_ms + STATUS_EVERY_MS
-        document = {"worker": worker, "lag": lag, **self._monitor.report(now_ms)}
+        document = {"worker": worker, "lag": lag, "unknown": unknown}
+        document |= self._monitor.report(now_ms)
         self._status.write("stream", document, now_ms)

@@ -112,8 +112,9 @@ class Worker:
         all_effects = self._effects(by_partition, at_end)
         changed = [*self._changed_users(all_effects, by_partition), *owned]
         gone = self._gone(self._shared.end_step(self._clock()))
+        unknown = {entity: table.counts() for entity, table in self._shared.tables.items()}
         commits = {number: partition.commit for number, partition in self._partitions.items()}
-        return Step(by_partition, all_effects, changed, gone, commits)
+        return Step(by_partition, all_effects, changed, gone, commits, unknown)
 
     def _effects(
         self, by_partition: Mapping[int, Sequence[Record]], at_end: Callable[[int], bool]
