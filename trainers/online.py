@@ -30,6 +30,7 @@ from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.errors import HeadraceError
 from headrace.features.table import SCHEMA
+from headrace.memory import give_back
 from headrace.model.batch import batch_of_samples
 from headrace.model.content_vectors import ContentVectors
 from headrace.model.learner import OnlineLearner
@@ -41,6 +42,7 @@ from headrace.status import StatusBoard
 from trainers.recipe import check_continues, ranker_config
 
 STATUS_EVERY_MS = 500
+GIVE_BACK_EVERY_MS = 60_000  # memory that is free
 MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
 STATE_FILE = "trainer.pt"
 
@@ -219,9 +221,13 @@ def train_loop(loop_config: dict[str, Any]) -> None:
         with checkpoint.as_directory() as folder:
             trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
     saved_ms, saved_samples = now_ms(), trainer.learner.num_samples
+    gave_back_ms = now_ms()
     while True:
         trainer.step()
         due = now_ms() - saved_ms >= 1_000 * settings.checkpoint_every_s
+        if now_ms() - gave_back_ms >= GIVE_BACK_EVERY_MS:
+            give_back()
+            gave_back_ms = now_ms()
         if due and trainer.learner.num_samples > saved_samples:
             _save(trainer)
             saved_ms, saved_samples = now_ms(), trainer.learner.num_samples

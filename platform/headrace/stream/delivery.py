@@ -18,6 +18,7 @@ from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.shared import topic_messages
 from headrace.features.state import Rows
+from headrace.memory import give_back
 from headrace.sample import encode_batches
 from headrace.status import StatusBoard
 from headrace.stream.commit import Commit, CommitStore
@@ -25,6 +26,7 @@ from headrace.stream.monitor import Monitor, ReferenceStore, Written
 from headrace.stream.partition import Effects
 
 STATUS_EVERY_MS = 500
+GIVE_BACK_EVERY_MS = 60_000  # memory that is free
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Delivery:
         self._status = StatusBoard(redis, settings.namespace)
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
         self._status_due_ms = 0
+        self._give_back_due_ms = clock() + GIVE_BACK_EVERY_MS
 
     def deliver(self, step: Step, lag: int) -> None:
         """Deliver a step, in the order that makes a crash at any point harmless.
@@ -164,6 +167,9 @@ class Delivery:
         if now_ms < self._status_due_ms:
             return
         self._status_due_ms = now_ms + STATUS_EVERY_MS
+        if now_ms >= self._give_back_due_ms:
+            self._give_back_due_ms = now_ms + GIVE_BACK_EVERY_MS
+            give_back()
         document = {"worker": worker, "lag": lag, "unknown": unknown}
         document |= self._monitor.report(now_ms)
         self._status.write("stream", document, now_ms)
