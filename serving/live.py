@@ -23,6 +23,7 @@ from headrace.datasets.catalogue import read_items
 from headrace.datasets.dataset import Item
 from headrace.errors import ConfigError
 from headrace.features.accumulators import State
+from headrace.features.bounds import NOTHING, Bounds
 from headrace.features.catalogue_columns import padded_slots
 from headrace.features.facts import Ints
 from headrace.features.row_schemas import RowSchemas
@@ -116,7 +117,8 @@ class Live:
         self._redis = Redis.from_url(settings.redis_url)
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
-        self._shared = SharedState(items.get, schemas.description, self.skipped)
+        known = Bounds(NOTHING, NOTHING)
+        self._shared = SharedState(items.get, schemas.description, self.skipped, known)
         self._stopping = threading.Event()
         num_items = len(self.catalogue.items)
         self.view = View(None, ITEM_LAYOUT.new(num_items), np.arange(1, num_items))
@@ -220,6 +222,7 @@ class Live:
     def _take(self, records: Sequence[Record]) -> None:
         """Take in what came of the items' states."""
         changed = self._shared.apply(records).get(ITEM, ())
+        self._shared.end_step(self._clock())  # what is in no catalogue is not recommended
         known = [item_id for item_id in changed if item_id in self.catalogue.row_of_id]
         if not known:
             return

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process that asked for it."""
+"""Freed memory stays with the process that asked for it, until it is given back."""
 
 from __future__ import annotations
 
@@ -31,3 +31,25 @@ def test_a_step_takes_the_memory_of_the_one_before_it() -> None:
     runs = [subprocess.run(command, capture_output=True, check=True) for command in commands]
     kept, given_back = (int(run.stdout) for run in runs)
     assert kept < 100 < given_back
+
+
+BURST = """
+from pathlib import Path
+from headrace.memory import give_back, keep_freed
+keep_freed()
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4_096
+def burst():
+    kept = [bytes(100_000) for _ in range(600)]
+    return kept[-1]  # lies after all the others
+last = burst()
+before = resident()
+give_back()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_what_a_burst_took_is_given_back_when_asked_for() -> None:
+    run = subprocess.run([sys.executable, "-c", BURST], capture_output=True, check=True)
+    assert int(run.stdout) > 30_000_000

@@ -29,6 +29,7 @@ from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.errors import HeadraceError, LogMismatch
 from headrace.features.table import SCHEMA
+from headrace.memory import give_back
 from headrace.model.content_vectors import ContentVectors
 from headrace.model.guarded_learner import GuardedLearner, Pace
 from headrace.model.learner import OnlineLearner
@@ -40,6 +41,7 @@ from trainers.recipe import check_continues, ranker_config
 from trainers.sample_log import SampleReader, take_refusal, tell_refusal
 
 STATUS_EVERY_MS = 500
+GIVE_BACK_EVERY_MS = 60_000  # memory that is free
 MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
 MAX_HELD_ARRIVALS = 10_000  # while versions are held
 STATE_FILE = "trainer.pt"
@@ -215,9 +217,13 @@ def train_loop(loop_config: dict[str, Any]) -> None:
     if checkpoint:
         with checkpoint.as_directory() as folder:
             trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
+    gave_back_ms = now_ms()
     try:
         while True:
             trainer.step()
+            if now_ms() - gave_back_ms >= GIVE_BACK_EVERY_MS:
+                give_back()
+                gave_back_ms = now_ms()
             if trainer.is_worth_saving:
                 _save(trainer)
     except LogMismatch as error:

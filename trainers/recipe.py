@@ -27,6 +27,8 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
         heads=tuple(Head(name) for name in settings.head_names),
         surfaces=settings.surface_names,
         content_widths=vectors.widths,
+        admit_after=settings.embedding_admit_after,
+        expire_after=settings.embedding_expire_after,
     )
 
 
@@ -42,7 +44,8 @@ def check_continues(settings: config.Settings) -> None:
             changed = [
                 f"{field.name} {getattr(newest.model, field.name)} (now {value})"
                 for field in fields(wanted)
-                if (value := getattr(wanted, field.name)) != getattr(newest.model, field.name)
+                if field.compare
+                and (value := getattr(wanted, field.name)) != getattr(newest.model, field.name)
             ]
             raise ConfigError(
                 f"model {newest.version} was trained with {'; '.join(changed)}: set what it was, "

@@ -162,7 +162,7 @@ class LogWriter:
     def send(
         self,
         topic: str,
-        value: bytes,
+        value: bytes | None,
         key: bytes | None = None,
         partition: int | None = None,
         headers: Headers = (),

@@ -42,6 +42,14 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     make_samples: bool = True  # false: features only, nothing to train on
     allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
 
+    # What is in no catalogue has a share of memory, in each stream worker, and ends. In Redis a row
+    # of a user who was not materialized lives for so long after its last event.
+    max_unknown_items: PositiveInt = 10_000
+    unknown_item_ttl_s: Positive = 120.0
+    max_unknown_campaigns: PositiveInt = 10_000  # in no campaigns' file
+    unknown_campaign_ttl_s: Positive = 2_592_000.0
+    unknown_user_ttl_s: Positive = 604_800.0
+
     archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often
 
     batch_size: PositiveInt = 256  # impressions per training step, at most
@@ -50,6 +58,10 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     guard_patience_s: Positive = 1_800.0  # versions are held this long before a change is learned
     checkpoint_every_s: Positive = 10.0
     progressive_window: PositiveInt = 1_000  # impressions per point of the quality curves
+    # When a user without attributes has embeddings, and how many impressions trained without a
+    # user, an item or a word end his or its.
+    embedding_admit_after: Annotated[int, msgspec.Meta(ge=1, le=255)] = 2  # requests of the user's
+    embedding_expire_after: PositiveInt = 5_000_000
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
     model_seed: int = 0
     heads: str = "click,like,long_view"  # actions that the ranker predicts, the click first

@@ -20,3 +20,11 @@ def keep_freed() -> None:
     if mallopt is not None:
         mallopt(_TRIM_THRESHOLD, KEPT_BYTES)
         mallopt(_MMAP_THRESHOLD, KEPT_BYTES // 2)
+
+
+def give_back() -> None:
+    """Return what is freed to the system, in milliseconds: to be called now and then, so that what
+    a burst took comes back. Does nothing where the C library has no `malloc_trim`."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

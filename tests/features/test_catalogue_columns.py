@@ -47,7 +47,7 @@ def unpadded(row: Ints) -> list[int]:
 def test_an_item_has_its_key_its_slots_and_its_groups() -> None:
     mug = Item("mug", categories=("kitchen", "gifts"), attributes=("author=Ann", "size=L"))
     columns, groups = catalogue(Item("pen", categories=("gifts",)), mug)
-    columns.meet(["pen", "mug"])
+    columns.meet([0, 1], ["pen", "mug"])
     number_N = np.array([1, 0, 1])
     assert columns.keys(number_N).tolist() == [key("mug"), key("pen"), key("mug")]
     slots_NS, groups_NG = columns.slots(number_N), columns.groups(number_N)
@@ -59,7 +59,7 @@ def test_an_item_has_its_key_its_slots_and_its_groups() -> None:
 
 def test_an_item_that_the_catalogue_does_not_know_has_a_key_only() -> None:
     columns, _ = catalogue()
-    columns.meet(["mug"])
+    columns.meet([0], ["mug"])
     number_1 = np.array([0])
     assert columns.keys(number_1).tolist() == [key("mug")]
     assert not unpadded(columns.slots(number_1)[0]) and not unpadded(columns.groups(number_1)[0])
@@ -69,8 +69,9 @@ def test_items_met_earlier_stay_as_they_are_while_more_come() -> None:
     columns, groups = catalogue(*(Item(f"i{n}", categories=(f"c{n % 7}",)) for n in range(3_000)))
     ids: list[str] = []
     for until in (1, 1, 900, 1_025, 3_000):
-        ids += [f"i{number}" for number in range(len(ids), until)]
-        columns.meet(ids)
+        more = range(len(ids), until)
+        columns.meet(more, [f"i{number}" for number in more])
+        ids += [f"i{number}" for number in more]
     number_N = np.arange(3_000)
     assert columns.keys(number_N).tolist() == [key(id_) for id_ in ids]
     assert [groups.names[n] for n in columns.groups(number_N)[:, 0]] == [
@@ -80,7 +81,7 @@ def test_items_met_earlier_stay_as_they_are_while_more_come() -> None:
 
 def test_of_many_categories_the_first_slots_and_groups_are_kept() -> None:
     columns, groups = catalogue(Item("mug", categories=MANY, attributes=("author=Ann",)))
-    columns.meet(["mug"])
+    columns.meet([0], ["mug"])
     number_1 = np.array([0])
     expected = category_slots(MANY, SLOTS.num_slots)[:MAX_SLOTS]
     assert unpadded(columns.slots(number_1)[0]) == list(expected)

@@ -47,8 +47,21 @@ def test_candidates_and_histories_name_rows_of_the_distinct_items() -> None:
     shown = [key(item_id) for one in requests for item_id in one.items]
     assert keys_U[batch.candidates.item_C].tolist() == shown
     past = np.stack([one.features.history_3T[0, :4] for one in requests])
+    past[~np.isin(past, list(map(key, ITEMS)))] = 0  # in no catalogue
     assert keys_U[batch.history.item_BT].tolist() == past.tolist()
     assert batch.candidates.request_C.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_items_in_no_catalogue_are_one_and_their_events_stay_events() -> None:
+    stranger = replace(asked(0, num_items=3), items=("i1", "stranger", "another"))
+    batch = batch_of(stranger)
+    assert batch.items is not None
+    keys_C = batch.items.key_U[batch.candidates.item_C]
+    assert keys_C.tolist() == [key("i1"), 0, 0]
+    assert batch.history.mask_BT.sum() == (stranger.features.history_3T[0] != 0).sum()
+    without = make_batch([stranger.request()], ContentTable({}))
+    assert without.items is not None  # where there is no catalogue each is what it is
+    assert without.items.key_U[without.candidates.item_C].tolist() == [*map(key, stranger.items)]
 
 
 @pytest.mark.parametrize(("events", "columns"), [((0, 0), 1), ((2, 5), 5), ((12, 1), 12)])

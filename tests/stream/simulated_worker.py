@@ -13,8 +13,11 @@ import msgspec
 from headrace import sample
 from headrace.broker import Record
 from headrace.datasets.dataset import Item
-from headrace.features.shared import SharedState, topic_messages
+from headrace.features.bounds import NOTHING, Bounds, Share
+from headrace.features.shared import SharedState, row_key, topic_messages
+from headrace.features.shared_table import Forgotten
 from headrace.features.state import Rows, encode_rows
+from headrace.features.table import ITEM
 from headrace.stream.commit import Commit
 from headrace.stream.intake import Decoded, decode_records
 from headrace.stream.partition import Effects, Partition, PartitionSettings
@@ -23,6 +26,9 @@ PARTITIONS = (0, 1)
 WINDOW_MS = 1_000
 DEDUPE_WINDOW = 6
 RULES = PartitionSettings(DEDUPE_WINDOW, WINDOW_MS)
+UNKNOWN = "?"  # what the ids begin with of items that are in no catalogue
+NUM_UNKNOWN = 3  # that a worker has places for
+BOUNDS = Bounds(Share(NUM_UNKNOWN, 2 * WINDOW_MS), NOTHING)
 
 Send = Callable[[], None]
 
@@ -49,10 +55,11 @@ class SimulatedWorker:
 
     def __init__(self, world: World, random: Random, write: Callable[[], None]) -> None:
         self._world, self._random, self._write = world, random, write
-        self._shared = SharedState(lambda item_id: Item(item_id, categories=(item_id,)))
+        self._shared = SharedState(item_of, bounds=BOUNDS)
         self._num_items_read = 0
         self._waiting: list[Send] = []
         self._read_item_features()
+        self._shared.own(PARTITIONS)
         self._partitions = {number: self._partition(number) for number in PARTITIONS}
 
     def step(self, now_ms: int) -> bool:
@@ -72,15 +79,16 @@ class SimulatedWorker:
             self._load_users(partition, decoded)
             all_effects[number] = partition.process(decoded, now_ms)
         self._deliver()
-        self._waiting = list(self._writes(all_effects))
+        gone = self._shared.end_step(now_ms).get(ITEM, [])
+        self._waiting = list(self._writes(all_effects, gone))
         if not some:
             self._deliver()
         self._read_item_features()
         return some
 
-    def _writes(self, all_effects: dict[int, Effects]) -> Iterator[Send]:
+    def _writes(self, all_effects: dict[int, Effects], gone: list[Forgotten]) -> Iterator[Send]:
         """What is to be delivered, in this order."""
-        yield from (*self._labelled(all_effects), *self._partials(all_effects))
+        yield from (*self._labelled(all_effects), *self._partials(all_effects, gone))
         rows = [row for effects in all_effects.values() for row in _rows(*effects.changed.users)]
         for user_id, row in self._random.sample(rows, len(rows)):
             yield bind(self._world.users.update, {user_id: row})
@@ -124,12 +132,18 @@ class SimulatedWorker:
             queues.append([bind(self._world.samples[number].append, one) for one in samples])
         return self._in_some_order(queues)
 
-    def _partials(self, all_effects: dict[int, Effects]) -> Iterator[Send]:
+    def _partials(self, all_effects: dict[int, Effects], gone: list[Forgotten]) -> Iterator[Send]:
         queues: list[list[Send]] = []
-        for number, effects in all_effects.items():
+        for number in PARTITIONS:
+            changed = all_effects[number].changed.shared if number in all_effects else {}
+            tombstones = [
+                (row_key(ITEM, number, one.entity_id), b"")
+                for one in gone
+                if number in one.partitions
+            ]
             partials = [
                 Record(number, 0, 0, entity_key, row)
-                for entity_key, row in topic_messages(effects.changed.shared)
+                for entity_key, row in [*topic_messages(changed), *tombstones]
             ]
             queues.append([bind(self._world.item_features.append, one) for one in partials])
         return self._in_some_order(queues)
@@ -138,6 +152,11 @@ class SimulatedWorker:
         """An order that keeps that of each topic's partition, and no other."""
         while any(queues):
             yield self._random.choice([queue for queue in queues if queue]).pop(0)
+
+
+def item_of(item_id: str) -> Item | None:
+    """Each item is its own category, if it is in the catalogue."""
+    return None if item_id.startswith(UNKNOWN) else Item(item_id, categories=(item_id,))
 
 
 def _rows(ids: list[str], rows: Rows) -> Iterator[tuple[str, bytes]]:

@@ -17,12 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_worker import (
     DEDUPE_WINDOW,
+    NUM_UNKNOWN,
     PARTITIONS,
+    UNKNOWN,
     WINDOW_MS,
     Crash,
     SimulatedWorker,
     World,
     crashing_after,
+    item_of,
 )
 
 from headrace import sample
@@ -30,6 +33,7 @@ from headrace.broker import Record
 from headrace.errors import InvalidEvent
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
 from headrace.features.assemble import DENSE_NAMES
+from headrace.features.bounds import NOTHING, Bounds, Share
 from headrace.features.layout import Layout
 from headrace.features.shared import SharedState
 from headrace.features.state import Rows, decode_rows
@@ -76,6 +80,8 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
         )[0]
         name, user = f"{number}-{len(records)}", random.choice(USERS[number])
         items = random.sample(ITEMS[number], random.randint(1, 3))
+        strangers = [f"{UNKNOWN}{number}{n}" for n in random.sample(range(12), 2)]
+        items = random.sample([*items, *strangers], len(items) + random.randint(0, 2))
         value = b'{"type": "click"}'
         if kind in ("known", "open"):
             labels = [random.choice([True, False]) if kind == "known" else None for _ in items]
@@ -190,15 +196,19 @@ def check(world: World, number: int, expected: Expected) -> None:
     assert len(samples) == len(expected.samples)
     for one in samples:
         if one.lane == LANE_KNOWN:  # no sample knows its own outcome
-            seen = [one.dense_NF[0, USER_COUNT], *one.dense_NF[:, ITEM_COUNT]]
-            before = np.log1p(expected.shown_before[one.source_offset])
+            items = expected.samples[LANE_KNOWN, one.source_offset][1]
+            lasting = [n for n, item in enumerate(items) if not item.startswith(UNKNOWN)]
+            seen = [one.dense_NF[0, USER_COUNT], *one.dense_NF[lasting, ITEM_COUNT]]
+            of_user, *of_items = np.log1p(expected.shown_before[one.source_offset])
+            before = np.array([of_user, *(of_items[n] for n in lasting)])
             assert seen == before.astype(np.float32).tolist()
     for user in USERS[number]:
         row = decode_rows([world.users[user]] if user in world.users else [], USER_LAYOUT)
         counted = [expected.users[user, "shown"], expected.users[user, "clicked"]]
         assert (shown_clicked(row, USER_LAYOUT) or [0, 0]) == counted
-    shared = SharedState(lambda item_id: None)
+    shared = SharedState(item_of, bounds=Bounds(Share(10**6, 10**9), NOTHING))
     shared.apply(world.item_features)
+    assert shared.items.num_unknown <= NUM_UNKNOWN  # the others have a tombstone
     for item in ITEMS[number]:
         row = shared.items.partials(shared.items.numbers([item]), number)
         counted = [expected.items[item, "shown"], expected.items[item, "clicked"]]
@@ -242,4 +252,4 @@ def test_crashes_at_any_write_change_nothing(seed: int, crash_every: int) -> Non
 
 
 def test_the_simulation_does_crash() -> None:
-    assert sum(survive(seed, 60, crash_every=20) for seed in range(5)) > 50
+    assert sum(survive(seed, 60, crash_every=20) for seed in range(7)) > 50

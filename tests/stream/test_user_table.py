@@ -29,6 +29,19 @@ def test_users_beyond_the_memory_are_asked_for_again() -> None:
     assert table.attributes_of("u2b") == (2,)
 
 
+def test_users_nobody_announced_have_a_share_of_the_memory() -> None:
+    table = UserTable(NUMBER, capacity=100, max_unknown=4)
+    table.add(["ann"], fresh_rows(USER_LAYOUT, 1, NUMBER), [()])
+    table.end_step()
+    for step in range(10):
+        table.add([f"x{step}"], fresh_rows(USER_LAYOUT, 1, NUMBER), [()], [True])
+        assert table.are_unknown(table.numbers([f"x{step}", "ann"])).tolist() == [True, False]
+        table.end_step()
+    assert "ann" not in table.missing(["ann"])
+    kept = {f"x{n}" for n in range(10)} - set(table.missing(f"x{n}" for n in range(10)))
+    assert kept <= {"x6", "x7", "x8", "x9"} and "x9" in kept
+
+
 def test_rows_of_another_partition_start_anew_in_the_log() -> None:
     table = UserTable(NUMBER, capacity=4)
     rows = fresh_rows(USER_LAYOUT, 1, NUMBER + 1)

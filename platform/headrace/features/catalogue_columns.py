@@ -1,4 +1,4 @@
-"""What the catalogue says about items, in columns that grow with the items met.
+"""What the catalogue says about items, in columns by their number in the item table.
 
 R items met, by their number in the item table   N items asked for
 S category slots, G groups (categories and authors) of an item, padded with -1
@@ -29,28 +29,27 @@ class CatalogueColumns:
 
     def __init__(self, item_of: ItemOf, number_groups: Callable[[Sequence[str]], Ints]) -> None:
         self._item_of, self._number_groups = item_of, number_groups
-        self._num = 0
-        self._key_R = np.zeros(0, dtype=np.int64)
-        self._slot_RS = np.zeros((0, MAX_SLOTS), dtype=np.int64)
-        self._group_RG = np.zeros((0, MAX_GROUPS), dtype=np.int64)
+        # The last ones are nobody's: number -1 reads them.
+        self._key_R = np.zeros(1, dtype=np.int64)
+        self._slot_RS = np.full((1, MAX_SLOTS), -1, dtype=np.int64)
+        self._group_RG = np.full((1, MAX_GROUPS), -1, dtype=np.int64)
 
-    def meet(self, ids: Sequence[str]) -> None:
-        """Make sure that these items, all ids in the order of their numbers, are here."""
-        if len(ids) > len(self._key_R):
-            capacity = max(len(ids), 2 * len(self._key_R), 1_024)
+    def meet(self, numbers: Sequence[int], ids: Sequence[str]) -> None:
+        """Take in that these items have these numbers now."""
+        if not ids:
+            return
+        beyond = max(numbers) + 2 - len(self._key_R)
+        if beyond > 0:
+            capacity = len(self._key_R) + max(beyond, len(self._key_R), 1_024)
             self._key_R = _grown(self._key_R, capacity)
             self._slot_RS = _grown(self._slot_RS, capacity)
             self._group_RG = _grown(self._group_RG, capacity)
-        new = [self._item_of(item_id) or Item(item_id) for item_id in ids[self._num :]]
-        if not new:
-            return
-        place = slice(self._num, len(ids))
+        new, place = [self._item_of(item_id) or Item(item_id) for item_id in ids], list(numbers)
         self._key_R[place] = [key(item.item_id) for item in new]
         self._slot_RS[place] = padded_slots([item.categories for item in new])
         groups = [groups_of(item)[:MAX_GROUPS] for item in new]
-        numbers = self._number_groups([name for names in groups for name in names])
-        self._group_RG[place] = _padded(numbers, list(map(len, groups)), MAX_GROUPS)
-        self._num = len(ids)
+        group_numbers = self._number_groups([name for names in groups for name in names])
+        self._group_RG[place] = _padded(group_numbers, list(map(len, groups)), MAX_GROUPS)
 
     def keys(self, numbers_N: Ints) -> Ints:
         """[N]: the items' keys."""

@@ -9,6 +9,7 @@ N entities   F float32 features of a view, in its order
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,14 @@ from headrace.clock import now_ms
 from headrace.errors import FeatureError
 from headrace.features.packed.cell import as_numbers, encode_cells
 from headrace.features.packed.request import view_of
-from headrace.features.packed.round_trip import Read, WritePolicy, fetch, store, write_commands
+from headrace.features.packed.round_trip import (
+    Command,
+    Read,
+    WritePolicy,
+    fetch,
+    store,
+    write_commands,
+)
 from headrace.features.packed.row import Bools, Ints, Stamp, encode_rows
 from headrace.features.packed.rows import Rows
 from headrace.features.packed.schema import FLOAT32, NUMBERS, Schema
@@ -27,6 +35,14 @@ from headrace.features.packed.view import Id, Key, PackedView
 from headrace.features.packed_store import PackedRedisOnlineStore
 
 Ids = Sequence[Id] | Sequence[tuple[Id, ...]]  # a tuple where a view has several join keys, sorted
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """Which of N rows Redis is to delete so many seconds after they were written."""
+
+    expires_N: Bools
+    ttl_s: int
 
 
 class ColumnStore:
@@ -81,6 +97,7 @@ class ColumnStore:
         floats_NF: NDArray[np.float32],
         columns: Mapping[str, Sequence[Any] | NDArray[Any]],
         stamp: Stamp,
+        expiry: Expiry | None = None,
     ) -> None:
         """Replace N rows, in one round trip and whatever their event times are.
 
@@ -92,7 +109,28 @@ class ColumnStore:
         if len(ids) != len(payloads):
             raise FeatureError(f"{len(ids)} ids for {len(payloads)} rows of view {view!r}")
         keys = _row_keys(target, ids)
-        store(self._client, write_commands(self._client, target, keys, payloads, self._policy))
+        if expiry is None or not expiry.expires_N.any():
+            commands = write_commands(self._client, target, keys, payloads, self._policy)
+        else:
+            commands = self._expiring(target, keys, payloads, expiry)
+        store(self._client, commands)
+
+    def delete(self, view: str, ids: Ids) -> None:
+        """Delete the rows of these entities, in one round trip."""
+        keys = _row_keys(self._view(view), ids)
+        store(self._client, [("UNLINK", key) for key in keys])
+
+    def _expiring(
+        self, view: PackedView, keys: Sequence[Key], payloads: Sequence[bytes], expiry: Expiry
+    ) -> list[Command]:
+        """The commands that write rows of which some expire."""
+        ttl_s = min(expiry.ttl_s, self._policy.key_ttl_s or expiry.ttl_s)
+        commands: list[Command] = []
+        for expires, policy in ((False, self._policy), (True, WritePolicy(False, ttl_s))):
+            places = np.flatnonzero(expiry.expires_N == expires).tolist()
+            rows = [keys[place] for place in places], [payloads[place] for place in places]
+            commands += write_commands(self._client, view, *rows, policy)
+        return commands
 
     def _view(self, name: str) -> PackedView:
         if name not in self._views:

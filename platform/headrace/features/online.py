@@ -18,7 +18,7 @@ from redis import Redis
 
 from headrace import config
 from headrace.errors import ServiceError, StoreUnavailable
-from headrace.features.column_store import ColumnStore
+from headrace.features.column_store import ColumnStore, Expiry
 from headrace.features.layout import Layout
 from headrace.features.packed.round_trip import redis_errors
 from headrace.features.packed.row import Stamp
@@ -35,10 +35,11 @@ DAMAGED: Final = (ServiceError, ValueError, TypeError, IndexError)  # what junk 
 @dataclass(frozen=True, slots=True)
 class StoredUsers:
     """What the online store holds about N users: the bytes of their rows, None before their first
-    event, and their attributes."""
+    event, their attributes, and who has no profile: nobody announced them."""
 
     rows: list[bytes | None]
     attributes: list[tuple[str, ...]]
+    unknown: list[bool]
 
 
 class OnlineStore:
@@ -61,7 +62,7 @@ class OnlineStore:
         """What is known of these users, in one round trip; of what is damaged, nothing: it is
         counted, and the user begins anew."""
         if not user_ids:
-            return StoredUsers([], [])
+            return StoredUsers([], [], [])
         requests = [(f"{USER}_activity", user_ids), (f"{USER}_profile", user_ids)]
         try:
             activity, profile = self._columns.read(requests)
@@ -71,26 +72,33 @@ class OnlineStore:
             raise
         except DAMAGED:
             return self._read_apart(user_ids)
-        return StoredUsers(self._whole(user_ids, states), attributes)
+        unknown = (~profile.found_N).tolist()
+        return StoredUsers(self._whole(user_ids, states), attributes, unknown)
 
     def _read_apart(self, user_ids: Sequence[str]) -> StoredUsers:
         """The same where one of the rows is damaged: halves, until it is alone."""
         if len(user_ids) > 1:
             half = len(user_ids) // 2
             one, other = self.read_users(user_ids[:half]), self.read_users(user_ids[half:])
-            return StoredUsers(one.rows + other.rows, one.attributes + other.attributes)
+            return StoredUsers(
+                one.rows + other.rows,
+                one.attributes + other.attributes,
+                one.unknown + other.unknown,
+            )
 
         def state() -> list[bytes | None]:
             return self._whole(user_ids, self.read_rows(USER_LAYOUT, user_ids))
 
-        def attributes() -> list[tuple[str, ...]]:
-            (profile,) = self._columns.read([(f"{USER}_profile", user_ids)])
-            return [tuple(names or ()) for names in profile.values("attributes")]
+        def attributes() -> tuple[list[tuple[str, ...]], list[bool]]:
+            (found,) = self._columns.read([(f"{USER}_profile", user_ids)])
+            names = [tuple(names or ()) for names in found.values("attributes")]
+            return names, (~found.found_N).tolist()
 
-        return StoredUsers(
-            self._unless_damaged(state, [None], f"{USER}_activity", user_ids[0]),
-            self._unless_damaged(attributes, [()], f"{USER}_profile", user_ids[0]),
-        )
+        nothing: tuple[list[tuple[str, ...]], list[bool]] = ([()], [False])
+        none: list[bytes | None] = [None]
+        rows = self._unless_damaged(state, none, f"{USER}_activity", user_ids[0])
+        profile = self._unless_damaged(attributes, nothing, f"{USER}_profile", user_ids[0])
+        return StoredUsers(rows, *profile)
 
     def _unless_damaged(
         self, read: Callable[[], Read], otherwise: Read, view: str, user_id: str
@@ -130,6 +138,7 @@ class OnlineStore:
         ids: Sequence[str],
         rows: Rows,
         number_NF: NDArray[np.float32] | None = None,
+        expiry: Expiry | None = None,
     ) -> None:
         """Replace the rows of these entities. `number_NF` are their numbers as of the last event
         (`Layout.number_values`), for a caller that has them already."""
@@ -139,7 +148,11 @@ class OnlineStore:
             number_NF = layout.number_values(rows["state"], rows["event_time_ms"])
         columns = {"state": encode_rows(rows)}
         stamp = Stamp(rows["event_time_ms"] * 1_000, rows["position"], rows["partition"])
-        self._columns.write(layout.view, ids, number_NF, columns, stamp)
+        self._columns.write(layout.view, ids, number_NF, columns, stamp, expiry)
+
+    def delete(self, layout: Layout, ids: Sequence[str]) -> None:
+        """Delete the rows of these entities."""
+        self._columns.delete(layout.view, ids)
 
     def _current(self, payloads: Sequence[bytes | None], layout: Layout) -> list[bytes | None]:
         with redis_errors("read"):

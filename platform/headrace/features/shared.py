@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from headrace.broker import Record
+from headrace.features.bounds import Bounds
 from headrace.features.catalogue_columns import CatalogueColumns, ItemOf
 from headrace.features.row_schemas import DescriptionOf, carry_over, nothing_described
-from headrace.features.shared_table import SharedTable
+from headrace.features.shared_table import Forgotten, SharedTable
 from headrace.features.state import START_PARTITION, Rows, encode_rows, readable_rows
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, SHARED_LAYOUTS
 from headrace.skipped import Skipped, place, shortened
@@ -26,7 +27,8 @@ class SharedState:
     """One table per kind of entity, and what the catalogue says about the items in it.
 
     Rows of feature tables that `description_of` knows are carried over to this build's. What is no
-    row is passed over and counted in `skipped`.
+    row is passed over and counted in `skipped`. Without `bounds` every entity
+    is kept.
     """
 
     def __init__(
@@ -34,9 +36,10 @@ class SharedState:
         item_of: ItemOf,
         description_of: DescriptionOf = nothing_described,
         skipped: Skipped | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         self._description_of, self._skipped = description_of, skipped or Skipped()
-        self.tables = {entity: SharedTable(layout) for entity, layout in _LAYOUTS.items()}
+        self.tables = _tables(item_of, bounds)
         self.items, self.categories = self.tables[ITEM], self.tables[CATEGORY]
         self.campaigns = self.tables[CAMPAIGN]
         self.catalogue = CatalogueColumns(item_of, self.categories.numbers)
@@ -58,8 +61,26 @@ class SharedState:
             ids += self._take(entity, of_kind)
             if ids:
                 mentioned[entity] = list(dict.fromkeys(ids))
-        self.catalogue.meet(self.items.ids)
+        self.meet_items()
         return mentioned
+
+    def meet_items(self) -> None:
+        """Let the catalogue's columns have the items that are new in their table."""
+        ids = self.items.ids
+        new = [number for number in self.items.take_new() if ids[number]]
+        self.catalogue.meet(new, [ids[number] for number in new])
+
+    def own(self, partitions: Iterable[int]) -> None:
+        """From now on what these partitions say is put here, and comes back by the topic only."""
+        for table in self.tables.values():
+            table.own(partitions)
+
+    def end_step(self, now_ms: int) -> dict[str, list[Forgotten]]:
+        """Forget unknown entities as the bounds say; returns what is forgotten now, by kind."""
+        for table in self.tables.values():
+            table.end_step(now_ms)
+        gone = {entity: table.take_forgotten() for entity, table in self.tables.items()}
+        return {entity: of_kind for entity, of_kind in gone.items() if of_kind}
 
     def _forget(self, entity: str, of_kind: dict[str, list[Record]]) -> list[str]:
         """Forget what has a tombstone, and leave of each entity what came after it."""
@@ -101,6 +122,18 @@ class SharedState:
         self._skipped.add(TOPIC, reason, f"{where}: {shortened(what)}", max(record.num_lost, 1))
 
 
+def _tables(item_of: ItemOf, bounds: Bounds | None) -> dict[str, SharedTable]:
+    """A table for each kind; categories are those of the catalogue's items."""
+    tables = {entity: SharedTable(layout) for entity, layout in _LAYOUTS.items()}
+    if bounds:
+        tables[ITEM] = SharedTable(
+            _LAYOUTS[ITEM], lambda item_id: item_of(item_id) is not None, bounds.items
+        )
+        known = bounds.known_campaigns
+        tables[CAMPAIGN] = SharedTable(_LAYOUTS[CAMPAIGN], known.__contains__, bounds.campaigns)
+    return tables
+
+
 def entity_of(record: Record) -> tuple[str, str] | None:
     """The kind and the id of the entity that a record of the `item-features` topic is about, None
     where the key is not one of a row."""
@@ -119,6 +152,11 @@ def _partition_in(record: Record) -> int:
     return START_PARTITION if start else record.partition
 
 
+def row_key(entity: str, partition: int, entity_id: str) -> bytes:
+    """The key of a partition's row; a message without a value says that it is forgotten."""
+    return f"{entity}/{partition}:{entity_id}".encode()
+
+
 def topic_messages(changed: Mapping[str, tuple[list[str], Rows]]) -> Iterable[tuple[bytes, bytes]]:
     """Keys and values for the `item-features` topic: what `SharedState.apply` reads.
 
@@ -127,4 +165,4 @@ def topic_messages(changed: Mapping[str, tuple[list[str], Rows]]) -> Iterable[tu
     for entity, (ids, rows) in changed.items():
         partitions = rows["partition"].tolist()
         for entity_id, partition, payload in zip(ids, partitions, encode_rows(rows), strict=True):
-            yield f"{entity}/{partition}:{entity_id}".encode(), payload
+            yield row_key(entity, partition, entity_id), payload

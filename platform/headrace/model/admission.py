@@ -38,19 +38,30 @@ class FrequencySketch:
     def num_bytes(self) -> int:
         return self._cell_HW.nbytes
 
+    def seen(self, keys_U: Keys) -> NDArray[np.int64]:
+        """How often each key occurred so far."""
+        return self._seen(self._slots(keys_U))
+
     def count(self, keys_U: Keys, times_U: NDArray[np.int64]) -> NDArray[np.int64]:
         """How often each key occurred, with these occurrences. The keys must be distinct."""
         if self._num_counted >= self._cell_HW.shape[1]:
             self._cell_HW >>= 1
             self._num_counted = 0
         self._num_counted += int(times_U.sum())
-        slot_HU = (keys_U.view(np.uint64) * _MULTIPLIERS[:, None]) >> self._shift
-        slot_HU = slot_HU.astype(np.int64)
-        seen_U = np.take_along_axis(self._cell_HW, slot_HU, axis=1).min(0).astype(np.int64)
-        count_U: NDArray[np.int64] = np.minimum(seen_U + times_U, MAX_COUNT)
+        slot_HU = self._slots(keys_U)
+        count_U: NDArray[np.int64] = np.minimum(self._seen(slot_HU) + times_U, MAX_COUNT)
         for cell_W, slot_U in zip(self._cell_HW, slot_HU, strict=True):
             np.maximum.at(cell_W, slot_U, count_U.astype(np.uint8))
         return count_U
+
+    def _slots(self, keys_U: Keys) -> NDArray[np.int64]:
+        """[H, U]: the cells of each key."""
+        slot_HU = (keys_U.view(np.uint64) * _MULTIPLIERS[:, None]) >> self._shift
+        return slot_HU.astype(np.int64)
+
+    def _seen(self, slot_HU: NDArray[np.int64]) -> NDArray[np.int64]:
+        least_U: NDArray[np.uint8] = np.take_along_axis(self._cell_HW, slot_HU, axis=1).min(0)
+        return least_U.astype(np.int64)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that `load_state_dict` needs to count on."""

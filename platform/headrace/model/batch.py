@@ -40,6 +40,11 @@ class TokenBags:
     row_N: Tensor  # rows of `key_V`
     start_G: Tensor
 
+    def has_some_G(self) -> NDArray[np.bool_]:
+        """[G]: which bags are not empty."""
+        sizes_G = np.diff(self.start_G.cpu().numpy(), append=len(self.row_N))
+        return sizes_G > 0
+
 
 @dataclass(frozen=True, slots=True)
 class Items:
@@ -157,11 +162,14 @@ def batch_of_samples(
 def make_batch(
     requests: Sequence[Request], content: ContentTable, max_events: int | None = None
 ) -> Batch:
-    """The batch of these requests, with the content of all items of candidates and histories."""
+    """The batch of these requests, with the content of all items of candidates and histories.
+
+    Items that are not in the catalogue are one, the unknown item of key 0, as where it is served.
+    """
     known_B3P = _trimmed(np.stack([r.features.history_3T for r in requests]))
     history_B3T = known_B3P[..., :max_events]
     candidate_key_C = np.concatenate([np.asarray(r.item_keys, dtype=np.int64) for r in requests])
-    every_key = np.concatenate([candidate_key_C, history_B3T[:, 0].ravel()])
+    every_key = content.known_keys(np.concatenate([candidate_key_C, history_B3T[:, 0].ravel()]))
     item_key_U, row_of = np.unique(every_key, return_inverse=True)
     candidate_rows_C, history_rows = np.split(row_of.reshape(-1), [len(candidate_key_C)])
     return Batch(

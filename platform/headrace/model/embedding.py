@@ -9,6 +9,7 @@ Mudigere et al., 2022, section 4). Rows may live on another device; keys and ind
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ class Lifetime:
 
     admit_after: int = 1  # occurrences in `train`, this one included
     expire_after: int | None = None  # since it was last trained: steps, or what `step` is given
-    sketch_bytes: int = 1 << 22  # for counting keys that have no row yet
+    sketch_bytes: int = 1 << 20  # for counting keys that have no row yet
 
     def __post_init__(self) -> None:
         if not 1 <= self.admit_after <= MAX_COUNT:
@@ -66,6 +67,8 @@ class DynamicEmbedding:
         self._sketch = FrequencySketch(lifetime.sketch_bytes) if counted else None
         self._device = torch.device(device)
         self._reads: list[tuple[Rows, Tensor]] = []  # rows, and their weights as gradient leaves
+        self._occurred: Counter[int] = Counter()  # keys without a row, since the last step
+        self._admitted: list[Keys] = []  # since the last step
         self._removed: list[Keys] | None = None  # since the last delta, once somebody takes them
         self._clear()
 
@@ -91,10 +94,16 @@ class DynamicEmbedding:
             read_ND = torch.where(bare_N[:, None], start_ND.reshape(-1, self.dim), read_ND)
         return read_ND.reshape(*keys_N.shape, self.dim)
 
-    def train(self, keys_N: Tensor, start_ND: Tensor | None = None) -> Tensor:
+    def train(
+        self,
+        keys_N: Tensor,
+        start_ND: Tensor | None = None,
+        known_N: NDArray[np.bool_] | None = None,
+    ) -> Tensor:
         """[N, D]: the same, counting keys, giving rows to new ones, and remembered for `step`.
 
-        Where a key had no row before this call the gradient goes to `start_ND` as well.
+        Where a key had no row before this call the gradient goes to `start_ND` as well. Keys that
+        are known are admitted at once.
         """
         key_N = keys_N.numpy().reshape(-1)
         row_N = self.index.find(key_N)
@@ -102,7 +111,8 @@ class DynamicEmbedding:
         bare = np.flatnonzero(bare_N)
         start_ND = None if start_ND is None else start_ND.reshape(-1, self.dim)
         if len(bare):
-            self._admit(key_N[bare], bare, start_ND)
+            known_M = np.zeros(len(bare), bool) if known_N is None else known_N[bare]
+            self._admit(key_N[bare], bare, start_ND, known_M)
             row_N[bare] = self.index.find(key_N[bare])
         self._trained_R[row_N] = self.now
         leaf_ND = self.weight_RD.index_select(0, self._on_device(row_N)).requires_grad_(True)
@@ -121,6 +131,11 @@ class DynamicEmbedding:
         """
         reads = [(row_N, leaf.grad) for row_N, leaf in self._reads if leaf.grad is not None]
         self._reads.clear()
+        self._admitted.clear()
+        if self._sketch and self._occurred:
+            counts = (self._occurred.keys(), self._occurred.values())
+            self._sketch.count(*(np.fromiter(column, np.int64) for column in counts))
+            self._occurred.clear()
         if reads:
             row_N = np.concatenate([row_N for row_N, _ in reads])
             self._descend(row_N, torch.cat([gradient_ND for _, gradient_ND in reads]))
@@ -131,8 +146,12 @@ class DynamicEmbedding:
                 self.expire(self.now - self.lifetime.expire_after)
 
     def forget(self) -> None:
-        """Drop the reads since the last step without training them."""
+        """Drop the reads since the last step without training or counting them."""
         self._reads.clear()
+        self._occurred.clear()
+        for key_U in self._admitted:
+            self._free(key_U)
+        self._admitted.clear()
 
     def expire(self, before: int) -> int:
         """Free the rows last trained before this time, between steps; how many those were."""
@@ -190,6 +209,8 @@ class DynamicEmbedding:
         self._position_R: NDArray[np.int32] = np.zeros(0, dtype=np.int32)
         self._removed = None
         self._reads.clear()
+        self._occurred.clear()
+        self._admitted.clear()
         self._reserve()
 
     def _reserve(self) -> None:
@@ -207,12 +228,18 @@ class DynamicEmbedding:
         return torch.from_numpy(longer(rows.cpu().numpy(), num_rows)).to(self._device)
 
     @torch.no_grad()
-    def _admit(self, key_M: Keys, at_M: Rows, start_ND: Tensor | None) -> None:
-        """Give rows to those of these keys that occurred often enough."""
+    def _admit(
+        self, key_M: Keys, at_M: Rows, start_ND: Tensor | None, known_M: NDArray[np.bool_]
+    ) -> None:
+        """Give rows to those of these keys that are known or occurred often enough."""
         key_U, first_U, times_U = np.unique(key_M, return_index=True, return_counts=True)
         if self._sketch:
-            often_U = self._sketch.count(key_U, times_U) >= self.lifetime.admit_after
+            self._occurred.update(dict(zip(key_U.tolist(), times_U.tolist(), strict=True)))
+            times_U = np.array([self._occurred[k] for k in key_U.tolist()], np.int64)
+            often_U = self._sketch.seen(key_U) + times_U >= self.lifetime.admit_after
+            often_U |= known_M[first_U]
             key_U, first_U = key_U[often_U], first_U[often_U]
+        self._admitted.append(key_U)
         row_U = self.index.add(key_U)
         self._reserve()
         self._changed_R[row_U] = True

@@ -31,10 +31,11 @@ class FactorLog:
         assert batch.items is not None
         candidates = batch.candidates
         grade_C = candidates.grade_C.cpu().numpy()
-        known_K = np.flatnonzero(~np.isnan(grade_C))
+        item_C = batch.items.key_U[candidates.item_C.cpu()].numpy()
+        known_K = np.flatnonzero(~np.isnan(grade_C) & (item_C != 0))  # 0: in no catalogue
         place_K = (self._num_rows + np.arange(len(known_K))) % MAX_ROWS
         self._user_R[place_K] = batch.users.key_B[candidates.request_C.cpu()].numpy()[known_K]
-        self._item_R[place_K] = batch.items.key_U[candidates.item_C.cpu()].numpy()[known_K]
+        self._item_R[place_K] = item_C[known_K]
         self._grade_R[place_K] = grade_C[known_K]
         self._num_rows += len(known_K)
         self._attributes_of |= _attributes(batch.users)
@@ -78,8 +79,9 @@ class FactorLog:
 
 
 def _attributes(users: Users) -> dict[int, bytes]:
-    """By user's key, the keys of the user's attributes, as int64."""
+    """By user's key, the keys of the user's attributes, as int64; without those who have none."""
     tokens = users.tokens
     key_N = tokens.key_V[tokens.row_N].cpu().numpy()
     bags = np.split(key_N, tokens.start_G[1:].cpu().numpy())
-    return {k: bag.tobytes() for k, bag in zip(users.key_B.tolist(), bags, strict=True)}
+    pairs = zip(users.key_B.tolist(), bags, strict=True)
+    return {user: bag.tobytes() for user, bag in pairs if len(bag)}

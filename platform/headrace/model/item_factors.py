@@ -70,6 +70,12 @@ class ItemFactors:
         _put_known(entry_XE, self.entry_IE, self.key_I, keys_X)
         return torch.from_numpy(entry_XE)
 
+    def of_candidates(self, key_X: Tensor) -> Tensor:
+        """[X, E]: the same, where key 0 is an item that is not in the catalogue: like all."""
+        entry_XE = self.of(key_X)
+        entry_XE[key_X == 0, WIDTH:] = torch.tensor([CONSTANT, self.mean])
+        return entry_XE
+
     def priors(self, tokens: TokenBags) -> Tensor:
         """[B, F]: the parts of users with these attributes before any outcome."""
         vector_VF = torch.from_numpy(self.attributes(tokens.key_V.cpu().numpy()))

@@ -70,7 +70,7 @@ class OnlineLearner:
             for table in self.ranker.tables.values():
                 table.forget()
             return None
-        self._step(loss)
+        self._step(loss, len(label_CJ))
         self.ranker.observe(batch)
         self._factor_log.add(batch)
         self.ranker.factors = self._factor_log.refitted(self.ranker.factors)
@@ -157,13 +157,13 @@ class OnlineLearner:
         not_clicked_C1 = label_CJ[:, :1] != 1
         return label_CJ.masked_fill(after & not_clicked_C1, torch.nan)
 
-    def _step(self, loss: Tensor) -> None:
+    def _step(self, loss: Tensor, num_impressions: int) -> None:
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.ranker.parameters(), MAX_GRADIENT_NORM)
         self._optimizer.step()
         for table in self.ranker.tables.values():
-            table.step()
+            table.step(table.now + num_impressions)
 
     def _record(self, p_CJ: NDArray[np.float32], label_CJ: NDArray[np.float32]) -> None:
         """Each impression counts in the window of its number, for the heads whose label it has."""

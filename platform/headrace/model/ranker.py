@@ -15,13 +15,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
 from headrace.model.batch import Batch, Candidates, History, Items, Users, moved
 from headrace.model.cross import GatedCross
-from headrace.model.embedding import DynamicEmbedding
+from headrace.model.embedding import DynamicEmbedding, Lifetime
 from headrace.model.heads import ExpertHeads, PositionBias
 from headrace.model.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
 from headrace.model.item_tower import CandidateSide, ItemCache, ItemSide, ItemTower
@@ -51,14 +53,8 @@ class Ranker(nn.Module):
     def __init__(self, config: RankerConfig, seed: int = 0) -> None:
         super().__init__()
         torch.manual_seed(seed)
-        self.config, dim = config, config.dim
-        self.tables = {
-            "item": DynamicEmbedding(dim, config.embedding_learning_rate),
-            "user": DynamicEmbedding(dim, config.embedding_learning_rate),
-            "item_bias": DynamicEmbedding(config.num_logits, config.embedding_learning_rate),
-            "user_bias": DynamicEmbedding(config.num_logits, config.embedding_learning_rate),
-            "token": DynamicEmbedding(dim, config.token_learning_rate),
-        }
+        self.config = config
+        self.tables = embedding_tables(config)
         self.factors = ItemFactors.empty()
         self.items = ItemTower(config)
         self.user = UserTower(config)
@@ -88,7 +84,7 @@ class Ranker(nn.Module):
         if dropout_seed is not None:
             mask_UM = self.items.dropped(mask_UM, dropout_seed)
         fused_UD = self.items.fusion(token_UMD, mask_UM)
-        factor_UE = self.factors.of(items.key_U).to(self.device)
+        factor_UE = self.factors.of_candidates(items.key_U).to(self.device)
         return self.items.side(fused_UD, items, id_UD, bias_UK, factor_UE)
 
     def modalities(self, items: Items) -> tuple[Tensor, Tensor]:
@@ -102,16 +98,20 @@ class Ranker(nn.Module):
         attribute_BD = functional.embedding_bag(
             users.tokens.row_N, token_VD, users.tokens.start_G, mode="mean"
         )
-        profile_BD = self.user.profile(attribute_BD) + self._rows("user", users.key_B)
+        known_B = users.tokens.has_some_G()
+        id_BD = self._rows("user", users.key_B, known_B)
+        profile_BD = self.user.profile(attribute_BD) + id_BD
         place_BSD = self.user(profile_BD, history, items)
-        bias_BK, factor_BF = self._rows("user_bias", users.key_B), self._folded(users, history)
+        bias_BK = self._rows("user_bias", users.key_B, known_B)
+        factor_BF = self._folded(users, history)
         return self.user.side(place_BSD, users, bias_BK, factor_BF, history, items)
 
     def affinities(self, batch: Batch) -> Tensor:
         """[C, 2]: what the item factors say of the candidates, as `score` reads it."""
         batch = batch.to(self.device)
         assert batch.items is not None, "this batch is for an item side that exists already"
-        candidates, entry_UE = batch.candidates, self.factors.of(batch.items.key_U).to(self.device)
+        candidates = batch.candidates
+        entry_UE = self.factors.of_candidates(batch.items.key_U).to(self.device)
         user_CF = self._folded(batch.users, batch.history)[candidates.request_C]
         return affinities(user_CF, entry_UE[candidates.item_C])
 
@@ -204,10 +204,25 @@ class Ranker(nn.Module):
         biased_CK: Tensor = self.position(candidates.position_C, batch.surface_C)
         return biased_CK.float()
 
-    def _rows(self, table: str, keys_N: Tensor) -> Tensor:
+    def _rows(self, table: str, keys_N: Tensor, known_N: NDArray[np.bool_] | None = None) -> Tensor:
         rows = self.tables[table]
-        read = rows.train(keys_N) if self.training else rows.read(keys_N)
+        read = rows.train(keys_N, known_N=known_N) if self.training else rows.read(keys_N)
         return read.to(self.device)
+
+
+def embedding_tables(config: RankerConfig) -> dict[str, DynamicEmbedding]:
+    """The tables of a ranker. Items and tokens are those of the catalogue; users may be anybody,
+    but for those who have attributes: they are of the catalogue too."""
+    dim, num_logits, rate = config.dim, config.num_logits, config.embedding_learning_rate
+    known = Lifetime(expire_after=config.expire_after)
+    anybody = replace(known, admit_after=config.admit_after)
+    return {
+        "item": DynamicEmbedding(dim, rate, lifetime=known),
+        "user": DynamicEmbedding(dim, rate, lifetime=anybody),
+        "item_bias": DynamicEmbedding(num_logits, rate, lifetime=known),
+        "user_bias": DynamicEmbedding(num_logits, rate, lifetime=anybody),
+        "token": DynamicEmbedding(dim, config.token_learning_rate, lifetime=known),
+    }
 
 
 def attention(slots: Slots, user: UserSide, side: CandidateSide) -> Tensor:

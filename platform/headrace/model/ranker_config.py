@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from headrace.errors import ConfigError
@@ -58,6 +58,10 @@ class RankerConfig:
     embedding_learning_rate: float = 0.05
     token_learning_rate: float = 0.05
     dense_learning_rate: float = 1e-2
+    # When a user without attributes has embeddings, and how many impressions trained without a
+    # user, an item or a token end his or its. Both may change while a model goes on.
+    admit_after: int = field(default=2, compare=False)  # requests of his, this one included
+    expire_after: int = field(default=5_000_000, compare=False)
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))

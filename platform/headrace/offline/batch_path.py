@@ -35,7 +35,7 @@ class BatchPath:
         self.shared = SharedState(item_of)
         for entity, (ids, rows) in start.shared.items():
             self.shared.tables[entity].apply(ids, rows)
-        self.shared.catalogue.meet(self.shared.items.ids)
+        self.shared.meet_items()
         self.user_rows = dict(start.users)  # by id, as `encode_rows` makes them
         self._partitions: dict[int, Partition] = {}
 

@@ -6,6 +6,7 @@ what it has for a request is the point-in-time value. Compared with it are, each
     as of            features that the stream attached to requests of which none were served
     as of, lagging   the same of items, where there are several partitions: what a worker knew of
                      the others' events was what it had read of them
+    as of, unknown   the same of items in no catalogue, which the stream forgets after a while
     served           features that serving attached to what it answered
     online user ...  rows in the online store that include the same events
 
@@ -29,17 +30,19 @@ from rich.table import Table
 from headrace import config
 from headrace.broker import Record
 from headrace.clock import now_ms
-from headrace.datasets.catalogue import read_items
+from headrace.datasets.catalogue import read_items, read_users
 from headrace.event import ImpressionEvent
 from headrace.features.assemble import DENSE_NAMES
+from headrace.features.bounds import Bounds
 from headrace.features.facts import Ints
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.parity import EXACT, FLOAT, Agreement, Parity
 from headrace.features.served import as_served
 from headrace.features.state import Rows, decode_rows
-from headrace.features.table import ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
+from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.flags import Period
+from headrace.keys import key
 from headrace.offline.archived_samples import read_samples
 from headrace.offline.batch_path import BatchPath
 from headrace.offline.folder import offline_path
@@ -53,8 +56,9 @@ from headrace.stream.partition import PartitionSettings
 
 AS_OF: Final = "as of"
 LAGGING: Final = "as of, lagging"
+UNKNOWN: Final = "as of, unknown"
 SERVED: Final = "served"
-NOT_JUDGED: Final = (LAGGING, SERVED)
+NOT_JUDGED: Final = (LAGGING, UNKNOWN, SERVED)
 RECORDS_PER_STEP: Final = 2_000
 ROWS_PER_READ: Final = 2_000
 WIDTH: Final = 100  # of the tables, also where there is no terminal
@@ -93,17 +97,22 @@ class ParityCheck:
         self.parity, self._settings, self._source = Parity(), settings, source
         self._period = period
         items = read_items(config.catalogue_path(settings))
+        self._item_ids = items.keys()
+        self._item_keys = np.array([key(item_id) for item_id in items], np.int64)
         start = read_start_state(offline_path(settings))
         self._path = BatchPath(items.get, PartitionSettings.of(settings), start)
         self._archived = read_samples(settings, period)
         self._served: set[tuple[int, int]] = set()  # partition and offset
+        self._began_ms = now_ms()
         self.num_not_archived = self.num_of_other_tables = self.num_elsewhere = 0
+        self.num_forgotten = 0
 
     def replay(self) -> None:
         """Take in all archived events in the order of their arrival, and compare the samples."""
         streams = [self._in_order(number) for number in self._source.partitions()]
         waiting: list[Record] = []
         for record in heapq.merge(*streams, key=lambda record: record.arrival_ms):
+            self._began_ms = min(self._began_ms, record.arrival_ms)
             waiting.append(record)
             if len(waiting) == RECORDS_PER_STEP:
                 self._process(waiting)
@@ -114,14 +123,16 @@ class ParityCheck:
         self._count_extra()
 
     def compare_online(self) -> None:
-        """Compare the rows of the online store that include the same events."""
+        """Compare the rows of the online store that include the same events, but for those of
+        entities in no catalogue that the stream may have forgotten."""
         store = OnlineStore(self._settings)
-        ids = sorted(self._path.user_rows)
+        ids = self._lasting(USER_LAYOUT, sorted(self._path.user_rows))
         rows = decode_rows([self._path.user_rows[id_] for id_ in ids], USER_LAYOUT)
         self._compare_rows(store, USER_LAYOUT, ids, rows)
         for layout in SHARED_LAYOUTS:
             table = self._path.shared.tables[layout.entity]
-            self._compare_rows(store, layout, table.ids, table.merged(np.arange(len(table))))
+            ids = self._lasting(layout, table.ids)
+            self._compare_rows(store, layout, ids, table.merged(table.find(ids)))
 
     def broken(self) -> list[str]:
         """The features that differ where they must not."""
@@ -140,6 +151,26 @@ class ParityCheck:
             yield f"{self.num_of_other_tables} requests: another feature table made their samples"
         if self.num_elsewhere:
             yield f"{self.num_elsewhere} online rows: they include other events than the archive"
+        if self.num_forgotten:
+            yield f"{self.num_forgotten} entities in no catalogue: their rows online may have ended"
+
+    def _lasting(self, layout: Layout, ids: Sequence[str]) -> Sequence[str]:
+        """The entities whose rows are kept for ever, or have been since the log began."""
+        lasted_s, settings = (now_ms() - self._began_ms) / 1_000, self._settings
+        if layout is ITEM_LAYOUT:
+            lasting: Sequence[str] = [item_id for item_id in ids if item_id in self._item_ids]
+        elif layout is USER_LAYOUT and lasted_s >= settings.unknown_user_ttl_s:
+            users = read_users(config.catalogue_path(settings))
+            lasting = [user_id for user_id in ids if user_id in users]
+        elif layout is CAMPAIGN_LAYOUT and (
+            lasted_s >= settings.unknown_campaign_ttl_s or len(ids) > settings.max_unknown_campaigns
+        ):
+            known = Bounds.of(settings).known_campaigns
+            lasting = [campaign_id for campaign_id in ids if campaign_id in known]
+        else:
+            lasting = ids
+        self.num_forgotten += len(ids) - len(lasting)
+        return lasting
 
     def _in_order(self, partition: int) -> Iterator[Record]:
         return (record for records in self._source.read(partition) for record in records)
@@ -162,7 +193,7 @@ class ParityCheck:
         return Decoded(decoded.record, msgspec.structs.replace(event, served=None))
 
     def _compare(self, samples: Sequence[Sample]) -> None:
-        pairs: dict[str, list[tuple[Features, Features]]] = {AS_OF: [], SERVED: []}
+        compared: dict[str, list[tuple[Features, Features, Ints]]] = {AS_OF: [], SERVED: []}
         for sample in samples:
             if not _inside(sample.event_time_ms, self._period):
                 continue
@@ -170,26 +201,37 @@ class ParityCheck:
             group = SERVED if came_from in self._served else AS_OF
             archived = self._archived.take(sample)
             if archived is not None:
-                pairs[group].append((archived, (sample.dense_NF, sample.history_3T)))
+                keys_N = np.array(sample.item_keys, np.int64)
+                made = sample.dense_NF, sample.history_3T
+                compared[group].append((archived, made, keys_N))
             elif self._archived.may_come(sample):
                 self.num_not_archived += 1
             elif self._archived.is_of_another_table(sample):
                 self.num_of_other_tables += 1
             else:
                 self.parity.count(group, DENSE_NAMES, missing=sample.num_impressions)
-        for group, of_group in pairs.items():
+        for group, of_group in compared.items():
             if of_group:
                 self._compare_features(group, *zip(*of_group, strict=True))
 
     def _compare_features(
-        self, group: str, found: Sequence[Features], expected: Sequence[Features]
+        self,
+        group: str,
+        found: Sequence[Features],
+        expected: Sequence[Features],
+        item_keys: Sequence[Ints],
     ) -> None:
         several = len(self._source.partitions()) > 1
         found_NF, expected_NF = (np.concatenate([d for d, _ in side]) for side in (found, expected))
+        known_N = np.isin(np.concatenate(item_keys), self._item_keys)
+        every_N = np.ones(len(known_N), bool)
         for place, name in enumerate(DENSE_NAMES):
-            lags = group == AS_OF and several and name in _ITEM_NAMES
-            of_feature = LAGGING if lags else group
-            self.parity.add(of_feature, name, found_NF[:, place], expected_NF[:, place])
+            parts = {group: every_N}
+            if group == AS_OF and name in _ITEM_NAMES:
+                parts = {LAGGING if several else AS_OF: known_N, UNKNOWN: ~known_N}
+            for part, in_N in parts.items():
+                if in_N.any():
+                    self.parity.add(part, name, found_NF[in_N, place], expected_NF[in_N, place])
         histories = (np.stack([history for _, history in side]) for side in (found, expected))
         self.parity.add(group, "user_history", *histories)
 

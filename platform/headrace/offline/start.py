@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Container
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from redis import Redis
 
+from headrace import config
 from headrace.broker import LogWriter, Topics, create_topics
 from headrace.config import Settings
+from headrace.datasets.catalogue import read_items, read_users
+from headrace.features.bounds import Bounds, row_ttls_s
+from headrace.features.column_store import Expiry
 from headrace.features.online import OnlineStore
 from headrace.features.row_schemas import RowSchemas
 from headrace.features.shared import topic_messages
-from headrace.features.table import LAYOUTS, SHARED_LAYOUTS
+from headrace.features.table import CAMPAIGN, ITEM, ITEM_LAYOUT, LAYOUTS, SHARED_LAYOUTS, USER
 from headrace.keys import key
 from headrace.offline.folder import offline_path
 from headrace.offline.start_state import START_FOLDER, read_rows
@@ -31,18 +37,29 @@ def publish_start_state(state: Path, settings: Settings) -> dict[str, int]:
     shutil.move(state, folder)
     create_topics(settings)
     RowSchemas(Redis.from_url(settings.redis_url), settings.namespace).remember()
+    catalogue = config.catalogue_path(settings)
+    known: dict[str, Container[str]] = {
+        USER: read_users(catalogue),
+        ITEM: read_items(catalogue),
+        CAMPAIGN: Bounds.of(settings).known_campaigns,
+    }
     store, writer = OnlineStore(settings), LogWriter(settings)
     topic, num_rows = Topics(settings.namespace).item_features, {}
     for layout in LAYOUTS:
         ids, rows = read_rows(folder, layout)
-        num_rows[layout.entity] = len(ids)
+        of_kind = known.get(layout.entity, frozenset(ids))
+        unknown_N = np.array([id_ not in of_kind for id_ in ids], bool)
+        if layout is ITEM_LAYOUT:  # of others the stream keeps a share, and none of before
+            ids = [item_id for item_id in ids if item_id in of_kind]
+            rows, unknown_N = rows[~unknown_N], unknown_N[~unknown_N]
+        num_rows[layout.entity], ttl_s = len(ids), row_ttls_s(settings).get(layout.entity, 0)
         for first in range(0, len(ids), ROWS_PER_WRITE):
             part = slice(first, first + ROWS_PER_WRITE)
             if layout in SHARED_LAYOUTS:
                 messages = topic_messages({layout.entity: (ids[part], rows[part])})
                 for id_, (row_key, value) in zip(ids[part], messages, strict=True):
                     writer.send(topic, value, row_key, key(id_) % settings.num_partitions)
-            store.write(layout, ids[part], rows[part])
+            store.write(layout, ids[part], rows[part], expiry=Expiry(unknown_N[part], ttl_s))
     writer.flush()
     writer.close()
     return num_rows

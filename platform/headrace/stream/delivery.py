@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
@@ -15,10 +15,13 @@ from headrace.config import Settings
 from headrace.dead_letter import message_of
 from headrace.event import MAX_EVENT_BYTES
 from headrace.feature_rows import encode_feature_rows, numbered
+from headrace.features.bounds import row_ttls_s
+from headrace.features.column_store import Expiry
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.shared import topic_messages
 from headrace.features.state import Rows
+from headrace.memory import give_back
 from headrace.sample import encode_batches
 from headrace.skipped import Skipped, place
 from headrace.status import StatusBoard
@@ -29,6 +32,7 @@ from headrace.stream.partition import Effects
 from headrace.stream.redis_watch import RedisWatch
 
 STATUS_EVERY_MS = 500
+GIVE_BACK_EVERY_MS = 60_000  # memory that is free
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,20 @@ class Changed:
     ids: list[str]
     rows: Rows
     number_NF: NDArray[np.float32]  # as of the last event, NaN where there is none
+    expires_N: NDArray[np.bool_]  # nobody announced the entity
     arrivals_ms: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Rows to be deleted, of entities that were forgotten: partial ones in the topic, by partition
+    and key, and merged ones in the online store."""
+
+    partials: list[tuple[int, bytes]] = field(default_factory=list)
+    merged: list[tuple[Layout, list[str]]] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.partials or self.merged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +67,16 @@ class Step:
     records: Mapping[int, Sequence[Record]]
     effects: Mapping[int, Effects]
     changed: Sequence[Changed]
+    gone: Gone
     commits: Mapping[int, Commit]
+    unknown: Mapping[str, Mapping[str, int]]  # what became of unknown entities, by kind
     has_gaps: bool = False  # events were gone from the log: a commit says so
     num_lost: int = 0  # rows of users that were written and are gone
 
     def __bool__(self) -> bool:
         samples = any(effects.samples for effects in self.effects.values())
         changed = any(one.ids for one in self.changed)
-        return bool(self.records) or samples or changed or self.has_gaps
+        return bool(self.records or self.gone) or samples or changed or self.has_gaps
 
 
 class Delivery:
@@ -76,21 +95,24 @@ class Delivery:
         self._skipped = skipped
         self._topics = Topics(settings.namespace)
         self._writer = LogWriter(settings)
+        self._ttls_s = row_ttls_s(settings)
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace, skipped)
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace, skipped))
         self._watch = RedisWatch(settings, [redis, *store.clients_elsewhere])
         self._watch.look(clock())
         self._status_due_ms = 0
+        self._give_back_due_ms = clock() + GIVE_BACK_EVERY_MS
 
     def deliver(self, step: Step, lag: int) -> None:
         """Deliver a step, in the order that makes a crash at any point harmless.
 
         1. letters, samples and the numbers of rows go to their topics, and are acknowledged;
         2. partial item states go to theirs: what they include has its samples in the topic, so
-           that no sample is ever made again from a state that knows its outcome;
+           that no sample is ever made again from a state that knows its outcome; those of
+           entities that were forgotten are deleted there;
         3. the rows of users, and of the shared entities answered for, go to the online store, if
-           the partitions are still this worker's;
+           the partitions are still this worker's; those of forgotten entities are deleted;
         4. the commit: an event before it is in all of these.
 
         Raises `ServiceError` before all of it if Redis may forget what it is given.
@@ -108,11 +130,16 @@ class Delivery:
             for number, effects in step.effects.items():
                 self._send_partial(number, effects, step.records.get(number, []))
             self._writer.flush()
+            for number, row_key in step.gone.partials:
+                self._writer.send(self._topics.item_features, None, row_key, number)
+            self._writer.flush()
             self._commits.check()
             for rows in step.changed:
                 self._write(rows)
+            for layout, ids in step.gone.merged:
+                self._store.delete(layout, ids)
             self._commits.write(step.commits)
-        self._report(min(step.commits), lag, step.num_lost)
+        self._report(step, lag)
 
     def close(self) -> None:
         self._writer.close()
@@ -161,20 +188,25 @@ class Delivery:
 
     def _write(self, one: Changed) -> None:
         numbers_NF = one.layout.with_defaults(one.number_NF)
-        self._store.write(one.layout, one.ids, one.rows, numbers_NF)
+        expiry = Expiry(one.expires_N, self._ttls_s.get(one.layout.entity, 0))
+        self._store.write(one.layout, one.ids, one.rows, numbers_NF, expiry)
         written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
         self._monitor.take(written, self._clock())
 
-    def _report(self, worker: int, lag: int, num_lost: int) -> None:
+    def _report(self, step: Step, lag: int) -> None:
         now_ms = self._clock()
         if now_ms < self._status_due_ms:
             return
         self._status_due_ms = now_ms + STATUS_EVERY_MS
+        if now_ms >= self._give_back_due_ms:
+            self._give_back_due_ms = now_ms + GIVE_BACK_EVERY_MS
+            give_back()
         document = {
-            "worker": worker,
+            "worker": min(step.commits),
             "lag": lag,
             "skipped": self._skipped.report(),
-            "lost_rows": num_lost,
+            "unknown": step.unknown,
+            "lost_rows": step.num_lost,
             "stores": msgspec.to_builtins(self._watch.conditions),
             **self._monitor.report(now_ms),
         }

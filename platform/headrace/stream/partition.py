@@ -111,12 +111,14 @@ class Partition:
         ids: Sequence[str],
         payloads: Sequence[bytes | None],
         token_keys: Sequence[tuple[int, ...]],
+        unknown: Sequence[bool] | bool = False,
     ) -> None:
-        """Give users' stored rows, None where there is none, and the keys of their attributes."""
+        """Give users' stored rows, None where there is none, the keys of their attributes, and
+        which of them nobody announced."""
         rows_N = fresh_rows(USER_LAYOUT, len(ids), self.number)
         stored = {place: payload for place, payload in enumerate(payloads) if payload}
         rows_N[list(stored)] = decode_rows(list(stored.values()), USER_LAYOUT)
-        self._rows.users.add(ids, rows_N, token_keys)
+        self._rows.users.add(ids, rows_N, token_keys, unknown)
         if len(stored) < len(ids):
             without = [id_ for id_, payload in zip(ids, payloads, strict=True) if not payload]
             self._num_lost += self._rows.users.forgotten_among(without)

@@ -18,7 +18,7 @@ from headrace.features.layout import Layout
 from headrace.features.shared import SharedState
 from headrace.features.state import Rows, fresh_rows
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, ITEM_LAYOUT, USER_LAYOUT
-from headrace.keys import surface_code
+from headrace.keys import key, surface_code
 from headrace.stream.heard import Columns, Heard, Request
 from headrace.stream.user_table import UserTable
 
@@ -29,6 +29,7 @@ class ChangedRows:
 
     users: tuple[list[str], Rows] = field(default_factory=lambda: ([], fresh_rows(USER_LAYOUT, 0)))
     shared: dict[str, tuple[list[str], Rows]] = field(default_factory=dict)  # by kind of entity
+    expiring_users_N: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     # The users' rows as each event left them, where they were asked for.
     history: tuple[list[str], Rows] = field(
         default_factory=lambda: ([], fresh_rows(USER_LAYOUT, 0))
@@ -58,7 +59,7 @@ class PartitionRows:
         asked = [request for request in heard.requests if request.features is None]
         item_N = self._shared.items.numbers(columns.item_ids)
         candidate_C = self._shared.items.numbers(id_ for r in asked for id_ in r.item_ids)
-        self._shared.catalogue.meet(self._shared.items.ids)
+        self._shared.meet_items()
         log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
         user_Q = self._learn_users(columns.user_ids, log, asked, changed)
         item_C = self._items_before(item_N, log, asked, candidate_C)
@@ -87,10 +88,13 @@ class PartitionRows:
 
     def _facts(self, columns: Columns, item_N: Ints) -> Facts:
         catalogue = self._shared.catalogue
+        item_key_N = catalogue.keys(item_N)
+        for place in np.flatnonzero(item_N < 0).tolist():
+            item_key_N[place] = key(columns.item_ids[place])
         return Facts(
             entity_N=item_N,
             time_ms_N=columns.time_ms_N,
-            item_key_N=catalogue.keys(item_N),
+            item_key_N=item_key_N,
             position_N=columns.position_N,
             surface_N=columns.surface_N,
             measure_NM=columns.measure_NM,
@@ -117,6 +121,7 @@ class PartitionRows:
         self.users.write(distinct_U, rows_U)
         ids = [self.users.ids[number] for number in distinct_U[changed_V].tolist()]
         changed.users = (ids, rows_U.take(changed_V))
+        changed.expiring_users_N = self.users.are_unknown(distinct_U[changed_V])
         return state_Q
 
     def _items_before(
@@ -127,7 +132,7 @@ class PartitionRows:
         distinct_U, place_C = np.unique(candidate_C, return_inverse=True)
         merged_U = table.states(distinct_U)
         partial_U = table.partials(distinct_U, self._partition)
-        about_K = np.flatnonzero(np.isin(item_N, distinct_U))
+        about_K = np.flatnonzero(np.isin(item_N, distinct_U) & (item_N >= 0))
         entity_K = np.searchsorted(distinct_U, item_N[about_K])
         fresh = log.take(about_K).about(entity_K).fresh(partial_U)
         ordinal_C = np.array([r.ordinal for r in asked for _ in r.item_ids], np.int64)
@@ -148,6 +153,9 @@ class PartitionRows:
     def _learn_group(self, entity: str, log: _Log, number_K: Ints, changed: ChangedRows) -> None:
         """Take the facts that are new into this partition's rows of shared entities."""
         table = self._shared.tables[entity]
+        if number_K.min(initial=0) < 0:  # of unknown entities that have no place
+            has_K = np.flatnonzero(number_K >= 0)
+            log, number_K = log.take(has_K), number_K[has_K]
         distinct_U, place_K = np.unique(number_K, return_inverse=True)
         partial_U = table.partials(distinct_U, self._partition)
         fresh = log.about(place_K).fresh(partial_U)

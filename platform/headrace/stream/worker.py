@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
 from headrace.broker import LogReader, Record, Topics, ends_of_log
 from headrace.datasets.catalogue import read_items
 from headrace.errors import CommitDamaged
+from headrace.features.bounds import Bounds
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.row_schemas import RowSchemas
-from headrace.features.shared import SharedState, entity_of
+from headrace.features.shared import SharedState, entity_of, row_key
+from headrace.features.shared_table import Forgotten
 from headrace.features.state import Rows
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.model.tokens import user_token_keys
 from headrace.skipped import Skipped
 from headrace.stream.commit import COMMITS, CommitStore
-from headrace.stream.delivery import Changed, Delivery, Step
+from headrace.stream.delivery import Changed, Delivery, Gone, Step
 from headrace.stream.intake import Decoded, decode_records
 from headrace.stream.partition import Effects, Partition, PartitionSettings
 from headrace.stream.source_log import bind_to_log
@@ -46,7 +50,8 @@ class Worker:
         self._store = OnlineStore(settings, self._skipped)
         self._delivery = Delivery(settings, self._store, self._commits, clock, self._skipped)
         item_of = read_items(config.catalogue_path(settings)).get
-        self._shared = SharedState(item_of, schemas.description, self._skipped)
+        bounds = Bounds.of(settings)
+        self._shared = SharedState(item_of, schemas.description, self._skipped, bounds)
         self._damaged: dict[int, bytes | None] = {}  # what lies there as partitions' commits
         self._partitions = dict(self._claimed(partitions))
         self._look_ms = clock()
@@ -68,7 +73,10 @@ class Worker:
             with ThreadPoolExecutor(max_workers=1) as thread:
                 for records in self._item_reader.read_to_end():
                     self._shared.apply(records)
-                everything = {entity: table.ids for entity, table in self._shared.tables.items()}
+                self._shared.own(self._partitions)
+                everything = {
+                    entity: table.all_ids() for entity, table in self._shared.tables.items()
+                }
                 step = self._step((), lambda number: False, self._owned(everything, ()))
                 delivered = thread.submit(self._delivery.deliver, step, 0)
                 events = self._warm_up()
@@ -147,9 +155,11 @@ class Worker:
         by_partition = _by_partition(records)
         all_effects = self._effects(by_partition, at_end)
         changed = [*self._changed_users(all_effects, by_partition), *owned]
+        gone = self._gone(self._shared.end_step(self._clock()))
+        unknown = {entity: table.counts() for entity, table in self._shared.tables.items()}
         commits = {number: partition.commit for number, partition in self._partitions.items()}
         num_lost = sum(partition.num_lost for partition in self._partitions.values())
-        return Step(by_partition, all_effects, changed, commits, has_gaps, num_lost)
+        return Step(by_partition, all_effects, changed, gone, commits, unknown, has_gaps, num_lost)
 
     def _effects(
         self, by_partition: Mapping[int, Sequence[Record]], at_end: Callable[[int], bool]
@@ -167,7 +177,8 @@ class Worker:
     def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
         missing = partition.missing_users(decoded)
         stored = self._store.read_users(missing)
-        partition.add_users(missing, stored.rows, list(map(user_token_keys, stored.attributes)))
+        tokens = list(map(user_token_keys, stored.attributes))
+        partition.add_users(missing, stored.rows, tokens, stored.unknown)
 
     def _changed_users(
         self, all_effects: Mapping[int, Effects], by_partition: Mapping[int, Sequence[Record]]
@@ -175,7 +186,8 @@ class Worker:
         for number, effects in all_effects.items():
             ids, rows = effects.changed.users
             arrivals_ms = [record.arrival_ms for record in by_partition.get(number, [])]
-            yield _changed(number, USER_LAYOUT, ids, rows, arrivals_ms)
+            expires_N = effects.changed.expiring_users_N
+            yield _changed(number, USER_LAYOUT, (ids, rows, expires_N), arrivals_ms)
 
     def _owned(
         self, mentioned: Mapping[str, Sequence[str]], records: Sequence[Record]
@@ -188,19 +200,40 @@ class Worker:
             if about := entity_of(record):
                 arrivals_ms.setdefault(about, []).append(record.arrival_ms)
         for entity, ids in mentioned.items():
-            table, mine = self._shared.tables[entity], _by_owner(ids, self._settings.num_partitions)
+            table = self._shared.tables[entity]
+            mine = _by_owner(table.having(ids), self._settings.num_partitions)
             for number in self._partitions.keys() & mine.keys():
                 arrived_ms = [ms for i in mine[number] for ms in arrivals_ms.get((entity, i), ())]
-                rows = table.merged(table.find(mine[number]))
-                owned.append(_changed(number, table.layout, mine[number], rows, arrived_ms))
+                number_N = table.find(mine[number])
+                rows = mine[number], table.merged(number_N), table.are_unknown(number_N)
+                owned.append(_changed(number, table.layout, rows, arrived_ms))
         return owned
+
+    def _gone(self, forgotten: Mapping[str, Sequence[Forgotten]]) -> Gone:
+        """What is to be deleted of entities that were forgotten: this worker's rows in the topic,
+        and merged rows that it answers for."""
+        gone = Gone()
+        for entity, of_kind in forgotten.items():
+            table = self._shared.tables[entity]
+            for one in of_kind:
+                for partition in self._partitions.keys() & set(one.partitions):
+                    gone.partials.append((partition, row_key(entity, partition, one.entity_id)))
+            lost = table.lacking(one.entity_id for one in of_kind)
+            mine = _by_owner(lost, self._settings.num_partitions)
+            for number in self._partitions.keys() & mine.keys():
+                gone.merged.append((table.layout, mine[number]))
+        return gone
 
 
 def _changed(
-    partition: int, layout: Layout, ids: list[str], rows: Rows, arrivals_ms: Sequence[int]
+    partition: int,
+    layout: Layout,
+    changed: tuple[list[str], Rows, NDArray[np.bool_]],
+    arrivals_ms: Sequence[int],
 ) -> Changed:
+    ids, rows, expires_N = changed
     number_NF = layout.kept_numbers(rows["state"], rows["event_time_ms"])
-    return Changed(partition, layout, ids, rows, number_NF, arrivals_ms)
+    return Changed(partition, layout, ids, rows, number_NF, expires_N, arrivals_ms)
 
 
 def _by_owner(ids: Sequence[str], num_partitions: int) -> dict[int, list[str]]:

@@ -11,7 +11,7 @@ from backends import NOON, STOCK_REDIS, Repo, shop, user
 from feast.types import Array, Bool, Bytes, Float32, Int32, Int64, String
 
 from headrace.errors import FeatureError
-from headrace.features.column_store import ColumnStore
+from headrace.features.column_store import ColumnStore, Expiry
 from headrace.features.packed.row import Stamp
 
 NOON_MS = int(NOON.timestamp() * 1_000)
@@ -53,6 +53,28 @@ def test_arrays_of_nobody_are_empty(columns: ColumnStore) -> None:
     assert values_NF.shape == present_NF.shape == (0, 2) and times_N.shape == (0,)
     assert columns.read([]) == []
     columns.write("activity", [], np.zeros((0, 2), np.float32), {}, stamp(0))
+
+
+def test_rows_that_are_to_end_do_and_others_stay(columns: ColumnStore, redis_client: Any) -> None:
+    ids, floats_NF = ["u1", "u2", "u3"], np.ones((3, 2), np.float32)
+
+    def ttls_s() -> list[int]:
+        keys = [next(redis_client.scan_iter(f"*activity*={user_id}")) for user_id in ids]
+        return [redis_client.ttl(key) for key in keys]
+
+    expiry = Expiry(np.array([False, True, False]), ttl_s=1_000)
+    columns.write("activity", ids, floats_NF, {"n": [1, 2, 3]}, stamp(3), expiry)
+    assert [ttl_s > 990 for ttl_s in ttls_s()] == [False, True, False] and ttls_s()[0] == -1
+    (rows,) = columns.read([("activity", ids)])
+    assert rows.numbers("n")[0].tolist() == [1, 2, 3]
+    expiry = Expiry(np.array([True, True, True]), ttl_s=10)
+    columns.write("activity", ids, floats_NF, {}, stamp(3), expiry)
+    assert all(0 < ttl_s <= 10 for ttl_s in ttls_s())
+    columns.write("activity", ids, floats_NF, {}, stamp(3))  # known from now on
+    assert ttls_s() == [-1, -1, -1]
+    columns.delete("activity", ["u1", "u3", "nobody"])
+    (rows,) = columns.read([("activity", ids)])
+    assert rows.found_N.tolist() == [False, True, False]
 
 
 def test_several_views_are_read_in_one_command(columns: ColumnStore, redis_client: Any) -> None:

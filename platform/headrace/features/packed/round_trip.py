@@ -40,6 +40,9 @@ return written
 """
 
 log = logging.getLogger(__name__)
+_SET_EXPIRING: Final = """
+for i, key in ipairs(KEYS) do redis.call('SET', key, ARGV[i + 1], 'EX', ARGV[1]) end
+"""
 
 Command = tuple[Any, ...]
 
@@ -124,8 +127,7 @@ def write_commands(
         if policy.newer_only:
             commands.append(("EVAL", _SET_IF_NEWER, len(some), *some, policy.key_ttl_s, *rows))
         elif policy.key_ttl_s:
-            each = zip(some, rows, strict=True)
-            commands += [("SET", key, row, "EX", policy.key_ttl_s) for key, row in each]
+            commands.append(("EVAL", _SET_EXPIRING, len(some), *some, policy.key_ttl_s, *rows))
         elif size == 1:
             commands.append(("SET", some[0], rows[0]))
         else:

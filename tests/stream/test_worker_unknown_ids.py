@@ -1,0 +1,121 @@
+"""A real worker on a real broker and Redis: what is in no catalogue ends in both of them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+from redis import Redis
+
+from headrace import config, materialize
+from headrace.broker import LogReader, LogWriter, Topics, create_topics
+from headrace.clock import now_ms
+from headrace.datasets.dataset import Dataset, Item, User
+from headrace.event import ImpressionEvent, Shown, encode
+from headrace.features.bounds import NOTHING, Bounds, Share
+from headrace.features.online import OnlineStore
+from headrace.features.shared import SharedState
+from headrace.features.state import decode_rows
+from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
+from headrace.services.kafka import start_broker
+from headrace.services.redis import start_redis
+from headrace.stream.commit import CommitStore
+from headrace.stream.worker import Worker
+
+pytestmark = pytest.mark.services
+
+ITEMS, USERS = (Item("mug"), Item("pen")), (User("ann", ("age=3",)),)
+MATERIALIZE = """from headrace import clock, config, materialize
+materialize.apply(config.load())
+materialize.materialize(config.load(), clock.now_ms())"""
+SHARE, TTL_S, NUM_REQUESTS, NUM_STRANGERS = 60, 2.0, 40, 50
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
+    """Servers, topics and a materialized catalogue."""
+    folder = tmp_path_factory.mktemp("unknown")
+    environ = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
+    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
+        settings = config.Settings(
+            namespace="unknown",
+            home=str(folder / "home"),
+            redis_url=redis.url,
+            kafka_bootstrap=broker.bootstrap,
+            num_partitions=2,
+            max_unknown_items=SHARE,
+            unknown_item_ttl_s=TTL_S,
+            unknown_user_ttl_s=1_000.0,
+        )
+        shop = Dataset("shop", ITEMS, USERS, lambda: iter(()), 0, 0, 0)
+        materialize.write_sources(shop, settings, now_ms())
+        given = {**environ, **config.environment(settings)}
+        subprocess.run([sys.executable, "-c", MATERIALIZE], env=given, check=True)
+        create_topics(settings)
+        yield settings
+
+
+def send(settings: config.Settings) -> None:
+    """Requests that show the mug, and items that nobody has seen; every other one is Ann's."""
+    writer = LogWriter(settings)
+    for number in range(NUM_REQUESTS):
+        user = "ann" if number % 2 else f"stranger-{number}"
+        items = ("mug", *(f"x{number}-{n}" for n in range(NUM_STRANGERS)))
+        shown = tuple(Shown(item_id, n, False) for n, item_id in enumerate(items))
+        event = ImpressionEvent(f"e{number}", now_ms(), user, f"r{number}", shown)
+        writer.send(Topics(settings.namespace).events, encode(event), user.encode())
+    writer.flush()
+    writer.close()
+
+
+def run(settings: config.Settings, until_ms: int = 0) -> None:
+    """A worker until all is processed, and this time has come."""
+    commits = CommitStore(Redis.from_url(settings.redis_url), settings.namespace)
+
+    def done() -> bool:
+        processed = sum(commit.offset for commit in commits.read_all().values())
+        return processed == NUM_REQUESTS and now_ms() > until_ms
+
+    Worker(settings, [0, 1], now_ms).run(done)
+
+
+def unknown_in_topic(settings: config.Settings) -> int:
+    """How many items in no catalogue a reader of the topic has to keep."""
+    reader = SharedState(
+        {item.item_id: item for item in ITEMS}.get, bounds=Bounds(Share(10**6, 10**9), NOTHING)
+    )
+    log = LogReader(settings, Topics(settings.namespace).item_features, {0: 0, 1: 0})
+    for records in log.read_to_end():
+        reader.apply(records)
+    log.close()
+    return reader.items.num_unknown
+
+
+def test_unknown_items_and_users_have_a_share_of_redis_and_of_the_topic_and_end(
+    settings: config.Settings,
+) -> None:
+    send(settings)
+    run(settings)
+    with Redis.from_url(settings.redis_url) as redis:
+
+        def keys(view: str, entity: str) -> list[bytes]:
+            return list(redis.scan_iter(f"*/{view}/{entity}_id=*"))
+
+        assert 0 < unknown_in_topic(settings) <= SHARE
+        assert len(keys(ITEM_LAYOUT.view, "item")) <= 1 + SHARE
+        ttls_s = {key.rpartition(b"=")[2]: redis.ttl(key) for key in keys(USER_LAYOUT.view, "user")}
+        assert len(ttls_s) == 1 + NUM_REQUESTS // 2 and ttls_s.pop(b"ann") == -1
+        assert all(900 < ttl_s <= 1_000 for ttl_s in ttls_s.values())
+        # A new worker reads what is left; when it was heard of no more for so long, it goes.
+        run(settings, until_ms=now_ms() + int(1_500 * TTL_S))
+        assert unknown_in_topic(settings) == 0
+        time.sleep(0.1)
+        assert [key.rpartition(b"=")[2] for key in keys(ITEM_LAYOUT.view, "item")] == [b"mug"]
+    (row,) = OnlineStore(settings).read_rows(ITEM_LAYOUT, ["mug"])
+    assert row is not None
+    life = decode_rows([row], ITEM_LAYOUT)["state"][ITEM_LAYOUT.field_of[LIFE]][0]
+    assert life[0] == NUM_REQUESTS
