@@ -141,4 +141,5 @@ def test_apache_kafka_is_told_its_logging_set_up_as_a_uri(
     assert f"-Dlog4j2.configurationFile={place}" in command.arguments
     (home / "config" / "log4j2.yaml").unlink()
     command = apache_kafka_command(folder, {**apache_environ, "KAFKA_HOME": str(home)}, 1)
-    assert "-Dlog4j2.configurationFile=log4j2.properties" in command.arguments
+    place = (folder / "log4j2.properties").as_uri()
+    assert f"-Dlog4j2.configurationFile={place}" in command.arguments

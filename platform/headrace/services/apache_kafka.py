@@ -142,9 +142,10 @@ def _logging_flags(home: Path, folder: Path) -> list[str]:
     """Kafka's own logging set-up where KAFKA_HOME has one, else ours; its files go to `folder`."""
     present = [home / name for name in LOGGING_FILES if (home / name).is_file()]
     if not present:
-        (folder / "log4j2.properties").write_text(LOGGING)
-    # A URI: Log4j takes a text with commas for several files.
-    place = present[0].as_uri() if present else "log4j2.properties"
+        present = [folder.resolve() / "log4j2.properties"]
+        present[0].write_text(LOGGING)
+    uri = present[0].as_uri()  # Log4j takes a path with commas for several files
+    place = uri if "%" in uri else str(present[0])
     return [f"-Dlog4j2.configurationFile={place}", "-Dkafka.logs.dir=logs"]
 
 
