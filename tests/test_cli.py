@@ -105,7 +105,7 @@ def test_help_names_every_command(capsys: Capture) -> None:
         cli.main(["--help"])
     said = capsys.readouterr().out
     assert ended.value.code == 0
-    assert all(f"\n    {command}" in said for command in (*COMMANDS, "features"))
+    assert all(f"\n    {command}" in said for command in (*COMMANDS, "features", "dead-letters"))
 
 
 def test_version(capsys: Capture) -> None:
