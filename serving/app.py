@@ -23,6 +23,7 @@ from headrace import config, event
 from headrace.broker import LogWriter, Topics
 from headrace.clock import now_ms
 from headrace.errors import InvalidEvent, ServiceError
+from headrace.features.serving_key import ServingKey
 from headrace.latency import Latencies
 from headrace.slate import AdsRequest, InvalidRequest, RecommendRequest, parse, to_json
 from headrace.status import StatusBoard
@@ -51,6 +52,8 @@ class Gateway:
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace)
         self._live = Live(settings, now_ms)
+        self._key = ServingKey.of(redis, settings.namespace)
+        self._max_ahead_ms = int(settings.max_ahead_s * 1_000)
         self._writer = LogWriter(settings, BROKER_TIMEOUT_MS)
         self._impressions = LogWriter(settings, BROKER_TIMEOUT_MS)
         store = OnlineStore(settings)
@@ -94,8 +97,8 @@ class Gateway:
         request = parse(body, RecommendRequest)
         slate, impression = self._recommender.recommend(request, self._live.view, now_ms())
         if impression:
-            user_key = impression.user_id.encode()
-            self._impressions.send(self._topics.events, event.encode(impression), key=user_key)
+            user_key, value = impression.user_id.encode(), event.encode(self._key.sign(impression))
+            self._impressions.send(self._topics.events, value, key=user_key)
         return _answer(200, slate)
 
     async def _place_ads(self, body: bytes) -> Response:
@@ -103,7 +106,7 @@ class Gateway:
 
     async def _take_events(self, body: bytes) -> Response:
         """All events of the request are accepted, and in the log when it is answered; or none."""
-        events = _parse_events(body)
+        events = _parse_events(body, self._max_ahead_ms)
         for accepted in events:
             user_key = accepted.user_id.encode()
             self._writer.send(self._topics.events, event.encode(accepted), key=user_key)
@@ -148,20 +151,20 @@ def build(settings: config.Settings) -> serve.Application:
     return application
 
 
-def _parse_events(body: bytes) -> list[event.Event]:
+def _parse_events(body: bytes, max_ahead_ms: int) -> list[event.Event]:
     """The events of a POST body; raises `InvalidEvent` naming the first field at fault."""
     try:
         document = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(f"not JSON: {error}", field="$") from None
     if not isinstance(document, list):
-        return [event.accept(document, now_ms())]
+        return [event.accept(document, now_ms(), max_ahead_ms)]
     if not 1 <= len(document) <= MAX_EVENTS:
         raise InvalidEvent(f"expected 1 to {MAX_EVENTS} events, got {len(document)}", field="$")
     events = []
     for number, one in enumerate(document):
         try:
-            events.append(event.accept(one, now_ms()))
+            events.append(event.accept(one, now_ms(), max_ahead_ms))
         except InvalidEvent as error:
             raise InvalidEvent(str(error), field=f"[{number}].{error.field}") from None
     return events

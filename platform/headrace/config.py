@@ -36,6 +36,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     click_window_s: Positive = 300.0  # attribution window of an impression
     make_samples: bool = True  # false: features only, nothing to train on
     allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
+    max_ahead_s: Positive = 300.0  # how far ahead of its arrival an event's time may lie
 
     archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often
 

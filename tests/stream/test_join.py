@@ -63,7 +63,7 @@ def test_an_impression_counts_when_shown_and_its_click_when_it_comes(stream: Str
     shown = stream.send(opened("r1", "a", "b"))
     assert user_counts(shown) == [2, 0] and stream.shown_clicked("a") == [1, 0]
     assert not history_of(shown)
-    clicked = stream.send(click("a", "r1", at_ms=5))
+    clicked = stream.send(click("a", "r1", at_ms=5), at_ms=5)
     assert user_counts(clicked) == [2, 1] and stream.shown_clicked("a") == [1, 1]
     assert row_of(clicked.changed.users, "ann")["event_time_ms"] == START_MS + 5
     assert history_of(clicked) == [(key("a"), START_MS + 5, 1)]

@@ -136,9 +136,9 @@ def test_the_commit_keeps_the_oldest_open_impression(stream: Stream) -> None:
 def test_an_event_far_behind_the_newest_is_counted_as_late_and_still_counts(
     stream: Stream,
 ) -> None:
-    stream.send(known("r1", [True], at_ms=10_000), known("r2", [True], at_ms=9_000))
+    stream.send(known("r1", [True], at_ms=10_000), known("r2", [True], at_ms=9_000), at_ms=10_000)
     assert stream.partition.commit.late == 0
-    late = stream.send(known("r3", [True], at_ms=8_999))
+    late = stream.send(known("r3", [True], at_ms=8_999), at_ms=10_000)
     commit = stream.partition.commit
     assert (commit.late, commit.accepted, commit.newest_event_ms) == (1, 3, START_MS + 10_000)
     assert user_counts(late) == [3, 3]

@@ -28,12 +28,21 @@ from simulated_worker import (
 from headrace import sample
 from headrace.broker import Record
 from headrace.errors import InvalidEvent
-from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
+from headrace.event import (
+    MAX_AHEAD_MS,
+    ClickEvent,
+    Event,
+    ImpressionEvent,
+    Served,
+    Shown,
+    decode,
+    encode,
+)
 from headrace.features.assemble import DENSE_NAMES
 from headrace.features.layout import Layout
 from headrace.features.shared import SharedState
 from headrace.features.state import Rows, decode_rows
-from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, USER_LAYOUT
+from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, SCHEMA, USER_LAYOUT
 from headrace.keys import key
 from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
 from headrace.stream.commit import Commit
@@ -41,6 +50,8 @@ from headrace.stream.commit import Commit
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}
 ITEMS = {number: tuple(f"{number}{name}" for name in "abcde") for number in PARTITIONS}
+# By user and request: offset, deadline, items, clicked items.
+Opened = dict[tuple[str, str], tuple[int, int, tuple[str, ...], set[str]]]
 USER_COUNT = DENSE_NAMES.index("user_impressions_log")
 ITEM_COUNT = DENSE_NAMES.index("item_impressions_log")
 
@@ -68,12 +79,11 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
     records: list[Record] = []
     requests: list[ImpressionEvent] = []
     arrival_ms = START_MS
+    weights = {"known": 3, "open": 4, "click": 5, "lone click": 1, "copy": 2, "late copy": 1}
+    weights |= {"junk": 1, "ahead": 1, "far ahead": 1, "borrowed": 2, "served": 1}
     while len(records) < num_events:
         arrival_ms += random.choice([0, 1, 20, 100, 400])
-        kind = random.choices(
-            ["known", "open", "click", "lone click", "copy", "late copy", "junk"],
-            [3, 4, 5, 1, 2, 1, 1],
-        )[0]
+        (kind,) = random.choices([*weights], [*weights.values()])
         name, user = f"{number}-{len(records)}", random.choice(USERS[number])
         items = random.sample(ITEMS[number], random.randint(1, 3))
         value = b'{"type": "click"}'
@@ -90,6 +100,21 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
             value = encode(ClickEvent(name, arrival_ms - 5, of.user_id, item, of.request_id))
         elif kind == "lone click":
             value = encode(ClickEvent(name, arrival_ms - 5, user, items[0]))
+        elif kind in ("ahead", "far ahead"):
+            least, most = (1, MAX_AHEAD_MS) if kind == "ahead" else (MAX_AHEAD_MS + 1, 10**9)
+            ahead_ms = random.randint(least, most)
+            value = encode(ClickEvent(name, arrival_ms + ahead_ms, user, items[0]))
+        elif kind == "borrowed" and records:  # the ids of another user's event
+            value = random.choice(records[-DEDUPE_WINDOW:]).value.replace(
+                b'"user_id":"%s"' % USERS[number][0].encode(),
+                b'"user_id":"%s"' % USERS[number][1].encode(),
+            )
+        elif kind == "served":  # with features that no replica signed
+            features = Served(SCHEMA, b"", b"")
+            shown = tuple(Shown(item, clicked=True) for item in items)
+            value = encode(
+                ImpressionEvent(name, arrival_ms, user, f"r{name}", shown, served=features)
+            )
         elif kind == "copy" and records:
             value = random.choice(records[-DEDUPE_WINDOW:]).value
         elif kind == "late copy" and records:  # too late to be known as one: it is a new event
@@ -112,31 +137,29 @@ class Expected:
 
 def recount(log: list[Record]) -> Expected:
     expected = Expected({}, {}, Counter(), Counter(), Counter())
-    latest: dict[str, int] = {}
-    opened: dict[str, tuple[int, int, tuple[str, ...], set[str]]] = {}
+    latest: dict[tuple[str, str], int] = {}
+    opened: Opened = {}
     for record in log:
         try:
             event = decode(record.value, record.arrival_ms)
         except InvalidEvent:
             expected.counters["rejected"] += 1
             continue
-        copied = record.offset - latest.get(event.event_id, -(10**9)) <= DEDUPE_WINDOW
-        latest[event.event_id] = record.offset
+        of_user = event.user_id, event.event_id
+        copied = record.offset - latest.get(of_user, -(10**9)) <= DEDUPE_WINDOW
+        latest[of_user] = record.offset
         expected.counters["duplicates" if copied else "accepted"] += 1
         if not copied:
+            expected.counters["ahead"] += event.event_time_ms > record.arrival_ms
+            expected.counters["unsigned"] += b'"served"' in record.value
             count_event(event, record, opened, expected)
-    for request_id, (offset, _, items, clicked) in opened.items():
+    for (_, request_id), (offset, _, items, clicked) in opened.items():
         labels = tuple(int(item in clicked) for item in items)
         expected.samples[LANE_JOINED, offset] = (request_id, items, labels)
     return expected
 
 
-def count_event(
-    event: Event,
-    record: Record,
-    opened: dict[str, tuple[int, int, tuple[str, ...], set[str]]],
-    expected: Expected,
-) -> None:
+def count_event(event: Event, record: Record, opened: Opened, expected: Expected) -> None:
     """`opened` keeps every open impression for good: its deadline tells who is in time."""
 
     def count(item: str, what: str) -> None:
@@ -147,13 +170,14 @@ def count_event(
         items = tuple(shown.item_id for shown in event.items)
         if not event.outcome_known:
             deadline_ms = record.arrival_ms + WINDOW_MS
-            opened[event.request_id] = (record.offset, deadline_ms, items, set())
+            opened[event.user_id, event.request_id] = (record.offset, deadline_ms, items, set())
             for item in items:
                 count(item, "shown")
             return
         labels = tuple(int(bool(shown.clicked)) for shown in event.items)
     else:
-        _, deadline_ms, of_request, clicked = opened.get(event.request_id or "", (0, 0, (), set()))
+        of_user = event.user_id, event.request_id or ""
+        _, deadline_ms, of_request, clicked = opened.get(of_user, (0, 0, (), set()))
         if record.arrival_ms < deadline_ms and event.item_id in of_request:
             if event.item_id not in clicked:
                 count(event.item_id, "clicked")

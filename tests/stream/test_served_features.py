@@ -8,14 +8,16 @@ import pytest
 from headrace.broker import Record
 from headrace.event import ImpressionEvent, Served, Shown, encode
 from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.serving_key import ServingKey
 from headrace.features.shared import SharedState
 from headrace.features.table import SCHEMA
 from headrace.sample import Sample
 from headrace.stream.commit import Commit
-from headrace.stream.intake import decode_records
+from headrace.stream.intake import IntakeRules, decode_records
 from headrace.stream.partition import Partition, PartitionSettings
 
 NOW_MS = 1_714_554_000_000
+KEY = ServingKey(bytes(range(32)))
 
 
 def logged(dense: float = 0.5, clicked: int = 1, schema: int = SCHEMA, rows: int = 1) -> Served:
@@ -30,8 +32,9 @@ def sampled_with(features: Served, clicked: bool | None) -> Sample:
     rules = PartitionSettings(dedupe_window=10, click_window_ms=1_000)
     partition = Partition(0, Commit(), SharedState(lambda item_id: None), rules)
     shown = (Shown("a", clicked=clicked),)
-    event = ImpressionEvent("e", NOW_MS, "ann", "r1", shown, served=features)
-    decoded = decode_records([Record(0, 0, NOW_MS, b"", encode(event))], NOW_MS)
+    event = KEY.sign(ImpressionEvent("e", NOW_MS, "ann", "r1", shown, served=features))
+    record = Record(0, 0, NOW_MS, b"", encode(event))
+    decoded = decode_records([record], NOW_MS, IntakeRules(key=KEY))
     partition.add_users(["ann"], [None], [()])
     effects = [partition.process(decoded, NOW_MS), partition.process([], NOW_MS + 1_000)]
     (sample,) = [sample for each in effects for sample in each.samples]

@@ -27,6 +27,7 @@ from headrace.offline.folder import (
 )
 from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
 from headrace.status import StatusBoard
+from headrace.stream.intake import arrived_records
 
 STATUS_EVERY_MS: Final = 500
 MAX_WAITING_BYTES: Final = 64_000_000
@@ -41,12 +42,13 @@ class ArchivedTopic:
     reader: LogReader
     folder: LogFolder
     to_tables: ToTables
+    clock: Callable[[], int]
     waiting: dict[int, list[Record]] = field(default_factory=dict)
     num_bytes: int = 0
 
     def poll(self) -> None:
-        """Take what came."""
-        for record in self.reader.poll(timeout_ms=50):
+        """Take what came, with times of arrival that whoever replays it can believe."""
+        for record in arrived_records(self.reader.poll(timeout_ms=50), self.clock()):
             self.waiting.setdefault(record.partition, []).append(record)
             self.num_bytes += len(record.value)
 
@@ -113,4 +115,5 @@ class Archive:
     def _archived(self, name: str, log: str, to_tables: ToTables) -> ArchivedTopic:
         folder = log_folder(self._settings, log)
         start = dict.fromkeys(range(self._settings.num_partitions), 0) | folder.resume()
-        return ArchivedTopic(LogReader(self._settings, name, start), folder, to_tables)
+        reader = LogReader(self._settings, name, start)
+        return ArchivedTopic(reader, folder, to_tables, self._clock)

@@ -22,7 +22,7 @@ EVENT_SCHEMA: Final = pa.schema(
     [
         ("offset", pa.int64()),
         ("arrival_ms", pa.int64()),
-        ("event_time_ms", pa.int64()),  # when it arrived, for what is no event
+        ("event_time_ms", pa.int64()),  # at which it counts; its arrival, for what is no event
         ("key", pa.binary()),
         ("value", pa.binary()),
     ]
@@ -141,9 +141,10 @@ def rows_schema(layout: Layout) -> pa.Schema:
 
 def _event_time_ms(record: Record) -> int:
     try:
-        return _timed.decode(record.value).event_time_ms
+        time_ms = _timed.decode(record.value).event_time_ms
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return record.arrival_ms
+    return time_ms if 0 <= time_ms <= record.arrival_ms else record.arrival_ms
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:

@@ -37,6 +37,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int = 0
     duplicates: int = 0
     late: int = 0  # accepted, though further behind the watermark than the allowed lateness
+    ahead: int = 0  # accepted, with a time ahead of the arrival that counts in its place
+    unsigned: int = 0  # accepted without the served features, which no replica had signed
     newest_event_ms: int = 0  # the watermark: the newest event time so far
 
 

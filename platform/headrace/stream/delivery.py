@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ class Step:
     effects: Mapping[int, Effects]
     changed: Sequence[Changed]
     commits: Mapping[int, Commit]
+    first_corrected: Mapping[str, str] = field(default_factory=dict)  # `Partition.first_corrected`
 
     def __bool__(self) -> bool:
         samples = any(effects.samples for effects in self.effects.values())
@@ -93,7 +94,7 @@ class Delivery:
             for rows in step.changed:
                 self._write(rows)
             self._commits.write(step.commits)
-        self._report(min(step.commits), lag)
+        self._report(step, lag)
 
     def close(self) -> None:
         self._writer.close()
@@ -133,10 +134,15 @@ class Delivery:
         written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
         self._monitor.take(written, self._clock())
 
-    def _report(self, worker: int, lag: int) -> None:
+    def _report(self, step: Step, lag: int) -> None:
         now_ms = self._clock()
         if now_ms < self._status_due_ms:
             return
         self._status_due_ms = now_ms + STATUS_EVERY_MS
-        document = {"worker": worker, "lag": lag, **self._monitor.report(now_ms)}
+        document = {
+            "worker": min(step.commits),
+            "lag": lag,
+            "corrected": dict(step.first_corrected),
+            **self._monitor.report(now_ms),
+        }
         self._status.write("stream", document, now_ms)

@@ -79,15 +79,27 @@ def _events(health: Health) -> Iterator[Metric]:
         "events accepted though later than the allowed lateness",
         labels=["partition"],
     )
+    ahead = Counter(
+        f"{PREFIX}_ahead_events_total",
+        "events accepted with a time ahead of their arrival, which counts in its place",
+        labels=["partition"],
+    )
+    unsigned = Counter(
+        f"{PREFIX}_unsigned_events_total",
+        "events accepted without the served features, which no replica had signed",
+        labels=["partition"],
+    )
     for partition, commit in health.commits.items():
         events.add_metric([str(partition), "accepted"], commit.accepted)
         events.add_metric([str(partition), "rejected"], commit.rejected)
         events.add_metric([str(partition), "duplicate"], commit.duplicates)
         late.add_metric([str(partition)], commit.late)
+        ahead.add_metric([str(partition)], commit.ahead)
+        unsigned.add_metric([str(partition)], commit.unsigned)
     lag = Gauge(f"{PREFIX}_lag_events", "events in the log and not read yet", labels=["worker"])
     for worker, num_events in health.lags.items():
         lag.add_metric([str(worker)], num_events)
-    yield from (events, late, lag)
+    yield from (events, late, ahead, unsigned, lag)
 
 
 def _views(health: Health) -> Iterator[Metric]:

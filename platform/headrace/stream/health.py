@@ -87,6 +87,22 @@ class Health:
     views: tuple[ViewHealth, ...]
     lags: dict[int, int]  # by worker that runs: events not read yet
     commits: dict[int, Commit]  # by partition
+    corrected: dict[str, str]  # by a commit's count: the first event of it that a worker met
+
+    @property
+    def num_late(self) -> int:
+        """Events accepted though later than the allowed lateness."""
+        return sum(commit.late for commit in self.commits.values())
+
+    @property
+    def num_ahead(self) -> int:
+        """Events accepted with a time ahead of their arrival."""
+        return sum(commit.ahead for commit in self.commits.values())
+
+    @property
+    def num_unsigned(self) -> int:
+        """Events accepted without their served features."""
+        return sum(commit.unsigned for commit in self.commits.values())
 
 
 def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
@@ -104,6 +120,7 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
         tuple(_view(layout, documents, references.get(layout.view), now_ms) for layout in LAYOUTS),
         {worker: document["lag"] for worker, document in running.items()},
         dict(sorted(CommitStore(redis, namespace).read_all().items())),
+        {kind: text for d in running.values() for kind, text in d.get("corrected", {}).items()},
     )
 
 

@@ -13,6 +13,7 @@ from headrace.datasets.catalogue import read_items
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.row_schemas import RowSchemas
+from headrace.features.serving_key import ServingKey
 from headrace.features.shared import SharedState, entity_of
 from headrace.features.state import Rows
 from headrace.features.table import USER_LAYOUT
@@ -20,7 +21,7 @@ from headrace.keys import key
 from headrace.model.tokens import user_token_keys
 from headrace.stream.commit import CommitStore
 from headrace.stream.delivery import Changed, Delivery, Step
-from headrace.stream.intake import Decoded, decode_records
+from headrace.stream.intake import Decoded, IntakeRules, arrived_records, decode_records
 from headrace.stream.partition import Effects, Partition, PartitionSettings
 
 
@@ -36,6 +37,7 @@ class Worker:
         self._commits = CommitStore(redis, settings.namespace)
         schemas = RowSchemas(redis, settings.namespace)
         schemas.remember()
+        self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._store = OnlineStore(settings)
         self._delivery = Delivery(settings, self._store, self._commits, clock)
         item_of = read_items(config.catalogue_path(settings)).get
@@ -57,15 +59,15 @@ class Worker:
         events: LogReader | None = None
         try:
             with ThreadPoolExecutor(max_workers=1) as thread:
-                for records in self._item_reader.read_to_end():
-                    self._shared.apply(records)
+                for states in self._item_reader.read_to_end():
+                    self._shared.apply(states)
                 everything = {entity: table.ids for entity, table in self._shared.tables.items()}
                 step = self._step((), lambda number: False, self._owned(everything, ()))
                 delivered = thread.submit(self._delivery.deliver, step, 0)
                 events = self._warm_up()
                 while not should_stop():
-                    records = self._item_reader.poll(timeout_ms=0)
-                    owned = self._owned(self._shared.apply(records), records)
+                    arrived = arrived_records(self._item_reader.poll(0), self._clock())
+                    owned = self._owned(self._shared.apply(arrived), arrived)
                     step = self._step(events.poll(), events.at_end, owned)
                     delivered.result()
                     delivered = thread.submit(self._delivery.deliver, step, events.lag())
@@ -88,7 +90,7 @@ class Worker:
             for number, records in _by_partition(reader.poll()).items():
                 partition = self._partitions[number]
                 before = [r for r in records if r.offset < partition.commit.offset]
-                decoded = decode_records(before, self._clock())
+                decoded = decode_records(before, self._clock(), self._rules)
                 self._load_users(partition, decoded)
                 partition.warm_up(decoded)
                 if records[-1].offset + 1 >= partition.commit.offset:
@@ -101,21 +103,30 @@ class Worker:
         self, records: Sequence[Record], at_end: Callable[[int], bool], owned: Sequence[Changed]
     ) -> Step:
         """Take in what came; nothing is written yet."""
-        by_partition = _by_partition(records)
-        all_effects = self._effects(by_partition, at_end)
-        changed = [*self._changed_users(all_effects, by_partition), *owned]
-        commits = {number: partition.commit for number, partition in self._partitions.items()}
-        return Step(by_partition, all_effects, changed, commits)
+        now_ms = self._clock()
+        decoded = {
+            number: decode_records(of_partition, now_ms, self._rules)
+            for number, of_partition in _by_partition(records).items()
+        }
+        arrived = {number: [one.record for one in each] for number, each in decoded.items()}
+        all_effects = self._effects(decoded, at_end)
+        changed = [*self._changed_users(all_effects, arrived), *owned]
+        parts = self._partitions
+        commits = {number: partition.commit for number, partition in parts.items()}
+        first_corrected: dict[str, str] = {}
+        for partition in parts.values():
+            first_corrected = partition.first_corrected | first_corrected
+        return Step(arrived, all_effects, changed, commits, first_corrected)
 
     def _effects(
-        self, by_partition: Mapping[int, Sequence[Record]], at_end: Callable[[int], bool]
+        self, by_partition: Mapping[int, Sequence[Decoded]], at_end: Callable[[int], bool]
     ) -> dict[int, Effects]:
         """What the records lead to, by partition. Only one that was read to its end may close
         windows by the clock: without records for the others nothing happens in them."""
         all_effects = {}
         for number, partition in self._partitions.items():
             if number in by_partition or at_end(number):
-                decoded = decode_records(by_partition.get(number, []), self._clock())
+                decoded = by_partition.get(number, [])
                 self._load_users(partition, decoded)
                 all_effects[number] = partition.process(decoded, self._clock())
         return all_effects

@@ -41,6 +41,8 @@ class Totals:
     requests: int
     latency: Latencies
     errors: tuple[str, ...]
+    ahead: int = 0
+    unsigned: int = 0
 
     @property
     def processed(self) -> int:
@@ -98,6 +100,8 @@ class Observer:
             requests=sum(document["requests"] for document in serve),
             latency=Latencies.merged(document["latency"] for document in serve),
             errors=tuple(d["error"] for d in _fresh(serve, now_ms) if d["error"]),
+            ahead=sum(commit.ahead for commit in commits),
+            unsigned=sum(commit.unsigned for commit in commits),
         )
 
 
