@@ -66,7 +66,7 @@ def test_one_scrape_has_everything_of_all_workers(redis: Redis, server: RedisSer
     other.write(USER_LAYOUT, 100)
     one.report(lag=3)
     other.report(lag=4)
-    commit = Commit(accepted=90, rejected=2, duplicates=3, late=4)
+    commit = Commit(accepted=90, rejected=2, duplicates=3, late=4, ahead=5, unsigned=6)
     commits = CommitStore(redis, NAMESPACE)
     for number in (0, 1):
         commits.claim(number)
@@ -79,7 +79,8 @@ def test_one_scrape_has_everything_of_all_workers(redis: Redis, server: RedisSer
     outcomes = {"accepted": 90, "rejected": 2, "duplicate": 3}
     for outcome, expected in outcomes.items():
         assert got.value(f"{name}events_total", partition="0", outcome=outcome) == expected
-    assert got.value(f"{name}late_events_total", partition="0") == 4
+    for count, expected in {"late": 4, "ahead": 5, "unsigned": 6}.items():
+        assert got.value(f"{name}{count}_events_total", partition="0") == expected
     assert got.value(f"{name}lag_events", worker="1") == 4
     assert got.value(f"{name}rows_written_total", **of_users, worker="1") == 100
     assert got.value(f"{name}window_rows", **of_users) == REFERENCE_ROWS + 100

@@ -104,6 +104,22 @@ def test_how_late_the_log_is_read_does_not_matter(stream: Stream) -> None:
     ]
 
 
+def test_the_id_of_a_request_belongs_to_its_user(stream: Stream) -> None:
+    stream.send(opened("page-1", "a", "b", user="ann"), opened("page-1", "a", "b", user="bob"))
+    stream.send(click("b", "page-1", user="bob"))
+    stream.close()
+    labels = {(sample.user_key, sample.clicked) for sample in stream.samples}
+    assert labels == {(key("ann"), (0, 0)), (key("bob"), (0, 1))}
+
+
+def test_a_click_that_names_the_request_of_another_user_stands_alone(stream: Stream) -> None:
+    stream.send(opened("page-1", "a", user="ann"), click("a", "page-1", user="bob"))
+    stream.close()
+    labels = [(sample.user_key, sample.lane, sample.clicked) for sample in stream.samples]
+    assert labels == [(key("bob"), LANE_KNOWN, (1,)), (key("ann"), LANE_JOINED, (0,))]
+    assert stream.shown_clicked("a") == [2, 1]
+
+
 def test_a_click_on_an_item_that_its_request_did_not_show_stands_alone(stream: Stream) -> None:
     stream.send(opened("r1", "a"), click("z", "r1"))
     stream.close()

@@ -102,6 +102,15 @@ def test_a_duplicate_is_recognised_up_to_the_window_since_its_latest_copy() -> N
     assert [s.request_id for s in stream.samples].count("again") == 2
 
 
+def test_nobody_uses_up_the_event_ids_of_others(stream: Stream) -> None:
+    mine = known("r1", [True], user="ann")
+    theirs = msgspec.structs.replace(known("r2", [True], user="bob"), event_id=mine.event_id)
+    stream.send(theirs, mine)
+    stream.send(mine)
+    assert [sample.request_id for sample in stream.samples] == ["r2", "r1"]
+    assert (stream.partition.commit.accepted, stream.partition.commit.duplicates) == (2, 1)
+
+
 def test_a_bad_event_becomes_a_dead_letter_and_the_others_go_on(stream: Stream) -> None:
     far = encode(click("a", at_ms=10**9))
     effects = stream.send(b"\xff junk", known("r1", [True]), b'{"type":"click","event_id":5', far)

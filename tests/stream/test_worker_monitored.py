@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,16 +10,18 @@ from collections.abc import Iterator
 
 import pytest
 from redis import Redis
+from rich.console import Console
 
 from headrace import config
 from headrace.broker import LogWriter, Topics, create_topics
 from headrace.clock import now_ms
-from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
-from headrace.features.table import LAYOUTS
+from headrace.event import ClickEvent, Event, ImpressionEvent, Served, Shown, encode
+from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.delivery import STATUS_EVERY_MS
 from headrace.stream.health import Health, read_health
+from headrace.stream.health_report import to_document, to_tables
 from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services
@@ -60,7 +63,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settin
 
 
 def send(settings: config.Settings) -> int:
-    """An impression and a click of each user and one bad event; returns when they arrived."""
+    """An impression and a click of each user, one bad event, one whose record and time lie ahead,
+    with features that no replica signed; returns when they arrived."""
     writer, topic = LogWriter(settings), Topics(settings.namespace).events
     sent_ms = now_ms() - WAITED_MS
     for number in range(NUM_USERS):
@@ -75,6 +79,12 @@ def send(settings: config.Settings) -> int:
         for event in events:
             writer.send(topic, encode(event), user.encode(), arrival_ms=sent_ms)
     writer.send(topic, b"not an event", b"user-0", arrival_ms=sent_ms)
+    hour_later_ms = sent_ms + 3_000_000
+    ahead = ImpressionEvent(
+        *("ahead", hour_later_ms, "fast", "page-fast", (Shown("8", 0),)),
+        served=Served(SCHEMA, b"", b""),
+    )
+    writer.send(topic, encode(ahead), b"fast", arrival_ms=hour_later_ms)
     writer.flush()
     writer.close()
     return sent_ms
@@ -96,7 +106,14 @@ def test_a_worker_says_of_every_view_how_fresh_and_whole_it_is(settings: config.
         Worker(settings, [0, 1], now_ms).run(done)
         took_ms = now_ms() - sent_ms + STATUS_EVERY_MS
         seen = health()
-    assert sum(commit.accepted for commit in seen.commits.values()) == 2 * NUM_USERS
+    assert sum(commit.accepted for commit in seen.commits.values()) == 2 * NUM_USERS + 1
+    assert (seen.num_ahead, seen.num_unsigned) == (1, 1)
+    assert "set that clock, or the one of the record's producer" in seen.corrected["ahead"]
+    assert "not signed by a replica" in seen.corrected["unsigned"]
+    text = io.StringIO()
+    Console(file=text, width=200).print(*to_tables(seen))
+    assert "not taken as they came" in text.getvalue() and "unsigned" in text.getvalue()
+    assert to_document(seen)["events"] == {"late": 0, "ahead": 1, "unsigned": 1}
     assert sum(commit.rejected for commit in seen.commits.values()) == 1
     assert list(seen.lags) == [0]
     for view, layout in zip(seen.views, LAYOUTS, strict=True):
