@@ -85,8 +85,7 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
         arrival_ms += random.choice([0, 1, 20, 100, 400])
         (kind,) = random.choices([*weights], [*weights.values()])
         name, user = f"{number}-{len(records)}", random.choice(USERS[number])
-        items = random.sample(ITEMS[number], random.randint(1, 3))
-        value = b'{"type": "click"}'
+        items, value = random.sample(ITEMS[number], random.randint(1, 3)), b'{"type": "click"}'
         if kind in ("known", "open"):
             labels = [random.choice([True, False]) if kind == "known" else None for _ in items]
             shown = tuple(Shown(i, clicked=label) for i, label in zip(items, labels, strict=True))
@@ -101,20 +100,13 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
         elif kind == "lone click":
             value = encode(ClickEvent(name, arrival_ms - 5, user, items[0]))
         elif kind in ("ahead", "far ahead"):
-            least, most = (1, MAX_AHEAD_MS) if kind == "ahead" else (MAX_AHEAD_MS + 1, 10**9)
-            ahead_ms = random.randint(least, most)
+            ahead_ms = random.randint(1, MAX_AHEAD_MS) + (kind == "far ahead") * MAX_AHEAD_MS
             value = encode(ClickEvent(name, arrival_ms + ahead_ms, user, items[0]))
         elif kind == "borrowed" and records:  # the ids of another user's event
-            value = random.choice(records[-DEDUPE_WINDOW:]).value.replace(
-                b'"user_id":"%s"' % USERS[number][0].encode(),
-                b'"user_id":"%s"' % USERS[number][1].encode(),
-            )
-        elif kind == "served":  # with features that no replica signed
-            features = Served(SCHEMA, b"", b"")
-            shown = tuple(Shown(item, clicked=True) for item in items)
-            value = encode(
-                ImpressionEvent(name, arrival_ms, user, f"r{name}", shown, served=features)
-            )
+            mine, theirs = (b'"user_id":"%s"' % user.encode() for user in USERS[number])
+            value = random.choice(records[-DEDUPE_WINDOW:]).value.replace(mine, theirs)
+        elif kind == "served":
+            value = encode(with_unsigned_features(name, arrival_ms, user, items))
         elif kind == "copy" and records:
             value = random.choice(records[-DEDUPE_WINDOW:]).value
         elif kind == "late copy" and records:  # too late to be known as one: it is a new event
@@ -122,6 +114,12 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
             value = late if not any(one.request_id.encode() in late for one in requests) else value
         records.append(Record(number, len(records), arrival_ms, b"", value))
     return records
+
+
+def with_unsigned_features(name: str, time_ms: int, user: str, items: list[str]) -> ImpressionEvent:
+    """An impression whose features no replica signed."""
+    shown, features = tuple(Shown(item, clicked=True) for item in items), Served(SCHEMA, b"", b"")
+    return ImpressionEvent(name, time_ms, user, f"r{name}", shown, served=features)
 
 
 @dataclass

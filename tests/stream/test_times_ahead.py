@@ -60,12 +60,10 @@ class Owned(BatchPath):
         return partition.commit
 
 
-def outcome(records: list[Record], now_ms: int, step: int = 7) -> tuple[Outcome, list[str]]:
-    """What comes of records that are read at a time, some in each step."""
+def outcome(records: list[Record], now_ms: int) -> tuple[Outcome, list[str]]:
+    """What comes of records that are read at a time, and the items in the order of theirs."""
     path, samples = Owned(lambda item_id: None, RULES), list[Sample]()
-    for first in range(0, len(records), step):
-        decoded = decode_records(records[first : first + step], now_ms)
-        samples += path.process(NUMBER, decoded, now_ms).samples
+    samples += path.process(NUMBER, decode_records(records, now_ms), now_ms).samples
     samples += path.process(NUMBER, (), LATER_MS).samples
     items = path.shared.items
     merged = items.merged(np.arange(len(items)))
@@ -105,7 +103,7 @@ def test_a_record_whose_time_lies_ahead_of_its_log_closes_no_window_of_others() 
     fast = [(known(f"k{n}", [True], user="fast"), START_MS + 50 * MINUTE_MS) for n in range(9)]
     clicks = [(click("a", f"r{n}", user=f"u{n}"), START_MS + 500 + n) for n in range(20)]
     mixed = [event for pair in zip(shown[:9], fast, strict=True) for event in pair]
-    got, _ = outcome(log_of([*mixed, *shown[9:], *clicks]), LATER_MS, step=100)
+    got, _ = outcome(log_of([*mixed, *shown[9:], *clicks]), LATER_MS)
     labels = {sample.request_id: sample.clicked for sample in got.samples}
     assert {labels[f"r{n}"] for n in range(20)} == {(1,)}
 
