@@ -15,6 +15,7 @@ PER_SECOND: Final[Mapping[str, int]] = {
 }
 MILLISECONDS: Final = "milliseconds"
 EARLIEST_MS: Final = EARLIEST_S * PER_SECOND[MILLISECONDS]
+LATEST_MS: Final = LATEST_S * PER_SECOND[MILLISECONDS]
 MAX_SKEW_MS: Final = 1_000  # clocks of machines that are kept right differ by less
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.broker import Record
+from headrace.epoch import EARLIEST_MS, LATEST_MS
 from headrace.feature_rows import FeatureRows, decode_feature_rows
 from headrace.features.layout import Layout
 from headrace.features.table import LAYOUTS, SCHEMA
@@ -144,7 +145,8 @@ def _event_time_ms(record: Record) -> int:
         time_ms = _timed.decode(record.value).event_time_ms
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return record.arrival_ms
-    return time_ms if 0 <= time_ms <= record.arrival_ms else record.arrival_ms
+    latest_ms = record.arrival_ms if record.arrival_ms >= EARLIEST_MS else LATEST_MS
+    return time_ms if 0 <= time_ms <= latest_ms else record.arrival_ms
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:
