@@ -22,18 +22,24 @@ from redis.exceptions import RedisError
 from headrace.errors import ConfigError
 from headrace.event import Id
 from headrace.features.table import USER_LAYOUT
+from headrace.skipped import Skipped
 from headrace.slate import AdSlate, AdsRequest, PlacedAd
 from serving.live import Catalogue, View
 from serving.recommend import NO_TIME, Recommender, Stopwatch, User
 
 MIN_PRICE_MICROS = 1
+UNREADABLE = -2
 Micros = Annotated[int, msgspec.Meta(ge=1)]
 
-# KEYS[1] budget, ARGV[1] price: the budget left, or -1 when it cannot pay.
+# KEYS[1] budget, ARGV[1] price: the budget left, -1 when it cannot pay, -2 when it is no number.
 _CHARGE = """
-local left = tonumber(redis.call('GET', KEYS[1]) or '0')
+local stored = redis.pcall('GET', KEYS[1])
+if not stored then return -1 end
+if type(stored) ~= 'string' or not string.match(stored, '^%-?%d+$') or #stored > 18 then
+  return -2
+end
 local price = tonumber(ARGV[1])
-if left < price then return -1 end
+if tonumber(stored) < price then return -1 end
 return redis.call('DECRBY', KEYS[1], price)
 """
 
@@ -101,8 +107,9 @@ def second_price(bids: Sequence[Bid]) -> list[tuple[Bid, int]]:
 class Budgets:
     """What the campaigns have left, in Redis, shared by all replicas."""
 
-    def __init__(self, redis: Redis, namespace: str) -> None:
+    def __init__(self, redis: Redis, namespace: str, skipped: Skipped | None = None) -> None:
         self._redis, self._namespace = redis, namespace
+        self._skipped = skipped or Skipped()
         self._charge = redis.register_script(_CHARGE)
 
     def open(self, campaigns: Sequence[Campaign]) -> None:
@@ -115,8 +122,10 @@ class Budgets:
 
     def charge(self, campaign_id: str, price_micros: int) -> bool:
         """Take the price out of the budget; False, and nothing taken, if there is less left."""
-        left = self._charge(keys=[self._name(campaign_id)], args=[price_micros])
-        return int(left) >= 0
+        left = int(self._charge(keys=[self._name(campaign_id)], args=[price_micros]))
+        if left == UNREADABLE:
+            self._skipped.add("budgets", "no number", f"key {self._name(campaign_id)} in Redis")
+        return left >= 0
 
     def _name(self, campaign_id: str) -> str:
         return f"{self._namespace}:budget:{campaign_id}"

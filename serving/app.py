@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import msgspec
 import torch
 from ray import serve
 from redis import Redis
@@ -30,12 +29,12 @@ from headrace.status import StatusBoard
 from serving.ads import AdServer, Budgets, read_campaigns
 from serving.live import Live
 from serving.loopback import keep_on_loopback
+from serving.posted import BodyTooLarge, read_body, read_events
 from serving.recommend import Recommender
 
 STATUS_EVERY_S = 0.5
 BROKER_TIMEOUT_MS = 5_000
 RETRY_AFTER_S = 1
-MAX_EVENTS = 1_000  # in one POST
 
 Handler = Callable[[bytes], Awaitable[Response]]
 
@@ -50,16 +49,16 @@ class Gateway:
         keep_on_loopback()
         self._topics = Topics(settings.namespace)
         redis = Redis.from_url(settings.redis_url)
-        self._status = StatusBoard(redis, settings.namespace)
         self._live = Live(settings, now_ms)
         self._key = ServingKey.of(redis, settings.namespace)
         self._max_ahead_ms = int(settings.max_ahead_s * 1_000)
+        self._status = StatusBoard(redis, settings.namespace, self._live.skipped)
         self._writer = LogWriter(settings, BROKER_TIMEOUT_MS)
         self._impressions = LogWriter(settings, BROKER_TIMEOUT_MS)
-        store = OnlineStore(settings)
+        store = OnlineStore(settings, self._live.skipped)
         self._recommender = Recommender(store, self._live.catalogue, settings.max_candidates)
         campaigns = read_campaigns(settings.campaigns, self._live.catalogue)
-        budgets = Budgets(redis, settings.namespace)
+        budgets = Budgets(redis, settings.namespace, self._live.skipped)
         budgets.open(campaigns)
         self._ads = AdServer(campaigns, budgets, self._recommender, self._live.catalogue)
         self._routes: dict[tuple[str, str], Handler] = {
@@ -83,7 +82,9 @@ class Gateway:
             return _problem(404, f"no {request.method} {request.url.path}; there are {known}", "")
         started_ms = now_ms()
         try:
-            return await handler(await request.body())
+            return await handler(await read_body(request.headers, request.stream()))
+        except BodyTooLarge as error:
+            return _problem(413, str(error), "")
         except (InvalidRequest, InvalidEvent) as error:
             return _problem(422, str(error), error.field)
         except ServiceError as error:
@@ -106,12 +107,12 @@ class Gateway:
 
     async def _take_events(self, body: bytes) -> Response:
         """All events of the request are accepted, and in the log when it is answered; or none."""
-        events = _parse_events(body, self._max_ahead_ms)
+        events = read_events(body, now_ms(), self._max_ahead_ms)
         for accepted in events:
-            user_key = accepted.user_id.encode()
-            self._writer.send(self._topics.events, event.encode(accepted), key=user_key)
+            user_key = accepted.event.user_id.encode()
+            self._writer.send(self._topics.events, accepted.message, key=user_key)
         await asyncio.get_running_loop().run_in_executor(None, self._writer.flush)
-        event_ids = [accepted.event_id for accepted in events]
+        event_ids = [accepted.event.event_id for accepted in events]
         return _answer(202, {"accepted": len(events), "event_ids": event_ids})
 
     async def _health(self, body: bytes) -> Response:
@@ -134,6 +135,7 @@ class Gateway:
                 "model_created_ms": model.manifest.created_ms if model else 0,
                 "model_freshness": self._live.followed.model_freshness.to_pairs(),
                 "error": self._live.followed.last_error,
+                "skipped": self._live.skipped.report(),
             }
             self._status.write("serve", document, now_ms())
 
@@ -149,25 +151,6 @@ def build(settings: config.Settings) -> serve.Application:
     )
     application: serve.Application = deployment.bind(settings)
     return application
-
-
-def _parse_events(body: bytes, max_ahead_ms: int) -> list[event.Event]:
-    """The events of a POST body; raises `InvalidEvent` naming the first field at fault."""
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"not JSON: {error}", field="$") from None
-    if not isinstance(document, list):
-        return [event.accept(document, now_ms(), max_ahead_ms)]
-    if not 1 <= len(document) <= MAX_EVENTS:
-        raise InvalidEvent(f"expected 1 to {MAX_EVENTS} events, got {len(document)}", field="$")
-    events = []
-    for number, one in enumerate(document):
-        try:
-            events.append(event.accept(one, now_ms(), max_ahead_ms))
-        except InvalidEvent as error:
-            raise InvalidEvent(str(error), field=f"[{number}].{error.field}") from None
-    return events
 
 
 def _answer(status: int, document: Any) -> Response:

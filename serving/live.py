@@ -10,11 +10,12 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from redis import Redis
+from redis import Redis, RedisError
 
 from headrace import config
 from headrace.broker import LogReader, Record, Topics
@@ -37,7 +38,9 @@ from headrace.model.learner import make_calibration
 from headrace.model.ranker import Ranker
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.tokens import ContentTable
-from headrace.registry import Manifest, Subscriber, check_tokens, load_weights
+from headrace.own_key import write_key
+from headrace.registry import KEEP_VERSIONS, Manifest, Subscriber, check_tokens, load_weights
+from headrace.skipped import Skipped, shortened
 
 REFRESH_S = 0.2
 
@@ -112,7 +115,8 @@ class Live:
         self.content = ContentTable(items, ContentVectors.of(settings))
         self._redis = Redis.from_url(settings.redis_url)
         schemas = RowSchemas(self._redis, settings.namespace)
-        self._shared = SharedState(items.get, schemas.description)
+        self.skipped = Skipped(clock)
+        self._shared = SharedState(items.get, schemas.description, self.skipped)
         self._stopping = threading.Event()
         num_items = len(self.catalogue.items)
         self.view = View(None, ITEM_LAYOUT.new(num_items), np.arange(1, num_items))
@@ -151,19 +155,37 @@ class Live:
         with self._readers() as (models, states):
             while not self._stopping.wait(REFRESH_S):
                 try:
-                    manifest = models.newest()
-                    if manifest:
-                        self.view = replace(self.view, model=self._serve(manifest))
+                    self._serve_newest(models)
                     self._take(states.poll(timeout_ms=0))
                 except Exception as error:  # the replica goes on with what it has, and says so
-                    self.followed.last_error = f"{type(error).__name__}: {error}"
+                    self._say(error)
+
+    def _serve_newest(self, models: Subscriber) -> None:
+        """Serve the newest version of those that were announced and can be: what is wrong with a
+        later one is said for as long as none comes that is right."""
+        announced, wrong = models.announced(), models.last_error
+        models.last_error = ""
+        for manifest in announced[: -KEEP_VERSIONS - 1 : -1]:
+            try:
+                model = self._serve(manifest)
+            except Exception as error:
+                wrong = wrong or f"{type(error).__name__}: {error}"
+                self.skipped.add("models", "a version that cannot be served", str(error))
+                continue
+            self.view = replace(self.view, model=model)
+            self.followed.last_error = wrong
+            return
+        self.followed.last_error = wrong or self.followed.last_error
+
+    def _say(self, error: Exception) -> None:
+        self.followed.last_error = shortened(f"{type(error).__name__}: {error}")
 
     @contextmanager
     def _readers(self) -> Iterator[tuple[Subscriber, LogReader]]:
         topic = Topics(self._settings.namespace).item_features
         partitions = dict.fromkeys(range(self._settings.num_partitions), 0)
         with (
-            closing(Subscriber(self._settings)) as models,
+            closing(Subscriber(self._settings, self.skipped)) as models,
             closing(LogReader(self._settings, topic, partitions, max_records=20_000)) as states,
         ):
             yield models, states
@@ -171,7 +193,12 @@ class Live:
     def _serve(self, manifest: Manifest) -> LiveModel:
         """The version ready to rank; from now on it counts as served."""
         model = self._load(manifest)
-        self._redis.sadd(f"{self._settings.namespace}:served_versions", manifest.version)
+        name = f"{self._settings.namespace}:served_versions"
+        try:
+            add = partial(self._redis.sadd, name, manifest.version)
+            write_key(self._redis, name, add, self.skipped)
+        except RedisError as error:
+            self.skipped.add("served versions", "not written", str(error))
         now_ms = self._clock()
         for arrival_ms in manifest.arrivals_ms:
             self.followed.model_freshness.add(now_ms - arrival_ms)

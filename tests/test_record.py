@@ -10,19 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kafka import TopicPartition
 from kafka.consumer.fetcher import Fetcher
-from kafka.errors import CorruptRecordError
 from kafka.protocol.consumer import IsolationLevel
 from kafka.record import MemoryRecords
 from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.legacy_records import LegacyRecordBatchBuilder
 from kafka.record.util import calc_crc32c
 
-from headrace.record import FetchedRecords, Record
+from headrace.record import FetchedRecords, FetchedWithHeaders, Record
 
 TOPIC = TopicPartition("topic", 3)
 TIME_MS = 1_800_000_000_000
 GZIP, LOG_TIME, TRANSACTIONAL, CONTROL = 1, 0x08, 0x10, 0x20
 CRC_AT, ATTRIBUTES_AT, LENGTH_AT = 17, 21, 61  # the length of the first record
+FRAME_BYTES, LAST_DELTA_AT = 12, 23  # where a batch begins, and how long it is: no check sum
 MARKER = [(TIME_MS, struct.pack(">hh", 0, 0), b"", [], 0)]  # version 0, type 0: an abort
 
 
@@ -66,20 +66,66 @@ def test_without_those_of_aborted_transactions() -> None:
     assert [record.value for record in read] == [b"of another", b"after it"]
 
 
-def test_a_damaged_batch_is_an_error_after_those_before_it() -> None:
-    data = batch([message(b"whole")], 0) + batch([message(b"damaged")], 1)
-    fetched = reader(FetchedRecords, data[:-3] + b"\xff" + data[-2:])
-    assert [record.value for record in fetched.take(5)] == [b"whole"]
-    with pytest.raises(CorruptRecordError, match="crc"):
-        fetched.take(5)
+def test_a_damaged_batch_is_stepped_over_as_one_record_that_says_how_many_it_had() -> None:
+    damaged = bytearray(batch([message(b"a"), message(b"b"), message(b"c")], 1))
+    damaged[-3] ^= 0xFF
+    data = batch([message(b"whole")], 0) + bytes(damaged) + batch([message(b"after")], 4)
+    read = read_all(data)
+    assert [(r.offset, r.value, r.num_lost) for r in read] == [
+        (0, b"whole", 0), (3, b"", 3), (4, b"after", 0)
+    ]  # fmt: skip
+    assert [(r.offset, r.num_lost) for r in read_all(bytes(damaged), start=2)] == [(3, 2)]
 
 
 @pytest.mark.parametrize("at", [LENGTH_AT, LENGTH_AT + 4, LENGTH_AT + 8])  # record, key, value
-def test_a_length_that_cannot_be_is_an_error(at: int) -> None:
+def test_a_length_that_cannot_be_is_stepped_over(at: int) -> None:
     data = bytearray(batch([message(b"value")], 5))
     data[at] = 0x7E  # 63
-    with pytest.raises(CorruptRecordError, match="batch at 5"):
-        reader(FetchedRecords, with_check_sum(data)).take(5)
+    read = read_all(with_check_sum(data) + batch([message(b"after")], 6), start=5)
+    assert [(r.offset, r.value, r.num_lost) for r in read] == [(5, b"", 1), (6, b"after", 0)]
+
+
+def test_a_batch_that_a_codec_cannot_read_is_stepped_over() -> None:
+    data = bytearray(batch([message(b"value")], 5))
+    for codec in (GZIP, 5, 7):  # what follows is not compressed; 5 to 7 mean nothing
+        data[ATTRIBUTES_AT + 1] = codec
+        read = read_all(with_check_sum(data) + batch([message(b"after")], 6), start=5)
+        assert [(r.offset, r.num_lost) for r in read] == [(5, 1), (6, 0)]
+
+
+def test_where_a_damaged_batch_ends_the_next_one_says() -> None:
+    damaged = bytearray(batch([message(b"a"), message(b"b")], 5))
+    damaged[LAST_DELTA_AT] ^= 0x40  # now it ends in the far future, says the batch
+    data = bytes(damaged) + batch([message(b"after")], 7)
+    assert [(r.offset, r.num_lost) for r in read_all(data, 5)] == [(6, 2), (7, 0)]
+    assert [(r.offset, r.num_lost) for r in read_all(bytes(damaged), 5)] == [(5, 1)]
+
+
+@given(
+    st.lists(st.lists(st.binary(max_size=30), min_size=1, max_size=4), min_size=1, max_size=4),
+    st.data(),
+)
+def test_whatever_bit_is_damaged_reading_ends_and_goes_forward(
+    values: list[list[bytes]], drawn: st.DataObject
+) -> None:
+    data, offset, spots = bytearray(), 0, list[int]()
+    for some in values:
+        one = batch([message(value) for value in some], offset)
+        spots += range(len(data) + FRAME_BYTES, len(data) + len(one))
+        data, offset = data + one, offset + len(some)
+    for at in drawn.draw(st.lists(st.sampled_from(spots), min_size=1, max_size=3)):
+        data[at] ^= 1 << drawn.draw(st.integers(0, 7))
+    read = read_all(bytes(data))
+    offsets = [record.offset for record in read]
+    assert read and offsets == sorted(set(offsets)) and offsets[0] >= 0
+
+
+def test_headers_are_read_where_they_are_asked_for() -> None:
+    headers = [("reason", "zu groß".encode()), ("nothing", None), ("field", b"")]
+    data = batch([(TIME_MS, b"key", b"value", headers, 0)] * 2, 0)
+    for record in reader(FetchedWithHeaders, data).take(9):
+        assert dict(record.headers) == {"reason": "zu groß".encode(), "nothing": b"", "field": b""}
+    assert read_all(data)[0].headers == ()
 
 
 def batch(some: list[Any], first_offset: int, attributes: int = 0, producer_id: int = -1) -> bytes:
@@ -111,6 +157,15 @@ def reader(kind: Any, data: bytes, start: int = 0, aborted: Any = ()) -> Any:
     return kind(
         start, TOPIC, MemoryRecords(data), isolation_level=level, aborted_transactions=aborted
     )
+
+
+def read_all(data: bytes, start: int = 0) -> list[Record]:
+    fetched, read = reader(FetchedRecords, data, start), []
+    while fetched:
+        read += fetched.take(3)
+    if read:
+        assert fetched.next_fetch_offset > read[-1].offset
+    return read
 
 
 def assert_same(data: bytes, start: int = 0, step: int = 100, aborted: Any = ()) -> list[Record]:

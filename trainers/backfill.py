@@ -18,6 +18,7 @@ import ray
 import ray.data
 
 from headrace import config
+from headrace.broker import create_topics
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.errors import HeadraceError, ServiceError
@@ -65,6 +66,8 @@ def run(options: argparse.Namespace, settings: config.Settings) -> None:
     offline, number = offline_path(settings), now_ms()
     is_dataset = bool(options.data or options.dataset)
     starts = is_dataset and not options.offline_only
+    if starts or not is_dataset and options.kafka:
+        create_topics(settings)  # refuses topics of another number of partitions
     source: Source
     if is_dataset:
         dataset = load_data(options)

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import ray.train
 import torch
@@ -25,23 +24,24 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogReader, Record, Topics, create_topics
+from headrace.broker import create_topics
 from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
-from headrace.errors import HeadraceError
+from headrace.errors import HeadraceError, LogMismatch
 from headrace.features.table import SCHEMA
-from headrace.model.batch import batch_of_samples
 from headrace.model.content_vectors import ContentVectors
+from headrace.model.guarded_learner import GuardedLearner, Pace
 from headrace.model.learner import OnlineLearner
 from headrace.model.tokens import ContentTable
 from headrace.progress import ProgressBoard
 from headrace.registry import Manifest, Publisher
-from headrace.sample import Sample, decode_batch
 from headrace.status import StatusBoard
 from trainers.recipe import check_continues, ranker_config
+from trainers.sample_log import SampleReader, take_refusal, tell_refusal
 
 STATUS_EVERY_MS = 500
 MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
+MAX_HELD_ARRIVALS = 10_000  # while versions are held
 STATE_FILE = "trainer.pt"
 
 log = logging.getLogger(__name__)
@@ -57,59 +57,46 @@ class OnlineTrainer:
         vectors = ContentVectors.of(settings)
         self._content = ContentTable(read_items(config.catalogue_path(settings)), vectors)
         self._config = ranker_config(settings, vectors)
-        self.learner = OnlineLearner(self._config, settings.model_seed, settings.progressive_window)
+        pace = Pace(
+            settings.batch_size,
+            settings.progressive_window,
+            patience_ms=round(1_000 * settings.guard_patience_s),
+        )
+        self._guarded = GuardedLearner(self._config, self._content, settings.model_seed, pace)
+        self._samples = SampleReader(settings, clock)
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
         self._progress = {
             name: ProgressBoard(redis, settings.namespace, name) for name in settings.head_names
         }
-        self._positions = dict.fromkeys(range(settings.num_partitions), 0)
-        self._taken: dict[tuple[int, int], int] = {}  # last source offset per (partition, lane)
-        self._pending: list[Sample] = []
-        self._pending_since_ms = clock()
         self._arrivals_ms: list[int] = []
         self._newest_event_ms = 0
-        self.version = self._num_unreadable = 0
-        self._published_ms = self._status_ms = clock()
-        self._reader: LogReader | None = None
+        self.version = 0
+        self.held = ""  # why the newest version was not published
+        self.is_worth_saving = False  # it is in a good state that was not saved yet
+        self._good_version = 0
+        self._published_ms = self._status_ms = self._good_ms = clock()
+
+    @property
+    def learner(self) -> OnlineLearner:
+        """The learner within."""
+        return self._guarded.learner
 
     def step(self) -> None:
         """Read what came; train when a batch is full or old; publish and report when due."""
-        if self._reader is None:
-            self._reader = LogReader(
-                self._settings,
-                Topics(self._settings.namespace).samples,
-                self._positions,
-                max_records=self._settings.batch_size,
-            )
+        self._samples.poll()
         now = self._clock()
-        for record in self._reader.poll(timeout_ms=50):
-            if not self._pending:
-                self._pending_since_ms = now
-            self._take(record)
-        pending = sum(sample.num_impressions for sample in self._pending)
-        waited_ms = now - self._pending_since_ms
-        if pending >= self._settings.batch_size or (
-            pending and waited_ms >= 1_000 * self._settings.batch_wait_s
-        ):
+        if self._samples.is_due():
             self._train()
         if self._arrivals_ms and now - self._published_ms >= 1_000 * self._settings.publish_every_s:
-            self._publish(now)
+            self._publish_or_hold(now)
         if now - self._status_ms >= STATUS_EVERY_MS:
-            self._report(now, self._reader.lag() if self._reader.has_answers() else None)
+            self._report(now)
 
     def state(self) -> dict[str, Any]:
         """Weights, optimizer, progressive window and positions, of this moment."""
-        if self._pending:
-            self._train()
-        self._write_progress()
-        return {
-            "learner": self.learner.state(),
-            "positions": self._positions,
-            "taken": self._taken,
-            "newest_event_ms": self._newest_event_ms,
-            "schema": SCHEMA,
-        }
+        state = {"guarded": self._guarded.state(), "samples": self._samples.state()}
+        return {**state, "newest_event_ms": self._newest_event_ms, "schema": SCHEMA}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` described.
@@ -118,56 +105,48 @@ class OnlineTrainer:
         model begins with the samples that come from then on.
         """
         if state["schema"] == SCHEMA:
-            self.learner.load_state(state["learner"])
+            self._guarded.load_state(state["guarded"])
         else:
             log.warning(
                 "the checkpoint has feature schema %08x, this build has %08x: a new model begins, "
                 "with the samples from here on; serving has none until it is published",
                 *(state["schema"], SCHEMA),
             )
-        self._positions, self._taken = state["positions"], state["taken"]
+        self._samples.load_state(state["samples"])
         self._newest_event_ms = state["newest_event_ms"]
 
     def close(self) -> None:
         """Leave the servers; the state is not saved."""
-        if self._reader:
-            self._reader.close()
+        self._samples.close()
         self._publisher.close()
         self._redis.close()
 
-    def _write_progress(self) -> None:
-        for head, board in self._progress.items():
-            windows = self.learner.take_windows(head)
-            board.write({n: scores for n, scores in windows.items() if scores.num_samples})
-
-    def _take(self, record: Record) -> None:
-        """Queue samples unless they were taken before: a stream worker may have sent them twice."""
-        self._positions[record.partition] = record.offset + 1
-        for sample in decode_batch(record.value):
-            if sample.schema != SCHEMA:
-                self._num_unreadable += 1
-                if self._num_unreadable == 1:
-                    log.warning(
-                        "samples of feature schema %08x are skipped, this build has %08x; their "
-                        "number is in the status (unreadable_samples)",
-                        *(sample.schema, SCHEMA),
-                    )
-                continue
-            lane = (sample.source_partition, sample.lane)
-            if sample.source_offset > self._taken.get(lane, -1):
-                self._taken[lane] = sample.source_offset
-                self._pending.append(sample)
-
     def _train(self) -> None:
-        """Train on what is pending, in batches of no more than about the size that was set."""
-        while self._pending:
-            sizes = np.cumsum([sample.num_impressions for sample in self._pending])
-            num = max(1, int(np.searchsorted(sizes, self._settings.batch_size, side="right")))
-            samples, self._pending = self._pending[:num], self._pending[num:]
-            self.learner.learn(batch_of_samples(samples, self._content, self._config))
-            newest_ms = max(sample.event_time_ms for sample in samples)
-            self._newest_event_ms = max(self._newest_event_ms, newest_ms)
-            self._arrivals_ms += [sample.arrival_ms for sample in samples]
+        samples = self._guarded.learn(self._samples.take())
+        self.is_worth_saving = False
+        newest_ms = max((sample.event_time_ms for sample in samples), default=0)
+        self._newest_event_ms = max(self._newest_event_ms, newest_ms)
+        self._arrivals_ms += [sample.arrival_ms for sample in samples]
+
+    def _publish_or_hold(self, now: int) -> None:
+        """Publish what has been learned, unless the guard holds it; serving keeps what it has."""
+        before, self.held = self.held, self._guarded.verdict(now)
+        self._published_ms = now
+        if not self.held:
+            if before:
+                log.warning("versions are published again: the guard has nothing against them")
+            self._publish(now)
+            return
+        del self._arrivals_ms[:-MAX_HELD_ARRIVALS]
+        if not before:
+            log.warning("a version is held, %d is served on: %s", self.version, self.held)
+        if self._guarded.roll_back_if_due(now):
+            log.warning(
+                "the learner went back to what it was at version %d and goes on with the samples "
+                "from positions %s on; %d impressions were given up so far",
+                *(self._good_version, self._samples.positions, self._guarded.num_rolled_back),
+            )
+            self.is_worth_saving = True
 
     def _publish(self, now: int) -> None:
         step = -(-len(self._arrivals_ms) // MAX_ARRIVALS)
@@ -183,16 +162,30 @@ class OnlineTrainer:
             newest_event_ms=self._newest_event_ms,
             arrivals_ms=tuple(self._arrivals_ms[::step]),
         )
-        self.version = self._publisher.publish(self.learner.weights(), manifest).version
-        self._arrivals_ms, self._published_ms = [], now
+        weights = self.learner.weights()
+        self.version = self._publisher.publish(weights, manifest).version
+        self._guarded.published(weights)
+        self._arrivals_ms = []
+        if now - self._good_ms >= 1_000 * self._settings.checkpoint_every_s:
+            self._guarded.remember()
+            self._good_ms, self._good_version = now, self.version
+            self.is_worth_saving = True
 
-    def _report(self, now: int, lag: int | None) -> None:
+    def _report(self, now: int) -> None:
         self._status_ms = now
-        self._write_progress()
+        for head, board in self._progress.items():
+            windows = self.learner.take_windows(head)
+            board.write({n: scores for n, scores in windows.items() if scores.num_samples})
+        left_out, given_up = self._guarded.limit.num_left_out, self._guarded.num_rolled_back
         document = {
-            "lag": None if lag is None else lag + len(self._pending),
-            "samples": self.learner.num_samples,
-            "unreadable_samples": self._num_unreadable,
+            "lag": self._samples.lag(),
+            "samples": self.learner.num_samples + left_out + given_up,
+            "left_out": left_out,
+            "given_up": given_up,
+            "held": self.held,
+            "unreadable_samples": self._samples.num_unreadable,
+            "lost_messages": self._samples.num_lost,
+            "skipped": self._samples.skipped.report(),
             "skipped_batches": self.learner.num_skipped,
             "version": self.version,
             "ids": {name: len(table) for name, table in self.learner.ranker.tables.items()},
@@ -211,23 +204,28 @@ class OneWorkerTorch(TorchConfig):  # type: ignore[misc]  # Ray is not typed her
 
 
 def train_loop(loop_config: dict[str, Any]) -> None:
-    """What the Ray Train worker runs: restore, then step for ever, saving now and then."""
+    """What the Ray Train worker runs: restore, then step for ever, saving now and then.
+
+    What is saved was published, or had been when the learner went back to it: a restart never goes
+    on from a version that was held. It ends only where the log is not that of the positions.
+    """
     settings: config.Settings = loop_config["settings"]
     trainer = OnlineTrainer(settings, now_ms)
     checkpoint = ray.train.get_checkpoint()
     if checkpoint:
         with checkpoint.as_directory() as folder:
             trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
-    saved_ms, saved_samples = now_ms(), trainer.learner.num_samples
-    while True:
-        trainer.step()
-        due = now_ms() - saved_ms >= 1_000 * settings.checkpoint_every_s
-        if due and trainer.learner.num_samples > saved_samples:
-            _save(trainer)
-            saved_ms, saved_samples = now_ms(), trainer.learner.num_samples
+    try:
+        while True:
+            trainer.step()
+            if trainer.is_worth_saving:
+                _save(trainer)
+    except LogMismatch as error:
+        tell_refusal(settings, str(error))
 
 
 def _save(trainer: OnlineTrainer) -> None:
+    trainer.is_worth_saving = False
     with tempfile.TemporaryDirectory() as folder:
         torch.save(trainer.state(), Path(folder) / STATE_FILE)
         ray.train.report(
@@ -266,8 +264,9 @@ def main() -> int:
             checkpoint_config=CheckpointConfig(num_to_keep=3),
         ),
     )
-    trainer.fit()
-    return 0
+    trainer.fit()  # ends by itself only where the loop refused to go on
+    print(f"headrace train: {take_refusal(settings)}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

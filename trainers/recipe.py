@@ -33,7 +33,7 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
 def check_continues(settings: config.Settings) -> None:
     """Raises `ConfigError` where this namespace has been trained as something else."""
     models = Subscriber(settings)
-    newest = models.newest()
+    newest = models.newest_kept()
     models.close()
     if newest:
         check_tokens(newest, settings.token_table_names)

@@ -17,12 +17,13 @@ from typing import Annotated, Any
 import msgspec
 
 from headrace.errors import ConfigError
+from headrace.kafka_access import KafkaAccess
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that the parts of headrace must agree on, and the knobs of each."""
 
     namespace: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9_]{1,48}$")] = "headrace"
@@ -30,7 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     redis_url: str = "redis://127.0.0.1:6379/0"
     kafka_bootstrap: str = "127.0.0.1:9092"
 
-    num_partitions: PositiveInt = 4  # of the events topic; only read when the topic is created
+    num_partitions: PositiveInt = 4  # of the topics; one that has another number is refused
+    events_retention_h: Positive = 168.0  # that events and samples stay in topics headrace makes
     num_stream_workers: PositiveInt = 2
     dedupe_window: PositiveInt = 200_000  # event ids remembered per partition
     click_window_s: Positive = 300.0  # attribution window of an impression
@@ -43,6 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     batch_size: PositiveInt = 256  # impressions per training step, at most
     batch_wait_s: Positive = 0.25  # a smaller batch is trained after this long
     publish_every_s: Positive = 3.0
+    guard_patience_s: Positive = 1_800.0  # versions are held this long before a change is learned
     checkpoint_every_s: Positive = 10.0
     progressive_window: PositiveInt = 1_000  # impressions per point of the quality curves
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
@@ -123,7 +126,16 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             problems.append(f"{variable(field.name)}={text!r}: {error}")
     if problems:
         raise ConfigError("; ".join(problems))
-    return Settings(**given)
+    settings = Settings(**given)
+    problems += settings.access_problems()
+    if 3_600 * settings.events_retention_h < settings.click_window_s:
+        problems.append(
+            f"{variable('events_retention_h')}={settings.events_retention_h:g} is shorter than the "
+            f"attribution window, {variable('click_window_s')}={settings.click_window_s:g} s"
+        )
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return settings
 
 
 def changed(settings: Settings, **changes: Any) -> Settings:

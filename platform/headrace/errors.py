@@ -6,6 +6,8 @@
       ServiceError                Redis, the broker, Ray or a port is not there
         StoreUnavailable          the online store's Redis is down, full or refuses
         PartitionLost             another stream worker owns the partition now
+        LogMismatch               a topic is not the one that was expected
+        CommitDamaged             it is not known how far a partition was processed
       InvalidEvent                one event that cannot be accepted
       FeatureError                a view or feature is unknown, or a value does not fit it
 
@@ -36,6 +38,15 @@ class StoreUnavailable(ServiceError):
 
 class PartitionLost(ServiceError):
     """A partition of the event log was taken over by another stream worker."""
+
+
+class LogMismatch(ServiceError):
+    """A topic is another one than that which positions belong to, has another number of partitions,
+    or does not reach to a position: trying again does not help."""
+
+
+class CommitDamaged(ServiceError):
+    """A partition's commit in Redis is none: it is not known how far it was processed."""
 
 
 class InvalidEvent(HeadraceError):

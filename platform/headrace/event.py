@@ -25,10 +25,13 @@ EVENT_VERSION: Final = 1
 POSITION_UNKNOWN: Final = -1
 DEFAULT_SURFACE: Final = "home"
 MAX_ITEMS: Final = 1_000
+MAX_SURFACE: Final = 128  # characters of the name of a surface
+MAX_EVENT_BYTES: Final = 1_000_000  # of an event as JSON: brokers take 1,048,576 by default
 MAX_AHEAD_MS: Final = 300_000  # clocks differ: how far ahead of its arrival an event's time may be
 MAX_VALUE: Final = 1e9  # of an outcome, and its negative the least
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Surface = Annotated[str, msgspec.Meta(max_length=MAX_SURFACE)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0)]
 Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # paid, the share watched
 
@@ -73,7 +76,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     user_id: Id
     request_id: Id
     items: Annotated[tuple[Shown, ...], msgspec.Meta(min_length=1, max_length=MAX_ITEMS)]
-    surface: str = DEFAULT_SURFACE
+    surface: Surface = DEFAULT_SURFACE
     model_version: int | None = None
     served: Served | None = None
     version: int = EVENT_VERSION
@@ -106,7 +109,7 @@ class ClickEvent(_Strict, frozen=True, tag="click"):
     user_id: Id
     item_id: Id
     request_id: Id | None = None
-    surface: str = DEFAULT_SURFACE
+    surface: Surface = DEFAULT_SURFACE
     version: int = EVENT_VERSION
 
 
@@ -120,7 +123,7 @@ class ActionEvent(_Strict, frozen=True, tag="action"):
     action: Literal["like", "long_view"]
     value: Value = 0.0
     request_id: Id | None = None
-    surface: str = DEFAULT_SURFACE
+    surface: Surface = DEFAULT_SURFACE
     version: int = EVENT_VERSION
 
 

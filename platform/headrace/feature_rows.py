@@ -9,16 +9,23 @@ grows with what a row includes, so of an entity's rows with one position any wil
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.broker import Record
 from headrace.features.facts import Ints
 from headrace.features.layout import Layout
 from headrace.features.state import Rows
-from headrace.features.table import SCHEMA
+from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.sample import MAX_MESSAGE_BYTES
+from headrace.sample_intake import MAX_TIME_MS, UNREADABLE
+from headrace.skipped import Skipped, place
+
+TOPIC: Final = "feature-rows"
+_NUM_NUMBERS: Final = {layout.entity: len(layout.numbers) for layout in LAYOUTS}
 
 
 class FeatureRows(msgspec.Struct, frozen=True, array_like=True):
@@ -83,6 +90,40 @@ def encode_feature_rows(rows: FeatureRows) -> Iterator[bytes]:
         yield _encoder.encode(
             FeatureRows(rows.entity, rows.schema, rows.partition, rows.ids[part], *taken)
         )
+
+
+def rows_in(record: Record, skipped: Skipped) -> FeatureRows | None:
+    """The rows in a message of the topic that agree with themselves; what is none is counted."""
+    where = place(record.partition, record.offset)
+    if record.num_lost:
+        skipped.add(TOPIC, "a damaged batch", where, record.num_lost)
+        return None
+    try:
+        rows = decode_feature_rows(record.value)
+    except UNREADABLE as error:
+        skipped.add(TOPIC, "no rows", f"{where}: {error}")
+        return None
+    fault = _fault_of(rows, record.partition)
+    if fault:
+        skipped.add(TOPIC, "rows that cannot be", f"{where}: {fault}")
+    return None if fault else rows
+
+
+def _fault_of(rows: FeatureRows, partition: int) -> str:
+    """What in rows of this partition cannot be, empty if nothing."""
+    num, size = len(rows.ids), len(rows.numbers)
+    if rows.entity not in _NUM_NUMBERS or not all(rows.ids) or not num:
+        return f"{num} ids of {rows.entity!r}"
+    if rows.partition != partition or not 0 <= rows.schema < 1 << 32:
+        return f"partition {rows.partition}, schema {rows.schema}"
+    width = 4 * num * _NUM_NUMBERS[rows.entity] if rows.schema == SCHEMA else size
+    if not len(rows.event_time_ms) == len(rows.position) == 8 * num or size != width:
+        sizes = f"{len(rows.event_time_ms)} bytes of times, {len(rows.position)} of positions"
+        return f"{num} ids, {sizes}, {size} of numbers"
+    time_ms_U = rows.event_time_ms_U
+    if time_ms_U.min() < 0 or time_ms_U.max() > MAX_TIME_MS or rows.position_U.min() < -1:
+        return f"times from {time_ms_U.min()} to {time_ms_U.max()}"
+    return ""
 
 
 def decode_feature_rows(payload: bytes) -> FeatureRows:

@@ -203,4 +203,4 @@ def check_services(settings: config.Settings) -> None:
     from headrace.services.redis import check_redis
 
     check_redis(settings.redis_url)
-    check_broker(settings.kafka_bootstrap)
+    check_broker(settings.kafka_bootstrap, settings)

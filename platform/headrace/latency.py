@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 _GROWTH = 1.05
-_NUM_BINS = 1 + math.ceil(math.log(86_400_000 * 100) / math.log(_GROWTH))
+NUM_BINS = 1 + math.ceil(math.log(86_400_000 * 100) / math.log(_GROWTH))
 _FINEST_MS = 0.01
 _BOUNDS = range(98, 326, 7)  # bins at which buckets end: 1.2 ms to 74 s, each 1.41 times the last
 
@@ -26,13 +26,13 @@ class Latencies:
     def add(self, duration_ms: float) -> None:
         """Take in one duration; negative ones (clocks that disagree) count as the shortest."""
         ratio = max(duration_ms / _FINEST_MS, 1.0)
-        number = min(int(math.log(ratio) / math.log(_GROWTH)), _NUM_BINS - 1)
+        number = min(int(math.log(ratio) / math.log(_GROWTH)), NUM_BINS - 1)
         self._counts[number] = self._counts.get(number, 0) + 1
 
     def extend(self, durations_ms: ArrayLike) -> None:
         """Take in many durations at once."""
         ratios = np.maximum(np.asarray(durations_ms, np.float64) / _FINEST_MS, 1.0)
-        bins = np.minimum(np.log(ratios) / math.log(_GROWTH), _NUM_BINS - 1).astype(np.int64)
+        bins = np.minimum(np.log(ratios) / math.log(_GROWTH), NUM_BINS - 1).astype(np.int64)
         for number, count in zip(*np.unique(bins, return_counts=True), strict=True):
             self._counts[int(number)] = self._counts.get(int(number), 0) + int(count)
 

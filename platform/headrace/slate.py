@@ -8,9 +8,11 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from headrace.errors import HeadraceError
-from headrace.event import DEFAULT_SURFACE, Id
+from headrace.event import DEFAULT_SURFACE, Id, Surface
 
 MAX_SLATE = 100
+MAX_EXCLUDED = 1_000  # items that a request does not want
+MAX_CATEGORIES = 100  # of the page of an ads request
 _PATH = re.compile(r" - at `\$?\.?(?P<path>[^`]*)`")
 _NAME = re.compile(r"field `(?P<name>\w+)`")
 Request = TypeVar("Request")
@@ -29,8 +31,8 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     user_id: Id
     num_items: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLATE)] = 10
-    surface: str = DEFAULT_SURFACE
-    exclude: tuple[Id, ...] = ()
+    surface: Surface = DEFAULT_SURFACE
+    exclude: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_EXCLUDED)] = ()
     record: bool = True
 
 
@@ -39,8 +41,8 @@ class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     user_id: Id
     num_ads: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
-    surface: str = DEFAULT_SURFACE
-    categories: tuple[str, ...] = ()
+    surface: Surface = DEFAULT_SURFACE
+    categories: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_CATEGORIES)] = ()
 
 
 class RankedItem(msgspec.Struct, frozen=True):

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from plain_facts import START_MS, Fact, columns
 
 from headrace.broker import Record
 from headrace.datasets.dataset import Item
-from headrace.errors import ServiceError
 from headrace.features.shared import SharedState, topic_messages
-from headrace.features.state import Rows, fresh_rows
-from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, SHARED_LAYOUTS, USER
+from headrace.features.state import Rows, encode_rows, fresh_rows, row_dtype
+from headrace.features.table import (
+    CAMPAIGN,
+    CATEGORY,
+    CATEGORY_LAYOUT,
+    ITEM,
+    ITEM_LAYOUT,
+    LIFE,
+    SCHEMA,
+    SHARED_LAYOUTS,
+    USER,
+)
 from headrace.keys import key
+from headrace.skipped import Skipped
 
 ITEMS = {"7:mug": Item("7:mug", categories=("kitchen", "gifts"), attributes=("author=Ann",))}
 CHANGED_IDS = {ITEM: ["7:mug", "pen"], CATEGORY: ["author=Ann", "kitchen"], CAMPAIGN: ["spring"]}
@@ -31,16 +43,27 @@ def changed(partition: int, position: int) -> dict[str, tuple[list[str], Rows]]:
     return found
 
 
-def records(messages: dict[str, tuple[list[str], Rows]]) -> list[Record]:
+def records(messages: dict[str, tuple[list[str], Rows]], partition: int = 0) -> list[Record]:
     return [
-        Record(0, offset, START_MS, *message)
+        Record(partition, offset, START_MS, *message)
         for offset, message in enumerate(topic_messages(messages))
     ]
 
 
+def tombstone(record: Record) -> Record:
+    """The message that deletes another one from a compacted topic."""
+    return Record(record.partition, record.offset + 100, START_MS, record.key, b"")
+
+
+def shown(shared: SharedState, item_id: str) -> float:
+    """How often an item was shown, over all partitions."""
+    state = shared.items.states(shared.items.find([item_id]))
+    return float(state[ITEM_LAYOUT.field_of[LIFE]][0, 0])
+
+
 def test_what_a_partition_publishes_is_what_others_read() -> None:
     shared, published = SharedState(ITEMS.get), changed(partition=2, position=40)
-    mentioned = shared.apply(records(published))
+    mentioned = shared.apply(records(published, 2))
     assert mentioned == CHANGED_IDS
     for entity, (ids, rows) in published.items():
         table = shared.tables[entity]
@@ -50,7 +73,7 @@ def test_what_a_partition_publishes_is_what_others_read() -> None:
 
 def test_a_record_read_again_counts_once() -> None:
     once, twice = SharedState(ITEMS.get), SharedState(ITEMS.get)
-    published = records(changed(0, 1)) + records(changed(1, 1))
+    published = records(changed(0, 1)) + records(changed(1, 1), 1)
     once.apply(published)
     twice.apply(published + published[:2])
     assert twice.apply(published) == CHANGED_IDS
@@ -75,11 +98,103 @@ def test_nothing_read_changes_nothing() -> None:
     assert [len(table) for table in shared.tables.values()] == [0, 0, 0]
 
 
-def test_a_row_of_another_feature_table_is_refused() -> None:
-    (record, *_) = records(changed(0, 1))
-    value = bytes([record.value[0] ^ 1]) + record.value[1:]
-    with pytest.raises(ServiceError, match="NAMESPACE"):
-        SharedState(ITEMS.get).apply([Record(0, 0, START_MS, record.key, value)])
+def test_a_tombstone_lets_the_row_of_its_partition_be_forgotten() -> None:
+    shared = SharedState(ITEMS.get)
+    first, second = records(changed(0, 9)), records(changed(1, 9), 1)
+    shared.apply(first + second)
+    before = shown(shared, "7:mug")
+    assert shared.apply([tombstone(first[0])]) == {ITEM: ["7:mug"]}
+    assert shown(shared, "7:mug") == before / 2
+    shared.apply([tombstone(second[0])])
+    assert shown(shared, "7:mug") == 0 and shown(shared, "pen") > 0
+    shared.apply(records(changed(0, 3)))  # what is published after it counts, whatever it includes
+    assert shown(shared, "7:mug") == before / 2
+
+
+def test_a_tombstone_forgets_what_came_before_it_and_not_what_came_after() -> None:
+    shared, (row, *_), (again, *_) = SharedState(ITEMS.get), records(changed(0, 9)), records(
+        changed(0, 5)
+    )  # fmt: skip
+    shared.apply([row, tombstone(row), again])
+    (known,) = shared.items.partials(shared.items.find(["7:mug"]), 0)
+    assert known["position"] == 5
+    shared.apply([row, tombstone(row)])
+    assert shown(shared, "7:mug") == 0
+
+
+def test_a_tombstone_of_what_was_never_known_changes_nothing() -> None:
+    shared = SharedState(ITEMS.get)
+    shared.apply([tombstone(records(changed(0, 1))[0])])
+    assert len(shared.items) == 0 and shared.apply(records(changed(0, 1))) == CHANGED_IDS
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        (b"", b"x", "no key of a row"),
+        (b"\xff\xfe", b"x", "no key of a row"),
+        (b"item/0:", b"x", "no key of a row"),
+        (b"item/1:mug", b"x", "no key of a row"),  # it lies in partition 0
+        (b"user/0:mug", b"x", "no key of a row"),
+        (b"item/99999999999:mug", b"x", "no key of a row"),
+        (b"item/0:mug", b"\xff\x00garbage", "no row"),
+        (b"item/0:mug", b"x", "no row"),
+        (b"item/0:mug", encode_rows(fresh_rows(CATEGORY_LAYOUT, 1))[0], "no row"),
+        (b"item/0:mug", encode_rows(fresh_rows(ITEM_LAYOUT, 1))[0] + b"x", "no row"),
+        (
+            b"item/0:mug",
+            encode_rows(fresh_rows(ITEM_LAYOUT, 1, 1))[0],
+            "a row of another partition",
+        ),
+    ],
+)
+def test_what_is_no_row_is_passed_over_and_counted(key: bytes, value: bytes, reason: str) -> None:
+    skipped = Skipped()
+    shared = SharedState(ITEMS.get, skipped=skipped)
+    good = records(changed(0, 1))
+    mentioned = shared.apply([good[0], Record(0, 77, START_MS, key, value), *good[1:]])
+    assert mentioned == CHANGED_IDS and skipped.counts() == {("item-features", reason): 1}
+    (kind,) = skipped.report()
+    assert kind["first"].startswith("partition 0 offset 77: ")
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e300])
+def test_a_row_with_numbers_that_no_events_lead_to_is_passed_over(number: float) -> None:
+    rows = fresh_rows(ITEM_LAYOUT, 1)
+    rows["state"][ITEM_LAYOUT.field_of[LIFE]][0, 0] = number
+    skipped = Skipped()
+    shared = SharedState(ITEMS.get, skipped=skipped)
+    assert shared.apply(records({ITEM: (["mug"], rows)})) == {}
+    assert skipped.counts() == {("item-features", "no row"): 1}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"item/0:mug", b"category/0:x", b"campaign/0:y", b"junk"])
+            | st.binary(max_size=12),
+            st.binary(max_size=40)
+            | st.integers(0, 2**32).map(
+                lambda seed: (
+                    SCHEMA.to_bytes(4, "little")
+                    + np.random.default_rng(seed).bytes(row_dtype(ITEM_LAYOUT).itemsize - 4)
+                )
+            ),
+        )
+    )
+)
+def test_whatever_bytes_lie_in_the_topic_the_rows_count(
+    messages: list[tuple[bytes, bytes]],
+) -> None:
+    skipped = Skipped()
+    shared = SharedState(ITEMS.get, skipped=skipped)
+    for offset, message in enumerate(messages):
+        shared.apply([Record(0, offset, START_MS, *message)])
+    shared.apply(records(changed(0, 1)))
+    alone = SharedState(ITEMS.get)
+    alone.apply(records(changed(0, 1)))
+    assert shown(shared, "7:mug") == shown(alone, "7:mug")
+    assert skipped.total() + sum(not value for _, value in messages) >= len(messages)
 
 
 def test_users_are_not_shared() -> None:

@@ -163,3 +163,13 @@ def test_the_order_in_which_records_are_read_does_not_matter(
         for item_id in "ab":
             own = [clicked for id_, _, clicked in events if id_ == item_id]
             assert counts(table, item_id) == [len(own), sum(own)]
+
+
+def test_a_row_that_is_forgotten_leaves_those_of_other_partitions_and_room_for_the_next() -> None:
+    table = table_of(("mug", partial(0, 5, [CLICKED])), ("mug", partial(1, 5, [CLICKED, SHOWN])))
+    table.forget(["mug", "never seen"], 0)
+    table.forget(["mug"], 7)
+    assert counts(table, "mug") == [2, 1]
+    table.apply(["pen"], partial(0, 1, [SHOWN]))
+    table.apply(["mug"], partial(0, 2, [CLICKED]))  # of a lower position than what is forgotten
+    assert counts(table, "mug") == [3, 2] and counts(table, "pen") == [1, 0]

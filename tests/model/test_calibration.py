@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from headrace.model.calibration import MIN_LABELS, PlattBank
+from headrace.model.calibration import MIN_LABELS, STEP, PlattBank
 
 
 def stream(seed: int, slope: float, offset: float, num: int = 256) -> tuple[Tensor, Tensor]:
@@ -55,12 +55,30 @@ def test_it_learns_the_slope_and_offset_of_a_stream(slope: float, offset: float)
 
 def test_a_step_is_adagrad_on_the_mean_log_loss() -> None:
     bank = PlattBank(learning_rate=0.1)
-    logit_N, label_N = torch.tensor([0.0, 2.0]), torch.tensor([1.0, 0.0])
+    logit_N = torch.tensor([0.0, 2.0]).repeat(STEP // 2)
+    label_N = torch.tensor([1.0, 0.0]).repeat(STEP // 2)
     error = np.array([0.5 - 1.0, 1 / (1 + np.exp(-2.0))])
     gradient = np.array([(error * [0.0, 2.0]).mean(), error.mean()])
-    learn(bank, logit_N, label_N)
+    learn(bank, logit_N[:-1], label_N[:-1])
+    assert bank.weight_SJ2[0, 0].tolist() == [1.0, 0.0], "there are not enough for a step yet"
+    learn(bank, logit_N[-1:], label_N[-1:])
     expected = np.array([1.0, 0.0]) - 0.1 * gradient / np.sqrt(1e-2 + gradient**2)
     assert bank.weight_SJ2[0, 0].numpy() == pytest.approx(expected, rel=1e-5)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.sampled_from([1, 2, 7, 64, 128]), min_size=1, max_size=30))
+def test_the_sizes_of_batches_do_not_matter(sizes: list[int]) -> None:
+    logit_N, label_N = stream(0, 0.5, -0.4, num=4 * STEP)
+    whole, parts = PlattBank(), PlattBank()
+    for rows in torch.arange(len(logit_N)).split(STEP):
+        learn(whole, logit_N[rows], label_N[rows])
+    for rows in torch.arange(len(logit_N)).split(STEP):
+        while len(rows):
+            size = sizes[len(rows) % len(sizes)]
+            learn(parts, logit_N[rows[:size]], label_N[rows[:size]])
+            rows = rows[size:]
+    assert torch.allclose(parts.weight_SJ2, whole.weight_SJ2, atol=1e-4)
 
 
 @settings(deadline=None, max_examples=20)
@@ -68,7 +86,7 @@ def test_a_step_is_adagrad_on_the_mean_log_loss() -> None:
 def test_a_rank_never_turns_over_whatever_it_learned(seed: int) -> None:
     bank = PlattBank(learning_rate=5.0)
     for number in range(5):
-        learn(bank, *stream(seed + number, slope=-3.0, offset=0.0, num=16))
+        learn(bank, *stream(seed + number, slope=-3.0, offset=0.0, num=STEP))
     p_N = probabilities(bank, torch.linspace(-3, 3, 40))
     assert torch.isfinite(p_N).all() and (p_N.diff() >= 0).all()
     assert bank.weight_SJ2[0, 0, 0] >= 0.1
@@ -149,6 +167,10 @@ def test_logits_beyond_the_scalar_heads_are_left_out() -> None:
 
 def test_a_loaded_bank_goes_on_as_the_saved_one() -> None:
     bank, loaded = bank_of_two(batches=5), PlattBank(num_surfaces=2, num_heads=2)
+    state = bank.state()
+    loaded.load_state(state)
+    for one in (bank, loaded):
+        one.learn(*(part[:100] for part in mixed(76)))
     state = bank.state()
     loaded.load_state(state)
     for one in (bank, loaded):

@@ -26,8 +26,8 @@ def cross_entropy(p: float, label: float) -> float:
     return -(label * math.log(p) + (1 - label) * math.log1p(-p))
 
 
-def test_binary_loss_is_the_mean_cross_entropy_over_known_labels() -> None:
-    expected = (cross_entropy(sigmoid(0.5), 1) + cross_entropy(sigmoid(-2.0), 0)) / 2
+def test_binary_loss_is_the_sum_of_cross_entropies_over_known_labels() -> None:
+    expected = cross_entropy(sigmoid(0.5), 1) + cross_entropy(sigmoid(-2.0), 0)
     loss = binary_loss(torch.tensor([0.5, 7.0, -2.0]), torch.tensor([1.0, NAN, 0.0]))
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
@@ -71,7 +71,7 @@ def test_categorical_loss_is_the_cross_entropy_of_the_softmax() -> None:
     loss = categorical_loss(logit_CK, torch.tensor([2.0, NAN, 1.0]))
     first = -math.log(math.exp(3) / sum(map(math.exp, (1, 2, 3))))
     third = -math.log(1 / (2 + math.exp(5)))
-    assert float(loss) == pytest.approx((first + third) / 2, rel=1e-5)
+    assert float(loss) == pytest.approx(first + third, rel=1e-5)
 
 
 HEADS = (
@@ -95,7 +95,24 @@ def test_the_heads_losses_add_up_by_their_weights() -> None:
         + 3.0 * entire_space_loss(logit_CK[:, 0], logit_CK[:, 1], label_CJ[:, 1])
         + 5.0 * categorical_loss(logit_CK[:, 2:], label_CJ[:, 2])
     )
-    assert torch.allclose(heads_loss(HEADS, logit_CK, label_CJ), expected)
+    assert torch.allclose(heads_loss(HEADS, logit_CK, label_CJ, 6), expected / 6)
+
+
+@given(st.integers(1, 5))
+def test_a_sample_weighs_its_share_of_a_full_batch_however_it_comes(size: int) -> None:
+    logit_CK, label_CJ = random_rows()
+    whole = heads_loss(HEADS, logit_CK, label_CJ, 6)
+    parts = [
+        heads_loss(HEADS, logits, labels, 6)
+        for logits, labels in zip(logit_CK.split(size), label_CJ.split(size), strict=True)
+    ]
+    assert torch.allclose(sum(parts), whole)
+
+
+def test_a_batch_that_is_larger_than_a_full_one_weighs_no_more() -> None:
+    logit_CK, label_CJ = random_rows()
+    twice = heads_loss(HEADS, logit_CK.repeat(2, 1), label_CJ.repeat(2, 1), 6)
+    assert torch.allclose(twice, heads_loss(HEADS, logit_CK, label_CJ, 6))
 
 
 @pytest.mark.parametrize("unknown", [0, 1, 2])
@@ -104,9 +121,9 @@ def test_a_row_whose_label_is_unknown_does_not_count_for_that_head(unknown: int)
     label_CJ[2:, unknown] = NAN
     label_CJ[:, [j for j in range(3) if j != unknown]] = NAN
     logit_CK.requires_grad_(True)
-    loss = heads_loss(HEADS, logit_CK, label_CJ)
+    loss = heads_loss(HEADS, logit_CK, label_CJ, 6)
     loss.backward()
-    assert torch.allclose(loss, heads_loss(HEADS, logit_CK[:2], label_CJ[:2]))
+    assert torch.allclose(loss, heads_loss(HEADS, logit_CK[:2], label_CJ[:2], 6))
     assert logit_CK.grad is not None
     assert logit_CK.grad[:2].any() and not logit_CK.grad[2:].any()
 
@@ -114,6 +131,6 @@ def test_a_row_whose_label_is_unknown_does_not_count_for_that_head(unknown: int)
 def test_no_known_label_at_all_is_no_loss_and_no_gradient() -> None:
     logit_CK, label_CJ = random_rows()
     logit_CK.requires_grad_(True)
-    loss = heads_loss(HEADS, logit_CK, torch.full_like(label_CJ, NAN))
+    loss = heads_loss(HEADS, logit_CK, torch.full_like(label_CJ, NAN), 6)
     loss.backward()
     assert loss == 0 and logit_CK.grad is not None and not logit_CK.grad.any()

@@ -39,7 +39,7 @@ def test_it_learns_one_batch_by_heart_with_any_fusion(fusion: str) -> None:
 def training_loss(ranker: Ranker, batch: Batch) -> float:
     scored = ranker(batch)
     logit_CK = scored.logit_CK + scored.position_CK
-    return float(heads_loss(ranker.config.heads, logit_CK, batch.candidates.label_CJ))
+    return float(heads_loss(ranker.config.heads, logit_CK, batch.candidates.label_CJ, 1))
 
 
 @pytest.mark.parametrize("fusion", FUSIONS)
@@ -49,7 +49,7 @@ def test_every_parameter_gets_a_gradient(fusion: str) -> None:
     batch = rich_batch(300, num_requests=12)
     scored = trained(batch)
     logit_CK = scored.logit_CK + scored.position_CK
-    heads_loss(RICH.heads, logit_CK, batch.candidates.label_CJ).backward()
+    heads_loss(RICH.heads, logit_CK, batch.candidates.label_CJ, 1).backward()
     still = {n for n, p in trained.named_parameters() if p.grad is None or not p.grad.any()}
     assert not still
 

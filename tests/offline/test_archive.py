@@ -14,12 +14,13 @@ import pytest
 
 from headrace import config
 from headrace.broker import LogWriter, Topics, create_topics
-from headrace.errors import ServiceError
+from headrace.errors import LogMismatch, ServiceError
 from headrace.event import ClickEvent, encode
 from headrace.offline.folder import EVENTS, LogFolder, bind_offline, log_folder
 from headrace.offline.tables import records_of
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
+from headrace.topics import LogIdentity
 
 pytestmark = pytest.mark.services
 
@@ -96,7 +97,11 @@ def test_each_event_is_archived_once_though_the_archive_is_killed(environ: dict[
 
 def test_the_folder_of_another_log_is_refused(environ: dict[str, str], tmp_path: Path) -> None:
     settings = config.load({**environ, "HEADRACE_HOME": str(tmp_path)})
-    bind_offline(settings, "one")
-    bind_offline(settings, "one")
-    with pytest.raises(ServiceError, match="choose another HEADRACE_HOME"):
-        bind_offline(settings, "other")
+    for identity in (LogIdentity("one"), LogIdentity("one", {"a": "1"}), LogIdentity("one")):
+        bind_offline(settings, identity)
+    for other in (LogIdentity("two"), LogIdentity("one", {"a": "2"})):
+        with pytest.raises(LogMismatch, match=f"belong to event log one a:1, .*{other}"):
+            bind_offline(settings, other)
+    elsewhere = config.changed(settings, namespace="elsewhere")
+    with pytest.raises(ServiceError, match="'archived', this one is 'elsewhere': choose another"):
+        bind_offline(elsewhere, LogIdentity("one"))

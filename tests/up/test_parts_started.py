@@ -1,18 +1,21 @@
-"""Which parts `headrace up` starts: each has a log of its own."""
+"""Which parts `headrace up` starts, and what it refuses to start with."""
 
 from __future__ import annotations
 
 import os
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from headrace import config
 from headrace.datasets.movielens import load
+from headrace.errors import ConfigError
 from headrace.services.redis import start_redis
 from headrace.up.loop import Loop
 from headrace.up.options import UpOptions
+from headrace.up.servers import start_servers
 from headrace.up.view import View
 
 
@@ -41,3 +44,9 @@ def test_the_archive_is_a_part_where_it_is_asked_for(tmp_path: Path, archive: bo
     started = {path.stem for path in (tmp_path / "logs").glob("*.log")}
     parts = {"headrace-stream", "headrace-train", "headrace-serve"}
     assert started == parts | ({"headrace-archive"} if archive else set())
+
+
+def test_how_a_broker_is_reached_is_of_no_use_without_its_address() -> None:
+    settings = config.Settings(kafka_security_protocol="SSL")
+    with ExitStack() as stack, pytest.raises(ConfigError, match="name it with KAFKA_BOOTSTRAP"):
+        start_servers(settings, stack, View())

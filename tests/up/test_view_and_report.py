@@ -38,6 +38,7 @@ NOTHING = Totals(
     replay={},
     accepted=0,
     rejected=0,
+    unreadable=0,
     duplicates=0,
     stream_lag=0,
     feature_freshness=Latencies(),

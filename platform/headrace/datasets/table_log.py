@@ -10,7 +10,7 @@ from typing import Final
 from headrace.datasets import table_cell
 from headrace.datasets.table_file import Row, RowError, TableFile
 from headrace.datasets.table_mapping import EventColumns, Rank, Share, Threshold, columns
-from headrace.event import MAX_ITEMS, ImpressionEvent, Shown
+from headrace.event import MAX_ITEMS, MAX_SURFACE, ImpressionEvent, Shown
 
 SURFACE: Final = "home"  # where the table has no surface column
 
@@ -73,6 +73,8 @@ def _check_fits(request: _Request, part: EventColumns, item_id: str, surface: st
     if part.surface and surface != request.surface:
         reason = f"{surface!r}, but the request starts with {request.surface!r} on line"
         raise RowError(part.surface, f"{reason} {request.line}")
+    if part.surface and len(surface) > MAX_SURFACE:
+        raise RowError(part.surface, f"{len(surface)} characters long, at most {MAX_SURFACE}")
     if len(request.shown) == MAX_ITEMS:
         raise RowError(part.item_id, f"more than {MAX_ITEMS} items in one request")
 

@@ -18,6 +18,7 @@ from headrace.features.aggregators import Aggregator, kept_by
 from headrace.features.facts import SHOWN, Facts, Ints
 
 BLOCK = 32  # facts of one entity that are replayed for a state as of between two of them
+MAX_SUM = 1e18  # of the values of all outcomes of an entity
 SEEN = Newest(SHOWN)  # what a ttl counts from; kept where a feature has one
 
 
@@ -78,6 +79,10 @@ class Layout:
         """Take in, row by row, states that saw other facts, in place."""
         for kept, name in self.field_of.items():
             kept.merge(state_U[name], other_U[name])
+
+    def are_possible(self, state_U: State) -> bool:
+        """Whether every number in these states is one that facts can lead to."""
+        return all(_is_possible(state_U[name]) for name in self.field_of.values())
 
     def as_of(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
         """Take in facts, sorted by entity, as `add` does, and return states [Q] between them.
@@ -174,3 +179,15 @@ class Layout:
         for place, column_Q in enumerate(columns):
             table[:, place] = column_Q
         return table
+
+
+def _is_possible(state_X: NDArray[Any]) -> bool:
+    """Infinite is only an extreme (`Extremes`) of no values."""
+    names = state_X.dtype.names
+    if names and {"min", "max", "last"} <= set(names):
+        return not any(np.isnan(state_X[name]).any() for name in ("min", "max", "last"))
+    if names:
+        return all(_is_possible(state_X[name]) for name in names)
+    if state_X.dtype.kind != "f" or not state_X.size:
+        return True
+    return bool(state_X.min() >= -MAX_SUM and state_X.max() <= MAX_SUM)  # neither with a NaN

@@ -7,8 +7,9 @@ reads the same rows by name: beside the state they hold the numbers as of the en
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import numpy as np
 from feast import FeatureStore
@@ -16,13 +17,18 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
+from headrace.errors import ServiceError, StoreUnavailable
 from headrace.features.column_store import ColumnStore
 from headrace.features.layout import Layout
 from headrace.features.packed.round_trip import redis_errors
 from headrace.features.packed.row import Stamp
 from headrace.features.row_schemas import RowSchemas, carry_over
-from headrace.features.state import Rows, decode_rows, encode_rows
+from headrace.features.state import Rows, decode_rows, encode_rows, readable_rows
 from headrace.features.table import USER, USER_LAYOUT
+from headrace.skipped import Skipped
+
+Read = TypeVar("Read")
+DAMAGED: Final = (ServiceError, ValueError, TypeError, IndexError)  # what junk in a row leads to
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +46,71 @@ class OnlineStore:
     Rows that another feature table wrote are read as this build's would be.
     """
 
-    def __init__(self, settings: config.Settings) -> None:
+    def __init__(self, settings: config.Settings, skipped: Skipped | None = None) -> None:
+        self._skipped = skipped or Skipped()
         config.export(settings)
         feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
         self._columns = ColumnStore.of(feast)
-        self._schemas = RowSchemas(Redis.from_url(settings.redis_url), settings.namespace)
+        self._schemas = RowSchemas(
+            Redis.from_url(settings.redis_url), settings.namespace, self._skipped
+        )
 
     def read_users(self, user_ids: Sequence[str]) -> StoredUsers:
-        """What is known of these users, in one round trip."""
+        """What is known of these users, in one round trip; of what is damaged, nothing: it is
+        counted, and the user begins anew."""
         if not user_ids:
             return StoredUsers([], [])
         requests = [(f"{USER}_activity", user_ids), (f"{USER}_profile", user_ids)]
-        activity, profile = self._columns.read(requests)
-        attributes = [tuple(names or ()) for names in profile.values("attributes")]
-        return StoredUsers(self._current(activity.cells("state"), USER_LAYOUT), attributes)
+        try:
+            activity, profile = self._columns.read(requests)
+            states = self._current(activity.cells("state"), USER_LAYOUT)
+            attributes = [tuple(names or ()) for names in profile.values("attributes")]
+        except StoreUnavailable:
+            raise
+        except DAMAGED:
+            return self._read_apart(user_ids)
+        return StoredUsers(self._whole(user_ids, states), attributes)
+
+    def _read_apart(self, user_ids: Sequence[str]) -> StoredUsers:
+        """The same where one of the rows is damaged: halves, until it is alone."""
+        if len(user_ids) > 1:
+            half = len(user_ids) // 2
+            one, other = self.read_users(user_ids[:half]), self.read_users(user_ids[half:])
+            return StoredUsers(one.rows + other.rows, one.attributes + other.attributes)
+
+        def state() -> list[bytes | None]:
+            return self._whole(user_ids, self.read_rows(USER_LAYOUT, user_ids))
+
+        def attributes() -> list[tuple[str, ...]]:
+            (profile,) = self._columns.read([(f"{USER}_profile", user_ids)])
+            return [tuple(names or ()) for names in profile.values("attributes")]
+
+        return StoredUsers(
+            self._unless_damaged(state, [None], f"{USER}_activity", user_ids[0]),
+            self._unless_damaged(attributes, [()], f"{USER}_profile", user_ids[0]),
+        )
+
+    def _unless_damaged(
+        self, read: Callable[[], Read], otherwise: Read, view: str, user_id: str
+    ) -> Read:
+        try:
+            return read()
+        except StoreUnavailable:
+            raise
+        except DAMAGED as error:
+            self._skipped.add(f"{view} rows", "damaged", f"user {user_id!r}: {error}")
+            return otherwise
+
+    def _whole(self, ids: Sequence[str], payloads: Sequence[bytes | None]) -> list[bytes | None]:
+        """The rows of users without those that are none."""
+        known = [number for number, payload in enumerate(payloads) if payload is not None]
+        _, _, faults = readable_rows([payloads[n] or b"" for n in known], USER_LAYOUT)
+        rows = list(payloads)
+        for place, why in faults.items():
+            rows[known[place]] = None
+            where = f"user {ids[known[place]]!r}: {why}"
+            self._skipped.add(f"{USER}_activity rows", "damaged", where)
+        return rows
 
     def read_user_rows(self, user_ids: Sequence[str]) -> Rows:
         """The rows of those of these users that have one."""

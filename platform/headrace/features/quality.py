@@ -53,6 +53,15 @@ def reference_of(value_NF: Floats) -> Reference:
     return reference
 
 
+def is_possible(reference: Reference) -> bool:
+    """Whether these bytes are a reference: edges in order, of so many values as there are rows."""
+    edge_FE, seen = reference["edges"], reference["seen"]
+    in_order = (np.diff(edge_FE, axis=1) >= 0) | np.isnan(edge_FE[:, 1:])
+    counted = (seen["bins"] >= 0).all(1) & (seen["rows"] >= 0) & (seen["nulls"] >= 0)
+    total = seen["bins"].sum(1) + seen["nulls"]
+    return bool(in_order.all() and counted.all() and (total <= seen["rows"]).all())
+
+
 def summarize(value_NF: Floats, reference: Reference | None) -> Summary:
     """[F]: what these rows are like; without a reference no value is in a bin."""
     value_FN = np.ascontiguousarray(value_NF.T)

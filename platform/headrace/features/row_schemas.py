@@ -11,7 +11,7 @@ that is gone is dropped.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -20,8 +20,11 @@ from redis import Redis
 from headrace.features.layout import Layout
 from headrace.features.state import encode_rows, fresh_rows, row_dtype
 from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.own_key import read_key, write_key
+from headrace.skipped import Skipped
 
 HEADER_BYTES: Final = row_dtype(LAYOUTS[0]).fields["state"][1]  # type: ignore[index]
+MAX_BYTES: Final = 1 << 20  # of one accumulator
 _CURRENT: Final = SCHEMA.to_bytes(4, "little")
 
 
@@ -30,7 +33,7 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
 
     accumulator: str
     dtype: str
-    num_bytes: int
+    num_bytes: Annotated[int, msgspec.Meta(ge=0, le=MAX_BYTES)]
 
 
 Described = Mapping[str, Sequence[Kept]]  # the accumulators by kind of entity
@@ -104,19 +107,34 @@ def _places(kept: Sequence[Kept]) -> dict[Kept, int]:
 class RowSchemas:
     """The tables that have written rows in a namespace: a hash in Redis, read when one is met."""
 
-    def __init__(self, redis: Redis, namespace: str) -> None:
+    def __init__(self, redis: Redis, namespace: str, skipped: Skipped | None = None) -> None:
         self._redis, self._name = redis, f"{namespace}:row-schemas"
+        self._skipped = skipped or Skipped()
         self._described: dict[int, Described] = {}
 
     def remember(self) -> None:
         """Describe this build's table; to be done before its first row is written."""
-        self._redis.hset(self._name, f"{SCHEMA:08x}", encode_description())
+
+        def write() -> None:
+            self._redis.hset(self._name, f"{SCHEMA:08x}", encode_description())
+
+        write_key(self._redis, self._name, write, self._skipped)
 
     def description(self, schema: int) -> Described | None:
         """The accumulators of a table, None if it was never described here."""
         if schema not in self._described:
-            payload = self._redis.hget(self._name, f"{schema:08x}")
+            field = f"{schema:08x}"
+
+            def read() -> bytes | None:
+                found: bytes | None = self._redis.hget(self._name, field)
+                return found
+
+            payload = read_key(self._name, read, None, self._skipped)
             if payload is None:
                 return None
-            self._described[schema] = decode_description(payload)
+            try:
+                self._described[schema] = decode_description(payload)
+            except ValueError as error:  # what msgspec raises, too
+                self._skipped.add("row schemas", "no description", f"{self._name} {field}: {error}")
+                return None
         return self._described[schema]

@@ -66,6 +66,14 @@ class SharedTable:
             newer = rows_K["position"][places] > self.partials(numbers, partition)["position"]
             self.replace(numbers[newer], int(partition), rows_K[places[newer]])
 
+    def forget(self, ids: Iterable[str], partition: int) -> None:
+        """Drop a partition's rows of these entities: they are as before its first event."""
+        numbers_N = np.unique(self.find(ids))
+        numbers_N = numbers_N[numbers_N >= 0]
+        if partition in self._partials and len(numbers_N):
+            self._partials[partition].drop(numbers_N)
+            self._stale_R[numbers_N] = True
+
     def states(self, numbers_N: Ints) -> State:
         """[N]: the merged states of these entities; number -1 has the empty state."""
         return self.merged(numbers_N)["state"]
@@ -115,6 +123,7 @@ class _Partials:
         self._rows_K = fresh_rows(layout, 1, partition)  # the last one is of those without a row
         self._place_R = np.full(0, -1, dtype=np.int64)
         self._num_rows = 0
+        self._free: list[int] = []  # places of rows that were dropped
 
     def having(self, numbers_N: Ints) -> Ints:
         """The places in `numbers_N` of those that have a row."""
@@ -126,15 +135,23 @@ class _Partials:
     def write(self, numbers_N: Ints, rows_N: Rows) -> None:
         place_N = self._places(numbers_N)
         fresh = np.flatnonzero(place_N < 0)
-        place_N[fresh] = np.arange(self._num_rows, self._num_rows + len(fresh))
+        free = [self._free.pop() for _ in range(min(len(self._free), len(fresh)))]
+        more = len(fresh) - len(free)
+        new = np.arange(self._num_rows, self._num_rows + more)
+        place_N[fresh] = np.concatenate([np.array(free, np.int64), new])
         self._place_R[numbers_N] = place_N
-        self._num_rows += len(fresh)
+        self._num_rows += more
         if self._num_rows >= len(self._rows_K):
-            more = max(self._num_rows + 1, 2 * len(self._rows_K), 256) - len(self._rows_K)
+            room = max(self._num_rows + 1, 2 * len(self._rows_K), 256) - len(self._rows_K)
             self._rows_K = np.concatenate(
-                [self._rows_K, fresh_rows(self._layout, more, self._partition)]
+                [self._rows_K, fresh_rows(self._layout, room, self._partition)]
             )
         whole(self._rows_K)[place_N] = whole(rows_N)
+
+    def drop(self, numbers_N: Ints) -> None:
+        places = self._places(numbers_N)
+        self._free += places[places >= 0].tolist()
+        self._place_R[numbers_N] = -1
 
     def _places(self, numbers_N: Ints) -> Ints:
         beyond = int(numbers_N.max(initial=-1)) + 1 - len(self._place_R)

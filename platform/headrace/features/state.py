@@ -5,6 +5,8 @@ A row is a numpy record, in memory, in Redis and in Kafka alike, little endian:
     schema uint32, partition uint32, position int64, event_time_ms int64, state (`Layout.dtype`)
 
 Events of `partition` up to and including `position` are in the state.
+
+    N payloads   K of them that are rows
 """
 
 from __future__ import annotations
@@ -21,10 +23,14 @@ from headrace.features.layout import Layout
 from headrace.features.table import SCHEMA
 
 Rows = NDArray[Any]
+START_PARTITION: Final = 0xFFFFFFFF  # which no stream has: of rows that a namespace began with
 
 _HEADER: Final = [
     ("schema", "<u4"), ("partition", "<u4"), ("position", "<i8"), ("event_time_ms", "<i8")
 ]  # fmt: skip
+
+
+_CURRENT: Final = SCHEMA.to_bytes(4, "little")
 
 
 @lru_cache
@@ -64,3 +70,35 @@ def decode_rows(payloads: Sequence[bytes], layout: Layout) -> Rows:
                 "database"
             )
     return np.frombuffer(b"".join(payloads), dtype).copy()
+
+
+def readable_rows(
+    payloads: Sequence[bytes], layout: Layout
+) -> tuple[NDArray[np.int64], Rows, dict[int, str]]:
+    """[K] which of these bytes are rows, the K rows, and why each of the others is none."""
+    size, dtype = row_dtype(layout).itemsize, row_dtype(layout)
+    is_row = [len(payload) == size and payload.startswith(_CURRENT) for payload in payloads]
+    if all(is_row):
+        rows, place_K = np.frombuffer(b"".join(payloads), dtype).copy(), np.arange(len(payloads))
+    else:
+        place_K = np.flatnonzero(is_row)
+        rows = np.frombuffer(b"".join([payloads[n] for n in place_K.tolist()]), dtype).copy()
+    sound_K = (rows["position"] >= -1) & (rows["event_time_ms"] >= 0)
+    if not layout.are_possible(rows["state"]):
+        sound_K &= [layout.are_possible(rows["state"][n : n + 1]) for n in range(len(rows))]
+    if not sound_K.all():
+        rows, place_K = rows[sound_K], place_K[sound_K]
+    if len(rows) == len(payloads):
+        return place_K, rows, {}
+    others = set(range(len(payloads))) - set(place_K.tolist())
+    return place_K, rows, {n: _fault(payloads[n], size) for n in sorted(others)}
+
+
+def _fault(payload: bytes, size: int) -> str:
+    """Why these bytes are no row."""
+    if len(payload) >= 4 and not payload.startswith(_CURRENT):
+        schema = int.from_bytes(payload[:4], "little")
+        return f"feature schema {schema:08x} is not described, this build has {SCHEMA:08x}"
+    if len(payload) != size:
+        return f"a row has {size} bytes, this has {len(payload)}"
+    return "numbers, times or positions that cannot be"

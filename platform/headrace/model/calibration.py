@@ -5,19 +5,23 @@ C candidates   S surfaces   J scalar heads   K logits, those of the scalar heads
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 MIN_LABELS = 1_000  # of a surface and head, before its own scale is used
 MIN_SLOPE, MAX_SLOPE = 0.1, 10.0  # a rank must never turn over
+STEP = 256  # candidates from one step to the next, however small the batches that they come in
 
 
 class PlattBank:
     """p = sigmoid(slope * logit + offset), a pair per surface and head, fitted online.
 
     Adagrad on the log loss, in one pass, so the learning rate decays with the gradients seen
-    (Platt, 1999). It learns from logits made before the ranker trained on their samples, as
-    serving sees them. Row 0 learns from all surfaces, and speaks for those with few labels.
+    (Platt, 1999); gradients gather until there are enough candidates for a step, so that the sizes
+    of batches do not matter. It learns from logits made before the ranker trained on their samples,
+    as serving sees them. Row 0 learns from all surfaces, and speaks for those with few labels.
     """
 
     def __init__(
@@ -27,6 +31,10 @@ class PlattBank:
         self.weight_SJ2 = torch.tensor([1.0, 0.0]).repeat(num_surfaces, num_heads, 1)
         self._accumulator_SJ2 = torch.full((num_surfaces, num_heads, 2), 1e-2)
         self._count_SJ = torch.zeros(num_surfaces, num_heads)
+        # Since the last step: candidates, and sums of their gradients and known labels.
+        self._num_gathered = 0
+        self._gathered_SJ2 = torch.zeros_like(self.weight_SJ2)
+        self._gathered_count_SJ = torch.zeros_like(self._count_SJ)
 
     def __call__(self, logit_CK: Tensor, surface_C: Tensor) -> Tensor:
         """[C, J]: probabilities of the first J logits on these surfaces."""
@@ -37,39 +45,52 @@ class PlattBank:
 
     def learn(self, logit_CJ: Tensor, label_CJ: Tensor, surface_C: Tensor) -> None:
         """Take in logits and what happened; a label that is NaN is unknown."""
-        everywhere_C = torch.zeros_like(surface_C)
-        self._step(logit_CJ, label_CJ, everywhere_C)
+        self._gather(logit_CJ, label_CJ, torch.zeros_like(surface_C))
         if len(self.weight_SJ2) > 1:
             own_C1 = (surface_C != 0)[:, None]
-            self._step(logit_CJ, label_CJ.masked_fill(~own_C1, torch.nan), surface_C)
+            self._gather(logit_CJ, label_CJ.masked_fill(~own_C1, torch.nan), surface_C)
+        self._num_gathered += len(surface_C)
+        if self._num_gathered >= STEP:
+            self._step()
 
-    def _step(self, logit_CJ: Tensor, label_CJ: Tensor, surface_C: Tensor) -> None:
+    def _gather(self, logit_CJ: Tensor, label_CJ: Tensor, surface_C: Tensor) -> None:
         known_CJ = ~label_CJ.isnan()
         p_CJ = self._sigmoid(logit_CJ, self.weight_SJ2[surface_C])
         error_CJ = torch.where(known_CJ, p_CJ - label_CJ, 0)
         gradient_CJ2 = torch.stack([error_CJ * logit_CJ, error_CJ], -1)
-        count_SJ = torch.zeros_like(self._count_SJ).index_add_(0, surface_C, known_CJ.float())
-        total_SJ2 = torch.zeros_like(self.weight_SJ2).index_add_(0, surface_C, gradient_CJ2)
-        mean_SJ2 = total_SJ2 / count_SJ.clamp_min(1)[..., None]
-        self._count_SJ += count_SJ
+        self._gathered_count_SJ.index_add_(0, surface_C, known_CJ.float())
+        self._gathered_SJ2.index_add_(0, surface_C, gradient_CJ2)
+        self._count_SJ.index_add_(0, surface_C, known_CJ.float())
+
+    def _step(self) -> None:
+        mean_SJ2 = self._gathered_SJ2 / self._gathered_count_SJ.clamp_min(1)[..., None]
         self._accumulator_SJ2 += mean_SJ2.square()
         self.weight_SJ2 -= self._learning_rate * mean_SJ2 / self._accumulator_SJ2.sqrt()
         self.weight_SJ2[..., 0].clamp_(MIN_SLOPE, MAX_SLOPE)
+        self._num_gathered = 0
+        self._gathered_SJ2.zero_()
+        self._gathered_count_SJ.zero_()
 
     @staticmethod
     def _sigmoid(logit_CJ: Tensor, weight_CJ2: Tensor) -> Tensor:
         return torch.sigmoid(weight_CJ2[..., 0] * logit_CJ + weight_CJ2[..., 1])
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> dict[str, Any]:
         """Everything that `load_state` needs."""
         return {
             "weight": self.weight_SJ2.clone(),
             "accumulator": self._accumulator_SJ2.clone(),
             "count": self._count_SJ.clone(),
+            "num_gathered": self._num_gathered,
+            "gathered": self._gathered_SJ2.clone(),
+            "gathered_count": self._gathered_count_SJ.clone(),
         }
 
-    def load_state(self, state: dict[str, Tensor]) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """Become the bank that `state` described."""
         self.weight_SJ2 = state["weight"].clone()
         self._accumulator_SJ2 = state["accumulator"].clone()
         self._count_SJ = state["count"].clone()
+        self._num_gathered = state["num_gathered"]
+        self._gathered_SJ2 = state["gathered"].clone()
+        self._gathered_count_SJ = state["gathered_count"].clone()

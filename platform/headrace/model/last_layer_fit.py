@@ -27,6 +27,7 @@ EVERY: Final = 4  # one sample of so many stands for the curvature of all, which
 FIRST_RIDGE: Final = 300.0  # of each group, before its own is fitted
 MIN_VARIANCE, MAX_VARIANCE = 1e-6, 1.0  # of a group's weights
 MIN_CURVATURE: Final = 1e-3  # of a sample, so that one that was sure counts a little, too
+MAX_CONDITION: Final = 1e12  # of the precision in units of its diagonal; above, rounding rules
 
 
 class LastLayerFit:
@@ -74,15 +75,21 @@ class LastLayerFit:
     def _solve(self) -> bool:
         """The weights, and from them and their variances the ridges of the next solution.
 
-        They stay as they are where rounding makes the precision singular.
+        They stay as they are where the precision is singular, or as good as: with one of a great
+        condition number it depends on rounding, and so on the processor, what a solution says.
         """
         ridge_JR = self._ridge_JG[:, self._group_R]
         precision_JRR = self._precision_JRR + torch.diag_embed(ridge_JR)
-        root_JRR, failed_J = torch.linalg.cholesky_ex(precision_JRR)
-        if failed_J.any():
+        scale_JR = precision_JRR.diagonal(dim1=1, dim2=2).rsqrt()
+        scaled_JRR = scale_JR[:, :, None] * precision_JRR * scale_JR[:, None]
+        root_JRR, failed_J = torch.linalg.cholesky_ex(scaled_JRR)
+        pivot_JR = root_JRR.diagonal(dim1=1, dim2=2)
+        condition_J = (pivot_JR.amax(1) / pivot_JR.amin(1)).square()  # a lower bound of it
+        if failed_J.any() or (condition_J > MAX_CONDITION).any():
             return False
-        self.weight_JR = torch.cholesky_solve(self._moment_JR[..., None], root_JRR)[..., 0]
-        variance_JR = torch.cholesky_inverse(root_JRR).diagonal(dim1=1, dim2=2)
+        moment_JR1 = (scale_JR * self._moment_JR)[..., None]
+        self.weight_JR = scale_JR * torch.cholesky_solve(moment_JR1, root_JRR)[..., 0]
+        variance_JR = torch.cholesky_inverse(root_JRR).diagonal(dim1=1, dim2=2) * scale_JR.square()
         square_JR = self.weight_JR.square() + variance_JR
         square_JG = torch.zeros_like(self._ridge_JG).index_add_(1, self._group_R, square_JR)
         self._ridge_JG = 1 / (square_JG / self._size_G).clamp(MIN_VARIANCE, MAX_VARIANCE)

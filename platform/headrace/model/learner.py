@@ -24,6 +24,7 @@ from headrace.model.loss import heads_loss
 from headrace.model.ranker import Ranker, Scored
 from headrace.model.ranker_config import CLICK, RankerConfig
 
+FULL_BATCH = 256  # candidates whose losses, together, move the weights by a whole step
 MAX_GRADIENT_NORM = 5.0
 
 
@@ -48,19 +49,19 @@ class OnlineLearner:
             self.ranker.parameters(), lr=config.dense_learning_rate, fused=True
         )
 
-    def learn(self, batch: Batch) -> None:
-        """Score the batch into the progressive windows, then train on it.
+    def learn(self, batch: Batch) -> NDArray[np.float32] | None:
+        """Score the batch into the progressive windows, then train on it; [C, J]: these scores.
 
-        A batch whose features or loss are not finite leaves no trace but its count.
+        A batch whose features or loss are not finite leaves no trace but its count, and has none.
         """
         batch = batch.to(self.ranker.device)
         dense_CF, label_CJ = batch.candidates.dense_CF, batch.candidates.label_CJ
         if not torch.isfinite(dense_CF).all():
             self.num_skipped += 1
-            return
+            return None
         if self.num_samples == 0:
             self.ranker.observe(batch)
-        served = self._score_as_served(batch) if self._config.modality_dropout else None
+        served = as_served(self.ranker, batch) if self._config.modality_dropout else None
         self.ranker.train()
         scored = self.ranker(batch, dropout_seed=self.num_samples)
         loss = self._loss(scored, label_CJ)
@@ -68,19 +69,16 @@ class OnlineLearner:
             self.num_skipped += 1
             for table in self.ranker.tables.values():
                 table.forget()
-            return
+            return None
         self._step(loss)
         self.ranker.observe(batch)
         self._factor_log.add(batch)
         self.ranker.factors = self._factor_log.refitted(self.ranker.factors)
-        self._take_in(served or scored, batch)
+        return self._take_in(served or scored, batch)
 
     def predict(self, batch: Batch) -> NDArray[np.float32]:
         """[C, J]: the calibrated probabilities of the scalar heads, as serving makes them."""
-        batch = batch.to(self.ranker.device)
-        logit_CJ = self._score_as_served(batch).logit_CK[:, : len(self._names)].cpu()
-        p_CJ: NDArray[np.float32] = self.calibration(logit_CJ, batch.surface_C.cpu()).numpy()
-        return p_CJ
+        return probabilities(self.ranker, self.calibration, batch)
 
     def take_windows(self, head: str = CLICK) -> dict[int, Scores]:
         """A head's quality per window number, of the windows that changed since the last call.
@@ -134,26 +132,20 @@ class OnlineLearner:
 
     def _loss(self, scored: Scored, label_CJ: Tensor) -> Tensor:
         """The network's loss with the position's bias, which belongs to training only."""
-        return heads_loss(self._config.heads, _with_position(scored), label_CJ)
+        return heads_loss(self._config.heads, _with_position(scored), label_CJ, FULL_BATCH)
 
-    def _take_in(self, served: Scored, batch: Batch) -> None:
-        """Record what was served, and fit what comes after the network."""
+    def _take_in(self, served: Scored, batch: Batch) -> NDArray[np.float32]:
+        """Record what was served, [C, J], and fit what comes after the network."""
         num_heads = len(self._names)
         label_CJ = self._told(batch.candidates.label_CJ[:, :num_heads])
         logit_CJ, surface_C = served.logit_CK.detach()[:, :num_heads].cpu(), batch.surface_C.cpu()
-        p_CJ = self.calibration(logit_CJ, surface_C)
-        self._record(p_CJ.numpy(), label_CJ.cpu().numpy())
+        p_CJ: NDArray[np.float32] = self.calibration(logit_CJ, surface_C).numpy()
+        self._record(p_CJ, label_CJ.cpu().numpy())
         self.calibration.learn(logit_CJ, label_CJ.cpu(), surface_C)
         offset_CJ = _with_position(served).detach()[:, :num_heads]
         if self._last_layer.learn(served.read_CR, offset_CJ, label_CJ):
             self.ranker.last.weight_RK[:, :num_heads] = self._last_layer.weight_JR.T
-
-    def _score_as_served(self, batch: Batch) -> Scored:
-        """Without modality dropout."""
-        self.ranker.eval()
-        with torch.no_grad():
-            scored: Scored = self.ranker(batch)
-        return scored
+        return p_CJ
 
     def _told(self, label_CJ: Tensor) -> Tensor:
         """The labels that say something of each head's own probability.
@@ -193,6 +185,23 @@ def _with_position(scored: Scored) -> Tensor:
     if scored.position_CK is None:
         return scored.network_CK
     return scored.network_CK + scored.position_CK
+
+
+def as_served(ranker: Ranker, batch: Batch) -> Scored:
+    """The scores of a batch without modality dropout."""
+    ranker.eval()
+    with torch.no_grad():
+        scored: Scored = ranker(batch)
+    return scored
+
+
+def probabilities(ranker: Ranker, calibration: PlattBank, batch: Batch) -> NDArray[np.float32]:
+    """[C, J]: the calibrated probabilities of the scalar heads, as serving makes them."""
+    batch = batch.to(ranker.device)
+    num_heads = len(ranker.config.scalar_heads)
+    logit_CJ = as_served(ranker, batch).logit_CK[:, :num_heads].cpu()
+    p_CJ: NDArray[np.float32] = calibration(logit_CJ, batch.surface_C.cpu()).numpy()
+    return p_CJ
 
 
 def make_calibration(config: RankerConfig) -> PlattBank:

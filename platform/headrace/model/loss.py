@@ -1,8 +1,10 @@
-"""Losses: one per kind of head, over the rows whose label is known.
+"""Losses: one per kind of head, summed over the rows whose label is known.
 
     C candidates   K logits   J heads
 
-A label that is NaN is unknown: it has no part in the loss and gives no gradient.
+A label that is NaN is unknown: it has no part in the loss and gives no gradient. Sums are divided
+by the size of a full batch, not by that of the batch: a sample moves the weights as far whether it
+comes alone or among others, so that the pace of arrival does not decide what is learned.
 """
 
 from __future__ import annotations
@@ -18,8 +20,14 @@ from headrace.model.ranker_config import Head
 MIN_LOG_P = -1e-6  # a probability that rounds to 1 still has a finite log of its complement
 
 
-def heads_loss(heads: Sequence[Head], logit_CK: Tensor, label_CJ: Tensor) -> Tensor:
-    """The weighted sum of the heads' mean losses; zero for a head without a known label."""
+def heads_loss(
+    heads: Sequence[Head], logit_CK: Tensor, label_CJ: Tensor, full_batch: int
+) -> Tensor:
+    """The weighted sum of the heads' losses, each a sum over candidates divided by `full_batch`.
+
+    A batch that is larger is divided by its own size: none moves the weights further than one that
+    is full. Zero for a head without a known label.
+    """
     loss = logit_CK.new_zeros(())
     first = 0
     for place, head in enumerate(heads):
@@ -34,19 +42,19 @@ def heads_loss(heads: Sequence[Head], logit_CK: Tensor, label_CJ: Tensor) -> Ten
             case "categorical":
                 part = categorical_loss(logit_CK_head, label_C)
         loss = loss + head.weight * part
-    return loss
+    return loss / max(full_batch, len(label_CJ))
 
 
 def binary_loss(logit_C: Tensor, label_C: Tensor) -> Tensor:
-    """Binary cross-entropy with logits."""
+    """Binary cross-entropy with logits, summed."""
     known_C, label_C = _known(label_C)
-    return _mean(
+    return _total(
         functional.binary_cross_entropy_with_logits(logit_C, label_C, reduction="none"), known_C
     )
 
 
 def entire_space_loss(click_C: Tensor, after_click_C: Tensor, label_C: Tensor) -> Tensor:
-    """Cross-entropy of "clicked and then it happened", whose probability is the product.
+    """Cross-entropy of "clicked and then it happened", whose probability is the product; summed.
 
     It is defined on every impression, also those without a click, so that the head is not trained
     on clicked ones alone (ESMM: Ma et al., 2018).
@@ -54,13 +62,13 @@ def entire_space_loss(click_C: Tensor, after_click_C: Tensor, label_C: Tensor) -
     known_C, label_C = _known(label_C)
     log_p_C = functional.logsigmoid(click_C) + functional.logsigmoid(after_click_C)
     log_not_C = torch.log(-torch.expm1(log_p_C.clamp_max(MIN_LOG_P)))
-    return _mean(-(label_C * log_p_C + (1 - label_C) * log_not_C), known_C)
+    return _total(-(label_C * log_p_C + (1 - label_C) * log_not_C), known_C)
 
 
 def categorical_loss(logit_CK: Tensor, label_C: Tensor) -> Tensor:
-    """Multi-class cross-entropy; the label is the number of the class."""
+    """Multi-class cross-entropy, summed; the label is the number of the class."""
     known_C, label_C = _known(label_C)
-    return _mean(functional.cross_entropy(logit_CK, label_C.long(), reduction="none"), known_C)
+    return _total(functional.cross_entropy(logit_CK, label_C.long(), reduction="none"), known_C)
 
 
 def _known(label_C: Tensor) -> tuple[Tensor, Tensor]:
@@ -69,5 +77,5 @@ def _known(label_C: Tensor) -> tuple[Tensor, Tensor]:
     return known_C, label_C.nan_to_num(0.0)
 
 
-def _mean(loss_C: Tensor, known_C: Tensor) -> Tensor:
-    return torch.where(known_C, loss_C, 0).sum() / known_C.sum().clamp_min(1)
+def _total(loss_C: Tensor, known_C: Tensor) -> Tensor:
+    return torch.where(known_C, loss_C, 0).sum()

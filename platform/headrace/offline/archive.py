@@ -6,6 +6,7 @@ each message once. What a stream worker sent twice lies there twice, with the sa
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 from collections.abc import Callable, Sequence
@@ -26,13 +27,16 @@ from headrace.offline.folder import (
     log_folder,
 )
 from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
+from headrace.skipped import Skipped
 from headrace.status import StatusBoard
 from headrace.stream.intake import arrived_records
 
 STATUS_EVERY_MS: Final = 500
 MAX_WAITING_BYTES: Final = 64_000_000
 
-ToTables = Callable[[Sequence[Record]], Tables]
+log = logging.getLogger(__name__)
+
+ToTables = Callable[[Sequence[Record], Skipped], Tables]
 
 
 @dataclass(slots=True)
@@ -43,20 +47,25 @@ class ArchivedTopic:
     folder: LogFolder
     to_tables: ToTables
     clock: Callable[[], int]
+    skipped: Skipped
     waiting: dict[int, list[Record]] = field(default_factory=dict)
     num_bytes: int = 0
+    num_lost: int = 0  # messages gone from the topic before they were read, since the start
 
     def poll(self) -> None:
         """Take what came, with times of arrival that whoever replays it can believe."""
         for record in arrived_records(self.reader.poll(timeout_ms=50), self.clock()):
             self.waiting.setdefault(record.partition, []).append(record)
             self.num_bytes += len(record.value)
+        for gap in self.reader.take_gaps():
+            log.warning("%s", gap)
+            self.num_lost += len(gap.gone)
 
     def flush(self) -> None:
         """Write what waits."""
         for partition, records in self.waiting.items():
             first, end = records[0].offset, records[-1].offset + 1
-            self.folder.write(partition, first, end, self.to_tables(records))
+            self.folder.write(partition, first, end, self.to_tables(records, self.skipped))
         self.waiting, self.num_bytes = {}, 0
 
 
@@ -74,9 +83,11 @@ class Archive:
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
-        bind_offline(settings, log_identity(settings))
-        self._status = StatusBoard(Redis.from_url(settings.redis_url), settings.namespace)
+        self._skipped = Skipped(clock)
         topics = Topics(settings.namespace)
+        archived = (topics.events, topics.samples, topics.feature_rows)
+        bind_offline(settings, log_identity(settings, *archived))
+        self._status = StatusBoard(Redis.from_url(settings.redis_url), settings.namespace)
         self._topics = [
             self._archived(topics.events, EVENTS, event_tables),
             self._archived(topics.samples, SAMPLES, sample_tables),
@@ -105,7 +116,9 @@ class Archive:
             self._status_ms = now
             lag = sum(topic.reader.lag() for topic in self._topics)
             waiting = sum(map(len, (m for t in self._topics for m in t.waiting.values())))
-            self._status.write("archive", {"lag": lag + waiting}, now)
+            lost = sum(topic.num_lost for topic in self._topics)
+            document = {"lag": lag + waiting, "lost": lost, "skipped": self._skipped.report()}
+            self._status.write("archive", document, now)
 
     def flush(self) -> None:
         """Write all that was read."""
@@ -116,4 +129,4 @@ class Archive:
         folder = log_folder(self._settings, log)
         start = dict.fromkeys(range(self._settings.num_partitions), 0) | folder.resume()
         reader = LogReader(self._settings, name, start)
-        return ArchivedTopic(reader, folder, to_tables, self._clock)
+        return ArchivedTopic(reader, folder, to_tables, self._clock, self._skipped)

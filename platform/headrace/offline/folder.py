@@ -28,6 +28,7 @@ import pyarrow.parquet as pq
 from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.features.facts import Ints
+from headrace.topics import LogIdentity, agreed
 
 EVENTS: Final = "events"
 SAMPLES: Final = "samples"
@@ -112,17 +113,23 @@ def log_folder(settings: Settings, log: str) -> LogFolder:
     return LogFolder(offline_path(settings) / log)
 
 
-def bind_offline(settings: Settings, identity: str) -> None:
-    """Remember whose logs these are; refuse those of another namespace or broker."""
-    path, wanted = offline_path(settings) / "log", f"{settings.namespace} {identity}"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(wanted)
-    if (stored := path.read_text()) != wanted:
+def bind_offline(settings: Settings, identity: LogIdentity) -> None:
+    """Remember whose logs these are; refuse those of another namespace, broker or topic."""
+    path = offline_path(settings) / "log"
+    stored = path.read_text() if path.exists() else ""
+    namespace, _, known = stored.partition(" ")
+    advice = f"choose another HEADRACE_HOME, or move {path.parent} away"
+    if stored and namespace != settings.namespace:
         raise ServiceError(
-            f"{path.parent} holds namespace and event log {stored!r}, these are {wanted!r}: "
-            "choose another HEADRACE_HOME, or move that folder away"
+            f"{path.parent} holds the logs of namespace {namespace!r}, this one is "
+            f"{settings.namespace!r}: {advice}"
         )
+    kept = f"{settings.namespace} {agreed(known, identity, f'in {path.parent}', advice)}"
+    if kept != stored:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.part")
+        part.write_text(kept)
+        os.replace(part, path)
 
 
 def by_date(table: pa.Table, folder: str = "") -> dict[str, pa.Table]:

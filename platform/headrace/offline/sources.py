@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +18,8 @@ from headrace.offline.folder import EVENTS, LogFolder, log_folder
 from headrace.offline.tables import event_tables, records_of
 
 EVENTS_PER_FLUSH = 20_000
+
+log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -46,7 +49,7 @@ class ArchivedEvents:
 
 @dataclass(frozen=True, slots=True)
 class TopicEvents:
-    """What the `events` topic holds now."""
+    """What the `events` topic holds now; make the topics first, which checks their partitions."""
 
     settings: Settings
 
@@ -59,6 +62,8 @@ class TopicEvents:
     def read(self, partition: int) -> Iterator[list[Record]]:
         reader = LogReader(self.settings, Topics(self.settings.namespace).events, {partition: 0})
         yield from reader.read_to_end()
+        for gap in reader.take_gaps():
+            log.warning("%s", gap)
         reader.close()
 
 

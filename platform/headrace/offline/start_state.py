@@ -25,12 +25,12 @@ from headrace.features.row_schemas import (
     decode_description,
     encode_description,
 )
+from headrace.features.state import START_PARTITION as START_PARTITION
 from headrace.features.state import Rows, decode_rows, encode_rows
 from headrace.features.table import LAYOUTS, USER_LAYOUT
 from headrace.offline.batch_path import StartState
 from headrace.stream.commit import CommitStore
 
-START_PARTITION: Final = 0xFFFFFFFF
 START_FOLDER: Final = "start-state"
 TABLE: Final = b"headrace.feature_table"  # in the files' metadata
 

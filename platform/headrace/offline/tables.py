@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import numpy as np
@@ -11,11 +11,13 @@ import pyarrow as pa
 
 from headrace.broker import Record
 from headrace.epoch import EARLIEST_MS, LATEST_MS
-from headrace.feature_rows import FeatureRows, decode_feature_rows
+from headrace.feature_rows import FeatureRows, rows_in
 from headrace.features.layout import Layout
 from headrace.features.table import LAYOUTS, SCHEMA
-from headrace.offline.folder import by_date
-from headrace.sample import Sample, decode_batch
+from headrace.offline.folder import EVENTS, by_date
+from headrace.sample import Sample
+from headrace.sample_intake import MAX_TIME_MS, UNREADABLE, samples_in
+from headrace.skipped import Skipped, place
 
 Tables = dict[str, pa.Table]  # by the folder below the log's
 
@@ -55,14 +57,18 @@ _LAYOUTS: Final = {layout.entity: layout for layout in LAYOUTS}
 
 
 class _Timed(msgspec.Struct):
-    event_time_ms: int
+    event_time_ms: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME_MS)]
 
 
 _timed = msgspec.json.Decoder(_Timed)
 
 
-def event_tables(records: Sequence[Record]) -> Tables:
+def event_tables(records: Sequence[Record], skipped: Skipped | None = None) -> Tables:
     """Messages of the `events` topic as they came, poison included."""
+    for lost in (record for record in records if record.num_lost):
+        where = place(lost.partition, lost.offset)
+        (skipped or Skipped()).add(EVENTS, "a damaged batch", where, lost.num_lost)
+    records = [record for record in records if not record.num_lost]
     columns: list[Sequence[Any]] = [
         [record.offset for record in records],
         [record.arrival_ms for record in records],
@@ -70,7 +76,10 @@ def event_tables(records: Sequence[Record]) -> Tables:
         [record.key for record in records],
         [record.value for record in records],
     ]
-    return by_date(pa.Table.from_arrays(list(map(pa.array, columns)), schema=EVENT_SCHEMA))
+    arrays = [
+        pa.array(column, field.type) for column, field in zip(columns, EVENT_SCHEMA, strict=True)
+    ]
+    return by_date(pa.Table.from_arrays(arrays, schema=EVENT_SCHEMA))
 
 
 def records_of(table: pa.Table, partition: int) -> list[Record]:
@@ -80,9 +89,10 @@ def records_of(table: pa.Table, partition: int) -> list[Record]:
     return [Record(partition, *row) for row in zip(*columns, strict=True)]
 
 
-def sample_tables(records: Sequence[Record]) -> Tables:
+def sample_tables(records: Sequence[Record], skipped: Skipped | None = None) -> Tables:
     """Messages of the `samples` topic: one row per request, features as served or as of then."""
-    samples = [sample for record in records for sample in decode_batch(record.value)]
+    skipped = skipped or Skipped()
+    samples = [sample for record in records for sample in samples_in(record, skipped)]
     columns = [
         pa.array([getattr(sample, field.name) for sample in samples], field.type)
         for field in SAMPLE_SCHEMA
@@ -97,12 +107,12 @@ def samples_of(table: pa.Table) -> Iterator[Sample]:
     return (msgspec.convert(row, Sample) for row in zip(*columns, strict=True))
 
 
-def feature_row_tables(records: Sequence[Record]) -> Tables:
+def feature_row_tables(records: Sequence[Record], skipped: Skipped | None = None) -> Tables:
     """Messages of the `feature-rows` topic; those of another feature table are left out."""
     by_entity: dict[str, list[FeatureRows]] = {}
     for record in records:
-        rows = decode_feature_rows(record.value)
-        if rows.schema == SCHEMA:
+        rows = rows_in(record, skipped or Skipped())
+        if rows is not None and rows.schema == SCHEMA:
             by_entity.setdefault(rows.entity, []).append(rows)
     tables: Tables = {}
     for entity, many in by_entity.items():
@@ -143,10 +153,12 @@ def rows_schema(layout: Layout) -> pa.Schema:
 def _event_time_ms(record: Record) -> int:
     try:
         time_ms = _timed.decode(record.value).event_time_ms
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return record.arrival_ms
+    except UNREADABLE:  # or of a time that no event has
+        time_ms = -1
     latest_ms = record.arrival_ms if record.arrival_ms >= EARLIEST_MS else LATEST_MS
-    return time_ms if 0 <= time_ms <= latest_ms else record.arrival_ms
+    if 0 <= time_ms <= latest_ms:
+        return time_ms
+    return min(max(record.arrival_ms, 0), MAX_TIME_MS)
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:

@@ -7,8 +7,6 @@ group takes 23 s, and `read_committed` still delivers aborted transactions.
 
 from __future__ import annotations
 
-import socket
-import struct
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +17,9 @@ from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
 from headrace.errors import ServiceError
+from headrace.kafka_access import KafkaAccess
 from headrace.services.apache_kafka import apache_kafka_command
+from headrace.services.kafka_greeting import problem_of
 from headrace.services.ports import LOOPBACK, free_port, require_free
 from headrace.services.process import Command, ServerProcess
 from headrace.services.program import find_program
@@ -29,11 +29,6 @@ Kind = Literal["apache-kafka", "tansu"]
 READY_TIMEOUT_S: dict[Kind, float] = {"apache-kafka": 90.0, "tansu": 15.0}
 CONNECT_TIMEOUT_S = 2.5  # to find one broker that answers, all addresses together
 ANSWER_TIMEOUT_MS = 2500  # for the cluster's description
-
-# ApiVersions v0, the question every Kafka broker answers first:
-# length, api key, api version, correlation id, no client id
-CORRELATION_ID = 4301
-API_VERSIONS_REQUEST = struct.pack(">ihhih", 10, 18, 0, CORRELATION_ID, -1)
 
 
 @dataclass(frozen=True)
@@ -74,18 +69,21 @@ def start_broker(folder: Path, environ: Mapping[str, str], port: int | None = No
     return Broker(process, bootstrap, kind)
 
 
-def check_broker(bootstrap: str) -> None:
-    """Raises `ServiceError` unless a broker at `host:port[,host:port]` answers in about 5 s.
+def check_broker(bootstrap: str, access: KafkaAccess | None = None) -> None:
+    """Raises `ServiceError` unless a broker at `host:port[,host:port]` answers in about 5 s, and
+    lets in whom `access` says we are.
 
-    A plain socket asks first: kafka-python would wait for 30 s, and a KafkaAdminClient that cannot
-    connect leaves its thread and sockets behind.
+    A socket of our own asks first: kafka-python would wait for 30 s, and a KafkaAdminClient that
+    cannot connect leaves its thread and sockets behind.
     """
-    answering = _first_answering(bootstrap)
+    access = access or KafkaAccess()
+    answering = _first_answering(bootstrap, access)
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=answering,
             bootstrap_timeout_ms=ANSWER_TIMEOUT_MS,
             request_timeout_ms=ANSWER_TIMEOUT_MS,
+            **access.client_options(),
         )
         try:
             admin.describe_cluster()
@@ -93,17 +91,19 @@ def check_broker(bootstrap: str) -> None:
             admin.close()
     except KafkaError as error:
         raise ServiceError(
-            f"the broker at {answering} answers but its cluster does not ({error}): check that its"
-            " advertised.listeners can be reached from here"
+            f"the broker at {answering} answers but its cluster does not"
+            f" ({access.masked_error(error)}): check that its advertised.listeners can be reached"
+            " from here, and that HEADRACE_KAFKA_SECURITY_PROTOCOL"
+            f" ({access.kafka_security_protocol}) is the one of this address"
         ) from error
 
 
-def _first_answering(bootstrap: str) -> str:
+def _first_answering(bootstrap: str, access: KafkaAccess) -> str:
     texts = [text.strip() for text in bootstrap.split(",")]
     addresses = [_address(text, bootstrap) for text in texts]
     problems = []
     for text, (host, port) in zip(texts, addresses, strict=True):
-        problem = _ask(host, port, CONNECT_TIMEOUT_S / len(addresses))
+        problem = problem_of(host, port, CONNECT_TIMEOUT_S / len(addresses), access)
         if problem is None:
             return text
         problems.append(f"{text} {problem}")
@@ -121,20 +121,6 @@ def _address(text: str, bootstrap: str) -> tuple[str, int]:
             f" expected host:port[,host:port], got {text!r}"
         )
     return host.strip("[]"), int(port)
-
-
-def _ask(host: str, port: int, timeout_s: float) -> str | None:
-    """What is wrong with the server at this address; None if it speaks the Kafka protocol."""
-    try:
-        with socket.create_connection((host, port), timeout=timeout_s) as connection:
-            connection.sendall(API_VERSIONS_REQUEST)
-            with connection.makefile("rb") as stream:
-                head = stream.read(8)  # length, correlation id
-    except OSError as error:
-        return str(error)
-    if len(head) < 8 or struct.unpack(">ii", head)[1] != CORRELATION_ID:
-        return "does not speak the Kafka protocol"
-    return None
 
 
 def _tansu_command(folder: Path, environ: Mapping[str, str], port: int) -> Command:

@@ -6,12 +6,17 @@ earlier epoch is refused, so that an owner that was thought dead can do no harm 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
+from typing import Annotated, Final
 
 import msgspec
 from redis import Redis
+from redis.exceptions import ResponseError
 
-from headrace.errors import PartitionLost
+from headrace.errors import CommitDamaged, PartitionLost
+from headrace.own_key import WRONG_KIND, read_key
+from headrace.skipped import Skipped, shortened
 
 # KEYS[1] commits, KEYS[2] epochs; ARGV: partition, epoch, commit, and so on. Writes all or none;
 # returns the first partition that has another epoch, or -1.
@@ -28,18 +33,26 @@ return -1
 """
 
 
+COMMITS: Final = "commits"
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
+
+
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
     """How far a partition was processed, and what it counted on the way."""
 
-    offset: int = 0  # the next event to process
-    low_offset: int = 0  # the oldest impression still open, or `offset`
-    accepted: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-    late: int = 0  # accepted, though further behind the watermark than the allowed lateness
-    ahead: int = 0  # accepted, with a time ahead of the arrival that counts in its place
-    unsigned: int = 0  # accepted without the served features, which no replica had signed
-    newest_event_ms: int = 0  # the watermark: the newest event time so far
+    offset: Count = 0  # the next event to process
+    low_offset: Count = 0  # the oldest impression still open, or `offset`
+    accepted: Count = 0
+    rejected: Count = 0
+    unreadable: Count = 0  # messages in batches that are damaged in the log
+    duplicates: Count = 0
+    late: Count = 0  # accepted, though further behind the watermark than the allowed lateness
+    ahead: Count = 0  # accepted, with a time ahead of the arrival that counts in its place
+    unsigned: Count = 0  # accepted without the served features, which no replica had signed
+    newest_event_ms: Count = 0  # the watermark: the newest event time so far
+    lost: Count = 0  # offsets that were gone from the log before they were processed
+    misplaced: Count = 0  # accepted, though their users belong to other partitions
+    first_misplaced: str = ""  # where the first of these lay
 
 
 class CommitStore:
@@ -54,16 +67,60 @@ class CommitStore:
 
     def claim(self, partition: int) -> Commit:
         """Own a partition from now on; returns its last commit, or the one to start with."""
-        self._epochs[partition] = int(self._redis.hincrby(self._epochs_name, str(partition), 1))
-        payload = self._redis.hget(self._name, str(partition))
-        return msgspec.json.decode(payload, type=Commit) if payload else Commit()
+        self._epochs[partition] = self._raise_epoch(partition)
+        return self.read(partition)
+
+    def read(self, partition: int) -> Commit:
+        """A partition's last commit, or the one to start with; raises `CommitDamaged` for what is
+        none: to begin at 0 instead would be to count again, without a word."""
+        try:
+            payload = self._redis.hget(self._name, str(partition))
+            return _decode(payload) if payload is not None else Commit()
+        except (ResponseError, ValueError) as error:  # msgspec's errors are ValueErrors
+            if isinstance(error, ResponseError) and WRONG_KIND not in str(error):
+                raise
+            raise CommitDamaged(self.damaged(partition, str(error))) from None
+
+    def payload(self, partition: int) -> bytes | None:
+        """What lies there as the partition's commit, to see whether it changes."""
+        try:
+            payload: bytes | None = self._redis.hget(self._name, str(partition))
+        except ResponseError as error:
+            return str(error).encode()
+        return payload
+
+    def damaged(self, partition: int, why: str) -> str:
+        """What to do about a commit that is none."""
+        delete = f"redis-cli HDEL '{self._name}' {partition}"
+        if WRONG_KIND in why:
+            delete = f"redis-cli DEL '{self._name}'"
+        return (
+            f"partition {partition} stands still, its commit in Redis is damaged "
+            f"({shortened(why)}): write back the one of a backup, or delete it ({delete}) to let "
+            "its events be read again from the log's start; rows know what they include, the "
+            "counts begin anew"
+        )
+
+    def _raise_epoch(self, partition: int) -> int:
+        """An epoch that no earlier owner has; where there is no number, one that none can have."""
+        name, field = self._epochs_name, str(partition)
+        try:
+            return int(self._redis.hincrby(name, field, 1))
+        except ResponseError as error:
+            if WRONG_KIND in str(error):
+                self._redis.delete(name)  # the other owners are told so, and claim anew
+            elif "hash value is not an integer" not in str(error):
+                raise
+            epoch = secrets.randbits(48)
+            self._redis.hset(name, field, epoch)
+            return epoch
 
     def check(self) -> None:
         """Raises `PartitionLost` if somebody else owns one of the claimed partitions now."""
         numbers = sorted(self._epochs)
         found = self._redis.hmget(self._epochs_name, [str(number) for number in numbers])
         for number, epoch in zip(numbers, found, strict=True):
-            if epoch is None or int(epoch) != self._epochs[number]:
+            if epoch != b"%d" % self._epochs[number]:
                 raise PartitionLost(_lost(number))
 
     def write(self, commits: Mapping[int, Commit]) -> None:
@@ -75,10 +132,25 @@ class CommitStore:
         if lost >= 0:
             raise PartitionLost(_lost(lost))
 
-    def read_all(self) -> dict[int, Commit]:
-        """The last commits of all partitions."""
-        stored = self._redis.hgetall(self._name)
-        return {int(k): msgspec.json.decode(v, type=Commit) for k, v in stored.items()}
+    def read_all(self, skipped: Skipped | None = None) -> dict[int, Commit]:
+        """The last commits of all partitions; what is none is passed over and counted."""
+        skipped = skipped or Skipped()
+        nothing: dict[bytes, bytes] = {}
+        stored = read_key(self._name, lambda: self._redis.hgetall(self._name), nothing, skipped)
+        commits = {}
+        for field, payload in stored.items():
+            try:
+                commits[int(field)] = _decode(payload)
+            except ValueError as error:
+                skipped.add(COMMITS, "no commit", f"field {shortened(field)}: {error}")
+        return commits
+
+
+def _decode(payload: bytes) -> Commit:
+    commit = msgspec.json.decode(payload, type=Commit)
+    if commit.low_offset > commit.offset:
+        raise ValueError(f"low_offset {commit.low_offset} is above offset {commit.offset}")
+    return commit
 
 
 def _lost(partition: int) -> str:

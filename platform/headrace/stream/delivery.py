@@ -11,14 +11,18 @@ from redis import Redis
 
 from headrace.broker import LogWriter, Record, Topics
 from headrace.config import Settings
+from headrace.dead_letter import message_of
+from headrace.event import MAX_EVENT_BYTES
 from headrace.feature_rows import encode_feature_rows, numbered
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.shared import topic_messages
 from headrace.features.state import Rows
 from headrace.sample import encode_batches
+from headrace.skipped import Skipped, place
 from headrace.status import StatusBoard
 from headrace.stream.commit import Commit, CommitStore
+from headrace.stream.intake import DeadLetter
 from headrace.stream.monitor import Monitor, ReferenceStore, Written
 from headrace.stream.partition import Effects
 
@@ -45,11 +49,13 @@ class Step:
     effects: Mapping[int, Effects]
     changed: Sequence[Changed]
     commits: Mapping[int, Commit]
+    has_gaps: bool = False  # events were gone from the log: a commit says so
     first_corrected: Mapping[str, str] = field(default_factory=dict)  # `Partition.first_corrected`
 
     def __bool__(self) -> bool:
         samples = any(effects.samples for effects in self.effects.values())
-        return bool(self.records) or samples or any(one.ids for one in self.changed)
+        changed = any(one.ids for one in self.changed)
+        return bool(self.records) or samples or changed or self.has_gaps
 
 
 class Delivery:
@@ -62,13 +68,15 @@ class Delivery:
         store: OnlineStore,
         commits: CommitStore,
         clock: Callable[[], int],
+        skipped: Skipped,
     ) -> None:
         self._store, self._commits, self._clock = store, commits, clock
+        self._skipped = skipped
         self._topics = Topics(settings.namespace)
         self._writer = LogWriter(settings)
         redis = Redis.from_url(settings.redis_url)
-        self._status = StatusBoard(redis, settings.namespace)
-        self._monitor = Monitor(ReferenceStore(redis, settings.namespace))
+        self._status = StatusBoard(redis, settings.namespace, skipped)
+        self._monitor = Monitor(ReferenceStore(redis, settings.namespace, skipped))
         self._status_due_ms = 0
 
     def deliver(self, step: Step, lag: int) -> None:
@@ -82,6 +90,9 @@ class Delivery:
         4. the commit: an event before it is in all of these.
         """
         if step:
+            letters = [one for effects in step.effects.values() for one in effects.dead_letters]
+            if letters:
+                self._send_letters(letters)
             for number, effects in step.effects.items():
                 self._send_labelled(number, effects)
             for rows in step.changed:
@@ -99,16 +110,29 @@ class Delivery:
     def close(self) -> None:
         self._writer.close()
 
+    def _send_letters(self, letters: Sequence[DeadLetter]) -> None:
+        """Send letters; one that the broker refuses goes without the original, which it names."""
+        short = self._offer(letters, MAX_EVENT_BYTES)
+        self._writer.flush()
+        gone = self._offer([letter for letter, _ in short], 0)
+        self._writer.flush()
+        for letter, why in gone:
+            where = place(letter.record.partition, letter.record.offset)
+            self._skipped.add("dead-letters", "refused by the broker", f"{where}: {why}")
+
+    def _offer(self, letters: Sequence[DeadLetter], max_bytes: int) -> list[tuple[DeadLetter, str]]:
+        """Queue letters; the list that is returned has those refused once all are flushed."""
+        refused: list[tuple[DeadLetter, str]] = []
+        for letter in letters:
+            value, headers = message_of(letter, self._topics.events, max_bytes)
+
+            def note(why: str, letter: DeadLetter = letter) -> None:
+                refused.append((letter, why))
+
+            self._writer.offer(self._topics.dead_letters, value, headers, note)
+        return refused
+
     def _send_labelled(self, number: int, effects: Effects) -> None:
-        for letter in effects.dead_letters:
-            headers = {
-                "reason": letter.reason,
-                "field": letter.field,
-                "partition": str(number),
-                "offset": str(letter.record.offset),
-            }
-            encoded = [(name, text.encode()) for name, text in headers.items()]
-            self._writer.send(self._topics.dead_letters, letter.record.value, headers=encoded)
         for message in encode_batches(effects.samples):
             self._writer.send(self._topics.samples, message, partition=number)
 
@@ -143,6 +167,7 @@ class Delivery:
             "worker": min(step.commits),
             "lag": lag,
             "corrected": dict(step.first_corrected),
+            "skipped": self._skipped.report(),
             **self._monitor.report(now_ms),
         }
         self._status.write("stream", document, now_ms)

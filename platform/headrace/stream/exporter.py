@@ -24,6 +24,13 @@ from headrace.services.ports import require_free
 from headrace.stream.health import Health, read_health
 
 PREFIX = "headrace_feature"
+COUNTS = {  # of a commit, beside what became of its events
+    "late": "events accepted though later than the allowed lateness",
+    "ahead": "events accepted with a time ahead of their arrival, which counts in its place",
+    "unsigned": "events accepted without the served features, which no replica had signed",
+    "lost": "events gone from the log before they were read",
+    "misplaced": "events accepted though their users belong to other partitions",
+}
 
 
 @contextmanager
@@ -59,11 +66,12 @@ class HealthCollector(Collector):
         up = "whether Redis, and with it what the workers say, could be read"
         try:
             health = read_health(self._redis, self._namespace, self._clock())
-        except RedisError:
+        except RedisError:  # away: what lies in it is no error
             yield Gauge(f"{PREFIX}_redis_up", up, value=0)
             return
         yield Gauge(f"{PREFIX}_redis_up", up, value=1)
         yield from _events(health)
+        yield from _skipped(health)
         yield from _views(health)
         yield from _features(health)
 
@@ -74,32 +82,32 @@ def _events(health: Health) -> Iterator[Metric]:
         "events read, by what became of them",
         labels=["partition", "outcome"],
     )
-    late = Counter(
-        f"{PREFIX}_late_events_total",
-        "events accepted though later than the allowed lateness",
-        labels=["partition"],
-    )
-    ahead = Counter(
-        f"{PREFIX}_ahead_events_total",
-        "events accepted with a time ahead of their arrival, which counts in its place",
-        labels=["partition"],
-    )
-    unsigned = Counter(
-        f"{PREFIX}_unsigned_events_total",
-        "events accepted without the served features, which no replica had signed",
-        labels=["partition"],
-    )
+    counts = {
+        name: Counter(f"{PREFIX}_{name}_events_total", text, labels=["partition"])
+        for name, text in COUNTS.items()
+    }
     for partition, commit in health.commits.items():
         events.add_metric([str(partition), "accepted"], commit.accepted)
         events.add_metric([str(partition), "rejected"], commit.rejected)
         events.add_metric([str(partition), "duplicate"], commit.duplicates)
-        late.add_metric([str(partition)], commit.late)
-        ahead.add_metric([str(partition)], commit.ahead)
-        unsigned.add_metric([str(partition)], commit.unsigned)
+        events.add_metric([str(partition), "unreadable"], commit.unreadable)
+        for name, counter in counts.items():
+            counter.add_metric([str(partition)], getattr(commit, name))
     lag = Gauge(f"{PREFIX}_lag_events", "events in the log and not read yet", labels=["worker"])
     for worker, num_events in health.lags.items():
         lag.add_metric([str(worker)], num_events)
-    yield from (events, late, ahead, unsigned, lag)
+    yield from (events, *counts.values(), lag)
+
+
+def _skipped(health: Health) -> Iterator[Metric]:
+    skipped = Counter(
+        f"{PREFIX}_skipped_messages_total",
+        "messages, and values in Redis, that a part passed over because they cannot be read",
+        labels=["part", "source", "reason"],
+    )
+    for part, kind in health.skipped:
+        skipped.add_metric([part, kind.source, kind.reason], kind.count)
+    yield skipped
 
 
 def _views(health: Health) -> Iterator[Metric]:

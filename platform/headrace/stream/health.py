@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
@@ -25,11 +25,14 @@ from headrace.features.quality import (
 )
 from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.latency import Latencies
-from headrace.status import FRESH_MS, StatusBoard
+from headrace.skipped import Skipped, SkippedKind
+from headrace.skipped import merged as together
+from headrace.status import FRESH_MS, StatusBoard, StreamDocument
 from headrace.stream.commit import Commit, CommitStore
 from headrace.stream.monitor import ReferenceStore
 
 MIN_VALUES = 500  # in the window, for a drift: of fewer, equal distributions seem to differ by 0.02
+PARTS = ("stream", "train", "serve", "archive")
 WINDOW_MS = NUM_TILES * TILE_MS
 
 Document = Mapping[str, Any]
@@ -87,7 +90,8 @@ class Health:
     views: tuple[ViewHealth, ...]
     lags: dict[int, int]  # by worker that runs: events not read yet
     commits: dict[int, Commit]  # by partition
-    corrected: dict[str, str]  # by a commit's count: the first event of it that a worker met
+    skipped: tuple[tuple[str, SkippedKind], ...] = ()  # by part that runs
+    corrected: dict[str, str] = field(default_factory=dict)  # by a commit's count: the first
 
     @property
     def num_late(self) -> int:
@@ -104,6 +108,21 @@ class Health:
         """Events accepted without their served features."""
         return sum(commit.unsigned for commit in self.commits.values())
 
+    @property
+    def num_lost(self) -> int:
+        """Events gone from the log before they were read."""
+        return sum(commit.lost for commit in self.commits.values())
+
+    @property
+    def num_misplaced(self) -> int:
+        """Events accepted in other partitions than their users'."""
+        return sum(commit.misplaced for commit in self.commits.values())
+
+    @property
+    def first_misplaced(self) -> str:
+        """Where one of these lies, of the lowest partition that has any."""
+        return next((c.first_misplaced for c in self.commits.values() if c.misplaced), "")
+
 
 def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
     """What is true at `now_ms`.
@@ -111,17 +130,46 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
     The counts of a worker that was replaced end with it, the rows that it wrote do not. Workers of
     another feature table are left out: their columns are others.
     """
-    documents = [d for d in StatusBoard(redis, namespace).read("stream") if d["schema"] == SCHEMA]
+    skipped = Skipped(lambda: now_ms)
+    board = StatusBoard(redis, namespace, skipped)
+    documents = [d for d in board.read("stream", StreamDocument) if d["schema"] == SCHEMA]
+    documents = [document for document in documents if is_readable(document)]
     documents.sort(key=lambda document: (document["worker"], document["updated_ms"]))
     newest = {document["worker"]: document for document in documents}
     running = {w: d for w, d in newest.items() if now_ms - d["updated_ms"] < FRESH_MS}
-    references = ReferenceStore(redis, namespace).read()
+    references = ReferenceStore(redis, namespace, skipped).read()
     return Health(
         tuple(_view(layout, documents, references.get(layout.view), now_ms) for layout in LAYOUTS),
         {worker: document["lag"] for worker, document in running.items()},
-        dict(sorted(CommitStore(redis, namespace).read_all().items())),
+        dict(sorted(CommitStore(redis, namespace).read_all(skipped).items())),
+        tuple(skipped_by_parts(board, now_ms, skipped)),
         {kind: text for d in running.values() for kind, text in d.get("corrected", {}).items()},
     )
+
+
+def is_readable(document: Document) -> bool:
+    """Whether what a document says of the views can be read; of another feature table's, nothing is
+    asked."""
+    if document["schema"] != SCHEMA:
+        return True
+    try:
+        for layout in LAYOUTS:
+            _view(layout, [document], None, 0)
+            Latencies.merged([document["views"][layout.view]["latency"]]).percentile(0.5)
+    except Exception:  # whatever lies there
+        return False
+    return True
+
+
+def skipped_by_parts(
+    board: StatusBoard, now_ms: int, own: Skipped
+) -> Iterator[tuple[str, SkippedKind]]:
+    """What the parts that run have passed over, and what the caller has, by part."""
+    for part in PARTS:
+        running = [d for d in board.read(part) if now_ms - d["updated_ms"] < FRESH_MS]
+        reports = [d.get("skipped") for d in running]
+        yield from ((part, kind) for kind in together(r for r in reports if isinstance(r, list)))
+    yield from (("status", kind) for kind in together([own.report()]))
 
 
 def _view(

@@ -6,9 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+from rich.markup import escape
 from rich.table import Table
 
 from headrace.features.quality import LARGE_SHIFT, SMALL_SHIFT
+from headrace.skipped import shortened
 from headrace.stream.health import FeatureHealth, Health, ViewHealth
 
 
@@ -19,18 +22,31 @@ def to_tables(health: Health) -> Iterator[Table]:
     table = Table(
         "view",
         title=f"{workers} stream workers, lag {lag:,} events",
-        caption="p50, p99: from the arrival of an event to its row being readable",
+        caption="\n".join(_notes(health)),
     )
     for heading in ("rows", "in 10 min", "expired", "stale", "p50", "p99"):
         table.add_column(heading, justify="right")
     for view in health.views:
         table.add_row(view.name, *_cells(view))
     yield table
+    if health.skipped:
+        yield _skipped(health)
     for view in health.views:
         if view.num_window:
             yield _features(view)
     if health.num_ahead or health.num_unsigned:
         yield _corrected(health)
+
+
+def _notes(health: Health) -> Iterator[str]:
+    yield "p50, p99: from the arrival of an event to its row being readable"
+    if health.num_lost:
+        yield f"{health.num_lost:,} events were gone from the log before they were read"
+    if health.num_misplaced:
+        yield (
+            f"{health.num_misplaced:,} events lie where their users do not belong, first: "
+            f"{health.first_misplaced}; see docs/topics.md"
+        )
 
 
 def to_document(health: Health) -> dict[str, Any]:
@@ -44,6 +60,12 @@ def to_document(health: Health) -> dict[str, Any]:
             "unsigned": health.num_unsigned,
         },
         "corrected": health.corrected,
+        "lost_events": health.num_lost,
+        "misplaced_events": health.num_misplaced,
+        "first_misplaced": health.first_misplaced,
+        "skipped": [
+            {"part": part, **msgspec.structs.asdict(kind)} for part, kind in health.skipped
+        ],
         "views": {view.name: _document(view) for view in health.views},
     }
 
@@ -66,6 +88,16 @@ def _corrected(health: Health) -> Table:
     table.add_column("the first that a worker met since its start", overflow="fold")
     for kind, number in (("ahead", health.num_ahead), ("unsigned", health.num_unsigned)):
         table.add_row(kind, f"{number:,}", health.corrected.get(kind, "-"))
+    return table
+
+
+def _skipped(health: Health) -> Table:
+    table = Table("part", "source", "reason", title="skipped messages, by the parts that run")
+    table.add_column("count", justify="right")
+    table.add_column("the first", overflow="fold")
+    for part, kind in health.skipped:
+        texts = map(shortened, (part, kind.source, kind.reason, f"{kind.count:,}", kind.first))
+        table.add_row(*map(escape, texts))
     return table
 
 

@@ -95,7 +95,7 @@ def valid_events(decoded: Iterable[Decoded]) -> list[tuple[Record, Event]]:
 def dead_letters(decoded: Iterable[Decoded]) -> list[DeadLetter]:
     """The records that are none."""
     return [
-        DeadLetter(d.record, str(d.event), d.event.field)
+        DeadLetter(d.record, _lost(d.record) or str(d.event), d.event.field)
         for d in decoded
         if isinstance(d.event, InvalidEvent)
     ]
@@ -133,3 +133,9 @@ def _corrected(decoded: Decoded, stamp_ms: int, rules: IntakeRules) -> Decoded:
             reason = "the served features are not signed by a replica of this namespace"
             corrected.append((UNSIGNED, f"{reason}: the stream's own are used"))
     return Decoded(record, event, tuple(corrected))
+
+
+def _lost(record: Record) -> str:
+    """What is said of a batch that is damaged."""
+    num = record.num_lost
+    return f"a damaged batch: {num:,} messages up to here cannot be read" if num else ""

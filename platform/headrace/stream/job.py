@@ -16,14 +16,14 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayActorError, RayError
-from redis import Redis
 
 from headrace import config
-from headrace.broker import create_topics, log_identity
+from headrace.broker import create_topics
 from headrace.clock import now_ms
-from headrace.errors import ServiceError
+from headrace.errors import LogMismatch
 from headrace.memory import keep_freed
 from headrace.stream.assignment import balanced
+from headrace.stream.source_log import bind_to_log
 
 MAX_PAUSE_S = 10.0
 LOOK_EVERY_S = 0.5
@@ -71,7 +71,7 @@ class Member:
 
 
 def run(settings: config.Settings) -> None:
-    """Stream until a signal says to stop."""
+    """Stream until a signal says to stop; raises `LogMismatch` when the log is not the one."""
     create_topics(settings)
     bind_to_log(settings)
     ray.init(**config.ray_options())
@@ -79,11 +79,13 @@ def run(settings: config.Settings) -> None:
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own
         signal.signal(signal_number, lambda *_: stopping.set())
     job = StreamJob(settings)
-    while not stopping.is_set():
-        job.look(time.monotonic())
-        job.wait(LOOK_EVERY_S)
-    job.stop()
-    ray.shutdown()
+    try:
+        while not stopping.is_set():
+            job.look(time.monotonic())
+            job.wait(LOOK_EVERY_S)
+    finally:
+        job.stop()
+        ray.shutdown()
 
 
 class StreamJob:
@@ -136,6 +138,8 @@ class StreamJob:
             del self._members[number]
             return
         except RayError as error:
+            if isinstance(cause := getattr(error, "cause", None), LogMismatch):
+                raise LogMismatch(str(cause)) from None
             reason = str(error).strip().splitlines()[-1]
             _say(f"stream worker {number} stopped: {reason}; it tries again")
             member.retry_s, member.pause_s = now_s + member.pause_s, _longer(member.pause_s)
@@ -170,21 +174,6 @@ class StreamJob:
     @staticmethod
     def _done(refs: list[Any]) -> list[Any]:
         return ray.wait(refs, num_returns=len(refs), timeout=0)[0] if refs else []
-
-
-def bind_to_log(settings: config.Settings) -> None:
-    """Remember which event log the positions in Redis belong to; refuse another one."""
-    redis = Redis.from_url(settings.redis_url)
-    name, identity = f"{settings.namespace}:log", log_identity(settings)
-    if redis.set(name, identity, nx=True):
-        return
-    stored = (redis.get(name) or b"").decode()
-    if stored != identity:
-        raise ServiceError(
-            f"the positions in Redis belong to event log {stored}, the broker at "
-            f"{settings.kafka_bootstrap} is {identity}: choose another namespace "
-            "(HEADRACE_NAMESPACE) or an empty Redis database"
-        )
 
 
 def _longer(pause_s: float) -> float:

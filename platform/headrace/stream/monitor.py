@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from headrace.features.layout import Layout
-from headrace.features.quality import REFERENCE, Reference, Window, to_columns
+from headrace.features.quality import REFERENCE, Reference, Window, is_possible, to_columns
 from headrace.features.state import Rows
 from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.latency import Latencies
+from headrace.own_key import read_key, write_key
+from headrace.skipped import Skipped
 
 AGREE_EVERY_MS = 5_000
 
@@ -35,17 +37,36 @@ class Written:
 class ReferenceStore:
     """What is normal for each view, the same for all workers: a Redis hash per feature table."""
 
-    def __init__(self, redis: Redis, namespace: str) -> None:
+    def __init__(self, redis: Redis, namespace: str, skipped: Skipped | None = None) -> None:
         self._redis, self._name = redis, f"{namespace}:reference:{SCHEMA:08x}"
+        self._skipped = skipped or Skipped()
 
     def read(self) -> dict[str, Reference]:
-        """The references by view."""
-        stored = self._redis.hgetall(self._name)
-        return {view.decode(): np.frombuffer(value, REFERENCE) for view, value in stored.items()}
+        """The references by view; what is none is passed over and counted."""
+        nothing: dict[bytes, bytes] = {}
+        name, redis = self._name, self._redis
+        stored = read_key(name, lambda: redis.hgetall(name), nothing, self._skipped)
+        found = {}
+        for layout in LAYOUTS:
+            payload = stored.get(layout.view.encode())
+            if payload is None:
+                continue
+            if len(payload) == REFERENCE.itemsize * len(layout.numbers):
+                reference = np.frombuffer(payload, REFERENCE)
+                if is_possible(reference):
+                    found[layout.view] = reference
+                    continue
+            what = f"{self._name} {layout.view}: begin anew with features status --new-reference"
+            self._skipped.add("references", "no reference", what)
+        return found
 
     def propose(self, view: str, reference: Reference) -> None:
         """Make this the reference of a view that has none."""
-        self._redis.hsetnx(self._name, view, reference.tobytes())
+
+        def write() -> None:
+            self._redis.hsetnx(self._name, view, reference.tobytes())
+
+        write_key(self._redis, self._name, write, self._skipped)
 
     def forget(self) -> None:
         """Let the workers take the rows that they write next as references."""

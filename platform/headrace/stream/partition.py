@@ -8,6 +8,7 @@ before the committed offset, what is not stored: the ids seen lately and the ope
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from headrace.broker import Record
+from headrace.broker import Record, partition_of
 from headrace.config import Settings
 from headrace.errors import InvalidEvent
 from headrace.event import Event, ImpressionEvent
@@ -23,6 +24,7 @@ from headrace.features.shared import SharedState
 from headrace.features.state import decode_rows, fresh_rows
 from headrace.features.table import SCHEMA, USER_LAYOUT
 from headrace.keys import key
+from headrace.log_watch import Gap
 from headrace.sample import LANE_KNOWN, Sample
 from headrace.stream.commit import Commit
 from headrace.stream.dedupe import Dedupe
@@ -38,6 +40,8 @@ from headrace.stream.intake import (
 from headrace.stream.join import Join
 from headrace.stream.log_time import log_times_ms
 from headrace.stream.partition_rows import ChangedRows, PartitionRows
+
+log = logging.getLogger(__name__)
 
 MAX_USERS = 100_000  # rows kept in memory per partition; others are read again when they come
 
@@ -56,7 +60,8 @@ class PartitionSettings:
     """How far back copies are recognised, how long outcomes are waited for, and what is late.
 
     Without `samples` only features are made. With `every_event` the effects also have the users'
-    rows as each event left them.
+    rows as each event left them. Without `num_partitions` it is not asked whether users belong to
+    the partition that their events are in.
     """
 
     dedupe_window: int
@@ -64,6 +69,7 @@ class PartitionSettings:
     lateness_ms: int = 60_000
     every_event: bool = False
     samples: bool = True
+    num_partitions: int = 0
 
     @classmethod
     def of(cls, settings: Settings, every_event: bool = False) -> PartitionSettings:
@@ -74,6 +80,7 @@ class PartitionSettings:
             lateness_ms=int(settings.allowed_lateness_s * 1_000),
             every_event=every_event,
             samples=settings.make_samples,
+            num_partitions=settings.num_partitions,
         )
 
 
@@ -85,7 +92,9 @@ class Partition:
     ) -> None:
         self.number, self.commit, self._settings = number, commit, settings
         self._dedupe, self._join = Dedupe(settings.dedupe_window), Join(settings.click_window_ms)
-        self._rows = PartitionRows(number, shared, MAX_USERS, settings.every_event)
+        self._rows = PartitionRows(
+            number, shared, MAX_USERS, settings.every_event, settings.num_partitions
+        )
         self.first_corrected: dict[str, str] = {}  # the first event of each such count, and why
 
     @property
@@ -120,6 +129,17 @@ class Partition:
         self._rows.learn(heard)
         self._rows.users.end_step()
 
+    def skip(self, gap: Gap) -> None:
+        """Go on behind events that are gone from the log before they were processed."""
+        log.warning("%s", gap)
+        oldest, before = self._join.oldest_offset, self.commit
+        self.commit = msgspec.structs.replace(
+            before,
+            offset=gap.gone.stop,
+            low_offset=gap.gone.stop if oldest is None else oldest,
+            lost=before.lost + len(gap.gone),
+        )
+
     def process(self, decoded: Sequence[Decoded], now_ms: int) -> Effects:
         """The effects of new records, in order; the rows of their users must be known.
 
@@ -140,12 +160,11 @@ class Partition:
         samples = [self._sample(labelled) for labelled in complete]
         effects = Effects(dead_letters(decoded), samples, changed)
         offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
-        self._advance(offset, heard, sum(are_copies), len(effects.dead_letters))
+        self._advance(offset, heard, sum(are_copies), effects.dead_letters)
         if any(one.corrected for one in decoded):
-            copies = {
-                r.offset for (r, _), is_copy in zip(valid, are_copies, strict=True) if is_copy
-            }
-            self._count_corrected([d for d in decoded if d.record.offset not in copies])
+            self._count_corrected(decoded, valid, are_copies)
+        if self._rows.users.misplaced:
+            self._count_misplaced(valid, are_copies)
         self._rows.users.end_step()
         return effects
 
@@ -154,8 +173,11 @@ class Partition:
         ids = [(event.user_id, event.event_id) for _, event in valid]
         return self._dedupe.duplicates(ids, [record.offset for record, _ in valid])
 
-    def _advance(self, offset: int, heard: Heard, duplicates: int, rejected: int) -> None:
+    def _advance(
+        self, offset: int, heard: Heard, duplicates: int, letters: Sequence[DeadLetter]
+    ) -> None:
         oldest, before = self._join.oldest_offset, self.commit
+        num_lost = [letter.record.num_lost for letter in letters]
         time_ms_N = np.array(heard.times_ms, np.int64)
         newest_ms_N = np.maximum.accumulate(np.maximum(time_ms_N, before.newest_event_ms))
         self.commit = msgspec.structs.replace(
@@ -163,17 +185,24 @@ class Partition:
             offset=offset,
             low_offset=offset if oldest is None else oldest,
             accepted=before.accepted + len(heard.times_ms),
-            rejected=before.rejected + rejected,
+            rejected=before.rejected + num_lost.count(0),
+            unreadable=before.unreadable + sum(num_lost),
             duplicates=before.duplicates + duplicates,
             late=before.late + int((time_ms_N < newest_ms_N - self._settings.lateness_ms).sum()),
             newest_event_ms=int(newest_ms_N.max(initial=before.newest_event_ms)),
         )
 
-    def _count_corrected(self, decoded: Sequence[Decoded]) -> None:
+    def _count_corrected(
+        self,
+        decoded: Sequence[Decoded],
+        valid: Sequence[tuple[Record, Event]],
+        are_copies: Sequence[bool],
+    ) -> None:
         """Count what was not taken as it came, and name the first of each kind."""
-        counts = Counter[str]()
+        counts, new = Counter[str](), zip(valid, are_copies, strict=True)
+        accepted = {record.offset for (record, _), is_copy in new if not is_copy}
         for one in decoded:
-            for kind, reason in one.corrected:
+            for kind, reason in one.corrected if one.record.offset in accepted else ():
                 counts[kind] += 1
                 place = f"partition {self.number}, offset {one.record.offset}"
                 self.first_corrected.setdefault(kind, f"{place}: {reason}")
@@ -181,6 +210,31 @@ class Partition:
             self.commit,
             ahead=self.commit.ahead + counts[AHEAD],
             unsigned=self.commit.unsigned + counts[UNSIGNED],
+        )
+
+    def _count_misplaced(
+        self, valid: Sequence[tuple[Record, Event]], are_copies: Sequence[bool]
+    ) -> None:
+        """Count events of users that belong elsewhere: two workers write such a user's row."""
+        misplaced = [
+            (record, event.user_id)
+            for (record, event), is_copy in zip(valid, are_copies, strict=True)
+            if not is_copy and event.user_id in self._rows.users.misplaced
+        ]
+        if not misplaced:
+            return
+        before, (record, user_id) = self.commit, misplaced[0]
+        home = partition_of(user_id.encode(), self._settings.num_partitions)
+        first = (
+            f"partition {self.number}, offset {record.offset}, key {record.key[:48]!r}: user "
+            f"{user_id[:48]!r} belongs to partition {home}"
+        )
+        if not before.misplaced:
+            log.warning("an event lies where its user does not belong (%s): docs/topics.md", first)
+        self.commit = msgspec.structs.replace(
+            before,
+            misplaced=before.misplaced + len(misplaced),
+            first_misplaced=before.first_misplaced or first,
         )
 
     def _not_sent_before(self, complete: Sequence[Labelled]) -> list[Labelled]:

@@ -39,10 +39,15 @@ class PartitionRows:
     """Takes facts into rows, and gives requests their features as of just before them."""
 
     def __init__(
-        self, partition: int, shared: SharedState, max_users: int, every_event: bool = False
+        self,
+        partition: int,
+        shared: SharedState,
+        max_users: int,
+        every_event: bool = False,
+        num_partitions: int = 0,
     ) -> None:
         self._partition, self._shared, self._every_event = partition, shared, every_event
-        self.users = UserTable(partition, max_users)
+        self.users = UserTable(partition, max_users, num_partitions)
 
     def learn(self, heard: Heard) -> ChangedRows:
         """Take in what was heard, as far as the rows do not include it yet."""

@@ -12,6 +12,7 @@ import numpy as np
 from headrace.features.facts import Ints
 from headrace.features.state import Rows, row_dtype, whole
 from headrace.features.table import USER_LAYOUT
+from headrace.partitioner import partitions_of
 
 MAX_ROOM = 100_000  # rows that there is room for from the start
 
@@ -23,8 +24,10 @@ class UserTable:
     ever copied to make room, except for more users than there is room for.
     """
 
-    def __init__(self, partition: int, capacity: int) -> None:
+    def __init__(self, partition: int, capacity: int, num_partitions: int = 0) -> None:
         self._partition, self._capacity = partition, capacity
+        self._num_partitions = num_partitions  # 0: it is not asked who belongs here
+        self.misplaced: set[str] = set()  # users here that belong to other partitions
         self._number_of: dict[str, int] = {}
         room = min(capacity, MAX_ROOM)
         self._rows_R = np.zeros(room, row_dtype(USER_LAYOUT))  # takes no memory before its use
@@ -44,6 +47,10 @@ class UserTable:
         self._number_of.update(zip(ids, numbers, strict=True))
         for number, user_id, keys in zip(numbers, ids, token_keys, strict=True):
             self.ids[number], self._token_keys[number] = user_id, keys
+        if self._num_partitions:
+            home_N = partitions_of([id_.encode() for id_ in ids], self._num_partitions)
+            away = np.flatnonzero(home_N != self._partition).tolist()
+            self.misplaced.update(ids[place] for place in away)
         moved_N = rows_N["partition"] != self._partition  # the topic was repartitioned
         rows_N["position"][moved_N] = -1
         rows_N["partition"] = self._partition
@@ -76,6 +83,7 @@ class UserTable:
         oldest = np.argsort(used_R, kind="stable")[len(self._free) :]  # free ones come first
         for number in oldest[: num_users - self._capacity * 3 // 4].tolist():
             del self._number_of[self.ids[number]]
+            self.misplaced.discard(self.ids[number])
             self.ids[number], self._token_keys[number] = "", ()
             self._used_R[number] = 0
             self._free.append(number)

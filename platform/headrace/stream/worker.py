@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogReader, Record, Topics
+from headrace.broker import LogReader, Record, Topics, ends_of_log
 from headrace.datasets.catalogue import read_items
+from headrace.errors import CommitDamaged
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.row_schemas import RowSchemas
@@ -19,10 +20,14 @@ from headrace.features.state import Rows
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.model.tokens import user_token_keys
-from headrace.stream.commit import CommitStore
+from headrace.skipped import Skipped
+from headrace.stream.commit import COMMITS, CommitStore
 from headrace.stream.delivery import Changed, Delivery, Step
 from headrace.stream.intake import Decoded, IntakeRules, arrived_records, decode_records
 from headrace.stream.partition import Effects, Partition, PartitionSettings
+from headrace.stream.source_log import bind_to_log
+
+LOOK_EVERY_MS = 2_000  # at a commit that is damaged
 
 
 class Worker:
@@ -32,17 +37,21 @@ class Worker:
         self, settings: config.Settings, partitions: Sequence[int], clock: Callable[[], int]
     ) -> None:
         self._settings, self._clock = settings, clock
+        bind_to_log(settings)
         self._topics = Topics(settings.namespace)
         redis = Redis.from_url(settings.redis_url)
         self._commits = CommitStore(redis, settings.namespace)
-        schemas = RowSchemas(redis, settings.namespace)
+        self._skipped = Skipped(clock)
+        schemas = RowSchemas(redis, settings.namespace, self._skipped)
         schemas.remember()
         self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
-        self._store = OnlineStore(settings)
-        self._delivery = Delivery(settings, self._store, self._commits, clock)
+        self._store = OnlineStore(settings, self._skipped)
+        self._delivery = Delivery(settings, self._store, self._commits, clock, self._skipped)
         item_of = read_items(config.catalogue_path(settings)).get
-        self._shared = SharedState(item_of, schemas.description)
-        self._partitions = {number: self._partition(number) for number in partitions}
+        self._shared = SharedState(item_of, schemas.description, self._skipped)
+        self._damaged: dict[int, bytes | None] = {}  # what lies there as partitions' commits
+        self._partitions = dict(self._claimed(partitions))
+        self._look_ms = clock()
         self._item_reader = LogReader(
             settings,
             self._topics.item_features,
@@ -65,10 +74,13 @@ class Worker:
                 step = self._step((), lambda number: False, self._owned(everything, ()))
                 delivered = thread.submit(self._delivery.deliver, step, 0)
                 events = self._warm_up()
-                while not should_stop():
+                while not should_stop() and not self._is_mended():
                     arrived = arrived_records(self._item_reader.poll(0), self._clock())
                     owned = self._owned(self._shared.apply(arrived), arrived)
-                    step = self._step(events.poll(), events.at_end, owned)
+                    polled, gaps = events.poll(), events.take_gaps()
+                    for gap in gaps:
+                        self._partitions[gap.partition].skip(gap)
+                    step = self._step(polled, events.at_end, owned, has_gaps=bool(gaps))
                     delivered.result()
                     delivered = thread.submit(self._delivery.deliver, step, events.lag())
                 delivered.result()
@@ -77,14 +89,40 @@ class Worker:
                 if end is not None:
                     end.close()
 
-    def _partition(self, number: int) -> Partition:
-        rules = PartitionSettings.of(self._settings)
-        return Partition(number, self._commits.claim(number), self._shared, rules)
+    def _claimed(self, numbers: Sequence[int]) -> Iterator[tuple[int, Partition]]:
+        """The partitions that can go on. One whose commit is damaged stands still, and the others
+        go on; if there are no others, raises `CommitDamaged`."""
+        rules, ends = PartitionSettings.of(self._settings), dict[int, int]()
+        for number in numbers:
+            payload = self._commits.payload(number)
+            try:
+                commit = self._commits.claim(number)
+                if commit.offset and not ends:
+                    ends = ends_of_log(self._settings, self._topics.events)
+                if commit.offset > ends.get(number, commit.offset):
+                    why = f"offset {commit.offset} is beyond the log's end, {ends[number]}"
+                    raise CommitDamaged(self._commits.damaged(number, why))
+            except CommitDamaged as error:
+                self._damaged[number] = payload
+                self._skipped.add(COMMITS, "no commit", str(error))
+                if len(self._damaged) == len(numbers):
+                    raise
+                continue
+            yield number, Partition(number, commit, self._shared, rules)
+
+    def _is_mended(self) -> bool:
+        """Whether a commit that was damaged has changed: then the worker ends and begins anew."""
+        now_ms = self._clock()
+        if not self._damaged or now_ms - self._look_ms < LOOK_EVERY_MS:
+            return False
+        self._look_ms = now_ms
+        return any(self._commits.payload(n) != was for n, was in self._damaged.items())
 
     def _warm_up(self) -> LogReader:
         """Read again what lies before the commits; returns the reader, standing at the commits."""
         start = {number: part.warm_up_from for number, part in self._partitions.items()}
-        reader = LogReader(self._settings, self._topics.events, start)
+        commits = {number: part.commit.offset for number, part in self._partitions.items()}
+        reader = LogReader(self._settings, self._topics.events, start, until=commits)
         behind = {n for n, p in self._partitions.items() if p.commit.offset > start[n]}
         while behind:
             for number, records in _by_partition(reader.poll()).items():
@@ -95,15 +133,20 @@ class Worker:
                 partition.warm_up(decoded)
                 if records[-1].offset + 1 >= partition.commit.offset:
                     behind.discard(number)
+            gaps = reader.take_gaps()  # no loss: what was gone had been processed
+            behind -= {g.partition for g in gaps if g.gone.stop >= commits[g.partition]}
         reader.close()
-        commits = {number: part.commit.offset for number, part in self._partitions.items()}
         return LogReader(self._settings, self._topics.events, commits)
 
     def _step(
-        self, records: Sequence[Record], at_end: Callable[[int], bool], owned: Sequence[Changed]
+        self,
+        records: Sequence[Record],
+        at_end: Callable[[int], bool],
+        owned: Sequence[Changed],
+        has_gaps: bool = False,
     ) -> Step:
         """Take in what came; nothing is written yet."""
-        now_ms = self._clock()
+        now_ms, parts = self._clock(), self._partitions
         decoded = {
             number: decode_records(of_partition, now_ms, self._rules)
             for number, of_partition in _by_partition(records).items()
@@ -111,12 +154,11 @@ class Worker:
         arrived = {number: [one.record for one in each] for number, each in decoded.items()}
         all_effects = self._effects(decoded, at_end)
         changed = [*self._changed_users(all_effects, arrived), *owned]
-        parts = self._partitions
         commits = {number: partition.commit for number, partition in parts.items()}
         first_corrected: dict[str, str] = {}
         for partition in parts.values():
             first_corrected = partition.first_corrected | first_corrected
-        return Step(arrived, all_effects, changed, commits, first_corrected)
+        return Step(arrived, all_effects, changed, commits, has_gaps, first_corrected)
 
     def _effects(
         self, by_partition: Mapping[int, Sequence[Decoded]], at_end: Callable[[int], bool]
@@ -152,7 +194,8 @@ class Worker:
         owned = []
         arrivals_ms: dict[tuple[str, str], list[int]] = {}
         for record in records:
-            arrivals_ms.setdefault(entity_of(record), []).append(record.arrival_ms)
+            if about := entity_of(record):
+                arrivals_ms.setdefault(about, []).append(record.arrival_ms)
         for entity, ids in mentioned.items():
             table, mine = self._shared.tables[entity], _by_owner(ids, self._settings.num_partitions)
             for number in self._partitions.keys() & mine.keys():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from headrace import config
 from headrace.broker import create_topics
+from headrace.errors import ConfigError
 from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.kafka import check_broker, start_broker
 from headrace.services.process import ServerProcess
@@ -49,6 +50,11 @@ def start_servers(
     settings: config.Settings, stack: ExitStack, view: View
 ) -> tuple[config.Settings, dict[str, str]]:
     """Redis and a broker where no address is configured; the environment of the parts."""
+    if settings.kafka_security_protocol != "PLAINTEXT" and not config.is_given("kafka_bootstrap"):
+        raise ConfigError(
+            f"{config.variable('kafka_security_protocol')}={settings.kafka_security_protocol} is "
+            "for a broker that runs: name it with KAFKA_BOOTSTRAP, or unset it to have one started"
+        )
     environ = config.inherited()
     folder = settings.home_path / "servers"
     if config.is_given("redis_url"):
@@ -59,7 +65,7 @@ def start_servers(
         settings = config.changed(settings, redis_url=redis.url)
         view.say(f"started Redis at {redis.url}")
     if config.is_given("kafka_bootstrap"):
-        check_broker(settings.kafka_bootstrap)
+        check_broker(settings.kafka_bootstrap, settings)
         view.say(f"using the broker at {settings.kafka_bootstrap}")
     else:
         broker = stack.enter_context(start_broker(folder / "kafka", environ))

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from redis import Redis
 
+from headrace.clock import now_ms
 from headrace.config import Settings
 from headrace.features.facts import CLICK
 from headrace.features.table import USER_LAYOUT
 from headrace.latency import Latencies
 from headrace.metrics import Scores
+from headrace.own_key import read_key
 from headrace.progress import ProgressBoard
-from headrace.status import FRESH_MS, StatusBoard
-from headrace.stream.commit import CommitStore
+from headrace.skipped import Skipped, shortened
+from headrace.status import (
+    FRESH_MS,
+    ReplayDocument,
+    ServeDocument,
+    StatusBoard,
+    StreamDocument,
+    TrainDocument,
+)
+from headrace.stream.commit import COMMITS, CommitStore
+from headrace.stream.health import is_readable, skipped_by_parts
+
+FORMS: Final = {
+    "replay": ReplayDocument,
+    "stream": StreamDocument,
+    "train": TrainDocument,
+    "serve": ServeDocument,
+}
+
+
+COUNTS: Final = ("accepted", "rejected", "duplicates", "unreadable", "ahead", "unsigned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +48,7 @@ class Totals:
     accepted: int
     rejected: int
     duplicates: int
+    unreadable: int  # in batches that are damaged
     stream_lag: int
     feature_freshness: Latencies
     samples: int
@@ -43,11 +65,12 @@ class Totals:
     errors: tuple[str, ...]
     ahead: int = 0
     unsigned: int = 0
+    skipped: int = 0  # messages and keys that the running parts and this view passed over
 
     @property
     def processed(self) -> int:
         """Events that the stream has dealt with."""
-        return self.accepted + self.rejected + self.duplicates
+        return self.accepted + self.rejected + self.duplicates + self.unreadable
 
 
 class Observer:
@@ -56,10 +79,11 @@ class Observer:
     def __init__(self, settings: Settings) -> None:
         self.redis = Redis.from_url(settings.redis_url)
         self._namespace = settings.namespace
-        self._board = StatusBoard(self.redis, settings.namespace)
+        self._skipped = Skipped(now_ms)
+        self._board = StatusBoard(self.redis, settings.namespace, self._skipped)
         self._commits = CommitStore(self.redis, settings.namespace)
         self._progress = {
-            head: ProgressBoard(self.redis, settings.namespace, head)
+            head: ProgressBoard(self.redis, settings.namespace, head, self._skipped)
             for head in settings.head_names
         }
 
@@ -70,20 +94,19 @@ class Observer:
     def totals(self, now_ms: int) -> Totals:
         """What is true at `now_ms`."""
         replay, stream, train, serve = (
-            self._board.read(part) for part in ("replay", "stream", "train", "serve")
+            self._board.read(part, form) for part, form in FORMS.items()
         )
-        commits = self._commits.read_all().values()
+        stream = [document for document in stream if is_readable(document)]
+        commits = self._commits.read_all(self._skipped).values()
+        skipped = skipped_by_parts(self._board, now_ms, self._skipped)
         newest_train = max(train, key=lambda document: document["updated_ms"], default={})
         live = [d for d in _fresh(serve, now_ms) if d["model_version"]]
         oldest = min(live, key=lambda document: document["model_version"], default={})
         windows = {head: board.read() for head, board in self._progress.items()}
-        published = self.redis.get(f"{self._namespace}:model_version")
         return Totals(
             now_ms=now_ms,
             replay=replay[-1] if replay else {},
-            accepted=sum(commit.accepted for commit in commits),
-            rejected=sum(commit.rejected for commit in commits),
-            duplicates=sum(commit.duplicates for commit in commits),
+            **{name: sum(getattr(commit, name) for commit in commits) for name in COUNTS},
             stream_lag=sum(document["lag"] for document in _fresh(stream, now_ms)),
             feature_freshness=Latencies.merged(
                 document["views"][USER_LAYOUT.view]["latency"] for document in stream
@@ -92,17 +115,31 @@ class Observer:
             train_lag=newest_train["lag"] if _fresh([newest_train], now_ms) else None,
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
-            num_published=int(published or 0),
-            num_served=int(self.redis.scard(f"{self._namespace}:served_versions")),
+            num_published=self._num_published(),
+            num_served=self._num_served(),
             model_freshness=Latencies.merged(document["model_freshness"] for document in serve),
             model_version=oldest.get("model_version", 0),
             model_age_ms=now_ms - oldest["model_created_ms"] if oldest else None,
             requests=sum(document["requests"] for document in serve),
             latency=Latencies.merged(document["latency"] for document in serve),
-            errors=tuple(d["error"] for d in _fresh(serve, now_ms) if d["error"]),
-            ahead=sum(commit.ahead for commit in commits),
-            unsigned=sum(commit.unsigned for commit in commits),
+            errors=(
+                *(d["error"] for d in _fresh(serve, now_ms) if d["error"]),
+                *(kind.first for _, kind in skipped if kind.source == COMMITS),
+            ),
+            skipped=sum(kind.count for _, kind in skipped),
         )
+
+    def _num_published(self) -> int:
+        name = f"{self._namespace}:model_version"
+        text = read_key(name, lambda: self.redis.get(name), None, self._skipped)
+        if text is None or text.isdigit():
+            return int(text or 0)
+        self._skipped.add("model version", "no number", f"key {name} in Redis: {shortened(text)}")
+        return 0
+
+    def _num_served(self) -> int:
+        name = f"{self._namespace}:served_versions"
+        return read_key(name, lambda: int(self.redis.scard(name)), 0, self._skipped)
 
 
 def _fresh(documents: Sequence[dict[str, Any]], now_ms: int) -> list[dict[str, Any]]:

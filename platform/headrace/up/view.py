@@ -101,6 +101,9 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
         f"{now.num_served} served, fresh after {_latency(now.model_freshness)}",
     )
     yield "requests", f"{rate(now.requests, before.requests)}, {_latency(now.latency)}"
+    if now.skipped or now.unreadable:
+        messages = f"{now.skipped:,} messages, {now.unreadable:,} of damaged batches"
+        yield "skipped", f"{messages}; see headrace features status"
     if now.errors:
         yield "errors", "; ".join(sorted(set(now.errors)))
     yield "AUC", _curve([window.auc for window in _points(now.windows)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ for i, key in ipairs(KEYS) do
 end
 return written
 """
+
+log = logging.getLogger(__name__)
 
 Command = tuple[Any, ...]
 
@@ -179,8 +182,11 @@ def _keys(reads: Sequence[Read]) -> list[Key]:
 
 def _learn(schemas: dict[int, Schema], descriptors: Sequence[bytes]) -> None:
     for descriptor in descriptors:
-        schema = Schema.from_json(descriptor)
-        schemas[schema.hash] = schema
+        try:
+            schema = Schema.from_json(descriptor)
+            schemas[schema.hash] = schema
+        except (ValueError, TypeError, KeyError) as error:
+            log.warning("a row schema that is none, %.100r: %s", descriptor, error)
 
 
 def _decoded(

@@ -1,0 +1,192 @@
+"""The guard: whether what the learner has become may be published, by how it scored of late.
+
+It judges by progressive scores, which were made before the labels were used, of the newest
+impressions whose click is known:
+
+    not finite     a weight, or a probability of the newest impressions
+    base rate      the normalised entropy is above 1, that of always predicting the base rate, by
+                   more than its standard error
+    usual          it is above what published versions had by more than `MARGIN` and its interval
+    published      on the same impressions the learner scored worse than the version that is served,
+                   by more than `BOUND` and the interval of the difference
+
+A learner that is held goes on learning. If it does so for `ROLL_BACK_AFTER` impressions it has to
+go back to its last good state (`must_roll_back`), as otherwise it would learn whatever holds it,
+until that looks right. If the world stays changed for as long as the guard's patience, it has to be
+learned after all: then only the first two rules hold.
+
+    N impressions
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+WINDOW: Final = 1_000  # newest impressions that are judged by, and more where clicks are rare
+MIN_OF_EACH: Final = 50  # clicks, and impressions without, among them
+MAX_WINDOW: Final = 10_000
+MARGIN: Final = 0.15  # normalised entropy; between windows of one log it varies by half of that
+BOUND: Final = 0.02  # normalised entropy, on the same impressions
+NUM_ERRORS: Final = 2.0  # standard errors to either side of an interval
+MIN_PAIRED: Final = 200  # impressions since the published version, to be compared with it
+MEMORY: Final = 0.9  # of the usual entropy, from one published version to the next
+ROLL_BACK_AFTER: Final = 2_048
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Probabilities of a click and what happened, of some impressions; both [N]."""
+
+    p_N: Floats
+    clicked_N: Floats
+
+    @classmethod
+    def of(cls, p_C: NDArray[np.float32], label_C: NDArray[np.float32]) -> Scored:
+        """Those of a batch's candidates whose label is known."""
+        known_C = ~np.isnan(label_C)
+        return cls(p_C[known_C].astype(np.float64), label_C[known_C].astype(np.float64))
+
+    def __len__(self) -> int:
+        return len(self.p_N)
+
+    @property
+    def log_loss_N(self) -> Floats:
+        p_N = self.p_N.clip(1e-7, 1 - 1e-7)
+        loss_N: Floats = -np.where(self.clicked_N == 1, np.log(p_N), np.log1p(-p_N))
+        return loss_N
+
+
+class Guard:
+    """Takes in how the learner scores, and says why a version is held, if it is.
+
+    Time is an argument.
+    """
+
+    def __init__(self, patience_ms: int) -> None:
+        self._patience_ms = patience_ms
+        self._window: deque[Scored] = deque()
+        self._usual = math.nan  # normalised entropy of published versions
+        self._held_since_ms: int | None = None
+        self._num_held = 0  # impressions since the learner was held, or went back
+
+    def take(self, scored: Scored) -> None:
+        """Take in the progressive scores of a batch."""
+        if self._held_since_ms is not None:
+            self._num_held += len(scored)
+        self._window.append(scored)
+        while len(self._window) > 1 and self._is_enough_without_the_oldest():
+            self._window.popleft()
+
+    def verdict(self, now_ms: int, paired: tuple[Scored, Scored] | None = None) -> str:
+        """Why the learner is held, "" if it may be published; call it once per version.
+
+        `paired` are the scores of the learner and of the published version, of impressions that
+        neither had learned from when it scored them.
+        """
+        recent = self._recent()
+        reason = self._reason(recent, now_ms, paired) if self._is_enough(recent) else ""
+        if reason and self._held_since_ms is None:
+            self._held_since_ms, self._num_held = now_ms, 0
+        elif not reason:
+            if self._held_since_ms is not None and self._is_patience_over(now_ms):
+                self._usual = math.nan
+            if self._is_enough(recent):
+                entropy, _ = normalized_entropy(recent)
+                before = entropy if math.isnan(self._usual) else self._usual
+                self._usual = MEMORY * before + (1 - MEMORY) * entropy
+                self._held_since_ms = None
+            elif self._held_since_ms is not None:
+                return "it went back to its last good state, and too little is known of it yet"
+        return reason
+
+    def must_roll_back(self, now_ms: int) -> bool:
+        """Whether the learner was held for so long that it has to go back."""
+        return self._num_held >= ROLL_BACK_AFTER and not self._is_patience_over(now_ms)
+
+    def rolled_back(self) -> None:
+        """The learner is in its last good state; what it scored before is forgotten."""
+        self._window.clear()
+        self._num_held = 0
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `load_state` needs."""
+        recent = self._recent()
+        window = {"p": torch.from_numpy(recent.p_N), "clicked": torch.from_numpy(recent.clicked_N)}
+        held = {"held_since_ms": self._held_since_ms, "num_held": self._num_held}
+        return {**window, **held, "usual": self._usual}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Become the guard that `state` described."""
+        self._window = deque([Scored(state["p"].numpy(), state["clicked"].numpy())])
+        self._usual = state["usual"]
+        self._held_since_ms, self._num_held = state["held_since_ms"], state["num_held"]
+
+    def _reason(self, recent: Scored, now_ms: int, paired: tuple[Scored, Scored] | None) -> str:
+        entropy, error = normalized_entropy(recent)
+        of = f"normalised entropy {entropy:.3f} +- {error:.3f} over the newest {len(recent):,}"
+        if not math.isfinite(entropy):
+            return "probabilities that are not finite"
+        if entropy - error > 1:
+            return f"{of} impressions: worse than the base rate, which has 1"
+        if self._is_patience_over(now_ms):
+            return ""
+        if entropy - NUM_ERRORS * error > self._usual + MARGIN:
+            return f"{of} impressions: published versions had {self._usual:.3f}"
+        if paired and len(paired[0]) >= MIN_PAIRED and (worse := _worse(*paired)):
+            return worse
+        return ""
+
+    def _is_patience_over(self, now_ms: int) -> bool:
+        since_ms = self._held_since_ms
+        return since_ms is not None and now_ms - since_ms >= self._patience_ms
+
+    def _recent(self) -> Scored:
+        parts = [Scored(np.zeros(0), np.zeros(0)), *self._window]
+        return Scored(
+            np.concatenate([part.p_N for part in parts]),
+            np.concatenate([part.clicked_N for part in parts]),
+        )
+
+    def _is_enough_without_the_oldest(self) -> bool:
+        num = sum(map(len, self._window)) - len(self._window[0])
+        clicks = sum(float(one.clicked_N.sum()) for one in self._window)
+        clicks -= float(self._window[0].clicked_N.sum())
+        rare = min(clicks, num - clicks)
+        return num >= MAX_WINDOW or (num >= WINDOW and rare >= MIN_OF_EACH)
+
+    @staticmethod
+    def _is_enough(recent: Scored) -> bool:
+        clicks = float(recent.clicked_N.sum())
+        return len(recent) >= WINDOW // 2 and min(clicks, len(recent) - clicks) >= 1
+
+
+def normalized_entropy(scored: Scored) -> tuple[float, float]:
+    """The log loss over that of always predicting the base rate, and its standard error."""
+    rate = float(scored.clicked_N.mean())
+    of_base = -(rate * math.log(rate) + (1 - rate) * math.log1p(-rate))
+    loss_N = scored.log_loss_N
+    error = float(loss_N.std()) / math.sqrt(len(loss_N))
+    return float(loss_N.mean()) / of_base, error / of_base
+
+
+def _worse(learner: Scored, published: Scored) -> str:
+    """What is wrong where the learner scored worse than the published version."""
+    rate = float(np.clip(learner.clicked_N.mean(), 1e-3, 1 - 1e-3))
+    of_base = -(rate * math.log(rate) + (1 - rate) * math.log1p(-rate))
+    worse_N = (learner.log_loss_N - published.log_loss_N) / of_base
+    mean, error = float(worse_N.mean()), float(worse_N.std()) / math.sqrt(len(worse_N))
+    if mean - NUM_ERRORS * error <= BOUND:
+        return ""
+    return (
+        f"normalised entropy worse than the published version's by {mean:.3f} +- {error:.3f} over "
+        f"{len(worse_N):,} impressions"
+    )

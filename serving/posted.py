@@ -1,0 +1,95 @@
+"""What clients post: bodies up to a bound, and behaviour as events, all or none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from headrace.errors import HeadraceError, InvalidEvent
+from headrace.event import (
+    MAX_AHEAD_MS,
+    MAX_EVENT_BYTES,
+    Event,
+    ImpressionEvent,
+    accept,
+    encode,
+)
+
+MAX_BODY_BYTES: Final = 4_000_000
+MAX_EVENTS: Final = 1_000  # in one POST
+MAX_SHOWN: Final = 20_000  # items in its impressions, all together
+MAX_NESTED: Final = 100_000  # arrays and objects: to parse millions of them would take seconds
+
+
+class BodyTooLarge(HeadraceError):
+    """A body that is not read to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An event and the message that it is in the log."""
+
+    event: Event
+    message: bytes
+
+
+async def read_body(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> bytes:
+    """The body that comes in these chunks; raises `BodyTooLarge` as soon as it is known to be."""
+    told = headers.get("content-length", "")
+    if told.isdecimal() and int(told[:20]) > MAX_BODY_BYTES:
+        raise _too_large(f"{told[:20]} bytes")
+    body = bytearray()
+    async for chunk in chunks:
+        if len(body) + len(chunk) > MAX_BODY_BYTES:
+            raise _too_large("more")
+        body += chunk
+    return bytes(body)
+
+
+def read_events(body: bytes, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> list[Accepted]:
+    """The events of a POST body, each as it fits into the log; raises `InvalidEvent` naming the
+    first event and field at fault."""
+    events: list[Accepted] = []
+    num_shown = 0
+    for name, document in _documents(body):
+        try:
+            event = accept(document, now_ms, max_ahead_ms)
+            events.append(Accepted(event, _fitting(event)))
+        except InvalidEvent as error:
+            field = f"{name}.{error.field}" if name else error.field
+            raise InvalidEvent(str(error), field) from None
+        num_shown += len(event.items) if isinstance(event, ImpressionEvent) else 0
+        if num_shown > MAX_SHOWN:
+            reason = f"one request may show {MAX_SHOWN:,} items, these are more: send several"
+            raise InvalidEvent(reason, f"{name}.items" if name else "items")
+    return events
+
+
+def _documents(body: bytes) -> list[tuple[str, Any]]:
+    """The parts of a body that should be events, with their places where there are several."""
+    if body.count(b"[") + body.count(b"{") > MAX_NESTED:
+        raise InvalidEvent(f"more than {MAX_NESTED:,} arrays and objects", field="$")
+    try:
+        document = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidEvent(f"not JSON: {error}", field="$") from None
+    if not isinstance(document, list):
+        return [("", document)]
+    if not 1 <= len(document) <= MAX_EVENTS:
+        raise InvalidEvent(f"expected 1 to {MAX_EVENTS} events, got {len(document)}", field="$")
+    return [(f"[{number}]", one) for number, one in enumerate(document)]
+
+
+def _fitting(event: Event) -> bytes:
+    message = encode(event)
+    if len(message) > MAX_EVENT_BYTES:
+        reason = f"an event has at most {MAX_EVENT_BYTES:,} bytes, this has {len(message):,}"
+        raise InvalidEvent(reason, "items" if isinstance(event, ImpressionEvent) else "$")
+    return message
+
+
+def _too_large(got: str) -> BodyTooLarge:
+    return BodyTooLarge(f"a body has at most {MAX_BODY_BYTES:,} bytes, got {got}")
