@@ -22,6 +22,7 @@ from headrace import config, event
 from headrace.broker import LogWriter, Topics
 from headrace.clock import now_ms
 from headrace.errors import InvalidEvent, ServiceError
+from headrace.features.serving_key import ServingKey
 from headrace.latency import Latencies
 from headrace.slate import AdsRequest, InvalidRequest, RecommendRequest, parse, to_json
 from headrace.status import StatusBoard
@@ -49,6 +50,8 @@ class Gateway:
         self._topics = Topics(settings.namespace)
         redis = Redis.from_url(settings.redis_url)
         self._live = Live(settings, now_ms)
+        self._key = ServingKey.of(redis, settings.namespace)
+        self._max_ahead_ms = int(settings.max_ahead_s * 1_000)
         self._status = StatusBoard(redis, settings.namespace, self._live.skipped)
         self._writer = LogWriter(settings, BROKER_TIMEOUT_MS)
         self._impressions = LogWriter(settings, BROKER_TIMEOUT_MS)
@@ -95,8 +98,8 @@ class Gateway:
         request = parse(body, RecommendRequest)
         slate, impression = self._recommender.recommend(request, self._live.view, now_ms())
         if impression:
-            user_key = impression.user_id.encode()
-            self._impressions.send(self._topics.events, event.encode(impression), key=user_key)
+            user_key, value = impression.user_id.encode(), event.encode(self._key.sign(impression))
+            self._impressions.send(self._topics.events, value, key=user_key)
         return _answer(200, slate)
 
     async def _place_ads(self, body: bytes) -> Response:
@@ -104,7 +107,7 @@ class Gateway:
 
     async def _take_events(self, body: bytes) -> Response:
         """All events of the request are accepted, and in the log when it is answered; or none."""
-        events = read_events(body, now_ms())
+        events = read_events(body, now_ms(), self._max_ahead_ms)
         for accepted in events:
             user_key = accepted.event.user_id.encode()
             self._writer.send(self._topics.events, accepted.message, key=user_key)

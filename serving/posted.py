@@ -9,7 +9,14 @@ from typing import Any, Final
 import msgspec
 
 from headrace.errors import HeadraceError, InvalidEvent
-from headrace.event import MAX_EVENT_BYTES, Event, ImpressionEvent, accept, encode
+from headrace.event import (
+    MAX_AHEAD_MS,
+    MAX_EVENT_BYTES,
+    Event,
+    ImpressionEvent,
+    accept,
+    encode,
+)
 
 MAX_BODY_BYTES: Final = 4_000_000
 MAX_EVENTS: Final = 1_000  # in one POST
@@ -42,14 +49,14 @@ async def read_body(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) ->
     return bytes(body)
 
 
-def read_events(body: bytes, now_ms: int) -> list[Accepted]:
+def read_events(body: bytes, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> list[Accepted]:
     """The events of a POST body, each as it fits into the log; raises `InvalidEvent` naming the
     first event and field at fault."""
     events: list[Accepted] = []
     num_shown = 0
     for name, document in _documents(body):
         try:
-            event = accept(document, now_ms)
+            event = accept(document, now_ms, max_ahead_ms)
             events.append(Accepted(event, _fitting(event)))
         except InvalidEvent as error:
             field = f"{name}.{error.field}" if name else error.field

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from headrace.epoch import EARLIEST_MS, PER_SECOND
 from headrace.errors import InvalidEvent
 from headrace.event import (
     EVENT_VERSION,
-    MAX_FUTURE_MS,
+    MAX_AHEAD_MS,
     MAX_ITEMS,
-    SECONDS,
     ActionEvent,
     ClickEvent,
     Event,
@@ -45,7 +45,7 @@ CLICK: dict[str, Any] = {
 }
 
 ids = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
-times_ms = st.integers(SECONDS.stop, NOW_MS + MAX_FUTURE_MS) | st.integers(0, 10**6)
+times_ms = st.integers(EARLIEST_MS, NOW_MS + MAX_AHEAD_MS) | st.integers(0, 10**6)
 shown = st.builds(
     Shown,
     item_id=ids,
@@ -198,11 +198,30 @@ def test_an_unknown_version_is_named_before_its_consequences() -> None:
     assert refused({**CLICK, "version": "1"}).field == "version"
 
 
-def test_a_time_more_than_a_day_ahead_is_refused() -> None:
-    last_ms = NOW_MS + MAX_FUTURE_MS
+def test_a_time_too_far_ahead_is_refused_with_both_times_and_the_bound() -> None:
+    last_ms = NOW_MS + MAX_AHEAD_MS
     assert decode(json.dumps({**CLICK, "event_time_ms": last_ms}).encode(), NOW_MS)
     error = refused({**CLICK, "event_time_ms": last_ms + 1})
-    assert error.field == "event_time_ms" and "more than a day ahead" in str(error)
+    assert error.field == "event_time_ms"
+    for told in (str(last_ms + 1), str(NOW_MS), "300.0 s ahead", "at most 300 s"):
+        assert told in str(error)
+
+
+def test_how_far_ahead_a_time_may_lie_can_be_set() -> None:
+    document = {**CLICK, "event_time_ms": NOW_MS + 5_001}
+    assert decode(json.dumps(document).encode(), NOW_MS, 5_001)
+    for refuse in (
+        lambda: decode(json.dumps(document).encode(), NOW_MS, 5_000),
+        lambda: accept(document, NOW_MS, 5_000),
+    ):
+        with pytest.raises(InvalidEvent, match="at most 5 s are allowed"):
+            refuse()
+
+
+@pytest.mark.parametrize("unit", [unit for unit in PER_SECOND if unit != "milliseconds"])
+def test_a_time_in_another_unit_is_refused_with_its_name(unit: str) -> None:
+    error = refused({**CLICK, "event_time_ms": NOW_MS * PER_SECOND[unit] // 1_000})
+    assert error.field == "event_time_ms" and f"is it in {unit}?" in str(error)
 
 
 def test_an_item_may_be_shown_only_once_in_a_request() -> None:

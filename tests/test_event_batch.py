@@ -30,7 +30,7 @@ def test_a_batch_is_what_each_payload_is_alone(payloads: list[bytes], data: st.D
         place = data.draw(st.integers(0, len(payloads) - 1))
         cut = data.draw(st.integers(0, len(payloads[place])))
         payloads[place : place + 1] = [payloads[place][:cut], payloads[place][cut:]]
-    decoded = decode_batch(payloads, NOW_MS)
+    decoded = decode_batch(payloads, [NOW_MS] * len(payloads))
     said = [(str(e), e.field) if isinstance(e, InvalidEvent) else e for e in decoded]
     assert said == [alone(payload) for payload in payloads]
 
@@ -39,4 +39,4 @@ def test_no_event_reaches_from_one_payload_into_the_next() -> None:
     whole = encode(IMPRESSION)
     cut = whole.index(b"},{") + 1
     parts = [whole[:cut], whole[cut + 1 :], whole + b"\n" + whole]
-    assert all(isinstance(event, InvalidEvent) for event in decode_batch(parts, NOW_MS))
+    assert all(isinstance(event, InvalidEvent) for event in decode_batch(parts, [NOW_MS] * 3))

@@ -27,6 +27,7 @@ from headrace.offline.backfill import STATE, Backfill, one_at_a_time
 from headrace.offline.folder import offline_path
 from headrace.offline.sources import Source, TopicEvents, archived_events, write_dataset
 from headrace.offline.start_state import read_start_state, require_unstarted
+from headrace.stream.intake import IntakeRules
 from headrace.stream.partition import PartitionSettings
 
 REPORT_EVERY_S = 2.0
@@ -85,6 +86,8 @@ def run(options: argparse.Namespace, settings: config.Settings) -> None:
         period=options.period,
         run=number,
         num_shards=settings.num_partitions,
+        intake=IntakeRules.of(settings),
+        now_ms=number,
     )
     try:
         compute(backfill)

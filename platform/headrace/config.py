@@ -41,6 +41,7 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     click_window_s: Positive = 300.0  # attribution window of an impression
     make_samples: bool = True  # false: features only, nothing to train on
     allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
+    max_ahead_s: Positive = 300.0  # how far ahead of its arrival an event's time may lie
 
     # What is in no catalogue has a share of memory, in each stream worker, and ends. In Redis a row
     # of a user who was not materialized lives for so long after its last event.

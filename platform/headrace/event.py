@@ -18,6 +18,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from headrace.epoch import EARLIEST_MS, mistaken_unit
 from headrace.errors import InvalidEvent
 
 EVENT_VERSION: Final = 1
@@ -26,9 +27,8 @@ DEFAULT_SURFACE: Final = "home"
 MAX_ITEMS: Final = 1_000
 MAX_SURFACE: Final = 128  # characters of the name of a surface
 MAX_EVENT_BYTES: Final = 1_000_000  # of an event as JSON: brokers take 1,048,576 by default
-MAX_FUTURE_MS: Final = 24 * 3_600_000  # clocks differ; a day covers time zones sent by mistake
+MAX_AHEAD_MS: Final = 300_000  # clocks differ: how far ahead of its arrival an event's time may be
 MAX_VALUE: Final = 1e9  # of an outcome, and its negative the least
-SECONDS: Final = range(631_152_000, 100_000_000_000)  # 1990 up in seconds: no ms after Jan 1970
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Surface = Annotated[str, msgspec.Meta(max_length=MAX_SURFACE)]
@@ -58,12 +58,14 @@ class Shown(_Strict, frozen=True):
 class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The features that the ranker read when it made this slate, so that training reads the same.
 
-    Ignored where `schema` is not that of the reader's feature table, or the sizes do not fit.
+    Ignored where no replica signed them, where `schema` is not that of the reader's feature table,
+    or the sizes do not fit.
     """
 
     schema: int
     dense: bytes  # float32 [N, F]
     history: bytes  # int64 [3, T]
+    signature: bytes = b""  # `headrace.features.serving_key`
 
 
 class ImpressionEvent(_Strict, frozen=True, tag="impression"):
@@ -140,11 +142,11 @@ def encode(event: Event) -> bytes:
     return _encoder.encode(event)
 
 
-def decode(payload: bytes, now_ms: int) -> Event:
+def decode(payload: bytes, arrival_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> Event:
     """The event in `payload`; raises `InvalidEvent` naming the field that is wrong.
 
-    `now_ms` bounds the event time from above: one sender with a wrong clock must not move
-    everybody's windows into the future.
+    Its time may lie `max_ahead_ms` ahead of its arrival: one sender with a wrong clock must not
+    move everybody's windows into the future.
     """
     try:
         event: Event = _decoder.decode(payload)
@@ -152,10 +154,12 @@ def decode(payload: bytes, now_ms: int) -> Event:
         raise _invalid(error, payload) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(f"not JSON: {error}", field="$") from None
-    return _checked(event, now_ms)
+    return _checked(event, arrival_ms, max_ahead_ms)
 
 
-def decode_batch(payloads: Sequence[bytes], now_ms: int) -> list[Event | InvalidEvent]:
+def decode_batch(
+    payloads: Sequence[bytes], arrivals_ms: Sequence[int], max_ahead_ms: int = MAX_AHEAD_MS
+) -> list[Event | InvalidEvent]:
     """What `decode` makes of each payload, or the error that it raises; at a fraction of its time.
 
     All are parsed together, as lines: no event can reach from one payload into the next, because
@@ -167,11 +171,15 @@ def decode_batch(payloads: Sequence[bytes], now_ms: int) -> list[Event | Invalid
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         events = []
     if len(events) != len(payloads):
-        return [_decoded(payload, now_ms) for payload in payloads]
-    return [_fault(event, now_ms) or event for event in events]
+        each = zip(payloads, arrivals_ms, strict=True)
+        return [_decoded(payload, arrival_ms, max_ahead_ms) for payload, arrival_ms in each]
+    return [
+        _fault(event, arrival_ms, max_ahead_ms) or event
+        for event, arrival_ms in zip(events, arrivals_ms, strict=True)
+    ]
 
 
-def accept(document: Any, now_ms: int) -> Event:
+def accept(document: Any, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> Event:
     """An event sent by a client, as parsed JSON: `event_id` and `event_time_ms` may be absent.
 
     The id is then made here and the time is `now_ms`. Raises `InvalidEvent` like `decode`.
@@ -183,37 +191,46 @@ def accept(document: Any, now_ms: int) -> Event:
         event = msgspec.convert(filled, type=Event)
     except msgspec.ValidationError as error:
         raise _invalid(error, msgspec.json.encode(document)) from None
-    return _checked(event, now_ms)
+    return _checked(event, now_ms, max_ahead_ms)
 
 
-def _decoded(payload: bytes, now_ms: int) -> Event | InvalidEvent:
+def _decoded(payload: bytes, arrival_ms: int, max_ahead_ms: int) -> Event | InvalidEvent:
     try:
-        return decode(payload, now_ms)
+        return decode(payload, arrival_ms, max_ahead_ms)
     except InvalidEvent as error:
         return error
 
 
-def _checked(event: Event, now_ms: int) -> Event:
-    if fault := _fault(event, now_ms):
+def _checked(event: Event, arrival_ms: int, max_ahead_ms: int) -> Event:
+    if fault := _fault(event, arrival_ms, max_ahead_ms):
         raise fault
     return event
 
 
-def _fault(event: Event, now_ms: int) -> InvalidEvent | None:
+def _fault(event: Event, arrival_ms: int, max_ahead_ms: int) -> InvalidEvent | None:
     if event.version != EVENT_VERSION:
         reason = f"unknown version {event.version}, this build reads version {EVENT_VERSION}"
         return InvalidEvent(reason, field="version")
-    time_ms = event.event_time_ms
-    if time_ms > now_ms + MAX_FUTURE_MS:
-        reason = f"{time_ms} is more than a day ahead of the clock ({now_ms})"
-        return InvalidEvent(reason, field="event_time_ms")
-    if time_ms in SECONDS:
-        reason = f"{time_ms} ms lies in the years 1970 to 1973: is it in seconds?"
-        return InvalidEvent(reason, field="event_time_ms")
+    if not EARLIEST_MS <= event.event_time_ms <= arrival_ms:
+        if wrong := _wrong_time(event.event_time_ms, arrival_ms, max_ahead_ms):
+            return InvalidEvent(wrong, field="event_time_ms")
     if type(event) is ImpressionEvent and len(event.items) > 1:
         if len({shown.item_id for shown in event.items}) != len(event.items):
             return InvalidEvent("an item is shown twice in one request", field="items")
     return None
+
+
+def _wrong_time(time_ms: int, arrival_ms: int, max_ahead_ms: int) -> str | None:
+    if unit := mistaken_unit(time_ms):
+        return f"expected epoch milliseconds, got {time_ms}: is it in {unit}?"
+    ahead_ms = time_ms - arrival_ms
+    if ahead_ms <= max_ahead_ms:
+        return None
+    return (
+        f"{time_ms} lies {ahead_ms / 1_000:.1f} s ahead of its arrival at {arrival_ms}, at most "
+        f"{max_ahead_ms / 1_000:g} s are allowed: set the clock of the machine that is wrong, the "
+        "sender's or the one that received it"
+    )
 
 
 def _invalid(error: msgspec.ValidationError, payload: bytes) -> InvalidEvent:

@@ -12,6 +12,7 @@ from redis import Redis
 from headrace import config
 from headrace.broker import LogWriter, Topics, create_topics
 from headrace.datasets.dataset import Dataset
+from headrace.epoch import MAX_SKEW_MS
 from headrace.event import ImpressionEvent, encode
 from headrace.status import StatusBoard
 
@@ -35,6 +36,7 @@ class Replayed:
     num_events: int
     num_impressions: int
     duration_s: float
+    num_ahead: int  # events whose times lay ahead of their sending, by more than clocks differ
 
 
 def default_pace(dataset: Dataset) -> Pace:
@@ -47,7 +49,8 @@ def replay(
 ) -> Replayed:
     """Send the log to the `events` topic; returns when the broker has all of it.
 
-    Event ids are the dataset's own: a log replayed twice counts once.
+    No event is sent with a time that lies ahead of its sending. Event ids are the dataset's own: a
+    log replayed twice counts once.
     """
     create_topics(settings)
     topic = Topics(settings.namespace).events
@@ -56,19 +59,16 @@ def replay(
     started_ms = clock()
     expected_end_ms = started_ms + int(1_000 * dataset.num_events / pace.events_per_s)
     shift_ms = expected_end_ms - dataset.end_ms if pace.shift_to_now else 0
-    num_events = num_impressions = ticks = 0
+    num_events = num_impressions = num_ahead = ticks = 0
 
     def report(done: bool) -> None:
-        document = {
-            "sent": num_events,
-            "impressions": num_impressions,
-            "of": dataset.num_events,
-            "done": done,
-        }
-        status.write("replay", document, clock())
+        so_far = {"sent": num_events, "impressions": num_impressions}
+        status.write("replay", {**so_far, "of": dataset.num_events, "done": done}, clock())
 
     for event in dataset.events():
-        moved = msgspec.structs.replace(event, event_time_ms=event.event_time_ms + shift_ms)
+        time_ms, sent_ms = event.event_time_ms + shift_ms, clock()
+        num_ahead += time_ms > sent_ms + MAX_SKEW_MS
+        moved = msgspec.structs.replace(event, event_time_ms=min(time_ms, sent_ms))
         writer.send(topic, encode(moved), key=event.user_id.encode())
         num_events += 1
         num_impressions += len(event.items) if isinstance(event, ImpressionEvent) else 1
@@ -81,4 +81,4 @@ def replay(
     writer.flush()
     report(done=True)
     writer.close()
-    return Replayed(num_events, num_impressions, (clock() - started_ms) / 1_000)
+    return Replayed(num_events, num_impressions, (clock() - started_ms) / 1_000, num_ahead)

@@ -176,6 +176,7 @@ def test_items_and_users_come_as_tokens_without_nulls(tmp_path: Path) -> None:
     [
         ([], "no column user_id"),
         ([impression(-1)], "expected time_ms from 0 up"),
+        ([impression(1_652_000_000)], "time_ms: expected milliseconds, got 1652000000: seconds"),
         ([impression(1, click=2)], "is_click 0 or 1"),
         ([impression(1) | {"tab": None}, impression(2)], "empty values in tab"),
         ([impression(1) | {"time_ms": "noon"}], "whole numbers"),

@@ -96,6 +96,12 @@ def assert_same(one: Dataset, other: Dataset) -> None:
     assert impressions(one) == impressions(other)
 
 
+def test_times_in_another_unit_are_one_clear_error(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, "8\t1\t3\t881250949000\n7\t2\t4\t881250949001\n")
+    with pytest.raises(DatasetError, match="expected seconds, got 881250949000: milliseconds"):
+        movielens.load(folder)
+
+
 def test_equal_seconds_are_ordered_by_user_and_item(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, "8\t1\t3\t50\n7\t2\t4\t50\n7\t1\t5\t50\n8\t2\t1\t49\n")
     order = [event.event_id for event in impressions(movielens.load(folder))]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_folder import bad, impressions, load
+from table_folder import EVENTS, bad, impressions, load
 
 from headrace.datasets import table
 from headrace.datasets.dataset import Item, User
@@ -54,6 +54,22 @@ def test_event_ids_depend_on_the_content_only(tmp_path: Path) -> None:
     assert other[1:] == one
 
 
+def test_times_in_another_unit_than_the_mapping_says_are_bad_rows_of_that_column(
+    tmp_path: Path,
+) -> None:
+    rows = "a,1,789652009,1\na,2,1476640644,0\na,3,1476640644000,0\n"
+    (tmp_path / "headrace.yaml").write_text(
+        f"events: {EVENTS}\n".replace("unit: s", "unit: ms") % ("c", "")
+    )
+    (tmp_path / "events.csv").write_text(f"u,i,t,c\n{rows}")
+    dataset = table.load(tmp_path)
+    assert [event.event_time_ms for event in impressions(dataset)] == [1_476_640_644_000]
+    reasons = [
+        f"'{cell}' is a time in seconds: is unit ms right?" for cell in (789652009, 1476640644)
+    ]
+    assert bad(dataset) == [(1, "t", reasons[0]), (2, "t", reasons[1])]
+
+
 def test_positions_may_count_from_any_number(tmp_path: Path) -> None:
     rows = "ann,a,10,0,r,2\nann,b,10,0,r,1\n"
     extra = ", request_id: r, position: {column: rank, first: 1}"
@@ -91,7 +107,9 @@ def test_a_click_may_be_a_number_at_or_above_a_threshold(tmp_path: Path) -> None
         ("ann,mug,nan,1", "t", "expected a number"),
         ("ann,mug,1_0,1", "t", "expected a number"),
         ("ann,mug,-1,1", "t", "not between 1970 and 9999"),
-        ("ann,mug,1714554000000,1", "t", "is unit s right?"),
+        ("ann,mug,1714554000000,1", "t", "a time in milliseconds: is unit s right?"),
+        ("ann,mug,1714554000000000,1", "t", "a time in microseconds: is unit s right?"),
+        ("ann,mug,1714554000000000000,1", "t", "a time in nanoseconds: is unit s right?"),
         ("ann,mug,,1", "t", "missing"),
         ("ann,mug,20,maybe", "c", "expected true, false, 0 or 1, got 'maybe'"),
         ("ann,mug,20,2", "c", "expected true, false, 0 or 1"),

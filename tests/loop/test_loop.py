@@ -174,6 +174,11 @@ def test_ads_have_the_probabilities_of_their_surface(platform: PlatformRun) -> N
         ("/v1/events", {"type": "purchase", "user_id": "1"}, "type"),
         (
             "/v1/events",
+            {"type": "click", "user_id": "1", "item_id": "1", "event_time_ms": 4_000_000_000_000},
+            "event_time_ms",
+        ),
+        (
+            "/v1/events",
             [
                 {"type": "click", "user_id": "1", "item_id": "1"},
                 {"type": "click", "user_id": "1", "item_id": "1", "event_time_ms": "now"},

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 import pytest
 from kafka import KafkaConsumer, TopicPartition
@@ -27,6 +28,7 @@ from redis import Redis
 
 from headrace import config
 from headrace.broker import LogWriter, Topics
+from headrace.features.table import SCHEMA
 from headrace.services.haproxy import short_folder
 from headrace.services.kafka import start_broker
 from headrace.services.ports import free_port
@@ -121,7 +123,14 @@ class Team:
             accepted=sum(commit.accepted for commit in commits),
             rejected=sum(commit.rejected for commit in commits),
             duplicates=sum(commit.duplicates for commit in commits),
+            unsigned=sum(commit.unsigned for commit in commits),
         )
+
+    def post(self, path: str, document: dict[str, Any]) -> int:
+        """The status of an answer to this document."""
+        url = f"http://127.0.0.1:{self.settings.port}{path}"
+        with urllib.request.urlopen(url, json.dumps(document).encode(), timeout=5) as response:
+            return int(response.status)
 
     def num_samples(self) -> int:
         documents = StatusBoard(self._redis, self.settings.namespace).read("train")
@@ -216,6 +225,18 @@ def test_a_second_replay_counts_as_duplicates_only(team: Team) -> None:
     team.wait_for("the duplicates", lambda: team.totals() == expected, 30)
     time.sleep(2)  # a sample made of a duplicate would be trained by now
     assert (team.totals(), team.num_samples()) == (expected, NUM_RATINGS)
+
+
+def test_the_features_of_a_replica_are_taken_and_those_of_a_client_are_not(team: Team) -> None:
+    before, trained = team.totals(), team.num_samples()
+    shown = {"item_id": "1", "clicked": True}
+    served = {"schema": SCHEMA, "dense": "", "history": ""}
+    claimed = {"type": "impression", "user_id": "259", "request_id": "r", "items": [shown]}
+    assert team.post("/v1/recommend", {"user_id": "259", "num_items": 1}) == 200
+    assert team.post("/v1/events", {**claimed, "served": served}) == 202
+    expected = msgspec.structs.replace(before, accepted=before.accepted + 2, unsigned=1)
+    team.wait_for("both impressions", lambda: team.totals() == expected, 30)
+    team.wait_for("both samples", lambda: team.num_samples() == trained + 2, 30)
 
 
 def test_each_part_ends_when_it_is_asked_to(team: Team) -> None:

@@ -33,6 +33,7 @@ from headrace.event import Event, ImpressionEvent, Served, Shown, encode
 from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.online import OnlineStore
 from headrace.features.parity import Parity
+from headrace.features.serving_key import ServingKey
 from headrace.features.state import decode_rows
 from headrace.features.table import ITEM_LAYOUT, SCHEMA, USER_LAYOUT
 from headrace.offline.archive import Archive
@@ -68,10 +69,11 @@ class Namespace:
         }
         self.settings = config.load(self._environ)
         self.redis = Redis.from_url(redis_url)
-        dataset = load()
+        dataset, key = load(), ServingKey.of(self.redis, self.settings.namespace)
         self.items = {item.item_id: item for item in dataset.items}
         events = list(islice(dataset.events(), NUM_BEFORE + NUM_STREAMED))
-        self.before, self.streamed = events[:NUM_BEFORE], [*events[NUM_BEFORE:], served(events[-1])]
+        signed, unsigned = key.sign(served("served", events[-1])), served("unsigned", events[-1])
+        self.before, self.streamed = events[:NUM_BEFORE], [*events[NUM_BEFORE:], signed, unsigned]
         self.data = folder / "before"
         write_ratings(self.data, self.before)
 
@@ -132,17 +134,13 @@ def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
         yield Namespace(folder, redis.url, broker.bootstrap)
 
 
-def served(like: Event) -> ImpressionEvent:
-    """What serving logs, with features that are far behind."""
+def served(name: str, like: Event) -> ImpressionEvent:
+    """What serving logs, with features that are far behind, before it signs them."""
     dense, history = np.zeros((1, NUM_DENSE), "<f4"), np.zeros((3, HISTORY_LENGTH), "<i8")
+    features = Served(SCHEMA, dense.tobytes(), history.tobytes())
+    shown, time_ms = (Shown("1", position=3, clicked=True),), like.event_time_ms + 1_000
     return ImpressionEvent(
-        event_id="served",
-        event_time_ms=like.event_time_ms + 1_000,
-        user_id=like.user_id,
-        request_id="served",
-        items=(Shown("1", position=3, clicked=True),),
-        surface="search",
-        served=Served(SCHEMA, dense.tobytes(), history.tobytes()),
+        name, time_ms, like.user_id, name, shown, surface="search", served=features
     )
 
 
@@ -200,7 +198,8 @@ def test_everything_is_in_the_archive_once(namespace: Namespace) -> None:
     events, rows = ([t for n in f.partitions() for t in f.tables(n)] for f in folders)
     assert sum(map(len, events)) == sum(map(len, rows)) == len(namespace.streamed)
     samples = {sample.request_id: sample for table in rows for sample in samples_of(table)}
-    assert samples["served"].positions == (3,) and samples.pop("served").surface == "search"
+    two = [samples.pop(name) for name in ("served", "unsigned")]
+    assert {(sample.positions, sample.surface) for sample in two} == {((3,), "search")}
     assert {(sample.positions, sample.surface) for sample in samples.values()} == {((), "home")}
 
 
@@ -209,8 +208,9 @@ def test_archive_and_online_store_agree_with_a_replay(namespace: Namespace, tmp_
     result = json.loads((tmp_path / "parity.json").read_text())
     groups = result["groups"]
     assert result["differs"] == [] and result["not_archived_yet"] == 0
-    assert groups["as of"]["user_click_rate"]["compared"] == NUM_STREAMED
-    assert groups["as of, lagging"]["item_click_rate"]["compared"] == NUM_STREAMED
+    num_made = NUM_STREAMED + 1  # the stream makes the features that no replica signed
+    assert groups["as of"]["user_click_rate"]["compared"] == num_made
+    assert groups["as of, lagging"]["item_click_rate"]["compared"] == num_made
     assert groups["served"]["user_click_rate"]["mismatches"] == 1
     assert groups["online user"]["user_history"]["compared"] > 10
     assert result["online_rows_elsewhere"] == 0

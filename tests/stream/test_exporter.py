@@ -66,7 +66,8 @@ def test_one_scrape_has_everything_of_all_workers(redis: Redis, server: RedisSer
     other.write(USER_LAYOUT, 100)
     one.report(lag=3)
     other.report(lag=4)
-    commit = Commit(accepted=90, rejected=2, duplicates=3, late=4, lost=5, misplaced=6)
+    counts = {"late": 4, "ahead": 5, "unsigned": 6, "lost": 7, "misplaced": 8}
+    commit = Commit(accepted=90, rejected=2, duplicates=3, **counts)
     commits = CommitStore(redis, NAMESPACE)
     for number in (0, 1):
         commits.claim(number)
@@ -79,9 +80,8 @@ def test_one_scrape_has_everything_of_all_workers(redis: Redis, server: RedisSer
     outcomes = {"accepted": 90, "rejected": 2, "duplicate": 3}
     for outcome, expected in outcomes.items():
         assert got.value(f"{name}events_total", partition="0", outcome=outcome) == expected
-    assert got.value(f"{name}late_events_total", partition="0") == 4
-    assert got.value(f"{name}lost_events_total", partition="0") == 5
-    assert got.value(f"{name}misplaced_events_total", partition="0") == 6
+    for count, expected in counts.items():
+        assert got.value(f"{name}{count}_events_total", partition="0") == expected
     assert got.value(f"{name}lag_events", worker="1") == 4
     assert got.value(f"{name}rows_written_total", **of_users, worker="1") == 100
     assert got.value(f"{name}window_rows", **of_users) == REFERENCE_ROWS + 100

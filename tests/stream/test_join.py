@@ -63,7 +63,7 @@ def test_an_impression_counts_when_shown_and_its_click_when_it_comes(stream: Str
     shown = stream.send(opened("r1", "a", "b"))
     assert user_counts(shown) == [2, 0] and stream.shown_clicked("a") == [1, 0]
     assert not history_of(shown)
-    clicked = stream.send(click("a", "r1", at_ms=5))
+    clicked = stream.send(click("a", "r1", at_ms=5), at_ms=5)
     assert user_counts(clicked) == [2, 1] and stream.shown_clicked("a") == [1, 1]
     assert row_of(clicked.changed.users, "ann")["event_time_ms"] == START_MS + 5
     assert history_of(clicked) == [(key("a"), START_MS + 5, 1)]
@@ -102,6 +102,22 @@ def test_how_late_the_log_is_read_does_not_matter(stream: Stream) -> None:
         ("r1", LANE_KNOWN, (1,)),
         ("r2", LANE_JOINED, (0,)),
     ]
+
+
+def test_the_id_of_a_request_belongs_to_its_user(stream: Stream) -> None:
+    stream.send(opened("page-1", "a", "b", user="ann"), opened("page-1", "a", "b", user="bob"))
+    stream.send(click("b", "page-1", user="bob"))
+    stream.close()
+    labels = {(sample.user_key, sample.clicked) for sample in stream.samples}
+    assert labels == {(key("ann"), (0, 0)), (key("bob"), (0, 1))}
+
+
+def test_a_click_that_names_the_request_of_another_user_stands_alone(stream: Stream) -> None:
+    stream.send(opened("page-1", "a", user="ann"), click("a", "page-1", user="bob"))
+    stream.close()
+    labels = [(sample.user_key, sample.lane, sample.clicked) for sample in stream.samples]
+    assert labels == [(key("bob"), LANE_KNOWN, (1,)), (key("ann"), LANE_JOINED, (0,))]
+    assert stream.shown_clicked("a") == [2, 1]
 
 
 def test_a_click_on_an_item_that_its_request_did_not_show_stands_alone(stream: Stream) -> None:

@@ -102,6 +102,15 @@ def test_a_duplicate_is_recognised_up_to_the_window_since_its_latest_copy() -> N
     assert [s.request_id for s in stream.samples].count("again") == 2
 
 
+def test_nobody_uses_up_the_event_ids_of_others(stream: Stream) -> None:
+    mine = known("r1", [True], user="ann")
+    theirs = msgspec.structs.replace(known("r2", [True], user="bob"), event_id=mine.event_id)
+    stream.send(theirs, mine)
+    stream.send(mine)
+    assert [sample.request_id for sample in stream.samples] == ["r2", "r1"]
+    assert (stream.partition.commit.accepted, stream.partition.commit.duplicates) == (2, 1)
+
+
 def test_a_bad_event_becomes_a_dead_letter_and_the_others_go_on(stream: Stream) -> None:
     far = encode(click("a", at_ms=10**9))
     effects = stream.send(b"\xff junk", known("r1", [True]), b'{"type":"click","event_id":5', far)
@@ -136,9 +145,9 @@ def test_the_commit_keeps_the_oldest_open_impression(stream: Stream) -> None:
 def test_an_event_far_behind_the_newest_is_counted_as_late_and_still_counts(
     stream: Stream,
 ) -> None:
-    stream.send(known("r1", [True], at_ms=10_000), known("r2", [True], at_ms=9_000))
+    stream.send(known("r1", [True], at_ms=10_000), known("r2", [True], at_ms=9_000), at_ms=10_000)
     assert stream.partition.commit.late == 0
-    late = stream.send(known("r3", [True], at_ms=8_999))
+    late = stream.send(known("r3", [True], at_ms=8_999), at_ms=10_000)
     commit = stream.partition.commit
     assert (commit.late, commit.accepted, commit.newest_event_ms) == (1, 3, START_MS + 10_000)
     assert user_counts(late) == [3, 3]

@@ -31,13 +31,22 @@ from simulated_worker import (
 from headrace import sample
 from headrace.broker import Record
 from headrace.errors import InvalidEvent
-from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
+from headrace.event import (
+    MAX_AHEAD_MS,
+    ClickEvent,
+    Event,
+    ImpressionEvent,
+    Served,
+    Shown,
+    decode,
+    encode,
+)
 from headrace.features.assemble import DENSE_NAMES
 from headrace.features.bounds import NOTHING, Bounds, Share
 from headrace.features.layout import Layout
 from headrace.features.shared import SharedState
 from headrace.features.state import Rows, decode_rows
-from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, USER_LAYOUT
+from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, SCHEMA, USER_LAYOUT
 from headrace.keys import key
 from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
 from headrace.stream.commit import Commit
@@ -45,6 +54,8 @@ from headrace.stream.commit import Commit
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}
 ITEMS = {number: tuple(f"{number}{name}" for name in "abcde") for number in PARTITIONS}
+# By user and request: offset, deadline, items, clicked items.
+Opened = dict[tuple[str, str], tuple[int, int, tuple[str, ...], set[str]]]
 USER_COUNT = DENSE_NAMES.index("user_impressions_log")
 ITEM_COUNT = DENSE_NAMES.index("item_impressions_log")
 
@@ -72,12 +83,11 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
     records: list[Record] = []
     requests: list[ImpressionEvent] = []
     arrival_ms = START_MS
+    weights = {"known": 3, "open": 4, "click": 5, "lone click": 1, "copy": 2, "late copy": 1}
+    weights |= {"junk": 1, "ahead": 1, "far ahead": 1, "borrowed": 2, "served": 1}
     while len(records) < num_events:
         arrival_ms += random.choice([0, 1, 20, 100, 400])
-        kind = random.choices(
-            ["known", "open", "click", "lone click", "copy", "late copy", "junk"],
-            [3, 4, 5, 1, 2, 1, 1],
-        )[0]
+        (kind,) = random.choices([*weights], [*weights.values()])
         name, user = f"{number}-{len(records)}", random.choice(USERS[number])
         items = random.sample(ITEMS[number], random.randint(1, 3))
         strangers = [f"{UNKNOWN}{number}{n}" for n in random.sample(range(12), 2)]
@@ -96,6 +106,14 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
             value = encode(ClickEvent(name, arrival_ms - 5, of.user_id, item, of.request_id))
         elif kind == "lone click":
             value = encode(ClickEvent(name, arrival_ms - 5, user, items[0]))
+        elif kind in ("ahead", "far ahead"):
+            ahead_ms = random.randint(1, MAX_AHEAD_MS) + (kind == "far ahead") * MAX_AHEAD_MS
+            value = encode(ClickEvent(name, arrival_ms + ahead_ms, user, items[0]))
+        elif kind == "borrowed" and records:  # the ids of another user's event
+            mine, theirs = (b'"user_id":"%s"' % user.encode() for user in USERS[number])
+            value = random.choice(records[-DEDUPE_WINDOW:]).value.replace(mine, theirs)
+        elif kind == "served":
+            value = encode(with_unsigned_features(name, arrival_ms, user, items))
         elif kind == "copy" and records:
             value = random.choice(records[-DEDUPE_WINDOW:]).value
         elif kind == "late copy" and records:  # too late to be known as one: it is a new event
@@ -103,6 +121,12 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
             value = late if not any(one.request_id.encode() in late for one in requests) else value
         records.append(Record(number, len(records), arrival_ms, b"", value))
     return records
+
+
+def with_unsigned_features(name: str, time_ms: int, user: str, items: list[str]) -> ImpressionEvent:
+    """An impression whose features no replica signed."""
+    shown, features = tuple(Shown(item, clicked=True) for item in items), Served(SCHEMA, b"", b"")
+    return ImpressionEvent(name, time_ms, user, f"r{name}", shown, served=features)
 
 
 @dataclass
@@ -118,31 +142,29 @@ class Expected:
 
 def recount(log: list[Record]) -> Expected:
     expected = Expected({}, {}, Counter(), Counter(), Counter())
-    latest: dict[str, int] = {}
-    opened: dict[str, tuple[int, int, tuple[str, ...], set[str]]] = {}
+    latest: dict[tuple[str, str], int] = {}
+    opened: Opened = {}
     for record in log:
         try:
             event = decode(record.value, record.arrival_ms)
         except InvalidEvent:
             expected.counters["rejected"] += 1
             continue
-        copied = record.offset - latest.get(event.event_id, -(10**9)) <= DEDUPE_WINDOW
-        latest[event.event_id] = record.offset
+        of_user = event.user_id, event.event_id
+        copied = record.offset - latest.get(of_user, -(10**9)) <= DEDUPE_WINDOW
+        latest[of_user] = record.offset
         expected.counters["duplicates" if copied else "accepted"] += 1
         if not copied:
+            expected.counters["ahead"] += event.event_time_ms > record.arrival_ms
+            expected.counters["unsigned"] += b'"served"' in record.value
             count_event(event, record, opened, expected)
-    for request_id, (offset, _, items, clicked) in opened.items():
+    for (_, request_id), (offset, _, items, clicked) in opened.items():
         labels = tuple(int(item in clicked) for item in items)
         expected.samples[LANE_JOINED, offset] = (request_id, items, labels)
     return expected
 
 
-def count_event(
-    event: Event,
-    record: Record,
-    opened: dict[str, tuple[int, int, tuple[str, ...], set[str]]],
-    expected: Expected,
-) -> None:
+def count_event(event: Event, record: Record, opened: Opened, expected: Expected) -> None:
     """`opened` keeps every open impression for good: its deadline tells who is in time."""
 
     def count(item: str, what: str) -> None:
@@ -153,13 +175,14 @@ def count_event(
         items = tuple(shown.item_id for shown in event.items)
         if not event.outcome_known:
             deadline_ms = record.arrival_ms + WINDOW_MS
-            opened[event.request_id] = (record.offset, deadline_ms, items, set())
+            opened[event.user_id, event.request_id] = (record.offset, deadline_ms, items, set())
             for item in items:
                 count(item, "shown")
             return
         labels = tuple(int(bool(shown.clicked)) for shown in event.items)
     else:
-        _, deadline_ms, of_request, clicked = opened.get(event.request_id or "", (0, 0, (), set()))
+        of_user = event.user_id, event.request_id or ""
+        _, deadline_ms, of_request, clicked = opened.get(of_user, (0, 0, (), set()))
         if record.arrival_ms < deadline_ms and event.item_id in of_request:
             if event.item_id not in clicked:
                 count(event.item_id, "clicked")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -9,16 +10,18 @@ from collections.abc import Iterator
 
 import pytest
 from redis import Redis
+from rich.console import Console
 
 from headrace import config
 from headrace.broker import LogWriter, Topics, create_topics
 from headrace.clock import now_ms
-from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
-from headrace.features.table import LAYOUTS
+from headrace.event import ClickEvent, Event, ImpressionEvent, Served, Shown, encode
+from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.delivery import STATUS_EVERY_MS
 from headrace.stream.health import Health, read_health
+from headrace.stream.health_report import to_document, to_tables
 from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services
@@ -111,3 +114,35 @@ def test_a_worker_says_of_every_view_how_fresh_and_whole_it_is(settings: config.
     null_rates = {feature.name: feature.null_rate for feature in items.features}
     assert null_rates["item_value_max"] == 1  # nobody said what anything was worth
     assert null_rates["item_click_rate"] == 0
+
+
+def test_what_was_not_taken_as_it_came_is_counted_and_the_first_of_each_is_named(
+    settings: config.Settings,
+) -> None:
+    hour_ahead_ms = now_ms() + 3_000_000
+    ahead = ImpressionEvent(
+        *("ahead", hour_ahead_ms, "fast", "page-fast", (Shown("8", 0),)),
+        served=Served(SCHEMA, b"", b""),
+    )
+    writer = LogWriter(settings)
+    topic = Topics(settings.namespace).events
+    writer.send(topic, encode(ahead), b"fast", arrival_ms=hour_ahead_ms)
+    writer.flush()
+    writer.close()
+    deadline_ms = now_ms() + PATIENCE_MS
+    with Redis.from_url(settings.redis_url) as redis:
+
+        def told() -> bool:
+            assert now_ms() < deadline_ms
+            return len(read_health(redis, settings.namespace, now_ms()).corrected) == 2
+
+        Worker(settings, [0, 1], now_ms).run(told)
+        seen = read_health(redis, settings.namespace, now_ms())
+    assert (seen.num_ahead, seen.num_unsigned) == (1, 1)
+    assert "set that clock, or the one of the record's producer" in seen.corrected["ahead"]
+    assert "not signed by a replica" in seen.corrected["unsigned"]
+    assert min(view.staleness_s for view in seen.views) >= 0
+    text = io.StringIO()
+    Console(file=text, width=200).print(*to_tables(seen))
+    assert "not taken as they came" in text.getvalue() and "unsigned" in text.getvalue()
+    assert to_document(seen)["events"] == {"late": 0, "ahead": 1, "unsigned": 1}

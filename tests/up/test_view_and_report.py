@@ -38,6 +38,7 @@ NOTHING = Totals(
     replay={},
     accepted=0,
     rejected=0,
+    unreadable=0,
     duplicates=0,
     stream_lag=0,
     feature_freshness=Latencies(),
@@ -100,6 +101,12 @@ def test_the_table_shows_rates_freshness_quality_model_and_requests() -> None:
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_a_replica_could_not_do_is_shown(terminal: bool) -> None:
     assert "damaged file" in shown(replace(MUCH, errors=("damaged file",)), terminal=terminal)
+
+
+def test_events_that_were_not_taken_as_they_came_are_shown_where_there_are_any() -> None:
+    assert "ahead" not in shown(MUCH, terminal=False)
+    text = shown(replace(MUCH, ahead=1_200, unsigned=4), terminal=False)
+    assert "1,200 with a time ahead, 4 with unsigned features, lag" in text
 
 
 def test_without_a_terminal_there_is_a_plain_line_every_five_seconds() -> None:

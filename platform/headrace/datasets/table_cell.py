@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from headrace.epoch import mistaken_unit
 from headrace.event import MAX_VALUE
 
 MAX_ID_LENGTH: Final = 256  # the same as of `headrace.event.Id`
 MAX_TIME_MS: Final = 253_402_300_799_999  # the end of the year 9999
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 TO_MS: Final = {"s": 1000.0, "ms": 1.0}
+UNITS: Final = {"s": "seconds", "ms": "milliseconds"}
 BOOLEANS: Final = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 
@@ -94,7 +96,10 @@ def time_ms(cell: Any, unit: str) -> int:
     elif isinstance(cell, datetime):
         raise ValueError(f"is a date and time: say unit: iso instead of {unit}")
     else:
-        value = round(number(cell) * TO_MS[unit])
+        given = number(cell)
+        if found := mistaken_unit(given, UNITS[unit]):
+            raise ValueError(f"{_short(text(cell))} is a time in {found}: is unit {unit} right?")
+        value = round(given * TO_MS[unit])
     if not 0 <= value <= MAX_TIME_MS:
         shown = _short(text(cell))
         raise ValueError(f"{shown} is not between 1970 and 9999: is unit {unit} right?")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from headrace.datasets import columnar, kuairand
 from headrace.errors import DatasetError
-from headrace.event import SECONDS, ImpressionEvent
+from headrace.event import ImpressionEvent
 
 TRAIN: Final = "train"
 TEST: Final = "test"
@@ -135,7 +135,8 @@ def _check_values(batch: pa.RecordBatch, labels: Sequence[str], path: Path, firs
         if not np.isin(batch.column(name).to_numpy(), (0, 1)).all():
             raise DatasetError(f"{path}: column {name}: expected 0 or 1 in every row")
     times_ms = batch.column("time_ms").to_numpy()
-    if times_ms.min() < 0 or int(times_ms.min()) in SECONDS:
+    columnar.check_times(times_ms, str(path), "time_ms")
+    if times_ms.min() < 0:
         raise DatasetError(f"{path}: column time_ms: {times_ms.min()}: expected milliseconds")
 
 

@@ -29,6 +29,7 @@ from headrace.offline.folder import (
 from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
 from headrace.skipped import Skipped
 from headrace.status import StatusBoard
+from headrace.stream.intake import arrived_records
 
 STATUS_EVERY_MS: Final = 500
 MAX_WAITING_BYTES: Final = 64_000_000
@@ -45,14 +46,15 @@ class ArchivedTopic:
     reader: LogReader
     folder: LogFolder
     to_tables: ToTables
+    clock: Callable[[], int]
     skipped: Skipped
     waiting: dict[int, list[Record]] = field(default_factory=dict)
     num_bytes: int = 0
     num_lost: int = 0  # messages gone from the topic before they were read, since the start
 
     def poll(self) -> None:
-        """Take what came."""
-        for record in self.reader.poll(timeout_ms=50):
+        """Take what came, with times of arrival that whoever replays it can believe."""
+        for record in arrived_records(self.reader.poll(timeout_ms=50), self.clock()):
             self.waiting.setdefault(record.partition, []).append(record)
             self.num_bytes += len(record.value)
         for gap in self.reader.take_gaps():
@@ -127,4 +129,4 @@ class Archive:
         folder = log_folder(self._settings, log)
         start = dict.fromkeys(range(self._settings.num_partitions), 0) | folder.resume()
         reader = LogReader(self._settings, name, start)
-        return ArchivedTopic(reader, folder, to_tables, self._skipped)
+        return ArchivedTopic(reader, folder, to_tables, self._clock, self._skipped)

@@ -39,7 +39,7 @@ from headrace.offline.folder import FEATURE_ROWS, between, by_date, replace_file
 from headrace.offline.sources import Source
 from headrace.offline.start_state import START_PARTITION, read_start_state, row_table, rows_of
 from headrace.offline.tables import rows_table
-from headrace.stream.intake import decode_records
+from headrace.stream.intake import IntakeRules, decode_records
 from headrace.stream.partition import PartitionSettings
 
 EVENTS_PER_STEP: Final = 1_000  # of which the users get every row, and shared entities the last
@@ -61,6 +61,8 @@ class Backfill:
     period: Period
     run: int  # in the names of the new files
     num_shards: int  # into how many parts the shared entities are divided
+    intake: IntakeRules = IntakeRules()
+    now_ms: int = NEVER_MS  # when it began: what arrived later has a clock that is wrong
 
     @property
     def scratch(self) -> Path:
@@ -76,7 +78,8 @@ class Backfill:
             for first in range(0, len(records), EVENTS_PER_STEP):
                 step = records[first : first + EVENTS_PER_STEP]
                 num_events += len(step)
-                decoded = [d for d in decode_records(step, NEVER_MS) if self._counts(d.event)]
+                every = decode_records(step, self.now_ms, self.intake)
+                decoded = [one for one in every if self._counts(one.event)]
                 if decoded:
                     changed = path.process(partition, decoded, NEVER_MS).changed
                     self._write_rows(USER_LAYOUT, partition, num_steps, *changed.history)

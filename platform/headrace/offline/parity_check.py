@@ -39,6 +39,7 @@ from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.parity import EXACT, FLOAT, Agreement, Parity
 from headrace.features.served import as_served
+from headrace.features.serving_key import ServingKey
 from headrace.features.state import Rows, decode_rows
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.flags import Period
@@ -51,7 +52,7 @@ from headrace.offline.start_state import read_start_state
 from headrace.sample import Sample
 from headrace.services.redis import check_redis
 from headrace.stream.commit import CommitStore
-from headrace.stream.intake import Decoded, decode_records
+from headrace.stream.intake import Decoded, IntakeRules, decode_records
 from headrace.stream.partition import PartitionSettings
 
 AS_OF: Final = "as of"
@@ -101,6 +102,8 @@ class ParityCheck:
         self._item_keys = np.array([key(item_id) for item_id in items], np.int64)
         start = read_start_state(offline_path(settings))
         self._path = BatchPath(items.get, PartitionSettings.of(settings), start)
+        redis = Redis.from_url(settings.redis_url)
+        self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._archived = read_samples(settings, period)
         self._served: set[tuple[int, int]] = set()  # partition and offset
         self._began_ms = now_ms()
@@ -180,7 +183,8 @@ class ParityCheck:
         for record in records:
             by_partition.setdefault(record.partition, []).append(record)
         for number, of_partition in by_partition.items():
-            decoded = [self._unserved(one) for one in decode_records(of_partition, now_ms())]
+            every = decode_records(of_partition, now_ms(), self._rules)
+            decoded = [self._unserved(one) for one in every]
             self._compare(self._path.process(number, decoded, now_ms()).samples)
 
     def _unserved(self, decoded: Decoded) -> Decoded:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from headrace.broker import Record
+from headrace.epoch import EARLIEST_MS, LATEST_MS
 from headrace.feature_rows import FeatureRows, rows_in
 from headrace.features.layout import Layout
 from headrace.features.table import LAYOUTS, SCHEMA
@@ -24,7 +25,7 @@ EVENT_SCHEMA: Final = pa.schema(
     [
         ("offset", pa.int64()),
         ("arrival_ms", pa.int64()),
-        ("event_time_ms", pa.int64()),  # when it arrived, for what is no event
+        ("event_time_ms", pa.int64()),  # at which it counts; its arrival, for what is no event
         ("key", pa.binary()),
         ("value", pa.binary()),
     ]
@@ -151,9 +152,13 @@ def rows_schema(layout: Layout) -> pa.Schema:
 
 def _event_time_ms(record: Record) -> int:
     try:
-        return _timed.decode(record.value).event_time_ms
+        time_ms = _timed.decode(record.value).event_time_ms
     except UNREADABLE:  # or of a time that no event has
-        return min(max(record.arrival_ms, 0), MAX_TIME_MS)
+        time_ms = -1
+    latest_ms = record.arrival_ms if record.arrival_ms >= EARLIEST_MS else LATEST_MS
+    if 0 <= time_ms <= latest_ms:
+        return time_ms
+    return min(max(record.arrival_ms, 0), MAX_TIME_MS)
 
 
 def _values(table: pa.Table, name: str) -> list[Any]:

@@ -47,6 +47,8 @@ class Commit(msgspec.Struct, frozen=True, kw_only=True):
     unreadable: Count = 0  # messages in batches that are damaged in the log
     duplicates: Count = 0
     late: Count = 0  # accepted, though further behind the watermark than the allowed lateness
+    ahead: Count = 0  # accepted, with a time ahead of the arrival that counts in its place
+    unsigned: Count = 0  # accepted without the served features, which no replica had signed
     newest_event_ms: Count = 0  # the watermark: the newest event time so far
     lost: Count = 0  # offsets that were gone from the log before they were processed
     misplaced: Count = 0  # accepted, though their users belong to other partitions

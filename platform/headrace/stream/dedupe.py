@@ -6,22 +6,24 @@ from collections.abc import Sequence
 
 
 class Dedupe:
-    """The ids of the events of the last `window` offsets of one partition.
+    """The users and ids of the events of the last `window` offsets of one partition.
 
-    Memory holds twice as many at most: those that are too old are thrown out together.
+    An id belongs to its user: nobody can use up the ids of others. Memory holds twice as many at
+    most: those that are too old are thrown out together.
     """
 
     def __init__(self, window: int) -> None:
         self._window = window
-        self._offset_of: dict[int, int] = {}  # hash of an event's id: offset of its latest copy
+        self._offset_of: dict[int, int] = {}  # hash of user and id: offset of the latest copy
 
-    def duplicates(self, event_ids: Sequence[str], offsets: Sequence[int]) -> list[bool]:
+    def duplicates(self, ids: Sequence[tuple[str, str]], offsets: Sequence[int]) -> list[bool]:
         """Whether a copy of each event lies at most `window` offsets back; takes note of these.
 
-        A property of the log alone, so that a restart decides as the first run did. Two different
-        ids among 200,000 share their 64-bit hash with a probability of one in a billion.
+        `ids` are of the users and of their events. A property of the log alone, so that a restart
+        decides as the first run did. Two different ids among 200,000 share their 64-bit hash with a
+        probability of one in a billion.
         """
-        keys = list(map(hash, event_ids))
+        keys = list(map(hash, ids))
         if len(set(keys)) == len(keys):
             earlier = list(map(self._offset_of.get, keys))
             self._offset_of.update(zip(keys, offsets, strict=True))

@@ -72,6 +72,7 @@ class Step:
     unknown: Mapping[str, Mapping[str, int]]  # what became of unknown entities, by kind
     has_gaps: bool = False  # events were gone from the log: a commit says so
     num_lost: int = 0  # rows of users that were written and are gone
+    first_corrected: Mapping[str, str] = field(default_factory=dict)  # `Partition.first_corrected`
 
     def __bool__(self) -> bool:
         samples = any(effects.samples for effects in self.effects.values())
@@ -204,6 +205,7 @@ class Delivery:
         document = {
             "worker": min(step.commits),
             "lag": lag,
+            "corrected": dict(step.first_corrected),
             "skipped": self._skipped.report(),
             "unknown": step.unknown,
             "lost_rows": step.num_lost,

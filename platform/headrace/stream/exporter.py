@@ -24,6 +24,13 @@ from headrace.services.ports import require_free
 from headrace.stream.health import Health, read_health
 
 PREFIX = "headrace_feature"
+COUNTS = {  # of a commit, beside what became of its events
+    "late": "events accepted though later than the allowed lateness",
+    "ahead": "events accepted with a time ahead of their arrival, which counts in its place",
+    "unsigned": "events accepted without the served features, which no replica had signed",
+    "lost": "events gone from the log before they were read",
+    "misplaced": "events accepted though their users belong to other partitions",
+}
 
 
 @contextmanager
@@ -95,33 +102,21 @@ def _events(health: Health) -> Iterator[Metric]:
         "events read, by what became of them",
         labels=["partition", "outcome"],
     )
-    late = Counter(
-        f"{PREFIX}_late_events_total",
-        "events accepted though later than the allowed lateness",
-        labels=["partition"],
-    )
-    lost = Counter(
-        f"{PREFIX}_lost_events_total",
-        "events gone from the log before they were read",
-        labels=["partition"],
-    )
-    misplaced = Counter(
-        f"{PREFIX}_misplaced_events_total",
-        "events accepted though their users belong to other partitions",
-        labels=["partition"],
-    )
+    counts = {
+        name: Counter(f"{PREFIX}_{name}_events_total", text, labels=["partition"])
+        for name, text in COUNTS.items()
+    }
     for partition, commit in health.commits.items():
-        lost.add_metric([str(partition)], commit.lost)
-        misplaced.add_metric([str(partition)], commit.misplaced)
         events.add_metric([str(partition), "accepted"], commit.accepted)
         events.add_metric([str(partition), "rejected"], commit.rejected)
         events.add_metric([str(partition), "duplicate"], commit.duplicates)
         events.add_metric([str(partition), "unreadable"], commit.unreadable)
-        late.add_metric([str(partition)], commit.late)
+        for name, counter in counts.items():
+            counter.add_metric([str(partition)], getattr(commit, name))
     lag = Gauge(f"{PREFIX}_lag_events", "events in the log and not read yet", labels=["worker"])
     for worker, num_events in health.lags.items():
         lag.add_metric([str(worker)], num_events)
-    yield from (events, late, lost, misplaced, lag)
+    yield from (events, *counts.values(), lag)
 
 
 def _skipped(health: Health) -> Iterator[Metric]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
 
@@ -95,6 +95,22 @@ class Health:
     skipped: tuple[tuple[str, SkippedKind], ...] = ()  # by part that runs
     stores: tuple[RedisCondition, ...] = ()  # the servers that rows and commits lie on
     lost_rows: int = 0  # of users, written and gone when they were needed, as far as is known
+    corrected: dict[str, str] = field(default_factory=dict)  # by a commit's count: the first
+
+    @property
+    def num_late(self) -> int:
+        """Events accepted though later than the allowed lateness."""
+        return sum(commit.late for commit in self.commits.values())
+
+    @property
+    def num_ahead(self) -> int:
+        """Events accepted with a time ahead of their arrival."""
+        return sum(commit.ahead for commit in self.commits.values())
+
+    @property
+    def num_unsigned(self) -> int:
+        """Events accepted without their served features."""
+        return sum(commit.unsigned for commit in self.commits.values())
 
     @property
     def num_lost(self) -> int:
@@ -133,6 +149,7 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
         tuple(skipped_by_parts(board, now_ms, skipped)),
         _stores(redis, documents),
         sum(document.get("lost_rows", 0) for document in documents),
+        {kind: text for d in running.values() for kind, text in d.get("corrected", {}).items()},
     )
 
 

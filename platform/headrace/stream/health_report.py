@@ -16,7 +16,8 @@ from headrace.stream.health import FeatureHealth, Health, ViewHealth
 
 
 def to_tables(health: Health) -> Iterator[Table]:
-    """One table of the views, and one of the numbers of each that was written lately."""
+    """One table of the views, one of the numbers of each that was written lately, and one of the
+    events that were not taken as they came, where there were any."""
     lag, workers = sum(health.lags.values()), len(health.lags)
     table = Table(
         "view",
@@ -34,6 +35,8 @@ def to_tables(health: Health) -> Iterator[Table]:
     for view in health.views:
         if view.num_window:
             yield _features(view)
+    if health.num_ahead or health.num_unsigned:
+        yield _corrected(health)
 
 
 def _notes(health: Health) -> Iterator[str]:
@@ -52,6 +55,12 @@ def to_document(health: Health) -> dict[str, Any]:
     return {
         "num_workers": len(health.lags),
         "lag": sum(health.lags.values()),
+        "events": {
+            "late": health.num_late,
+            "ahead": health.num_ahead,
+            "unsigned": health.num_unsigned,
+        },
+        "corrected": health.corrected,
         "lost_events": health.num_lost,
         "misplaced_events": health.num_misplaced,
         "first_misplaced": health.first_misplaced,
@@ -74,6 +83,15 @@ def _cells(view: ViewHealth) -> list[str]:
         _text(p50_ms, "{:,.0f} ms"),
         _text(p99_ms, "{:,.0f} ms"),
     ]
+
+
+def _corrected(health: Health) -> Table:
+    table = Table("events", title="not taken as they came")
+    table.add_column("number", justify="right")
+    table.add_column("the first that a worker met since its start", overflow="fold")
+    for kind, number in (("ahead", health.num_ahead), ("unsigned", health.num_unsigned)):
+        table.add_row(kind, f"{number:,}", health.corrected.get(kind, "-"))
+    return table
 
 
 def _skipped(health: Health) -> Table:

@@ -31,11 +31,14 @@ class OpenImpression:
 
 
 class Join:
-    """The open impressions of one partition, oldest first. Time is an argument."""
+    """The open impressions of one partition, oldest first. Time is an argument.
+
+    A request's id belongs to its user: what others send under the same id is of another request.
+    """
 
     def __init__(self, window_ms: int) -> None:
         self._window_ms = window_ms
-        self._open: OrderedDict[str, OpenImpression] = OrderedDict()
+        self._open: OrderedDict[tuple[str, str], OpenImpression] = OrderedDict()  # user, request
 
     @property
     def oldest_offset(self) -> int | None:
@@ -45,12 +48,12 @@ class Join:
     def close(self, now_ms: int, heard: Heard) -> None:
         """The impressions whose window is over are complete."""
         while self._open:
-            request_id, impression = next(iter(self._open.items()))
+            request, impression = next(iter(self._open.items()))
             if impression.deadline_ms > now_ms:
                 return
             if heard.with_requests:
                 heard.complete.append(Labelled(impression.request, impression.outcomes()))
-            del self._open[request_id]
+            del self._open[request]
 
     def hear(self, event: Event, record: Record, heard: Heard) -> None:
         """Take in a new event."""
@@ -70,7 +73,7 @@ class Join:
         if isinstance(event, ImpressionEvent):
             if not event.outcome_known:
                 self._keep_open(event, record, heard)
-        elif impression := self._impression_of(event):
+        elif impression := self._impression_of(event, record):
             _note(impression, event)
 
     def _complete_known(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
@@ -87,7 +90,7 @@ class Join:
 
     def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
         """An action counts with its impression; a click without one counts as shown too."""
-        impression, action = self._impression_of(event), _action(event)
+        impression, action = self._impression_of(event, record), _action(event)
         if impression:
             if impression.outcome_of.get(event.item_id, 0) & BIT[action]:
                 return
@@ -104,23 +107,28 @@ class Join:
              getattr(event, "value", 0.0))
         )  # fmt: skip
 
-    def _impression_of(self, event: ClickEvent | ActionEvent) -> OpenImpression | None:
-        """The open impression that showed the item."""
-        impression = self._open.get(event.request_id or "")
-        return impression if impression and event.item_id in impression.request.item_ids else None
+    def _impression_of(
+        self, event: ClickEvent | ActionEvent, record: Record
+    ) -> OpenImpression | None:
+        """The impression that showed the item to this user, if its window is open."""
+        impression = self._open.get((event.user_id, event.request_id)) if event.request_id else None
+        if impression is None or record.arrival_ms >= impression.deadline_ms:
+            return None
+        return impression if event.item_id in impression.request.item_ids else None
 
     def _keep_open(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
         """Keep the features of now until the window closes.
 
         A second impression of an open request adds to the counts, not to the samples.
         """
-        if event.request_id in self._open:
+        of_user = event.user_id, event.request_id
+        if of_user in self._open:
             return
         request = ask(event, record, heard, LANE_JOINED, EVERY_ACTION)
         impression = OpenImpression(request, record.arrival_ms + self._window_ms)
         for shown in event.items:
             impression.outcome_of[shown.item_id] = outcome_known(shown)
-        self._open[event.request_id] = impression
+        self._open[of_user] = impression
 
 
 def ask(event: Event, record: Record, heard: Heard, lane: int, labelled: int) -> Request:

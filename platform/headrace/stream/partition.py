@@ -9,6 +9,7 @@ before the committed offset, what is not stored: the ids seen lately and the ope
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,8 +29,16 @@ from headrace.sample import LANE_KNOWN, Sample
 from headrace.stream.commit import Commit
 from headrace.stream.dedupe import Dedupe
 from headrace.stream.heard import Heard, Labelled
-from headrace.stream.intake import DeadLetter, Decoded, dead_letters, valid_events
+from headrace.stream.intake import (
+    AHEAD,
+    UNSIGNED,
+    DeadLetter,
+    Decoded,
+    dead_letters,
+    valid_events,
+)
 from headrace.stream.join import Join
+from headrace.stream.log_time import log_times_ms
 from headrace.stream.partition_rows import ChangedRows, PartitionRows
 
 log = logging.getLogger(__name__)
@@ -88,6 +97,7 @@ class Partition:
         )
         self._lost: set[str] = set()  # found in the warm-up
         self._num_lost = 0
+        self.first_corrected: dict[str, str] = {}  # the first event of each such count, and why
 
     @property
     def warm_up_from(self) -> int:
@@ -162,8 +172,9 @@ class Partition:
         """
         heard, valid = Heard(with_requests=self._settings.samples), valid_events(decoded)
         are_copies = self._duplicates(valid)
-        for (record, event), is_copy in zip(valid, are_copies, strict=True):
-            self._join.close(min(record.arrival_ms, now_ms), heard)
+        times_ms = log_times_ms([record.arrival_ms for record, _ in valid], now_ms)
+        for (record, event), time_ms, is_copy in zip(valid, times_ms, are_copies, strict=True):
+            self._join.close(time_ms, heard)
             if not is_copy:
                 self._join.hear(event, record, heard)
         if not decoded:
@@ -174,6 +185,8 @@ class Partition:
         effects = Effects(dead_letters(decoded), samples, changed)
         offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
         self._advance(offset, heard, sum(are_copies), effects.dead_letters)
+        if any(one.corrected for one in decoded):
+            self._count_corrected(decoded, valid, are_copies)
         if self._rows.users.misplaced:
             self._count_misplaced(valid, are_copies)
         self._rows.users.end_step()
@@ -181,8 +194,8 @@ class Partition:
 
     def _duplicates(self, valid: Sequence[tuple[Record, Event]]) -> list[bool]:
         """Which of these events are copies of earlier ones."""
-        ids, offsets = [event.event_id for _, event in valid], [r.offset for r, _ in valid]
-        return self._dedupe.duplicates(ids, offsets)
+        ids = [(event.user_id, event.event_id) for _, event in valid]
+        return self._dedupe.duplicates(ids, [record.offset for record, _ in valid])
 
     def _advance(
         self, offset: int, heard: Heard, duplicates: int, letters: Sequence[DeadLetter]
@@ -201,6 +214,26 @@ class Partition:
             duplicates=before.duplicates + duplicates,
             late=before.late + int((time_ms_N < newest_ms_N - self._settings.lateness_ms).sum()),
             newest_event_ms=int(newest_ms_N.max(initial=before.newest_event_ms)),
+        )
+
+    def _count_corrected(
+        self,
+        decoded: Sequence[Decoded],
+        valid: Sequence[tuple[Record, Event]],
+        are_copies: Sequence[bool],
+    ) -> None:
+        """Count what was not taken as it came, and name the first of each kind."""
+        counts, new = Counter[str](), zip(valid, are_copies, strict=True)
+        accepted = {record.offset for (record, _), is_copy in new if not is_copy}
+        for one in decoded:
+            for kind, reason in one.corrected if one.record.offset in accepted else ():
+                counts[kind] += 1
+                place = f"partition {self.number}, offset {one.record.offset}"
+                self.first_corrected.setdefault(kind, f"{place}: {reason}")
+        self.commit = msgspec.structs.replace(
+            self.commit,
+            ahead=self.commit.ahead + counts[AHEAD],
+            unsigned=self.commit.unsigned + counts[UNSIGNED],
         )
 
     def _count_misplaced(

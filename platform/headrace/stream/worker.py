@@ -17,6 +17,7 @@ from headrace.features.bounds import Bounds
 from headrace.features.layout import Layout
 from headrace.features.online import OnlineStore
 from headrace.features.row_schemas import RowSchemas
+from headrace.features.serving_key import ServingKey
 from headrace.features.shared import SharedState, entity_of, row_key
 from headrace.features.shared_table import Forgotten
 from headrace.features.state import Rows
@@ -26,7 +27,7 @@ from headrace.model.tokens import user_token_keys
 from headrace.skipped import Skipped
 from headrace.stream.commit import COMMITS, CommitStore
 from headrace.stream.delivery import Changed, Delivery, Gone, Step
-from headrace.stream.intake import Decoded, decode_records
+from headrace.stream.intake import Decoded, IntakeRules, arrived_records, decode_records
 from headrace.stream.partition import Effects, Partition, PartitionSettings
 from headrace.stream.source_log import bind_to_log
 
@@ -47,6 +48,7 @@ class Worker:
         self._skipped = Skipped(clock)
         schemas = RowSchemas(redis, settings.namespace, self._skipped)
         schemas.remember()
+        self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._store = OnlineStore(settings, self._skipped)
         self._delivery = Delivery(settings, self._store, self._commits, clock, self._skipped)
         item_of = read_items(config.catalogue_path(settings)).get
@@ -71,8 +73,8 @@ class Worker:
         events: LogReader | None = None
         try:
             with ThreadPoolExecutor(max_workers=1) as thread:
-                for records in self._item_reader.read_to_end():
-                    self._shared.apply(records)
+                for states in self._item_reader.read_to_end():
+                    self._shared.apply(states)
                 self._shared.own(self._partitions)
                 everything = {
                     entity: table.all_ids() for entity, table in self._shared.tables.items()
@@ -81,8 +83,8 @@ class Worker:
                 delivered = thread.submit(self._delivery.deliver, step, 0)
                 events = self._warm_up()
                 while not should_stop() and not self._is_mended():
-                    records = self._item_reader.poll(timeout_ms=0)
-                    owned = self._owned(self._shared.apply(records), records)
+                    arrived = arrived_records(self._item_reader.poll(0), self._clock())
+                    owned = self._owned(self._shared.apply(arrived), arrived)
                     polled, gaps = events.poll(), events.take_gaps()
                     for gap in gaps:
                         self._partitions[gap.partition].skip(gap)
@@ -134,7 +136,7 @@ class Worker:
             for number, records in _by_partition(reader.poll()).items():
                 partition = self._partitions[number]
                 before = [r for r in records if r.offset < partition.commit.offset]
-                decoded = decode_records(before, self._clock())
+                decoded = decode_records(before, self._clock(), self._rules)
                 self._load_users(partition, decoded)
                 partition.warm_up(decoded)
                 if records[-1].offset + 1 >= partition.commit.offset:
@@ -152,24 +154,41 @@ class Worker:
         has_gaps: bool = False,
     ) -> Step:
         """Take in what came; nothing is written yet."""
-        by_partition = _by_partition(records)
-        all_effects = self._effects(by_partition, at_end)
-        changed = [*self._changed_users(all_effects, by_partition), *owned]
-        gone = self._gone(self._shared.end_step(self._clock()))
+        now_ms, parts = self._clock(), self._partitions
+        decoded = {
+            number: decode_records(of_partition, now_ms, self._rules)
+            for number, of_partition in _by_partition(records).items()
+        }
+        arrived = {number: [one.record for one in each] for number, each in decoded.items()}
+        all_effects = self._effects(decoded, at_end)
+        changed = [*self._changed_users(all_effects, arrived), *owned]
+        gone = self._gone(self._shared.end_step(now_ms))
         unknown = {entity: table.counts() for entity, table in self._shared.tables.items()}
-        commits = {number: partition.commit for number, partition in self._partitions.items()}
-        num_lost = sum(partition.num_lost for partition in self._partitions.values())
-        return Step(by_partition, all_effects, changed, gone, commits, unknown, has_gaps, num_lost)
+        commits = {number: partition.commit for number, partition in parts.items()}
+        first_corrected: dict[str, str] = {}
+        for partition in parts.values():
+            first_corrected = partition.first_corrected | first_corrected
+        return Step(
+            arrived,
+            all_effects,
+            changed,
+            gone,
+            commits,
+            unknown,
+            has_gaps,
+            sum(partition.num_lost for partition in parts.values()),
+            first_corrected,
+        )
 
     def _effects(
-        self, by_partition: Mapping[int, Sequence[Record]], at_end: Callable[[int], bool]
+        self, by_partition: Mapping[int, Sequence[Decoded]], at_end: Callable[[int], bool]
     ) -> dict[int, Effects]:
         """What the records lead to, by partition. Only one that was read to its end may close
         windows by the clock: without records for the others nothing happens in them."""
         all_effects = {}
         for number, partition in self._partitions.items():
             if number in by_partition or at_end(number):
-                decoded = decode_records(by_partition.get(number, []), self._clock())
+                decoded = by_partition.get(number, [])
                 self._load_users(partition, decoded)
                 all_effects[number] = partition.process(decoded, self._clock())
         return all_effects

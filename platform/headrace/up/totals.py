@@ -36,6 +36,9 @@ FORMS: Final = {
 }
 
 
+COUNTS: Final = ("accepted", "rejected", "duplicates", "unreadable", "ahead", "unsigned")
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """The state of the whole platform at one moment."""
@@ -60,6 +63,8 @@ class Totals:
     latency: Latencies
     errors: tuple[str, ...]
     unreadable: int = 0  # messages in batches that are damaged
+    ahead: int = 0
+    unsigned: int = 0
     skipped: int = 0  # messages and keys that the running parts and this view passed over
 
     @property
@@ -101,10 +106,7 @@ class Observer:
         return Totals(
             now_ms=now_ms,
             replay=replay[-1] if replay else {},
-            accepted=sum(commit.accepted for commit in commits),
-            rejected=sum(commit.rejected for commit in commits),
-            duplicates=sum(commit.duplicates for commit in commits),
-            unreadable=sum(commit.unreadable for commit in commits),
+            **{name: sum(getattr(commit, name) for commit in commits) for name in COUNTS},
             stream_lag=sum(document["lag"] for document in _fresh(stream, now_ms)),
             feature_freshness=Latencies.merged(
                 document["views"][USER_LAYOUT.view]["latency"] for document in stream

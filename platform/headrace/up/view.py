@@ -80,7 +80,8 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     yield (
         "events",
         f"{rate(now.processed, before.processed)}, {now.accepted:,} accepted, "
-        f"{now.rejected:,} rejected, {now.duplicates:,} duplicates, lag {now.stream_lag:,}",
+        f"{now.rejected:,} rejected, {now.duplicates:,} duplicates, {_corrected(now)}"
+        f"lag {now.stream_lag:,}",
     )
     yield "features", f"readable after {_latency(now.feature_freshness)}"
     yield (
@@ -108,6 +109,12 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     yield "AUC", _curve([window.auc for window in _points(now.windows)])
     yield "entropy", _curve([window.normalized_entropy for window in _points(now.windows)])
     yield "calibration", _curve([window.calibration for window in _points(now.windows)])
+
+
+def _corrected(now: Totals) -> str:
+    """Events that were not taken as they came, where there are any."""
+    counts = {"with a time ahead": now.ahead, "with unsigned features": now.unsigned}
+    return "".join(f"{count:,} {name}, " for name, count in counts.items() if count)
 
 
 def _lag(lag: int | None) -> str:
