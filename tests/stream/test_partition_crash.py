@@ -89,10 +89,7 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
         arrival_ms += random.choice([0, 1, 20, 100, 400])
         (kind,) = random.choices([*weights], [*weights.values()])
         name, user = f"{number}-{len(records)}", random.choice(USERS[number])
-        items = random.sample(ITEMS[number], random.randint(1, 3))
-        strangers = [f"{UNKNOWN}{number}{n}" for n in random.sample(range(12), 2)]
-        items = random.sample([*items, *strangers], len(items) + random.randint(0, 2))
-        value = b'{"type": "click"}'
+        items, value = drawn_items(random, number), b'{"type": "click"}'
         if kind in ("known", "open"):
             labels = [random.choice([True, False]) if kind == "known" else None for _ in items]
             shown = tuple(Shown(i, clicked=label) for i, label in zip(items, labels, strict=True))
@@ -121,6 +118,13 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
             value = late if not any(one.request_id.encode() in late for one in requests) else value
         records.append(Record(number, len(records), arrival_ms, b"", value))
     return records
+
+
+def drawn_items(random: Random, number: int) -> list[str]:
+    """One to five items, some in no catalogue."""
+    items = random.sample(ITEMS[number], random.randint(1, 3))
+    strangers = [f"{UNKNOWN}{number}{n}" for n in random.sample(range(12), 2)]
+    return random.sample([*items, *strangers], len(items) + random.randint(0, 2))
 
 
 def with_unsigned_features(name: str, time_ms: int, user: str, items: list[str]) -> ImpressionEvent:

@@ -37,7 +37,7 @@ BOUND: Final = 0.02  # normalised entropy, on the same impressions
 NUM_ERRORS: Final = 2.0  # standard errors to either side of an interval
 MIN_PAIRED: Final = 200  # impressions since the published version, to be compared with it
 MEMORY: Final = 0.9  # of the usual entropy, from one published version to the next
-ROLL_BACK_AFTER: Final = 2_048
+ROLL_BACK_AFTER: Final = 512  # a learner needs some two thousand to find what is false right
 
 Floats = NDArray[np.float64]
 
