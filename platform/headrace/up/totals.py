@@ -93,11 +93,12 @@ class Observer:
         )
         stream = [document for document in stream if is_readable(document)]
         commits = self._commits.read_all(self._skipped).values()
-        skipped = skipped_by_parts(self._board, now_ms, self._skipped)
         newest_train = max(train, key=lambda document: document["updated_ms"], default={})
         live = [d for d in _fresh(serve, now_ms) if d["model_version"]]
         oldest = min(live, key=lambda document: document["model_version"], default={})
         windows = {head: board.read() for head, board in self._progress.items()}
+        num_published, num_served = self._num_published(), self._num_served()
+        skipped = list(skipped_by_parts(self._board, now_ms, self._skipped))  # after all is read
         return Totals(
             now_ms=now_ms,
             replay=replay[-1] if replay else {},
@@ -113,8 +114,8 @@ class Observer:
             train_lag=newest_train["lag"] if _fresh([newest_train], now_ms) else None,
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
-            num_published=self._num_published(),
-            num_served=self._num_served(),
+            num_published=num_published,
+            num_served=num_served,
             model_freshness=Latencies.merged(document["model_freshness"] for document in serve),
             model_version=oldest.get("model_version", 0),
             model_age_ms=now_ms - oldest["model_created_ms"] if oldest else None,
