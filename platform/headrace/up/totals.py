@@ -16,7 +16,7 @@ from headrace.latency import Latencies
 from headrace.metrics import Scores
 from headrace.own_key import read_key
 from headrace.progress import ProgressBoard
-from headrace.skipped import Skipped, shortened
+from headrace.skipped import Skipped, SkippedKind, shortened
 from headrace.status import (
     FRESH_MS,
     ReplayDocument,
@@ -121,10 +121,7 @@ class Observer:
             model_age_ms=now_ms - oldest["model_created_ms"] if oldest else None,
             requests=sum(document["requests"] for document in serve),
             latency=Latencies.merged(document["latency"] for document in serve),
-            errors=(
-                *(d["error"] for d in _fresh(serve, now_ms) if d["error"]),
-                *(kind.first for _, kind in skipped if kind.source == COMMITS),
-            ),
+            errors=(*_errors(_fresh(serve, now_ms)), *_damaged(skipped)),
             skipped=sum(kind.count for _, kind in skipped),
         )
 
@@ -139,6 +136,15 @@ class Observer:
     def _num_served(self) -> int:
         name = f"{self._namespace}:served_versions"
         return read_key(name, lambda: int(self.redis.scard(name)), 0, self._skipped)
+
+
+def _errors(documents: Sequence[dict[str, Any]]) -> list[str]:
+    return [document["error"] for document in documents if document["error"]]
+
+
+def _damaged(skipped: Sequence[tuple[str, SkippedKind]]) -> list[str]:
+    """Why partitions stand still."""
+    return [kind.first for _, kind in skipped if kind.source == COMMITS]
 
 
 def _fresh(documents: Sequence[dict[str, Any]], now_ms: int) -> list[dict[str, Any]]:
