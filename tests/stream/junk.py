@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -145,7 +146,10 @@ def skipped(settings: config.Settings) -> dict[tuple[str, str], int]:
     with Redis.from_url(settings.redis_url) as redis:
         health = read_health(redis, settings.namespace, now_ms())
     assert list(to_tables(health)) and to_document(health)["skipped"] is not None
-    return {(part, kind.source): kind.count for part, kind in health.skipped}
+    counts = Counter[tuple[str, str]]()
+    for part, kind in health.skipped:
+        counts[part, kind.source] += kind.count
+    return counts
 
 
 def records_of_topic(settings: config.Settings, topic: str) -> list[Record]:

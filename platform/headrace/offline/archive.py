@@ -100,6 +100,7 @@ class Archive:
         while not should_stop():
             self.step()
         self.flush()
+        self._report(self._clock())
         for topic in self._topics:
             topic.reader.close()
 
@@ -113,12 +114,15 @@ class Archive:
             self.flush()
             self._flushed_ms = now
         if now - self._status_ms >= STATUS_EVERY_MS:
-            self._status_ms = now
-            lag = sum(topic.reader.lag() for topic in self._topics)
-            waiting = sum(map(len, (m for t in self._topics for m in t.waiting.values())))
-            lost = sum(topic.num_lost for topic in self._topics)
-            document = {"lag": lag + waiting, "lost": lost, "skipped": self._skipped.report()}
-            self._status.write("archive", document, now)
+            self._report(now)
+
+    def _report(self, now: int) -> None:
+        self._status_ms = now
+        lag = sum(topic.reader.lag() for topic in self._topics)
+        waiting = sum(map(len, (m for t in self._topics for m in t.waiting.values())))
+        lost = sum(topic.num_lost for topic in self._topics)
+        document = {"lag": lag + waiting, "lost": lost, "skipped": self._skipped.report()}
+        self._status.write("archive", document, now)
 
     def flush(self) -> None:
         """Write all that was read."""

@@ -16,7 +16,7 @@ from headrace.latency import Latencies
 from headrace.metrics import Scores
 from headrace.own_key import read_key
 from headrace.progress import ProgressBoard
-from headrace.skipped import Skipped, shortened
+from headrace.skipped import Skipped, SkippedKind, shortened
 from headrace.status import (
     FRESH_MS,
     ReplayDocument,
@@ -98,11 +98,12 @@ class Observer:
         )
         stream = [document for document in stream if is_readable(document)]
         commits = self._commits.read_all(self._skipped).values()
-        skipped = skipped_by_parts(self._board, now_ms, self._skipped)
         newest_train = max(train, key=lambda document: document["updated_ms"], default={})
         live = [d for d in _fresh(serve, now_ms) if d["model_version"]]
         oldest = min(live, key=lambda document: document["model_version"], default={})
         windows = {head: board.read() for head, board in self._progress.items()}
+        num_published, num_served = self._num_published(), self._num_served()
+        skipped = list(skipped_by_parts(self._board, now_ms, self._skipped))  # after all is read
         return Totals(
             now_ms=now_ms,
             replay=replay[-1] if replay else {},
@@ -115,17 +116,14 @@ class Observer:
             train_lag=newest_train["lag"] if _fresh([newest_train], now_ms) else None,
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
-            num_published=self._num_published(),
-            num_served=self._num_served(),
+            num_published=num_published,
+            num_served=num_served,
             model_freshness=Latencies.merged(document["model_freshness"] for document in serve),
             model_version=oldest.get("model_version", 0),
             model_age_ms=now_ms - oldest["model_created_ms"] if oldest else None,
             requests=sum(document["requests"] for document in serve),
             latency=Latencies.merged(document["latency"] for document in serve),
-            errors=(
-                *(d["error"] for d in _fresh(serve, now_ms) if d["error"]),
-                *(kind.first for _, kind in skipped if kind.source == COMMITS),
-            ),
+            errors=(*_errors(_fresh(serve, now_ms)), *_damaged(skipped)),
             skipped=sum(kind.count for _, kind in skipped),
         )
 
@@ -140,6 +138,15 @@ class Observer:
     def _num_served(self) -> int:
         name = f"{self._namespace}:served_versions"
         return read_key(name, lambda: int(self.redis.scard(name)), 0, self._skipped)
+
+
+def _errors(documents: Sequence[dict[str, Any]]) -> list[str]:
+    return [document["error"] for document in documents if document["error"]]
+
+
+def _damaged(skipped: Sequence[tuple[str, SkippedKind]]) -> list[str]:
+    """Why partitions stand still."""
+    return [kind.first for _, kind in skipped if kind.source == COMMITS]
 
 
 def _fresh(documents: Sequence[dict[str, Any]], now_ms: int) -> list[dict[str, Any]]:
