@@ -78,8 +78,8 @@ class LogReader:
 
     def poll(self, timeout_ms: int = POLL_MS) -> list[Record]:
         """Records that came, in order within each partition; empty after `timeout_ms` without."""
-        self._watch.look()
         try:
+            self._watch.look()
             polled = self._consumer.poll(timeout_ms=timeout_ms)
         except (OffsetOutOfRangeError, LogTruncationError) as error:
             self._watch.find(error)
@@ -104,8 +104,7 @@ class LogReader:
     def lag(self) -> int:
         """Messages in the log that were not read yet, as of the last fetch."""
         return sum(
-            max((self._consumer.highwater(p) or 0) - self._consumer.position(p), 0)
-            for p in self._partitions
+            max((self._consumer.highwater(p) or 0) - self._position(p), 0) for p in self._partitions
         )
 
     def ends(self) -> dict[int, int]:
@@ -126,7 +125,14 @@ class LogReader:
 
     def _at_end(self, partition: TopicPartition) -> bool:
         high_watermark = self._consumer.highwater(partition)
-        return high_watermark is not None and self._consumer.position(partition) >= high_watermark
+        return high_watermark is not None and self._position(partition) >= high_watermark
+
+    def _position(self, partition: TopicPartition) -> int:
+        try:
+            return int(self._consumer.position(partition))
+        except LogTruncationError as error:  # whoever asks first is told
+            self._watch.find(error)
+            return int(self._consumer.position(partition))
 
 
 def ends_of_log(settings: Settings, topic: str) -> dict[int, int]:

@@ -87,7 +87,8 @@ class LogIdentity:
     topics: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return " ".join([self.cluster, *(f"{name}:{id_}" for name, id_ in self.topics.items())])
+        named = (f"{name}:{id_}" for name, id_ in sorted(self.topics.items()))
+        return " ".join([self.cluster, *named])
 
     @classmethod
     def parsed(cls, text: str) -> LogIdentity:
@@ -198,12 +199,12 @@ def agreed(stored: str, found: LogIdentity, whose: str, advice: str) -> str:
 
 
 def describe(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, FoundTopic]:
-    """Those of these topics that exist, by name."""
-    found = admin.describe_topics(list(names))
+    """Those of these topics that exist, by name, in this order."""
+    described = {topic["name"]: topic for topic in admin.describe_topics(list(names))}
     return {
-        topic["name"]: FoundTopic(len(topic["partitions"]), topic_id(topic["topic_id"]))
-        for topic in found
-        if topic["error_code"] == 0
+        name: FoundTopic(len(topic["partitions"]), topic_id(topic["topic_id"]))
+        for name in names
+        if (topic := described.get(name)) and topic["error_code"] == 0
     }
 
 
