@@ -41,7 +41,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     user_token_keys: tuple[int, ...]  # the user's attributes
     item_keys: tuple[int, ...]  # [N]
     outcomes: tuple[int, ...]  # [N] what came of each impression
-    labelled: int  # the actions of which it is known whether they came
+    labelled: int  # the actions that are labels, as bits; none of a click without an impression
     dense: bytes  # float32 [N, F]
     history: bytes  # int64 [3, T]: item keys, ages in ms, outcomes
     positions: tuple[int, ...] = ()  # [N] in the slate, `POSITION_UNKNOWN`; empty: all unknown

@@ -6,7 +6,9 @@ impressions whose click is known:
     not finite     a weight, or a probability of the newest impressions
     base rate      the normalised entropy is above 1, that of always predicting the base rate, by
                    more than its standard error
-    usual          it is above what published versions had by more than `MARGIN` and its interval
+    usual          it is above what published versions had by more than `MARGIN` and its interval;
+                   or that of the version that is served is, on what came since: the learner may
+                   have taken to it by now, whatever it is
     published      on the same impressions the learner scored worse than the version that is served,
                    by more than `BOUND` and the interval of the difference
 
@@ -21,7 +23,6 @@ learned after all: then only the first two rules hold.
 from __future__ import annotations
 
 import math
-from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 WINDOW: Final = 1_000  # newest impressions that are judged by, and more where clicks are rare
 MIN_OF_EACH: Final = 50  # clicks, and impressions without, among them
 MAX_WINDOW: Final = 10_000
+MIN_RATE: Final = 1e-3  # of clicks, where few impressions have none
 MARGIN: Final = 0.15  # normalised entropy; between windows of one log it varies by half of that
 BOUND: Final = 0.02  # normalised entropy, on the same impressions
 NUM_ERRORS: Final = 2.0  # standard errors to either side of an interval
@@ -64,6 +66,30 @@ class Scored:
         loss_N: Floats = -np.where(self.clicked_N == 1, np.log(p_N), np.log1p(-p_N))
         return loss_N
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether something can be said of them."""
+        return len(self) >= WINDOW // 2 and 0 < self.clicked_N.sum() < len(self)
+
+    def then(self, later: Scored) -> Scored:
+        """These, and later ones after them."""
+        return Scored(
+            np.concatenate([self.p_N, later.p_N]), np.concatenate([self.clicked_N, later.clicked_N])
+        )
+
+    def newest_that_are_enough(self) -> Scored:
+        """The newest of them, as few as have `WINDOW` and `MIN_OF_EACH`; all that there are, and
+        `MAX_WINDOW` at most."""
+        clicks_N = np.cumsum(self.clicked_N[::-1])
+        num_N = np.arange(1, len(self) + 1)
+        rare_N = np.minimum(clicks_N, num_N - clicks_N)
+        enough_N = (num_N >= WINDOW) & (rare_N >= MIN_OF_EACH) | (num_N >= MAX_WINDOW)
+        start = len(self) - (int(enough_N.argmax()) + 1 if enough_N.any() else len(self))
+        return Scored(self.p_N[start:], self.clicked_N[start:])
+
+
+NOTHING: Final = Scored(np.zeros(0), np.zeros(0))
+
 
 class Guard:
     """Takes in how the learner scores, and says why a version is held, if it is.
@@ -73,7 +99,7 @@ class Guard:
 
     def __init__(self, patience_ms: int) -> None:
         self._patience_ms = patience_ms
-        self._window: deque[Scored] = deque()
+        self._recent = NOTHING
         self._usual = math.nan  # normalised entropy of published versions
         self._held_since_ms: int | None = None
         self._num_held = 0  # impressions since the learner was held, or went back
@@ -82,9 +108,7 @@ class Guard:
         """Take in the progressive scores of a batch."""
         if self._held_since_ms is not None:
             self._num_held += len(scored)
-        self._window.append(scored)
-        while len(self._window) > 1 and self._is_enough_without_the_oldest():
-            self._window.popleft()
+        self._recent = self._recent.then(scored).newest_that_are_enough()
 
     def verdict(self, now_ms: int, paired: tuple[Scored, Scored] | None = None) -> str:
         """Why the learner is held, "" if it may be published; call it once per version.
@@ -92,14 +116,14 @@ class Guard:
         `paired` are the scores of the learner and of the published version, of impressions that
         neither had learned from when it scored them.
         """
-        recent = self._recent()
-        reason = self._reason(recent, now_ms, paired) if self._is_enough(recent) else ""
+        recent = self._recent
+        reason = self._reason(recent, now_ms, paired) if recent.is_enough else ""
         if reason and self._held_since_ms is None:
             self._held_since_ms, self._num_held = now_ms, 0
         elif not reason:
             if self._held_since_ms is not None and self._is_patience_over(now_ms):
                 self._usual = math.nan
-            if self._is_enough(recent):
+            if recent.is_enough:
                 entropy, _ = normalized_entropy(recent)
                 before = entropy if math.isnan(self._usual) else self._usual
                 self._usual = MEMORY * before + (1 - MEMORY) * entropy
@@ -114,19 +138,18 @@ class Guard:
 
     def rolled_back(self) -> None:
         """The learner is in its last good state; what it scored before is forgotten."""
-        self._window.clear()
-        self._num_held = 0
+        self._recent, self._num_held = NOTHING, 0
 
     def state(self) -> dict[str, Any]:
         """Everything that `load_state` needs."""
-        recent = self._recent()
-        window = {"p": torch.from_numpy(recent.p_N), "clicked": torch.from_numpy(recent.clicked_N)}
+        columns = {"p": self._recent.p_N, "clicked": self._recent.clicked_N}
+        window = {name: torch.from_numpy(column.copy()) for name, column in columns.items()}
         held = {"held_since_ms": self._held_since_ms, "num_held": self._num_held}
         return {**window, **held, "usual": self._usual}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become the guard that `state` described."""
-        self._window = deque([Scored(state["p"].numpy(), state["clicked"].numpy())])
+        self._recent = Scored(state["p"].numpy(), state["clicked"].numpy())
         self._usual = state["usual"]
         self._held_since_ms, self._num_held = state["held_since_ms"], state["num_held"]
 
@@ -141,48 +164,40 @@ class Guard:
             return ""
         if entropy - NUM_ERRORS * error > self._usual + MARGIN:
             return f"{of} impressions: published versions had {self._usual:.3f}"
-        if paired and len(paired[0]) >= MIN_PAIRED and (worse := _worse(*paired)):
-            return worse
+        if paired and len(paired[0]) >= MIN_PAIRED:
+            return self._unusual(paired[1]) or _worse(*paired)
         return ""
+
+    def _unusual(self, published: Scored) -> str:
+        """What is wrong where the published version scored worse than such versions do."""
+        entropy, error = normalized_entropy(published)
+        if not entropy - NUM_ERRORS * error > self._usual + MARGIN:
+            return ""
+        return (
+            f"the version that is served has normalised entropy {entropy:.3f} +- {error:.3f} over "
+            f"the newest {len(published):,} impressions, and had {self._usual:.3f}"
+        )
 
     def _is_patience_over(self, now_ms: int) -> bool:
         since_ms = self._held_since_ms
         return since_ms is not None and now_ms - since_ms >= self._patience_ms
 
-    def _recent(self) -> Scored:
-        parts = [Scored(np.zeros(0), np.zeros(0)), *self._window]
-        return Scored(
-            np.concatenate([part.p_N for part in parts]),
-            np.concatenate([part.clicked_N for part in parts]),
-        )
-
-    def _is_enough_without_the_oldest(self) -> bool:
-        num = sum(map(len, self._window)) - len(self._window[0])
-        clicks = sum(float(one.clicked_N.sum()) for one in self._window)
-        clicks -= float(self._window[0].clicked_N.sum())
-        rare = min(clicks, num - clicks)
-        return num >= MAX_WINDOW or (num >= WINDOW and rare >= MIN_OF_EACH)
-
-    @staticmethod
-    def _is_enough(recent: Scored) -> bool:
-        clicks = float(recent.clicked_N.sum())
-        return len(recent) >= WINDOW // 2 and min(clicks, len(recent) - clicks) >= 1
-
 
 def normalized_entropy(scored: Scored) -> tuple[float, float]:
     """The log loss over that of always predicting the base rate, and its standard error."""
-    rate = float(scored.clicked_N.mean())
-    of_base = -(rate * math.log(rate) + (1 - rate) * math.log1p(-rate))
-    loss_N = scored.log_loss_N
+    loss_N, of_base = scored.log_loss_N, _entropy_of_base_rate(scored)
     error = float(loss_N.std()) / math.sqrt(len(loss_N))
     return float(loss_N.mean()) / of_base, error / of_base
 
 
+def _entropy_of_base_rate(scored: Scored) -> float:
+    rate = float(np.clip(scored.clicked_N.mean(), MIN_RATE, 1 - MIN_RATE))
+    return -(rate * math.log(rate) + (1 - rate) * math.log1p(-rate))
+
+
 def _worse(learner: Scored, published: Scored) -> str:
     """What is wrong where the learner scored worse than the published version."""
-    rate = float(np.clip(learner.clicked_N.mean(), 1e-3, 1 - 1e-3))
-    of_base = -(rate * math.log(rate) + (1 - rate) * math.log1p(-rate))
-    worse_N = (learner.log_loss_N - published.log_loss_N) / of_base
+    worse_N = (learner.log_loss_N - published.log_loss_N) / _entropy_of_base_rate(learner)
     mean, error = float(worse_N.mean()), float(worse_N.std()) / math.sqrt(len(worse_N))
     if mean - NUM_ERRORS * error <= BOUND:
         return ""

@@ -16,6 +16,7 @@ from headrace.stream.heard import Heard, Labelled, Request
 
 BIT: Final = {action: 1 << place for place, action in enumerate(ACTIONS)}
 EVERY_ACTION: Final = sum(BIT.values())
+NO_ACTION: Final = 0
 
 
 @dataclass(slots=True)
@@ -89,7 +90,11 @@ class Join:
         heard.complete.append(Labelled(request, outcomes))
 
     def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
-        """An action counts with its impression; a click without one counts as shown too."""
+        """An action counts with its impression; a click without one counts as shown too.
+
+        No head has a label of it: among clicks alone every probability is 1. Its outcome is told,
+        for what does not need to be calibrated.
+        """
         impression, action = self._impression_of(event, record), _action(event)
         if impression:
             if impression.outcome_of.get(event.item_id, 0) & BIT[action]:
@@ -97,7 +102,7 @@ class Join:
             _note(impression, event)
         alone = impression is None and isinstance(event, ClickEvent)
         if alone and heard.with_requests:
-            request = ask(event, record, heard, LANE_KNOWN, BIT[CLICK])
+            request = ask(event, record, heard, LANE_KNOWN, NO_ACTION)
             heard.complete.append(Labelled(request, (BIT[CLICK],)))
         clicked, liked, viewed = (float(action == name) for name in (CLICK, LIKE, LONG_VIEW))
         surface = impression.request.event.surface if impression else event.surface
