@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import embedding, features, kills, loop, parity, quality, ranker, stream
+from benchmarks import embedding, faults, features, kills, loop, parity, quality, ranker, stream
 from headrace.errors import HeadraceError
 
 Flags = argparse.Namespace
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "embedding": lambda _: embedding.run(),
     "stream": lambda _: stream.run(),
     "loop": lambda _: loop.run(),
+    "faults": lambda _: faults.run(),
     "kills": lambda _: kills.run(),
     "parity": lambda _: parity.run(),
     "ranker": lambda _: ranker.run(),

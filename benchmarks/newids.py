@@ -22,6 +22,7 @@ from typing import Any, Final
 
 import psutil
 
+from headrace import config
 from headrace.datasets.download import RECBOLE, fetch
 from headrace.services.ports import free_port
 
@@ -90,19 +91,22 @@ def flood(port: int) -> tuple[float, dict[int, int]]:
 
 
 class Platform:
-    """`headrace up` on the first ratings of MovieLens-100K."""
+    """`headrace up` on the first ratings of MovieLens-100K, with an archive."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, num_ratings: int = NUM_RATINGS, events_per_s: float = EVENTS_PER_S
+    ) -> None:
         self.port, self._log_path = free_port(), folder / "up.log"
-        data = folder / "data"
-        _write_slice(data)
+        self._num_ratings, data = num_ratings, folder / "data"
+        _write_slice(data, num_ratings)
         unset = ("RAY_ADDRESS", "HEADRACE_", "REDIS_URL", "KAFKA_")
         environ = {name: text for name, text in os.environ.items() if not name.startswith(unset)}
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "headrace.cli", "up", f"--data={data}"),
-                    *(f"--speed={EVENTS_PER_S}", f"--port={self.port}", "--requests-per-s=4"),
+                    *(f"--speed={events_per_s}", f"--port={self.port}", "--requests-per-s=4"),
+                    "--archive",
                 ],
                 env={**environ, "HEADRACE_HOME": str(folder / "home")},
                 stdin=subprocess.DEVNULL,
@@ -111,14 +115,21 @@ class Platform:
                 start_new_session=True,
             )
 
-    def wait_replayed(self) -> None:
-        """Until the ratings were replayed; raises with the log when they are not."""
+    def wait_replayed(self, at_least: int | None = None) -> None:
+        """Until the ratings, or so many, were replayed; raises with the log when they are not."""
         deadline_s = time.monotonic() + START_S
-        while self._num_replayed() < NUM_RATINGS:
+        while self._num_replayed() < (at_least or self._num_ratings):
             if self._process.poll() is not None or time.monotonic() > deadline_s:
-                raise AssertionError(f"headrace up did not replay:\n{self._log()[-3_000:]}")
+                raise AssertionError(f"headrace up did not replay:\n{self.log()[-3_000:]}")
             time.sleep(0.5)
         time.sleep(LOOK_EVERY_S)
+
+    def settings(self) -> config.Settings:
+        """Those of the parts, by the environment that they were started with."""
+        for process in psutil.Process(self._process.pid).children(recursive=True):
+            if "stream" in process.cmdline():
+                return config.load(process.environ())
+        raise AssertionError(f"no stream runs:\n{self.log()[-3_000:]}")
 
     def memory_mb(self) -> dict[str, float]:
         """The proportional set sizes of the parts: what they share is divided among them."""
@@ -142,10 +153,11 @@ class Platform:
             self._process.wait(120)
 
     def _num_replayed(self) -> int:
-        lines = [line for line in self._log().splitlines() if line.startswith("replay ")]
+        lines = [line for line in self.log().splitlines() if line.startswith("replay ")]
         return int(lines[-1].split()[1].replace(",", "")) if lines else 0
 
-    def _log(self) -> str:
+    def log(self) -> str:
+        """What it has said so far."""
         return self._log_path.read_text(errors="replace")
 
 
@@ -153,7 +165,7 @@ def _total(memory_mb: dict[str, float]) -> float:
     return sum(size_mb for part, size_mb in memory_mb.items() if part not in NOT_COUNTED)
 
 
-def _write_slice(folder: Path) -> None:
+def _write_slice(folder: Path, num_ratings: int) -> None:
     """The first ratings in time, with all films and users."""
     folder.mkdir(parents=True)
     with zipfile.ZipFile(fetch(RECBOLE)) as wheel:
@@ -161,7 +173,7 @@ def _write_slice(folder: Path) -> None:
             (folder / name).write_bytes(wheel.read(f"{INSIDE_WHEEL}/{name}"))
         header, *rows = wheel.read(f"{INSIDE_WHEEL}/ml-100k.inter").decode().splitlines()
     rows.sort(key=lambda row: float(row.split("\t")[3]))
-    (folder / "ml-100k.inter").write_text("\n".join([header, *rows[:NUM_RATINGS]]) + "\n")
+    (folder / "ml-100k.inter").write_text("\n".join([header, *rows[:num_ratings]]) + "\n")
 
 
 if __name__ == "__main__":

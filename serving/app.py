@@ -25,7 +25,7 @@ from headrace.errors import InvalidEvent, ServiceError
 from headrace.features.serving_key import ServingKey
 from headrace.latency import Latencies
 from headrace.slate import AdsRequest, InvalidRequest, RecommendRequest, parse, to_json
-from headrace.status import StatusBoard
+from headrace.status import StatusBoard, TrainDocument
 from serving.ads import AdServer, Budgets, read_campaigns
 from serving.live import Live
 from serving.loopback import keep_on_loopback
@@ -69,6 +69,7 @@ class Gateway:
         }
         self._requests, self._latencies, self._failures = 0, Latencies(), 0
         self._lost_impressions = 0  # slates that were answered but could not be logged
+        self._held = ""  # why the trainer publishes no newer version
         self._reporting: asyncio.Task[None] | None = None
         self._live.start()
 
@@ -118,7 +119,8 @@ class Gateway:
     async def _health(self, body: bytes) -> Response:
         model = self._live.view.model
         version = model.manifest.version if model else 0
-        return _answer(200, {"model_version": version, "error": self._live.followed.last_error})
+        error = self._live.followed.last_error
+        return _answer(200, {"model_version": version, "held": self._held, "error": error})
 
     async def _report(self) -> None:
         """Say now and then what this replica has done."""
@@ -138,6 +140,9 @@ class Gateway:
                 "skipped": self._live.skipped.report(),
             }
             self._status.write("serve", document, now_ms())
+            trainers = self._status.read("train", TrainDocument)
+            newest = max(trainers, key=lambda trainer: trainer["updated_ms"], default={})
+            self._held = newest.get("held", "")
 
 
 def build(settings: config.Settings) -> serve.Application:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 from redis import Redis
@@ -51,6 +51,7 @@ class TrainDocument(Document):
 
     lag: Count | None
     samples: Count
+    held: NotRequired[str]  # why the newest version is not published
 
 
 class ServeDocument(Document):

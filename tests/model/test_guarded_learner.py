@@ -78,7 +78,7 @@ def skill(learner: GuardedLearner) -> float:
 
 def served_skill(learner: GuardedLearner) -> float:
     """The same of the version that is served."""
-    p_C = learner._published.probabilities(PROBE)[:, 0]
+    p_C = learner.served_probabilities(PROBE)[:, 0]
     return float(np.corrcoef(p_C, PROBE.candidates.dense_CF[:, 0].numpy())[0, 1])
 
 

@@ -118,7 +118,7 @@ def test_samples_that_retention_took_are_counted_over_restarts(
     trainer = restarted(train(OnlineTrainer(settings, now_ms), 10), settings)
     send(settings, 0, range(10, 16))
     admin.delete_records({TopicPartition(Topics(settings.namespace).samples, 0): 13})
-    state = restarted(train(trainer, 13), settings).state()
+    state = restarted(train(trainer, 13), settings).state()["samples"]
     assert state["lost"] == 3 and state["positions"] == {0: 16, 1: 0}
 
 
@@ -141,12 +141,12 @@ def test_a_checkpoint_from_before_topics_had_an_identity_is_gone_on_with_in_a_gr
     state = trainer.state()
     trainer.close()
     for name in ("log", "lost"):
-        del state[name]
-    del state["positions"][1]  # as if there had been one partition
+        del state["samples"][name]
+    del state["samples"]["positions"][1]  # as if there had been one partition
     again = OnlineTrainer(settings, now_ms)
     again.load_state(state)
     send(settings, 1, range(5))
-    assert Topics(settings.namespace).samples in train(again, 15).state()["log"]
+    assert Topics(settings.namespace).samples in train(again, 15).state()["samples"]["log"]
     again.close()
 
 

@@ -119,7 +119,7 @@ def test_every_action_that_the_log_tells_of_is_learned_and_reported(loop: SmallL
     ]
     with trained(settings, shown) as trainer, replica(settings) as live:
         model = live.catch_up().model
-        trainer.state()
+        trainer.step()  # which reports
         for head, expected in (("click", 60), ("like", 60), ("long_view", 0)):
             with closing(Redis.from_url(settings.redis_url)) as redis:
                 windows = ProgressBoard(redis, settings.namespace, head).read()

@@ -91,6 +91,12 @@ def test_a_click_after_the_window_stands_alone(stream: Stream) -> None:
     assert stream.shown_clicked("a") == [2, 1]
 
 
+def test_a_click_alone_is_told_with_its_outcome_and_labels_no_head(stream: Stream) -> None:
+    stream.send(click("a", "r1"))
+    (sample,) = stream.samples
+    assert sample.outcomes == (1,) and sample.labelled == 0
+
+
 def test_how_late_the_log_is_read_does_not_matter(stream: Stream) -> None:
     late_ms = 50 * WINDOW_MS
     stream.send(opened("r1", "a"), at_ms=0, now_ms=late_ms)

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
+from trainer_servers import send
 
 from headrace import config
-from headrace.broker import LogWriter, Topics, create_topics
 from headrace.clock import now_ms
-from headrace.datasets.catalogue import write_catalogue
-from headrace.datasets.dataset import Dataset, Item, User
 from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.table import SCHEMA
-from headrace.sample import LANE_KNOWN, Sample, encode_batches
-from headrace.services.kafka import start_broker
-from headrace.services.redis import start_redis
+from headrace.sample import LANE_KNOWN, Sample
 from trainers.online import OnlineTrainer
 
 pytestmark = pytest.mark.services
@@ -47,40 +40,12 @@ def sample(offset: int, schema: int, num_dense: int) -> Sample:
     )
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> Iterator[config.Settings]:
-    plain = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
-    with start_redis(tmp_path / "redis") as redis, start_broker(tmp_path / "kafka", plain) as log:
-        settings = config.Settings(
-            namespace="tables",
-            home=str(tmp_path),
-            redis_url=redis.url,
-            kafka_bootstrap=log.bootstrap,
-            num_partitions=1,
-            batch_size=8,
-        )
-        dataset = Dataset("some", (Item("mug"),), (User("ann"),), lambda: iter(()), 0, 0, 0)
-        write_catalogue(dataset, config.catalogue_path(settings), now_ms())
-        create_topics(settings)
-        yield settings
-
-
-def send(settings: config.Settings, samples: list[Sample]) -> None:
-    writer = LogWriter(settings)
-    for message in encode_batches(samples):
-        writer.send(Topics(settings.namespace).samples, message, partition=0)
-    writer.flush()
-    writer.close()
-
-
 def run(trainer: OnlineTrainer, num_samples: int) -> None:
     """Step until so many samples are trained; then its connections end, as with its process."""
     later_ms = now_ms() + 30_000
     while trainer.learner.num_samples < num_samples and now_ms() < later_ms:
         trainer.step()
-    assert trainer._reader is not None
-    trainer._reader.close()
-    trainer._publisher._writer.close()
+    trainer.close()
 
 
 def test_samples_and_checkpoints_of_another_table_are_told_and_left_out(
@@ -96,7 +61,7 @@ def test_samples_and_checkpoints_of_another_table_are_told_and_left_out(
     told = [r.getMessage() for r in caplog.records if "are skipped" in r.getMessage()]
     assert told and f"{OTHER:08x}" in told[0] and len(told) == 1
 
-    state = {**trainer.state(), "schema": OTHER, "learner": {"of": "other columns"}}
+    state = {**trainer.state(), "schema": OTHER, "guarded": {"of": "other columns"}}
     after = OnlineTrainer(settings, now_ms)
     after.load_state(state)
     assert "a new model begins" in caplog.text and after.learner.num_samples == 0

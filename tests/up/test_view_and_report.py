@@ -103,6 +103,12 @@ def test_what_a_replica_could_not_do_is_shown(terminal: bool) -> None:
     assert "damaged file" in shown(replace(MUCH, errors=("damaged file",)), terminal=terminal)
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_version_that_is_held_is_shown_with_the_one_that_is_served_on(terminal: bool) -> None:
+    text = shown(replace(MUCH, held="worse than the base rate"), terminal=terminal)
+    assert "version 3 is served on: worse than the base rate" in text
+
+
 def test_events_that_were_not_taken_as_they_came_are_shown_where_there_are_any() -> None:
     assert "ahead" not in shown(MUCH, terminal=False)
     text = shown(replace(MUCH, ahead=1_200, unsigned=4), terminal=False)

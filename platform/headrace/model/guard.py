@@ -102,6 +102,7 @@ class Guard:
         self._recent = NOTHING
         self._usual = math.nan  # normalised entropy of published versions
         self._held_since_ms: int | None = None
+        self._held_for = ""  # the reason that it was held for first
         self._num_held = 0  # impressions since the learner was held, or went back
 
     def take(self, scored: Scored) -> None:
@@ -119,7 +120,7 @@ class Guard:
         recent = self._recent
         reason = self._reason(recent, now_ms, paired) if recent.is_enough else ""
         if reason and self._held_since_ms is None:
-            self._held_since_ms, self._num_held = now_ms, 0
+            self._held_since_ms, self._held_for, self._num_held = now_ms, reason, 0
         elif not reason:
             if self._held_since_ms is not None and self._is_patience_over(now_ms):
                 self._usual = math.nan
@@ -129,7 +130,7 @@ class Guard:
                 self._usual = MEMORY * before + (1 - MEMORY) * entropy
                 self._held_since_ms = None
             elif self._held_since_ms is not None:
-                return "it went back to its last good state, and too little is known of it yet"
+                return f"too little is known since it went back; it was held for {self._held_for}"
         return reason
 
     def must_roll_back(self, now_ms: int) -> bool:
@@ -144,14 +145,15 @@ class Guard:
         """Everything that `load_state` needs."""
         columns = {"p": self._recent.p_N, "clicked": self._recent.clicked_N}
         window = {name: torch.from_numpy(column.copy()) for name, column in columns.items()}
-        held = {"held_since_ms": self._held_since_ms, "num_held": self._num_held}
-        return {**window, **held, "usual": self._usual}
+        held = {"held_since_ms": self._held_since_ms, "held_for": self._held_for}
+        return {**window, **held, "num_held": self._num_held, "usual": self._usual}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become the guard that `state` described."""
         self._recent = Scored(state["p"].numpy(), state["clicked"].numpy())
         self._usual = state["usual"]
-        self._held_since_ms, self._num_held = state["held_since_ms"], state["num_held"]
+        self._held_since_ms, self._held_for = state["held_since_ms"], state["held_for"]
+        self._num_held = state["num_held"]
 
     def _reason(self, recent: Scored, now_ms: int, paired: tuple[Scored, Scored] | None) -> str:
         entropy, error = normalized_entropy(recent)

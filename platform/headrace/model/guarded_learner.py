@@ -75,6 +75,10 @@ class GuardedLearner:
         self._published.load(weights)
         self._since.clear()
 
+    def served_probabilities(self, batch: Batch) -> NDArray[np.float32]:
+        """[C, J]: what the version that is served says of a batch."""
+        return self._published.probabilities(batch)
+
     def remember(self) -> None:
         """Keep the state of now, which the guard let pass, to go back to."""
         buffer = io.BytesIO()

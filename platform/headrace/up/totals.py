@@ -65,6 +65,7 @@ class Totals:
     unreadable: int = 0  # messages in batches that are damaged
     ahead: int = 0
     unsigned: int = 0
+    held: str = ""  # why the newest version of the model is not published
     skipped: int = 0  # messages and keys that the running parts and this view passed over
 
     @property
@@ -114,6 +115,7 @@ class Observer:
             ),
             samples=newest_train.get("samples", 0),
             train_lag=newest_train["lag"] if _fresh([newest_train], now_ms) else None,
+            held=newest_train.get("held", ""),
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
             num_published=num_published,

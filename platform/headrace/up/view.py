@@ -100,6 +100,8 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
         f"version {now.model_version} ({age}), {now.num_published} published, "
         f"{now.num_served} served, fresh after {_latency(now.model_freshness)}",
     )
+    if now.held:
+        yield "held", f"version {now.model_version} is served on: {now.held}"
     yield "requests", f"{rate(now.requests, before.requests)}, {_latency(now.latency)}"
     if now.skipped or now.unreadable:
         messages = f"{now.skipped:,} messages, {now.unreadable:,} of damaged batches"
