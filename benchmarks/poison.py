@@ -34,7 +34,7 @@ from headrace.sample import Sample
 from headrace.stream.intake import Decoded
 from headrace.stream.partition import PartitionSettings
 
-SETTINGS: Final = Settings()
+SETTINGS: Final = Settings(num_partitions=1)
 CONFIG: Final = replace(nano(NUM_DENSE), rates=RATES, heads=tuple(map(Head, SETTINGS.head_names)))
 SHARE_BEFORE: Final = 0.9  # of the log, before the poison
 NUM_HELD_OUT: Final = 5_000
