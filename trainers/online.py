@@ -104,17 +104,19 @@ class OnlineTrainer:
         """Go on from what `state` described.
 
         Weights of another feature table are of other columns: where the table has changed, a new
-        model begins with the samples that come from then on.
+        model begins with the samples that come from then on; so it does where the checkpoint is of
+        a build whose learner had no guard.
         """
-        if state["schema"] == SCHEMA:
+        if state["schema"] == SCHEMA and "guarded" in state:
             self._guarded.load_state(state["guarded"])
         else:
             log.warning(
-                "the checkpoint has feature schema %08x, this build has %08x: a new model begins, "
-                "with the samples from here on; serving has none until it is published",
+                "the checkpoint is of another build or feature table (%08x, this build has %08x): "
+                "a new model begins, with the samples from here on; serving has none until it is "
+                "published",
                 *(state["schema"], SCHEMA),
             )
-        self._samples.load_state(state["samples"])
+        self._samples.load_state(state.get("samples", state))
         self._newest_event_ms = state["newest_event_ms"]
 
     def close(self) -> None:

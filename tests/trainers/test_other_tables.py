@@ -68,3 +68,20 @@ def test_samples_and_checkpoints_of_another_table_are_told_and_left_out(
     send(settings, [*new, sample(2 * NUM_EACH, SCHEMA, NUM_DENSE)])
     run(after, 1)
     assert after.learner.num_samples == 1, "those that the other model was trained on are over"
+
+
+def test_a_checkpoint_of_a_build_without_a_guard_is_told_and_its_positions_are_kept(
+    settings: config.Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    send(settings, [sample(n, SCHEMA, NUM_DENSE) for n in range(NUM_EACH)])
+    trainer = OnlineTrainer(settings, now_ms)
+    run(trainer, NUM_EACH)
+    state = trainer.state()
+    old = {**state["samples"], "learner": {}, "newest_event_ms": 0, "schema": SCHEMA}
+    after = OnlineTrainer(settings, now_ms)
+    after.load_state(old)
+    assert "a new model begins" in caplog.text
+    send(settings, [sample(NUM_EACH, SCHEMA, NUM_DENSE)])
+    run(after, 1)
+    assert after.learner.num_samples == 1
