@@ -79,7 +79,7 @@ def test_samples_that_cannot_be_spoil_neither_the_others_nor_the_trainer(loop: S
     mixed = [one for pair in itertools.zip_longest(samples, wrong) for one in pair if one]
     with closing(trained_beside(settings, JUNK, mixed)) as trainer:
         assert trainer.learner.num_samples == 4 * len(samples)
-        counted = trainer._skipped.counts()
+        counted = trainer._samples.skipped.counts()
         assert sum(n for (_, why), n in counted.items() if "cannot be" in why) >= len(WRONG) - 1
         assert counted["samples", "of an event beyond the log's end"] == 1
         assert counted["samples", "no samples"] >= len(JUNK)

@@ -62,6 +62,15 @@ class ContentVectors:
         """
         return cls([_column(name, TokenTable(root, name).read()) for name in names])
 
+    def has_any(self, item_key_X: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """[X]: whether an item has a vector of any modality."""
+        has_X = np.zeros(len(item_key_X), dtype=np.bool_)
+        for column in self._columns:
+            if len(column.key_N):
+                row_X = np.searchsorted(column.key_N, item_key_X).clip(max=len(column.key_N) - 1)
+                has_X |= column.key_N[row_X] == item_key_X
+        return has_X
+
     def vectors(
         self, item_key_U: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -39,10 +39,12 @@ class ContentTable:
         return self._token_IML[self._rows(item_key_U)]
 
     def known_keys(self, item_key_X: NDArray[np.int64]) -> NDArray[np.int64]:
-        """[X]: these keys, 0 for items that are not in the catalogue; all of them without one."""
+        """[X]: these keys, 0 for items of which neither the catalogue nor a vector tells anything;
+        all of them without a catalogue."""
         if not len(self._key_I):
             return item_key_X
-        return np.where(self._rows(item_key_X) > 0, item_key_X, 0)
+        is_known_X = (self._rows(item_key_X) > 0) | self.vectors.has_any(item_key_X)
+        return np.where(is_known_X, item_key_X, 0)
 
     def _rows(self, item_key_U: NDArray[np.int64]) -> NDArray[np.int64]:
         """[U]: rows of the table; row 0 is the unknown item."""
