@@ -100,17 +100,22 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
         f"version {now.model_version} ({age}), {now.num_published} published, "
         f"{now.num_served} served, fresh after {_latency(now.model_freshness)}",
     )
+    yield "requests", f"{rate(now.requests, before.requests)}, {_latency(now.latency)}"
+    yield from _faults(now)
+    yield "AUC", _curve([window.auc for window in _points(now.windows)])
+    yield "entropy", _curve([window.normalized_entropy for window in _points(now.windows)])
+    yield "calibration", _curve([window.calibration for window in _points(now.windows)])
+
+
+def _faults(now: Totals) -> Iterator[tuple[str, str]]:
+    """What is not as it should be, where there is anything."""
     if now.held:
         yield "held", f"version {now.model_version} is served on: {now.held}"
-    yield "requests", f"{rate(now.requests, before.requests)}, {_latency(now.latency)}"
     if now.skipped or now.unreadable:
         messages = f"{now.skipped:,} messages, {now.unreadable:,} of damaged batches"
         yield "skipped", f"{messages}; see headrace features status"
     if now.errors:
         yield "errors", "; ".join(sorted(set(now.errors)))
-    yield "AUC", _curve([window.auc for window in _points(now.windows)])
-    yield "entropy", _curve([window.normalized_entropy for window in _points(now.windows)])
-    yield "calibration", _curve([window.calibration for window in _points(now.windows)])
 
 
 def _corrected(now: Totals) -> str:
