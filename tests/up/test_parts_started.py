@@ -46,7 +46,11 @@ def test_the_archive_is_a_part_where_it_is_asked_for(tmp_path: Path, archive: bo
     assert started == parts | ({"headrace-archive"} if archive else set())
 
 
-def test_how_a_broker_is_reached_is_of_no_use_without_its_address() -> None:
+def test_how_a_broker_is_reached_is_of_no_use_without_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("REDIS_URL", "KAFKA_BOOTSTRAP"):
+        monkeypatch.delenv(name, raising=False)
     settings = config.Settings(kafka_security_protocol="SSL")
     with ExitStack() as stack, pytest.raises(ConfigError, match="name it with KAFKA_BOOTSTRAP"):
         start_servers(settings, stack, View())
