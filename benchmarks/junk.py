@@ -69,7 +69,7 @@ def into_topics(settings: config.Settings) -> int:
     with closing(KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)) as producer:
         for name in (*names, topics.models, topics.dead_letters):
             for partition in producer.partitions_for(name):
-                for key in (None, b"item/0:50", b"\xff"):
+                for key in (b"", b"item/0:50", b"\xff"):
                     for value in JUNK:
                         producer.send(name, value=value, key=key, partition=partition)
                         num += 1
