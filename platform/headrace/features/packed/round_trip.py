@@ -40,6 +40,12 @@ return written
 """
 
 log = logging.getLogger(__name__)
+# What is no hash cannot be the schemas of a view: it would let no row be written.
+_DESCRIBE: Final = """
+local kind = redis.call('TYPE', KEYS[1]).ok
+if kind ~= 'hash' and kind ~= 'none' then redis.call('DEL', KEYS[1]) end
+return redis.call('HSETNX', KEYS[1], ARGV[1], ARGV[2])
+"""
 _SET_EXPIRING: Final = """
 for i, key in ipairs(KEYS) do redis.call('SET', key, ARGV[i + 1], 'EX', ARGV[1]) end
 """
@@ -118,7 +124,8 @@ def write_commands(
     policy: WritePolicy,
 ) -> list[Command]:
     """The commands that write these rows: each row whole or not at all, its schema before it."""
-    describe = ("HSETNX", view.key, f"{view.schema.hash:016x}", view.schema.to_json())
+    name, schema = f"{view.schema.hash:016x}", view.schema.to_json()
+    describe = ("EVAL", _DESCRIBE, 1, view.key, name, schema)
     # On a cluster the keys of one command must be on one node.
     size = 1 if _is_cluster(client) else ROWS_PER_COMMAND
     commands: list[Command] = [describe]
