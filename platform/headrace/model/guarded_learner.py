@@ -97,7 +97,7 @@ class GuardedLearner:
         return True
 
     def state(self) -> dict[str, Any]:
-        """Everything that `load_state` needs; of a learner that is not held."""
+        """Everything that `load_state` needs; save it only where it is a good one."""
         return {
             "learner": self.learner.state(),
             "limit": self.limit.state(),
