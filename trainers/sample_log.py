@@ -125,7 +125,7 @@ def open_samples(
         f"choose another namespace (HEADRACE_NAMESPACE), or move {folder} away to begin a new model"
     )
     kept = agreed(log, log_identity(settings, topic), "in the trainer's checkpoint", advice)
-    return LogReader(settings, topic, positions, settings.batch_size), kept
+    return LogReader(settings, topic, positions, settings.batch_size, log=kept), str(kept)
 
 
 def tell_refusal(settings: Settings, reason: str) -> None:

@@ -25,6 +25,7 @@ from headrace.log_watch import DESCRIBE_EVERY_MS, Gap, LogWatch
 from headrace.partitioner import partition_of as partition_of  # as `LogWriter` has it
 from headrace.record import FetchedRecords
 from headrace.record import Record as Record  # what a reader gives
+from headrace.topics import LogIdentity as LogIdentity  # what positions belong to
 from headrace.topics import Topics as Topics  # what is read and written
 from headrace.topics import create_topics as create_topics
 from headrace.topics import log_identity as log_identity
@@ -43,7 +44,8 @@ class LogReader:
     """Reads some partitions of a topic from given offsets.
 
     Offsets before the log's start are passed over, and told by `take_gaps`. Raises `LogMismatch`
-    where the topic is not what it was, or does not reach to `start` and `until` (`LogWatch`).
+    where the topic is not what it was in `log`, or from the first look on, or does not reach to
+    `start` and `until` (`LogWatch`).
     """
 
     fetched = FetchedRecords  # how records come out of what was fetched
@@ -55,6 +57,7 @@ class LogReader:
         start: Mapping[int, int],
         max_records: int = 2_000,
         until: Mapping[int, int] | None = None,
+        log: LogIdentity | None = None,
     ) -> None:
         self._topic = topic
         self._partitions = [TopicPartition(topic, number) for number in sorted(start)]
@@ -74,7 +77,8 @@ class LogReader:
         self._consumer.assign(self._partitions)
         for partition in self._partitions:
             self._consumer.seek(partition, start[partition.partition])
-        self._watch = LogWatch(settings, self._consumer, self._partitions, until or {})
+        id = log.topics.get(topic, "") if log else ""
+        self._watch = LogWatch(settings, self._consumer, self._partitions, until or {}, id)
 
     def poll(self, timeout_ms: int = POLL_MS) -> list[Record]:
         """Records that came, in order within each partition; empty after `timeout_ms` without."""

@@ -43,7 +43,8 @@ class Gap(NamedTuple):
 class LogWatch:
     """Watches the topic of a consumer; raises `LogMismatch` where reading on would be wrong.
 
-    `until` are offsets, by partition, that the log must reach to, as somebody has read as far.
+    `until` are offsets, by partition, that the log must reach to, as somebody has read as far;
+    `id` is the topic's identity that all of them belong to, "" for that which is found first.
     """
 
     def __init__(
@@ -52,10 +53,11 @@ class LogWatch:
         consumer: KafkaConsumer,
         partitions: Sequence[TopicPartition],
         until: Mapping[int, int],
+        id: str = "",
     ) -> None:
         self._settings, self._consumer = settings, consumer
         self._partitions, self._until = partitions, until
-        self._id = ""
+        self._id = id
         self._due_s = 0.0
         self._well_s = time.monotonic()  # when all was last as it should be
         self._gaps: list[Gap] = []

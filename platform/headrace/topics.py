@@ -182,20 +182,20 @@ def log_identity(settings: Settings, *names: str) -> LogIdentity:
     return LogIdentity(cluster, {name: topic.id for name, topic in found.items() if topic.id})
 
 
-def agreed(stored: str, found: LogIdentity, whose: str, advice: str) -> str:
+def agreed(stored: str, found: LogIdentity, whose: str, advice: str) -> LogIdentity:
     """The identity to keep from now on; raises `LogMismatch` where positions are of another log.
 
     `stored` is "" where there is none yet; one that lacks topics is completed.
     """
     if not stored:
-        return str(found)
+        return found
     known = LogIdentity.parsed(stored)
     if known.differs_from(found):
         raise LogMismatch(
             f"the positions {whose} belong to event log {known}, this one is {found} (a topic that "
             f"is deleted and made anew is another one): {advice}"
         )
-    return str(known.completed(found))
+    return known.completed(found)
 
 
 def describe(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, FoundTopic]:

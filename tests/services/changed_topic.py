@@ -55,7 +55,7 @@ def last_words(
 ) -> tuple[int, list[str]]:
     """The exit code of `headrace stream` or `train` after the change, and what it said then."""
     environ = {name: text for name, text in os.environ.items() if name != "RAY_ADDRESS"}
-    process = subprocess.Popen(
+    command = subprocess.Popen(
         [sys.executable, "-m", "headrace.cli", part],
         env={**environ, **config.environment(settings)},
         stderr=subprocess.PIPE,
@@ -63,15 +63,15 @@ def last_words(
         text=True,
         start_new_session=True,
     )
-    try:
-        with Redis.from_url(settings.redis_url) as redis:
+    with command as process, Redis.from_url(settings.redis_url) as redis:
+        try:
             board = StatusBoard(redis, settings.namespace)
             wait(lambda: process.poll() is not None or bool(board.read(part)), COMMAND_S)
-        if process.poll() is None:
-            change()
-        _, said = process.communicate(timeout=COMMAND_S)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            if process.poll() is None:
+                change()
+            _, said = process.communicate(timeout=COMMAND_S)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
     lines = [line for line in said.splitlines() if line.startswith(f"headrace {part}: ")]
     return process.returncode, lines

@@ -151,6 +151,19 @@ def test_a_topic_that_is_made_anew_while_it_is_read_is_refused(
             poll_in_vain(reader)
 
 
+def test_a_topic_that_is_made_anew_before_it_is_read_is_refused(
+    settings: config.Settings, admin: KafkaAdminClient
+) -> None:
+    create_topics(settings)
+    topic = Topics(settings.namespace).events
+    before = log_identity(settings, topic)
+    make_anew(admin, settings, topic)
+    send(settings, 3)
+    with closing(LogReader(settings, topic, {0: 0, 1: 0}, log=before)) as reader:
+        with pytest.raises(LogMismatch, match=f"topic {topic} is another one"):
+            poll_in_vain(reader)
+
+
 @pytest.mark.usefixtures("impatient")
 def test_a_topic_that_is_gone_is_named(settings: config.Settings, admin: KafkaAdminClient) -> None:
     """The embedded broker makes it anew as soon as it is asked about it."""
@@ -171,15 +184,16 @@ def test_positions_belong_to_the_topic_and_not_to_the_cluster_only(
     before = log_identity(settings, topics.events, topics.samples)
     assert set(before.topics) == {topics.events, topics.samples}
     kept = agreed("", before, "in Redis", "do this")
-    assert LogIdentity.parsed(kept) == before and agreed(kept, before, "", "") == kept
+    assert kept == before == LogIdentity.parsed(str(kept))
+    assert agreed(str(kept), before, "", "") == kept
     of_cluster_only = before.cluster  # what was kept before topics had a part in it
     assert agreed(of_cluster_only, before, "in Redis", "do this") == kept
     make_anew(admin, settings, topics.events)
     after = log_identity(settings, topics.events, topics.samples)
     assert after.cluster == before.cluster
     with pytest.raises(LogMismatch, match=r"the positions in Redis belong to .*: do this"):
-        agreed(kept, after, "in Redis", "do this")
-    assert agreed(kept, log_identity(settings, topics.samples), "", "") == kept
+        agreed(str(kept), after, "in Redis", "do this")
+    assert agreed(str(kept), log_identity(settings, topics.samples), "", "") == kept
 
 
 @pytest.mark.usefixtures("apache")

@@ -86,7 +86,7 @@ class Archive:
         self._skipped = Skipped(clock)
         topics = Topics(settings.namespace)
         archived = (topics.events, topics.samples, topics.feature_rows)
-        bind_offline(settings, log_identity(settings, *archived))
+        self._log = bind_offline(settings, log_identity(settings, *archived))
         self._status = StatusBoard(Redis.from_url(settings.redis_url), settings.namespace)
         self._topics = [
             self._archived(topics.events, EVENTS, event_tables),
@@ -132,5 +132,5 @@ class Archive:
     def _archived(self, name: str, log: str, to_tables: ToTables) -> ArchivedTopic:
         folder = log_folder(self._settings, log)
         start = dict.fromkeys(range(self._settings.num_partitions), 0) | folder.resume()
-        reader = LogReader(self._settings, name, start)
+        reader = LogReader(self._settings, name, start, log=self._log)
         return ArchivedTopic(reader, folder, to_tables, self._clock, self._skipped)

@@ -113,8 +113,9 @@ def log_folder(settings: Settings, log: str) -> LogFolder:
     return LogFolder(offline_path(settings) / log)
 
 
-def bind_offline(settings: Settings, identity: LogIdentity) -> None:
-    """Remember whose logs these are; refuse those of another namespace, broker or topic."""
+def bind_offline(settings: Settings, identity: LogIdentity) -> LogIdentity:
+    """Remember whose logs these are, and return it; refuse those of another namespace, broker or
+    topic."""
     path = offline_path(settings) / "log"
     stored = path.read_text() if path.exists() else ""
     namespace, _, known = stored.partition(" ")
@@ -124,12 +125,14 @@ def bind_offline(settings: Settings, identity: LogIdentity) -> None:
             f"{path.parent} holds the logs of namespace {namespace!r}, this one is "
             f"{settings.namespace!r}: {advice}"
         )
-    kept = f"{settings.namespace} {agreed(known, identity, f'in {path.parent}', advice)}"
-    if kept != stored:
+    kept = agreed(known, identity, f"in {path.parent}", advice)
+    text = f"{settings.namespace} {kept}"
+    if text != stored:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f".{path.name}.part")
-        part.write_text(kept)
+        part.write_text(text)
         os.replace(part, path)
+    return kept
 
 
 def by_date(table: pa.Table, folder: str = "") -> dict[str, pa.Table]:

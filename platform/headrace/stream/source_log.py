@@ -6,15 +6,16 @@ from redis import Redis
 
 from headrace.broker import Topics, log_identity
 from headrace.config import Settings
-from headrace.topics import agreed
+from headrace.topics import LogIdentity, agreed
 
 ADVICE = "choose another namespace (HEADRACE_NAMESPACE) or an empty Redis database"
 
 
-def bind_to_log(settings: Settings) -> None:
+def bind_to_log(settings: Settings) -> LogIdentity:
     """Remember which event log the positions in Redis belong to; refuse another one.
 
-    It is the cluster and the topics that the stream's state comes from. Raises `LogMismatch`.
+    It is the cluster and the topics that the stream's state comes from, which readers are to hold
+    on to. Raises `LogMismatch`.
     """
     redis = Redis.from_url(settings.redis_url)
     topics, name = Topics(settings.namespace), f"{settings.namespace}:log"
@@ -22,5 +23,6 @@ def bind_to_log(settings: Settings) -> None:
     redis.set(name, str(found), nx=True)
     stored = (redis.get(name) or b"").decode()
     kept = agreed(stored, found, "in Redis", ADVICE)
-    if kept != stored:
-        redis.set(name, kept)
+    if str(kept) != stored:
+        redis.set(name, str(kept))
+    return kept

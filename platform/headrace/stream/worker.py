@@ -41,7 +41,7 @@ class Worker:
         self, settings: config.Settings, partitions: Sequence[int], clock: Callable[[], int]
     ) -> None:
         self._settings, self._clock = settings, clock
-        bind_to_log(settings)
+        self._log = bind_to_log(settings)
         self._topics = Topics(settings.namespace)
         redis = Redis.from_url(settings.redis_url)
         self._commits = CommitStore(redis, settings.namespace)
@@ -61,6 +61,7 @@ class Worker:
             settings,
             self._topics.item_features,
             dict.fromkeys(range(settings.num_partitions), 0),
+            log=self._log,
         )
 
     def run(self, should_stop: Callable[[], bool]) -> None:
@@ -130,7 +131,7 @@ class Worker:
         """Read again what lies before the commits; returns the reader, standing at the commits."""
         start = {number: part.warm_up_from for number, part in self._partitions.items()}
         commits = {number: part.commit.offset for number, part in self._partitions.items()}
-        reader = LogReader(self._settings, self._topics.events, start, until=commits)
+        reader = self._events(start, until=commits)
         behind = {n for n, p in self._partitions.items() if p.commit.offset > start[n]}
         while behind:
             for number, records in _by_partition(reader.poll()).items():
@@ -144,7 +145,12 @@ class Worker:
             gaps = reader.take_gaps()  # no loss: what was gone had been processed
             behind -= {g.partition for g in gaps if g.gone.stop >= commits[g.partition]}
         reader.close()
-        return LogReader(self._settings, self._topics.events, commits)
+        return self._events(commits)
+
+    def _events(
+        self, start: Mapping[int, int], until: Mapping[int, int] | None = None
+    ) -> LogReader:
+        return LogReader(self._settings, self._topics.events, start, until=until, log=self._log)
 
     def _step(
         self,
