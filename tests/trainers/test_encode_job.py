@@ -33,7 +33,7 @@ from trainers.encode import make_plan, work_key
 pytestmark = [pytest.mark.ray, pytest.mark.services]
 
 ROOT = Path(__file__).resolve().parents[2]
-NUM_ITEMS = 200
+NUM_ITEMS = 100
 TIMEOUT_S = 400.0  # two cores may be shared with other tests
 ENCODERS = ("text_minilm", "image_efficientnet", "given_vector")
 MAPPING = """
@@ -54,7 +54,7 @@ def write_shop(folder: Path) -> None:
     photos = {0: "photos/i0.jpg", 1: "photos/i1.jpg", 2: "photos/i2.jpg"}
     vectors = {0: "1|2|3", 1: "4|5|6", 2: "7|8", 3: "9|?|9"}
     for n in range(NUM_ITEMS):
-        plot = f"Story {n} of a boat and its crew on the long way home. " * 3
+        plot = f"Story {n} of a boat and its crew on the long way home."
         rows.append(f"i{n},Film {n},{plot},{photos.get(n, '')},{vectors.get(n, '')}")
     rows.append("empty,,,,")
     (folder / "items.csv").write_text("\n".join(rows))
@@ -157,7 +157,7 @@ def test_the_next_run_encodes_the_rest_and_reports_what_it_could_not_read(shop: 
 def test_the_ranker_finds_the_vectors(shop: Shop) -> None:
     root = config.tokens_path(shop.settings)
     vectors = ContentVectors.read(root, [shop.table(name).name for name in ENCODERS])
-    keys = np.array([key(item_id) for item_id in ("i0", "i1", "i199", "empty")])
+    keys = np.array([key(item_id) for item_id in ("i0", "i1", f"i{NUM_ITEMS - 1}", "empty")])
     vector_UMD, mask_UM = vectors.vectors(keys)
     assert vectors.widths == (384, 1_280, 3)
     assert mask_UM.tolist() == [
