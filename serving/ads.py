@@ -17,13 +17,13 @@ from typing import Annotated
 import msgspec
 import numpy as np
 from redis import Redis
-from redis.exceptions import RedisError
 
-from headrace.errors import ConfigError
+from headrace.errors import ConfigError, StoreUnavailable
 from headrace.event import Id
 from headrace.features.table import USER_LAYOUT
 from headrace.skipped import Skipped
 from headrace.slate import AdSlate, AdsRequest, PlacedAd
+from serving.breaker import Breaker
 from serving.live import Catalogue, View
 from serving.recommend import NO_TIME, Recommender, Stopwatch, User
 
@@ -107,9 +107,16 @@ def second_price(bids: Sequence[Bid]) -> list[tuple[Bid, int]]:
 class Budgets:
     """What the campaigns have left, in Redis, shared by all replicas."""
 
-    def __init__(self, redis: Redis, namespace: str, skipped: Skipped | None = None) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        namespace: str,
+        skipped: Skipped | None = None,
+        breaker: Breaker | None = None,
+    ) -> None:
         self._redis, self._namespace = redis, namespace
         self._skipped = skipped or Skipped()
+        self._breaker = breaker or Breaker("the budgets' Redis", redis.ping)
         self._charge = redis.register_script(_CHARGE)
 
     def open(self, campaigns: Sequence[Campaign]) -> None:
@@ -121,8 +128,12 @@ class Budgets:
         return int(self._redis.get(self._name(campaign_id)) or 0)
 
     def charge(self, campaign_id: str, price_micros: int) -> bool:
-        """Take the price out of the budget; False, and nothing taken, if there is less left."""
-        left = int(self._charge(keys=[self._name(campaign_id)], args=[price_micros]))
+        """Take the price out of the budget; False, and nothing taken, if there is less left.
+
+        Raises `StoreUnavailable` where Redis does not say.
+        """
+        keys = [self._name(campaign_id)]
+        left = int(self._breaker.call(lambda: self._charge(keys=keys, args=[price_micros])))
         if left == UNREADABLE:
             self._skipped.add("budgets", "no number", f"key {self._name(campaign_id)} in Redis")
         return left >= 0
@@ -144,8 +155,11 @@ class AdServer:
         self._campaigns, self._budgets = tuple(campaigns), budgets
         self._recommender, self._catalogue = recommender, catalogue
 
-    def place(self, request: AdsRequest, view: View, now_ms: int) -> AdSlate:
-        """The ads of a request; none, marked, while there is no model to price clicks with."""
+    def place(
+        self, request: AdsRequest, view: View, now_ms: int, marks: tuple[str, ...] = ()
+    ) -> AdSlate:
+        """The ads of a request; none, marked, while there is no model to price clicks with, and
+        none that nobody can charge. `marks` are what else has to be done without."""
         watch = Stopwatch()
         user = self._recommender.user(request.user_id)
         watch.lap("features")
@@ -153,11 +167,8 @@ class AdServer:
         watch.lap("targeting")
         bids = self._bids(eligible, user, view, now_ms, request.surface)
         watch.lap("ranking")
-        degraded = user.degraded + (() if view.model else ("no_model",))
-        try:
-            ads = self._auction(bids, request.num_ads)
-        except RedisError:
-            ads, degraded = (), (*degraded, "no_budgets")
+        degraded = user.degraded + (() if view.model else ("no_model",)) + marks
+        ads, is_charged = self._auction(bids, request.num_ads)
         watch.lap("auction")
         return AdSlate(
             request_id=uuid.uuid4().hex,
@@ -165,7 +176,7 @@ class AdServer:
             model_version=view.model.manifest.version if view.model else 0,
             model_age_ms=now_ms - view.model.manifest.created_ms if view.model else None,
             ads=ads,
-            degraded=degraded,
+            degraded=degraded if is_charged else (*degraded, "no_budgets"),
             stage_ms=watch.total(),
         )
 
@@ -190,15 +201,23 @@ class AdServer:
             return []
         return [Bid(c, float(p)) for c, p in zip(campaigns, ranked.p_click_C, strict=True)]
 
-    def _auction(self, bids: Sequence[Bid], num_ads: int) -> tuple[PlacedAd, ...]:
-        """Fill the slots from the best bid down; who cannot pay leaves and prices are made anew."""
+    def _auction(self, bids: Sequence[Bid], num_ads: int) -> tuple[tuple[PlacedAd, ...], bool]:
+        """Fill the slots from the best bid down; who cannot pay leaves and prices are made anew.
+
+        False with the ads that are paid where budgets could not be charged any more. One that was
+        asked to be charged then may be, and is not shown: nobody pays less than he is shown.
+        """
         running, placed = list(bids), list[PlacedAd]()
         while running and len(placed) < num_ads:
             bid, price_micros = second_price(running)[0]
             running.remove(bid)
-            if self._budgets.charge(bid.campaign.id, price_micros):
+            try:
+                is_paid = self._budgets.charge(bid.campaign.id, price_micros)
+            except StoreUnavailable:
+                return tuple(placed), False
+            if is_paid:
                 placed.append(self._placed(bid, price_micros, len(placed)))
-        return tuple(placed)
+        return tuple(placed), True
 
     def _placed(self, bid: Bid, price_micros: int, position: int) -> PlacedAd:
         campaign = bid.campaign

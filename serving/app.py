@@ -1,42 +1,52 @@
 """The serving application: one Ray Serve deployment that answers every route in its own process.
 
-POST /v1/recommend   a slate for a user
-POST /v1/ads         ads for a user
-POST /v1/events      behaviour in: one event, or a list of them
-GET  /healthz        200 when the replica can answer
+`serving.http.routes` has the table of routes; here is what answers them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, Final
 
 import torch
 from ray import serve
+from ray.serve.config import BackpressureConfig
 from redis import Redis
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headrace import config, event
-from headrace.broker import LogWriter, Topics
+from headrace import config
+from headrace.broker import Topics
 from headrace.clock import now_ms
-from headrace.errors import InvalidEvent, ServiceError
+from headrace.errors import LogUnavailable, ServiceError
 from headrace.features.serving_key import ServingKey
-from headrace.latency import Latencies
-from headrace.slate import AdsRequest, InvalidRequest, RecommendRequest, parse, to_json
-from headrace.status import StatusBoard, TrainDocument
+from headrace.log_sender import LogSender, Message
+from headrace.redis_access import prompt_redis
+from headrace.slate import AdsRequest, RecommendRequest
+from headrace.spool import Spool
+from headrace.status import StatusBoard
 from serving.ads import AdServer, Budgets, read_campaigns
+from serving.breaker import Breaker
+from serving.health import Errors, Health
+from serving.http.body import Bodies
+from serving.http.budget import Budget
+from serving.http.problem import busy, json_response
+from serving.http.router import Router
+from serving.http.routes import Answer, routes
+from serving.impressions import ImpressionLog
 from serving.live import Live
 from serving.loopback import keep_on_loopback
-from serving.posted import BodyTooLarge, read_body, read_events
+from serving.posted import Accepted, read_events
 from serving.recommend import Recommender
+from serving.reporter import Reporter
 
-STATUS_EVERY_S = 0.5
-BROKER_TIMEOUT_MS = 5_000
-RETRY_AFTER_S = 1
-
-Handler = Callable[[bytes], Awaitable[Response]]
+MAX_POSTS: Final = 64  # of events, that wait to be read at one time
+SWITCH_S: Final = 0.001  # that a thread may keep the event loop waiting
+HEALTH_EVERY_S: Final = 1.0
+HEALTH_TIMEOUT_S: Final = 2.0  # a replica that is silent three times is replaced
 
 
 class Gateway:
@@ -46,124 +56,140 @@ class Gateway:
         from headrace.features.online import OnlineStore
 
         torch.set_num_threads(1)
+        sys.setswitchinterval(SWITCH_S)
         keep_on_loopback()
-        self._topics = Topics(settings.namespace)
-        redis = Redis.from_url(settings.redis_url)
-        self._live = Live(settings, now_ms)
-        self._key = ServingKey.of(redis, settings.namespace)
-        self._max_ahead_ms = int(settings.max_ahead_s * 1_000)
-        self._status = StatusBoard(redis, settings.namespace, self._live.skipped)
-        self._writer = LogWriter(settings, BROKER_TIMEOUT_MS)
-        self._impressions = LogWriter(settings, BROKER_TIMEOUT_MS)
-        store = OnlineStore(settings, self._live.skipped)
-        self._recommender = Recommender(store, self._live.catalogue, settings.max_candidates)
+        self._settings, self._live = settings, Live(settings, now_ms)
+        skipped, namespace = self._live.skipped, settings.namespace
+        redis = prompt_redis(settings.redis_url, settings.store_timeout_s)
+        store = OnlineStore(settings, skipped, settings.store_timeout_s)
+        self._store = Breaker("the online store", lambda: store.read_users([""]))
+        self._recommender = Recommender(
+            store, self._live.catalogue, settings.max_candidates, self._store
+        )
         campaigns = read_campaigns(settings.campaigns, self._live.catalogue)
-        budgets = Budgets(redis, settings.namespace, self._live.skipped)
-        budgets.open(campaigns)
+        budgets = Budgets(redis, namespace, skipped)
         self._ads = AdServer(campaigns, budgets, self._recommender, self._live.catalogue)
-        self._routes: dict[tuple[str, str], Handler] = {
-            ("POST", "/v1/recommend"): self._recommend,
-            ("POST", "/v1/ads"): self._place_ads,
-            ("POST", "/v1/events"): self._take_events,
-            ("GET", "/healthz"): self._health,
-        }
-        self._requests, self._latencies, self._failures = 0, Latencies(), 0
-        self._lost_impressions = 0  # slates that were answered but could not be logged
-        self._held = ""  # why the trainer publishes no newer version
-        self._reporting: asyncio.Task[None] | None = None
+        self._key: ServingKey | None = None
+        topic, deadline_s = Topics(namespace).events, settings.events_deadline_s
+        self._events = LogSender(settings, topic, deadline_s, settings.max_waiting_events)
+        spool = Spool(settings.spool_path, settings.spool_bytes, skipped)
+        impressions = LogSender(settings, topic, deadline_s)
+        self._impressions = ImpressionLog(impressions, spool, lambda: self._key, now_ms)
+        places = settings.max_waiting_slates
+        self.slates = Budget("slates", settings.slate_threads, places, settings.slate_deadline_s)
+        self.events = Budget("events", 1, MAX_POSTS, deadline_s)
+        first = (lambda: self._find_key(redis), lambda: budgets.open(campaigns))
+        self._reporter = Reporter(StatusBoard(redis, namespace, skipped), self._document, first)
+        self.health = Health(settings, self._live, self._errors(), lambda: self._reporter.held)
+        self._router = Router(routes(self), Bodies(settings.body_timeout_s), settings.platform)
         self._live.start()
+        self._reporter.start()
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; what is wrong with it is said in the answer."""
-        if self._reporting is None:
-            self._reporting = asyncio.create_task(self._report())
-        handler = self._routes.get((request.method, request.url.path))
-        if handler is None:
-            known = ", ".join(f"{method} {path}" for method, path in self._routes)
-            return _problem(404, f"no {request.method} {request.url.path}; there are {known}", "")
-        started_ms = now_ms()
-        try:
-            return await handler(await read_body(request.headers, request.stream()))
-        except BodyTooLarge as error:
-            return _problem(413, str(error), "")
-        except (InvalidRequest, InvalidEvent) as error:
-            return _problem(422, str(error), error.field)
-        except ServiceError as error:
-            self._failures += 1
-            return _problem(503, str(error), "", {"Retry-After": str(RETRY_AFTER_S)})
-        finally:
-            self._requests += 1
-            self._latencies.add(now_ms() - started_ms)
+        return await self._router.answer(request)
 
-    async def _recommend(self, body: bytes) -> Response:
-        request = parse(body, RecommendRequest)
-        slate, impression = self._recommender.recommend(request, self._live.view, now_ms())
+    def check_health(self) -> None:
+        """Raises `ServiceError` for a replica that must be replaced; Ray asks."""
+        if not self._live.is_following:
+            raise ServiceError("models and item states are not followed any more")
+
+    def recommend(self, request: RecommendRequest) -> Answer:
+        """A slate; its impression goes to the log behind it."""
+        view, at_ms = self._live.view, now_ms()
+        slate, impression = self._recommender.recommend(request, view, at_ms, self._marks(at_ms))
         if impression:
-            user_key, value = impression.user_id.encode(), event.encode(self._key.sign(impression))
-            self._impressions.send(self._topics.events, value, key=user_key)
-        return _answer(200, slate)
+            self._impressions.add(impression)
+        return json_response(slate)
 
-    async def _place_ads(self, body: bytes) -> Response:
-        return _answer(200, self._ads.place(parse(body, AdsRequest), self._live.view, now_ms()))
+    def place_ads(self, request: AdsRequest) -> Answer:
+        """Ads, each paid for."""
+        at_ms = now_ms()
+        return json_response(
+            self._ads.place(request, self._live.view, at_ms, self._marks(at_ms, is_logged=False))
+        )
 
-    async def _take_events(self, body: bytes) -> Response:
-        """All events of the request are accepted, and in the log when it is answered; or none."""
-        events = read_events(body, now_ms(), self._max_ahead_ms)
-        for accepted in events:
-            user_key = accepted.event.user_id.encode()
-            self._writer.send(self._topics.events, accepted.message, key=user_key)
-        await asyncio.get_running_loop().run_in_executor(None, self._writer.flush)
+    def read_events(self, body: bytes) -> Sequence[Accepted]:
+        """The events of a body."""
+        return read_events(body, now_ms(), int(self._settings.max_ahead_s * 1_000))
+
+    def take_events(self, events: Sequence[Accepted]) -> Answer:
+        """202 once the log has each of these events."""
         event_ids = [accepted.event.event_id for accepted in events]
-        return _answer(202, {"accepted": len(events), "event_ids": event_ids})
+        sent = [Message(one.event.user_id.encode(), one.message) for one in events]
+        try:
+            acknowledged = self._events.submit(sent)
+        except LogUnavailable as error:
+            told = f"{error}; nothing of this was sent: send it again"
+            raise busy(told, {"event_ids": event_ids}) from None
+        return self._answered(acknowledged, event_ids)
 
-    async def _health(self, body: bytes) -> Response:
+    async def _answered(self, acknowledged: Future[None], event_ids: Sequence[str]) -> Response:
+        try:
+            await asyncio.wrap_future(acknowledged)
+        except LogUnavailable as error:
+            told = (
+                f"{error}; some of these events may be in the log: send them again with the same "
+                "event_id, and each counts once"
+            )
+            raise busy(told, {"event_ids": event_ids}) from None
+        return json_response({"accepted": len(event_ids), "event_ids": event_ids}, 202)
+
+    def _marks(self, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
+        """What an answer has to do without, beside what its user's features tell."""
         model = self._live.view.model
-        version = model.manifest.version if model else 0
-        error = self._live.followed.last_error
-        return _answer(200, {"model_version": version, "held": self._held, "error": error})
+        stale_ms = 1_000 * self._settings.stale_model_s
+        is_stale = model is not None and at_ms - model.manifest.created_ms > stale_ms
+        is_lost = is_logged and not self._impressions.is_reaching
+        return (*(["stale_model"] if is_stale else ()), *(["no_log"] if is_lost else ()))
 
-    async def _report(self) -> None:
-        """Say now and then what this replica has done."""
-        while True:
-            await asyncio.sleep(STATUS_EVERY_S)
-            model = self._live.view.model
-            self._lost_impressions += self._impressions.take_failures()
-            document = {
-                "requests": self._requests,
-                "failures": self._failures,
-                "lost_impressions": self._lost_impressions,
-                "latency": self._latencies.to_pairs(),
-                "model_version": model.manifest.version if model else 0,
-                "model_created_ms": model.manifest.created_ms if model else 0,
-                "model_freshness": self._live.followed.model_freshness.to_pairs(),
-                "error": self._live.followed.last_error,
-                "skipped": self._live.skipped.report(),
-            }
-            self._status.write("serve", document, now_ms())
-            trainers = self._status.read("train", TrainDocument)
-            newest = max(trainers, key=lambda trainer: trainer["updated_ms"], default={})
-            self._held = newest.get("held", "")
+    def _errors(self) -> Errors:
+        """Who says what is wrong now, the gravest first."""
+        return {
+            "following": lambda: self._live.followed.last_error,
+            "store": lambda: self._store.last_error,
+            "log": lambda: self._events.last_error,
+            "impressions": lambda: self._impressions.last_error,
+            "status": lambda: self._reporter.last_error,
+        }
+
+    def _find_key(self, redis: Redis) -> None:
+        self._key = ServingKey.of(redis, self._settings.namespace)
+
+    def _document(self) -> dict[str, Any]:
+        """What this replica has done, for the status."""
+        model, traffic = self._live.view.model, self._router.traffic
+        return {
+            "requests": traffic.requests,
+            "failures": traffic.failures,
+            "refused": {one.name: one.num_refused for one in (self.slates, self.events)},
+            "lost_impressions": self._impressions.num_lost,
+            "spooled_bytes": self._impressions.spooled_bytes,
+            "latency": traffic.latencies.to_pairs(),
+            "model_version": self.health.model_version,
+            "model_created_ms": model.manifest.created_ms if model else 0,
+            "model_freshness": self._live.followed.model_freshness.to_pairs(),
+            "error": self.health.error,
+            "skipped": self._live.skipped.report(),
+        }
 
 
 def build(settings: config.Settings) -> serve.Application:
-    """The application of these settings."""
+    """The application of these settings.
+
+    Ray counts connections and not routes: its bounds lie far above those of the budgets, which
+    refuse by route. With `max_ongoing_requests` as the bound, bodies that do not end would hold
+    the places of everybody.
+    """
     deployment = serve.deployment(Gateway).options(
         num_replicas=settings.num_replicas,
-        max_ongoing_requests=16,
-        max_queued_requests=64,
+        max_ongoing_requests=1_000,
+        max_queued_requests=100,
+        backpressure_config=BackpressureConfig(status_code=503, retry_after_s=1),
+        health_check_period_s=HEALTH_EVERY_S,
+        health_check_timeout_s=HEALTH_TIMEOUT_S,
         graceful_shutdown_timeout_s=5.0,
         ray_actor_options={"num_cpus": 0.5},
     )
     application: serve.Application = deployment.bind(settings)
     return application
-
-
-def _answer(status: int, document: Any) -> Response:
-    return Response(to_json(document), status_code=status, media_type="application/json")
-
-
-def _problem(
-    status: int, error: str, field: str, headers: dict[str, str] | None = None
-) -> Response:
-    body = to_json({"error": error, "field": field} if field else {"error": error})
-    return Response(body, status_code=status, headers=headers, media_type="application/json")

@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from redis import Redis, RedisError
+from redis import RedisError
 
 from headrace import config
 from headrace.broker import LogReader, Record, Topics
@@ -40,6 +40,7 @@ from headrace.model.ranker import Ranker
 from headrace.model.ranker_config import RankerConfig
 from headrace.model.tokens import ContentTable
 from headrace.own_key import write_key
+from headrace.redis_access import prompt_redis
 from headrace.registry import KEEP_VERSIONS, Manifest, Subscriber, check_tokens, load_weights
 from headrace.skipped import Skipped, shortened
 
@@ -102,7 +103,13 @@ class Followed:
     """What the background thread has seen, for the status."""
 
     model_freshness: Latencies = field(default_factory=Latencies)
-    last_error: str = ""
+    version_error: str = ""  # why a newer version is not served, until one is
+    reading_error: str = ""  # what was wrong when the topics were read last
+
+    @property
+    def last_error(self) -> str:
+        """What is wrong now, empty when nothing is."""
+        return self.reading_error or self.version_error
 
 
 class Live:
@@ -114,7 +121,7 @@ class Live:
         self.catalogue = build_catalogue(list(items.values()))
         self.followed = Followed()
         self.content = ContentTable(items, ContentVectors.of(settings))
-        self._redis = Redis.from_url(settings.redis_url)
+        self._redis = prompt_redis(settings.redis_url, settings.store_timeout_s)
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
         known = Bounds(NOTHING, NOTHING)
@@ -126,6 +133,11 @@ class Live:
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
 
     def close(self) -> None:
         """End the thread, if it runs, and leave the servers."""
@@ -154,13 +166,22 @@ class Live:
         return self.view
 
     def _follow(self) -> None:
-        with self._readers() as (models, states):
-            while not self._stopping.wait(REFRESH_S):
-                try:
-                    self._serve_newest(models)
-                    self._take(states.poll(timeout_ms=0))
-                except Exception as error:  # the replica goes on with what it has, and says so
-                    self._say(error)
+        """Follow the topics from their beginning, anew where no broker answers at first."""
+        while not self._stopping.wait(REFRESH_S):
+            try:
+                with self._readers() as (models, states):
+                    self._follow_with(models, states)
+            except Exception as error:
+                self._say(error)
+
+    def _follow_with(self, models: Subscriber, states: LogReader) -> None:
+        while not self._stopping.wait(REFRESH_S):
+            try:
+                self._serve_newest(models)
+                self._take(states.poll(timeout_ms=0))
+                self.followed.reading_error = ""
+            except Exception as error:  # the replica goes on with what it has, and says so
+                self._say(error)
 
     def _serve_newest(self, models: Subscriber) -> None:
         """Serve the newest version of those that were announced and can be: what is wrong with a
@@ -175,12 +196,12 @@ class Live:
                 self.skipped.add("models", "a version that cannot be served", str(error))
                 continue
             self.view = replace(self.view, model=model)
-            self.followed.last_error = wrong
+            self.followed.version_error = wrong
             return
-        self.followed.last_error = wrong or self.followed.last_error
+        self.followed.version_error = wrong or self.followed.version_error
 
     def _say(self, error: Exception) -> None:
-        self.followed.last_error = shortened(f"{type(error).__name__}: {error}")
+        self.followed.reading_error = shortened(f"{type(error).__name__}: {error}")
 
     @contextmanager
     def _readers(self) -> Iterator[tuple[Subscriber, LogReader]]:

@@ -1,14 +1,13 @@
-"""What clients post: bodies up to a bound, and behaviour as events, all or none."""
+"""Behaviour that clients post, as events: all of a body, or none."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from headrace.errors import HeadraceError, InvalidEvent
+from headrace.errors import InvalidEvent
 from headrace.event import (
     MAX_AHEAD_MS,
     MAX_EVENT_BYTES,
@@ -18,14 +17,9 @@ from headrace.event import (
     encode,
 )
 
-MAX_BODY_BYTES: Final = 4_000_000
 MAX_EVENTS: Final = 1_000  # in one POST
 MAX_SHOWN: Final = 20_000  # items in its impressions, all together
 MAX_NESTED: Final = 100_000  # arrays and objects: to parse millions of them would take seconds
-
-
-class BodyTooLarge(HeadraceError):
-    """A body that is not read to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +28,6 @@ class Accepted:
 
     event: Event
     message: bytes
-
-
-async def read_body(headers: Mapping[str, str], chunks: AsyncIterator[bytes]) -> bytes:
-    """The body that comes in these chunks; raises `BodyTooLarge` as soon as it is known to be."""
-    told = headers.get("content-length", "")
-    if told.isdecimal() and int(told[:20]) > MAX_BODY_BYTES:
-        raise _too_large(f"{told[:20]} bytes")
-    body = bytearray()
-    async for chunk in chunks:
-        if len(body) + len(chunk) > MAX_BODY_BYTES:
-            raise _too_large("more")
-        body += chunk
-    return bytes(body)
 
 
 def read_events(body: bytes, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> list[Accepted]:
@@ -89,7 +70,3 @@ def _fitting(event: Event) -> bytes:
         reason = f"an event has at most {MAX_EVENT_BYTES:,} bytes, this has {len(message):,}"
         raise InvalidEvent(reason, "items" if isinstance(event, ImpressionEvent) else "$")
     return message
-
-
-def _too_large(got: str) -> BodyTooLarge:
-    return BodyTooLarge(f"a body has at most {MAX_BODY_BYTES:,} bytes, got {got}")

@@ -27,6 +27,7 @@ from headrace.keys import key, surface_code
 from headrace.model.batch import Batch, Request, make_request_batch
 from headrace.model.tokens import user_token_keys
 from headrace.slate import RankedItem, RecommendRequest, Slate
+from serving.breaker import Breaker
 from serving.live import Catalogue, LiveModel, View
 
 if TYPE_CHECKING:  # Feast takes seconds to import: the replica does, the deploying process need not
@@ -79,14 +80,22 @@ class Stopwatch:
 class Recommender:
     """Makes slates from the catalogue for the users of the online store."""
 
-    def __init__(self, store: OnlineStore, catalogue: Catalogue, max_candidates: int) -> None:
+    def __init__(
+        self,
+        store: OnlineStore,
+        catalogue: Catalogue,
+        max_candidates: int,
+        breaker: Breaker | None = None,
+    ) -> None:
         self._store, self._catalogue = store, catalogue
         self._max_candidates = max_candidates
+        self._breaker = breaker or Breaker("the online store", lambda: None)
 
     def recommend(
-        self, request: RecommendRequest, view: View, now_ms: int
+        self, request: RecommendRequest, view: View, now_ms: int, marks: tuple[str, ...] = ()
     ) -> tuple[Slate, ImpressionEvent | None]:
-        """The slate, and the impression to log where the request asks for it."""
+        """The slate, and the impression to log where the request asks for it. `marks` are what
+        else the slate has to do without."""
         watch = Stopwatch()
         user = self.user(request.user_id)
         watch.lap("features")
@@ -95,7 +104,7 @@ class Recommender:
         ranked = self.rank(user, candidate_rows, view, now_ms, request.surface)
         order = _best_first(ranked)[: request.num_items]
         watch.lap("ranking")
-        degraded = user.degraded + (() if view.model else ("no_model",))
+        degraded = user.degraded + (() if view.model else ("no_model",)) + marks
         slate = Slate(
             request_id=uuid.uuid4().hex,
             user_id=request.user_id,
@@ -113,7 +122,7 @@ class Recommender:
     def user(self, user_id: str) -> User:
         """The user's state and attributes; empty, and marked, where the store does not answer."""
         try:
-            stored = self._store.read_users([user_id])
+            stored = self._breaker.call(lambda: self._store.read_users([user_id]))
         except StoreUnavailable:
             return User(user_id, USER_LAYOUT.new(1), (), ("no_features",))
         rows = [row for row in stored.rows if row]

@@ -22,6 +22,7 @@ from headrace.settings_text import require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+Wait = Annotated[float, msgspec.Meta(gt=0, le=4)]  # HAProxy gives an answer up after five seconds
 
 
 class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,6 +74,18 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8000
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0  # of the stream; 0: none
     num_replicas: PositiveInt = 1
+    platform: str = ""  # what its own HAProxy calls it, so that no other's requests are answered
+    # What a replica takes on at one time, and how long it waits for what may be away.
+    slate_threads: PositiveInt = 1  # that make slates and ads; more help where Redis is far away
+    max_waiting_slates: PositiveInt = 16  # slates and ads at one time; one more is refused
+    slate_deadline_s: Wait = 1.0  # one that could not be begun by then is refused
+    max_waiting_events: PositiveInt = 10_000  # sent and not acknowledged; more are refused
+    events_deadline_s: Wait = 3.0  # that the log may take to acknowledge events
+    body_timeout_s: Wait = 4.0  # that a body may take to arrive
+    store_timeout_s: Positive = 0.25  # that Redis may take for an answer
+    stale_model_s: Positive = 3_600.0  # slates by an older model are marked
+    ready_without_model: bool = False  # `/readyz` before the first model
+    spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64_000_000  # for impressions; 0: no spool
     rank_by: str = "click=1"  # slates are ordered by the sum of weight x probability of actions
     max_candidates: PositiveInt = 500
     campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
@@ -111,6 +124,11 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     def token_table_names(self) -> tuple[str, ...]:
         """`token_tables` apart, such as ("text_e5/1-f3b1a2c4",)."""
         return _names(self.token_tables)
+
+    @property
+    def spool_path(self) -> Path:
+        """The folder of impressions that wait for the broker."""
+        return self.home_path / "spool" / self.namespace
 
     @property
     def home_path(self) -> Path:

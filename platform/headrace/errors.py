@@ -5,6 +5,7 @@
       DatasetError                input data is missing, damaged or unknown
       ServiceError                Redis, the broker, Ray or a port is not there
         StoreUnavailable          the online store's Redis is down, full or refuses
+        LogUnavailable            the broker did not say that it has what it was sent
         PartitionLost             another stream worker owns the partition now
         LogMismatch               a topic is not the one that was expected
         CommitDamaged             it is not known how far a partition was processed
@@ -34,6 +35,10 @@ class ServiceError(HeadraceError):
 
 class StoreUnavailable(ServiceError):
     """The Redis of the online store is down, full or refuses what it is asked."""
+
+
+class LogUnavailable(ServiceError):
+    """The broker did not acknowledge messages, or takes none now: some may be in the log."""
 
 
 class PartitionLost(ServiceError):

@@ -98,6 +98,23 @@ def test_what_cannot_be_read_is_masked_with_the_reason(
     assert not result.vector_ND[:7].any()
 
 
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "GIF"])
+def test_a_picture_that_would_unfold_too_far_is_not_decoded(form: str) -> None:
+    whole = encoded(Image.new("L", (4_200, 4_200)), form)
+    with pytest.raises(ValueError, match="4200 x 4200 pixels, of a"):
+        read_picture(whole[: len(whole) if form == "WEBP" else 200])  # the header is enough
+
+
+def test_a_large_photo_is_decoded_at_a_fraction_of_its_size() -> None:
+    assert read_picture(encoded(Image.new("RGB", (6_000, 4_000)), "JPEG")).shape == (3, 224, 224)
+
+
+@pytest.mark.parametrize("form", ["TIFF", "BMP", "ICO", "EPS", "PDF", "PPM", "TGA"])
+def test_formats_that_are_not_named_are_not_opened(form: str) -> None:
+    with pytest.raises(ValueError, match="not a picture that can be read"):
+        read_picture(encoded(drawn("disc", "red"), form))
+
+
 def middle(picture_3HW: NDArray[np.float32]) -> list[float]:
     return [float(channel[112, 112]) for channel in picture_3HW]
 

@@ -112,7 +112,9 @@ class PlatformRun:
     def post(self, path: str, document: Any) -> tuple[int, dict[str, Any]]:
         """Status and answer of a POST; `document` is sent as JSON, or as it is if it is bytes."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=body)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.port}{path}", body, {"Content-Type": "application/json"}
+        )
         try:
             with urllib.request.urlopen(request, timeout=10) as response:
                 return response.status, json.load(response)

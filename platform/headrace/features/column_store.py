@@ -33,6 +33,7 @@ from headrace.features.packed.rows import Rows
 from headrace.features.packed.schema import FLOAT32, NUMBERS, Schema
 from headrace.features.packed.view import Id, Key, PackedView
 from headrace.features.packed_store import PackedRedisOnlineStore
+from headrace.redis_access import limit_waits
 
 Ids = Sequence[Id] | Sequence[tuple[Id, ...]]  # a tuple where a view has several join keys, sorted
 
@@ -76,6 +77,10 @@ class ColumnStore:
         views = {view.name: view_of(feast.config, view) for view in feast.list_all_feature_views()}
         options = feast.config.online_store
         return cls(online._get_client(options), views, clock, options.key_ttl_seconds or 0)
+
+    def limit_waits(self, timeout_s: float) -> None:
+        """Take an answer of Redis that takes longer for none; to be said before the first read."""
+        limit_waits(self._client, timeout_s)
 
     def read_arrays(self, view: str, ids: Ids) -> tuple[NDArray[np.float32], Bools, Ints]:
         """[N, F] values (0 where missing), [N, F] True where present, [N] event times in ms."""

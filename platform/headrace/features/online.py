@@ -25,6 +25,7 @@ from headrace.features.packed.row import Stamp
 from headrace.features.row_schemas import RowSchemas, carry_over
 from headrace.features.state import Rows, decode_rows, encode_rows, readable_rows
 from headrace.features.table import USER, USER_LAYOUT
+from headrace.redis_access import limit_waits
 from headrace.services.redis_condition import read_conditions, require_keeping
 from headrace.skipped import Skipped
 
@@ -48,15 +49,23 @@ class OnlineStore:
     Rows that another feature table wrote are read as this build's would be.
     """
 
-    def __init__(self, settings: config.Settings, skipped: Skipped | None = None) -> None:
+    def __init__(
+        self,
+        settings: config.Settings,
+        skipped: Skipped | None = None,
+        timeout_s: float | None = None,
+    ) -> None:
+        """With `timeout_s` an answer of Redis that takes longer is none."""
         self._skipped = skipped or Skipped()
         config.export(settings)
         feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
         self._columns = ColumnStore.of(feast)
         self.clients_elsewhere = clients_elsewhere(feast, settings)
-        self._schemas = RowSchemas(
-            Redis.from_url(settings.redis_url), settings.namespace, self._skipped
-        )
+        redis = Redis.from_url(settings.redis_url)
+        if timeout_s is not None:
+            limit_waits(redis, timeout_s)
+            self._columns.limit_waits(timeout_s)
+        self._schemas = RowSchemas(redis, settings.namespace, self._skipped)
 
     def read_users(self, user_ids: Sequence[str]) -> StoredUsers:
         """What is known of these users, in one round trip; of what is damaged, nothing: it is

@@ -1,61 +1,82 @@
-"""HAProxy in front of Ray Serve, on loopback only.
+"""HAProxy in front of Ray Serve: on loopback where it should be, with limits, and ours alone.
 
-Ray Serve's HAProxy mode binds its statistics and metrics ports on every interface, whatever host
-HTTP was given. Ray takes the path of the HAProxy program from the environment, so headrace names a
-small script that binds those two ports to loopback in the configuration and then runs the real one.
+Ray Serve writes HAProxy's configuration and takes the path of the program from the environment. So
+headrace names a small script that completes the configuration (`haproxy_config`) and then runs the
+real program.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import secrets
 import shlex
+import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from headrace.errors import ServiceError
+from headrace.services import haproxy_config
+from headrace.services.haproxy_config import Front
 from headrace.services.ports import free_ports
 
+MAX_BODY_BYTES: Final = 4_000_000  # of a request
+PLATFORM_HEADER: Final = "x-headrace-platform"  # whose HAProxy has passed a request on
+
 _SCRIPT: Final = """#!/bin/sh
-# The statistics and metrics ports listen on 127.0.0.1; everything else as Ray Serve wrote it.
-rule='s/^( *bind +)[*]?:({stats_port}|{metrics_port})$/\\1127.0.0.1:\\2/'
+# Completes the configuration that Ray Serve wrote, then runs HAProxy.
 for argument in "$@"; do
   case "$argument" in
-    *.cfg) sed -i -E "$rule" "$argument" ;;
+    *.cfg) {python} -IS {config} {front} "$argument" || exit 1 ;;
   esac
 done
 exec {program} "$@"
 """
+_ERRORS: Final = {
+    400: ("Bad Request", "not a request that can be read", ""),
+    408: ("Request Timeout", "the request did not arrive in time", ""),
+    503: ("Service Unavailable", "no replica can answer now: send it again", "Retry-After: 1\r\n"),
+}
 
 
 def serve_environment(folder: Path) -> dict[str, str]:
     """Variables for Ray Serve's throughput mode behind a HAProxy that stays on loopback.
 
-    They must be set where Ray's processes start and where `ray.serve` is imported. HAProxy's files
-    go below `folder`, which must be of this headrace alone and have a short path (`short_folder`).
+    They must be set where Ray's processes start, where `ray.serve` is imported, and for the
+    settings of `headrace serve`. HAProxy's files go below `folder`, which must be of this headrace
+    alone and have a short path (`short_folder`).
     """
-    program = _haproxy_program()
-    stats_port, metrics_port = free_ports(2)
-    script = folder / "haproxy"
-    script.write_text(
-        _SCRIPT.format(
-            program=shlex.quote(program), stats_port=stats_port, metrics_port=metrics_port
-        )
-    )
-    script.chmod(0o755)
+    stats_port, metrics_port, proxy_port = free_ports(3)
+    platform = secrets.token_hex(8)
+    _write_errors(folder)
+    ports = (stats_port, metrics_port)
+    front = Front(platform, PLATFORM_HEADER, str(folder), ports, MAX_BODY_BYTES)
     return {
+        "HEADRACE_PLATFORM": platform,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",  # its 30 s outlast its shutdown
-        "RAY_SERVE_HAPROXY_BINARY_PATH": str(script),
+        # Ray's own proxy listens too, with SO_REUSEPORT: on its default port, with every other's.
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(proxy_port),
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # HAProxy that ended is found after three
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "3",
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_script(folder, front)),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(min(os.cpu_count() or 1, 4)),
+        "RAY_SERVE_HAPROXY_MAXCONN": "2048",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
+        "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "10",
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "5",
+        "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
     }
 
 
@@ -65,6 +86,31 @@ def short_folder() -> tempfile.TemporaryDirectory[str]:
     HAProxy takes socket paths up to 97 characters and Ray adds 68 to the folder's.
     """
     return tempfile.TemporaryDirectory(prefix="headrace-", dir="/tmp")
+
+
+def _write_script(folder: Path, front: Front) -> Path:
+    script = folder / "haproxy"
+    parts = {
+        "python": sys.executable,
+        "config": haproxy_config.__file__,
+        "front": json.dumps(asdict(front)),
+        "program": _haproxy_program(),
+    }
+    script.write_text(_SCRIPT.format(**{name: shlex.quote(text) for name, text in parts.items()}))
+    script.chmod(0o755)
+    return script
+
+
+def _write_errors(folder: Path) -> None:
+    """What HAProxy answers by itself, as replicas answer: JSON, and when to try again."""
+    for status, (reason, error, more) in _ERRORS.items():
+        body = json.dumps({"error": error})
+        head = (
+            f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n{more}"
+            "Connection: close\r\n\r\n"
+        )
+        (folder / f"{status}.http").write_bytes((head + body).encode())
 
 
 def _haproxy_program() -> str:

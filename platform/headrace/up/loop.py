@@ -138,7 +138,7 @@ class Loop:
         user_id = next(iter(self._options.dataset.events())).user_id
         body = msgspec.json.encode({"user_id": user_id}).decode()
         self._view.say(f"the log is processed; serving goes on until Ctrl-C. Try:\n"
-                       f"  curl -s {address}/v1/recommend -d {shlex.quote(body)}")  # fmt: skip
+                       f"  curl -s {address}/v1/recommend --json {shlex.quote(body)}")  # fmt: skip
         while not stopping.wait(LOOK_EVERY_S):
             self._look()
 

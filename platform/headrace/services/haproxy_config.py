@@ -1,0 +1,123 @@
+"""The configuration of HAProxy: what Ray Serve wrote, with what a front door needs.
+
+    python haproxy_config.py FRONT haproxy.cfg
+
+It runs as a file of its own, on every start and reload of HAProxy, and imports nothing of headrace.
+`FRONT` is a `Front` as JSON. Raises where Ray's text is not what it is known to be: no HAProxy is
+better than one without its limits.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+RETRY: Final = "hdr Retry-After 1"
+# A request ends in time, whoever is slow: one whose header or first 16 kB do not arrive, one for
+# whom no replica has room, one whose replica is silent.
+TIMEOUTS: Final = (
+    "timeout http-request 5s",
+    "timeout queue 500ms",
+    "timeout check 1s",
+    "timeout tunnel 10s",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What this platform's HAProxy is told beside Ray's configuration.
+
+    Raw answers for errors lie in `folder`, one file for each status of `errors`.
+    """
+
+    platform: str  # put into each request, see `PLATFORM_HEADER`
+    header: str
+    folder: str
+    ports: tuple[int, ...]  # for statistics and metrics: on loopback only
+    max_body_bytes: int
+
+
+def configured(text: str, front: Front) -> str:
+    """Ray's configuration with these limits; raises `ValueError` where a place is not found."""
+    sections = _sections(text)
+    places = {"defaults", "frontend http_frontend", "backend default_backend"}
+    if missing := places - {name for name, _ in sections}:
+        raise ValueError(f"Ray Serve's HAProxy configuration has no {', '.join(sorted(missing))}")
+    lines: list[str] = []
+    for name, body in sections:
+        lines += [name] if name else []
+        lines += _section(name, body, front)
+    return "\n".join(lines) + "\n"
+
+
+def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
+    if name == "defaults":
+        yield from (line for line in body if not line.strip().startswith("errorfile "))
+        yield from (f"    {timeout}" for timeout in TIMEOUTS)
+        for status in (400, 408, 500, 502, 503, 504):
+            file = status if status < 500 else 503
+            yield f"    errorfile {status} {front.folder}/{file}.http"
+    elif name == "frontend http_frontend":
+        yield from body[:1]  # where it listens
+        yield from (f"    {rule}" for rule in _rules(front))
+        yield from body[1:]
+    elif name == "backend default_backend":
+        yield f"    http-request return {_answer(503, 'no replica serves yet')} {RETRY}"
+    else:
+        ports = "|".join(map(str, front.ports))
+        for line in body:
+            if re.search(r"^\s+server .* backup$", line):
+                continue  # Ray's own proxy, which queues without a bound where no replica is left
+            yield re.sub(rf"^(\s+bind )[*]?:({ports})$", r"\g<1>127.0.0.1:\2", line)
+
+
+def _rules(front: Front) -> list[str]:
+    """What becomes of a request before any replica sees it."""
+    too_large = f"a body has at most {front.max_body_bytes:,} bytes"
+    told, length = (
+        "req.hdr(content-length)",
+        f"req.hdr_val(content-length) gt {front.max_body_bytes}",
+    )
+    methods = "GET HEAD POST PUT DELETE PATCH OPTIONS TRACE"  # what a replica knows to refuse
+    return [
+        f"http-request return {_answer(505, 'HTTP/1.1')} if !{{ req.ver 1.0 1.1 2.0 }}",
+        f"http-request return {_answer(405, 'no such method')} hdr Allow GET,HEAD,POST,OPTIONS "
+        f"if !{{ method {methods} }}",
+        f"http-request return {_answer(400, 'HTTP only')} if {{ hdr(upgrade) -m found }}",
+        f"http-request return {_answer(400, 'a path has no NUL')} if {{ path -m sub -i %00 }}",
+        f"http-request return {_answer(400, 'no Host')} if HTTP_1.1 !{{ hdr(host) -m found }}",
+        f"http-request return {_answer(413, too_large)} if {{ {told},length gt 9 }} || "
+        f"{{ {length} }}",  # the first, because numbers have 32 bits
+        "http-request wait-for-body time 5s",  # one that does not arrive holds no place beyond
+        "http-request del-header x-request-timeout-seconds",  # these three are orders to Ray
+        "http-request del-header serve_multiplexed_model_id",
+        # A replica reads a body as it needs it, not all that comes; its own deadlines end requests.
+        "http-request set-header x-request-disconnect-disabled ?1",
+        f"http-request set-header {front.header} {front.platform}",
+    ]
+
+
+def _answer(status: int, error: str) -> str:
+    document = json.dumps({"error": error}).replace('"', '\\"')
+    return f'status {status} content-type application/json string "{document}"'
+
+
+def _sections(text: str) -> list[tuple[str, list[str]]]:
+    """The sections by their first lines, which are not indented."""
+    sections: list[tuple[str, list[str]]] = [("", [])]
+    for line in text.splitlines():
+        if line and not line[0].isspace():
+            sections.append((line.strip(), []))
+        elif line.strip():
+            sections[-1][1].append(line)
+    return sections
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[2])
+    path.write_text(configured(path.read_text(), Front(**json.loads(sys.argv[1]))))

@@ -1,0 +1,60 @@
+"""Health: whether a replica lives, is ready, and what is wrong with what it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from headrace.config import Settings
+from serving.http.problem import busy, json_response
+from serving.live import Live
+
+Errors = Mapping[str, Callable[[], str]]  # by what it is about; empty while nothing is wrong
+
+
+class Health:
+    """Answers for a replica; each of `errors` is cleared by whoever says it when it is over."""
+
+    def __init__(
+        self, settings: Settings, live: Live, errors: Errors, held: Callable[[], str]
+    ) -> None:
+        self._settings, self._live = settings, live
+        self._errors, self._held = errors, held
+
+    @property
+    def error(self) -> str:
+        """What is wrong now, the first of several; empty when nothing is."""
+        return next(filter(None, (error() for error in self._errors.values())), "")
+
+    @property
+    def model_version(self) -> int:
+        """The version that is served, 0 while there is none."""
+        model = self._live.view.model
+        return model.manifest.version if model else 0
+
+    def livez(self, nothing: None) -> Response:
+        """200: this process answers."""
+        return json_response({"live": True})
+
+    def readyz(self, nothing: None) -> Response:
+        """200 from the first model on, or before it where that was decided; 503 until then.
+
+        What is away makes answers poorer, and a replica no less ready than the others: it is said.
+        """
+        states = {name: error() or "ok" for name, error in self._errors.items()}
+        document = {"model_version": self.model_version, **states}
+        if not self.model_version and not self._settings.ready_without_model:
+            raise busy("there is no model yet", document)
+        return json_response({"ready": True, **document})
+
+    def healthz(self, nothing: None) -> Response:
+        """200 with what is served, by whom, and what is wrong now."""
+        document: dict[str, Any] = {
+            "namespace": self._settings.namespace,
+            "model_version": self.model_version,
+            "held": self._held(),
+            "error": self.error,
+        }
+        return json_response(document)

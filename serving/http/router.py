@@ -1,0 +1,113 @@
+"""The router: from a request to its route's answer, and what HTTP says where there is none."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from headrace.errors import InvalidEvent, ServiceError
+from headrace.latency import Latencies
+from headrace.services.haproxy import PLATFORM_HEADER
+from headrace.slate import InvalidRequest
+from serving.http.body import Bodies, require_json
+from serving.http.problem import Problem, busy
+from serving.http.routes import Answer, Route
+
+HEAD_OF: Final = "GET"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What was answered so far."""
+
+    requests: int = 0
+    failures: int = 0  # answered with 500 or above
+    latencies: Latencies = field(default_factory=Latencies)
+
+
+class Router:
+    """Answers every request, with a `Problem` as JSON where it cannot be answered otherwise.
+
+    `platform` is the name that this platform's HAProxy gives its requests. A port that was another
+    platform's a moment ago may still get that one's requests: those are refused.
+    """
+
+    def __init__(self, table: Sequence[Route], bodies: Bodies, platform: str) -> None:
+        self.traffic = Traffic()
+        self._bodies, self._platform = bodies, platform
+        self._known = ", ".join(f"{route.method} {route.path}" for route in table)
+        self._by_path: dict[str, dict[str, Route]] = {}
+        for route in table:
+            self._by_path.setdefault(route.path, {})[route.method] = route
+
+    async def answer(self, request: Request) -> Response:
+        """The answer to one request; it never raises."""
+        started_s = time.perf_counter()
+        response = await self._safely(request)
+        self.traffic.requests += 1
+        self.traffic.failures += response.status_code >= 500
+        self.traffic.latencies.add((time.perf_counter() - started_s) * 1_000)
+        return response
+
+    async def _safely(self, request: Request) -> Response:
+        try:
+            return await self._routed(request)
+        except Problem as problem:
+            return problem.response()
+        except (InvalidRequest, InvalidEvent) as error:
+            return Problem(422, str(error), {"field": error.field}).response()
+        except ServiceError as error:
+            return busy(str(error)).response()
+        except Exception:  # a mistake of ours: the client learns nothing of it, the log everything
+            log.exception("%s %s", request.method, request.scope["path"][:200])
+            return Problem(500, "this request could not be answered").response()
+
+    async def _routed(self, request: Request) -> Response:
+        path, headers = request.scope["path"], request.headers
+        self._require_own(headers)
+        if "\0" in path:
+            raise Problem(400, "a path has no NUL")
+        methods = self._by_path.get(path)
+        if methods is None and path != "*":
+            raise Problem(404, f"no {path[:200]}; there are {self._known}")
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": _allowed(methods)})
+        route = (methods or {}).get(HEAD_OF if request.method == "HEAD" else request.method)
+        if route is None:
+            told = f"no {request.method[:20]} {path}; there are {self._known}"
+            raise Problem(405, told, headers={"Allow": _allowed(methods)})
+        if route.read is None:
+            return await _settled(route.handler(None))
+        require_json(headers)
+        async with self._bodies.read(headers, request.stream()) as body:
+            return await _posted(route, body)
+
+    def _require_own(self, headers: Mapping[str, str]) -> None:
+        """Raises `Problem` 503 for a request that another platform's HAProxy sent here."""
+        sent_for = headers.get(PLATFORM_HEADER, self._platform)
+        if self._platform and sent_for != self._platform:
+            raise busy("this request was for a replica that has ended: send it again")
+
+
+async def _posted(route: Route, body: bytes) -> Response:
+    read, handler, budget = route.read, route.handler, route.budget
+    assert read is not None and budget is not None, f"{route.path} takes bodies from no budget"
+    return await _settled(await budget.run(lambda: handler(read(body))))
+
+
+async def _settled(answer: Answer) -> Response:
+    return answer if isinstance(answer, Response) else await answer
+
+
+def _allowed(methods: Mapping[str, Route] | None) -> str:
+    """The value of Allow; that of the server as a whole for no path in particular."""
+    given = set(methods) if methods else {HEAD_OF, "POST"}
+    return ", ".join(sorted(given | {"OPTIONS"} | ({"HEAD"} if HEAD_OF in given else set())))

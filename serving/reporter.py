@@ -1,0 +1,56 @@
+"""The reporter: what a replica says in Redis about itself, beside the requests."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from headrace.clock import now_ms
+from headrace.skipped import shortened
+from headrace.status import StatusBoard, TrainDocument
+
+EVERY_S: Final = 0.5
+
+
+class Reporter:
+    """A thread that writes the document which `describe` makes, and hears why the trainer holds
+    versions back. `first` are things to do once, as soon as Redis lets them be done."""
+
+    def __init__(
+        self,
+        status: StatusBoard,
+        describe: Callable[[], dict[str, Any]],
+        first: Sequence[Callable[[], object]],
+    ) -> None:
+        self.held = ""  # why the trainer publishes no newer version
+        self.last_error = ""  # why the last report could not be made
+        self._status, self._describe, self._first = status, describe, list(first)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing.set()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._report()
+                self.last_error = ""
+            except Exception as error:  # Redis is away, or holds what it should not
+                self.last_error = shortened(f"{type(error).__name__}: {error}")
+            if self._closing.wait(EVERY_S):
+                return
+
+    def _report(self) -> None:
+        while self._first:
+            self._first[0]()
+            self._first.pop(0)
+        self._status.write("serve", self._describe(), now_ms())
+        trainers = self._status.read("train", TrainDocument)
+        newest = max(trainers, key=lambda trainer: trainer["updated_ms"], default={})
+        self.held = newest.get("held", "")

@@ -1,0 +1,105 @@
+"""HAProxy's configuration as Ray Serve writes it, completed, and taken by the real program."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from headrace.services.haproxy import serve_environment
+from headrace.services.ports import free_port
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Ray Serve's own, about pydantic
+    from ray.serve._private.haproxy import BackendConfig, HAProxyApi, HAProxyConfig, ServerConfig
+    from ray.serve.config import HTTPOptions
+
+Configure = Callable[[list[ServerConfig]], str]
+REPLICA = ServerConfig("replica-1", "127.0.0.1", 30_000)
+PROXY = ServerConfig("proxy", "127.0.0.1", 8_500)
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    return serve_environment(tmp_path)
+
+
+@pytest.fixture
+def configure(tmp_path: Path, environ: dict[str, str]) -> Configure:
+    """Writes the configuration for these replicas and lets the script check it."""
+
+    def run(replicas: list[ServerConfig]) -> str:
+        backends = {}
+        if replicas:
+            backend = BackendConfig("shop", "/", servers=replicas, fallback_server=PROXY)
+            backends = {"shop": backend}
+        written = HAProxyConfig(
+            socket_path=str(tmp_path / "admin.sock"),
+            server_state_base=str(tmp_path),
+            stats_port=int(environ["RAY_SERVE_HAPROXY_STATS_PORT"]),
+            metrics_port=int(environ["RAY_SERVE_HAPROXY_METRICS_PORT"]),
+            http_options=HTTPOptions(host="127.0.0.1", port=free_port()),
+        )
+        path = tmp_path / "haproxy.cfg"
+        api = HAProxyApi(cfg=written, backend_configs=backends, config_file_path=str(path))
+        api._generate_config_file_internal()
+        script = environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
+        done = subprocess.run([script, "-c", "-f", str(path)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return path.read_text()
+
+    return run
+
+
+def test_the_program_takes_what_is_made_of_rays_configuration(configure: Configure) -> None:
+    text = configure([REPLICA])
+    assert "timeout http-request 5s" in text and "wait-for-body" in text
+    assert re.search(r"^\s+server replica-1 .* check ", text, re.MULTILINE)
+
+
+def test_requests_carry_the_name_of_their_platform(
+    configure: Configure, environ: dict[str, str]
+) -> None:
+    name = environ["HEADRACE_PLATFORM"]
+    assert len(name) == 16
+    assert f"http-request set-header x-headrace-platform {name}" in configure([REPLICA])
+
+
+def test_nothing_but_the_front_door_listens_beyond_loopback(configure: Configure) -> None:
+    addresses = re.findall(r"^\s+bind (\S+)", configure([REPLICA]), re.MULTILINE)
+    assert len(addresses) == 3
+    assert all(address.startswith("127.0.0.1:") for address in addresses)
+
+
+def test_rays_own_proxy_gets_no_requests(configure: Configure) -> None:
+    assert "server proxy" not in configure([REPLICA])
+
+
+def test_without_a_replica_the_answer_is_503_and_when_to_try_again(configure: Configure) -> None:
+    (default,) = re.findall(r"^backend default_backend\n(.*)", configure([]), re.MULTILINE)
+    assert "status 503" in default and "Retry-After" in default
+
+
+def test_two_platforms_have_names_and_ports_of_their_own(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    one, other = map(serve_environment, folders)
+    own = ("HEADRACE_PLATFORM", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT")
+    own += ("RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH", "RAY_SERVE_HAPROXY_STATS_PORT")
+    assert not [name for name in own if one[name] == other[name]]
+
+
+def test_a_configuration_that_is_not_rays_ends_the_start(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    (tmp_path / "other.cfg").write_text("global\n    maxconn 5\n")
+    script = environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    done = subprocess.run(
+        [script, "-c", "-f", str(tmp_path / "other.cfg")], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "has no backend default_backend" in done.stderr
