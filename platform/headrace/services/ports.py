@@ -32,13 +32,29 @@ def free_port() -> int:
 
 def require_free(host: str, port: int, purpose: str, flag: str | None = None) -> None:
     """Raises `ServiceError` unless `purpose` can listen on this port; `flag` sets another one."""
+    hold_port(host, port, purpose, flag).close()
+
+
+def hold_port(host: str, port: int, purpose: str, flag: str | None = None) -> socket.socket:
+    """A socket that keeps a port for `purpose` until it is closed; raises `ServiceError` where
+    another program has it.
+
+    It is bound and does not listen, so no connection comes here. On Linux a server of this user
+    that sets SO_REUSEPORT, as HAProxy does, can listen beside it; nobody else can take the port.
+    """
     choice = f"choose another with {flag}" if flag else "choose another"
     if not 0 < port < 65536:
         raise ServiceError(f"{purpose} cannot listen on port {port}: expected 1-65535; {choice}")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
-        socket.create_server((host, port), family=family).close()
+        # With this, connections of an earlier server that are still closing do not count ...
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((host, port))
+        # ... and without it, whoever sets it cannot bind beside a socket that does not listen.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     except OSError as error:
+        held.close()
         if error.errno != errno.EADDRINUSE:
             raise ServiceError(
                 f"{purpose} cannot listen on port {port} of {host} ({error.strerror}): {choice}"
@@ -47,3 +63,4 @@ def require_free(host: str, port: int, purpose: str, flag: str | None = None) ->
             f"port {port} on {host} is taken ({purpose}: {os.strerror(errno.EADDRINUSE)}):"
             f" stop what uses it or {choice}"
         ) from error
+    return held

@@ -1,0 +1,176 @@
+"""A `headrace up` beside others: what it leaves, what it sweeps, and what it takes for itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from headrace import config
+from headrace.errors import ConfigError, ServiceError
+from headrace.services.owner import MARK, Owner
+from headrace.services.ports import free_port, hold_port
+from headrace.up.home import MIN_START_BYTES, lock_home, require_space
+from headrace.up.interruption import SIGNALS, interruptible
+from headrace.up.sweep import OWNER_FILE, SHORT_PREFIX, own_folder, sweep
+from headrace.up.view import View
+
+HERE = Owner.current()
+DEAD = Owner(HERE.pid, HERE.started + 1, HERE.pid_namespace)
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A temporary folder and a folder of run files of the test's own."""
+    for folder in ("tmp", "run"):
+        (tmp_path / folder).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setattr("headrace.up.sweep.SHORT_PARENT", tmp_path / "tmp")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
+    handlers = {number: signal.getsignal(number) for number in SIGNALS}
+    yield tmp_path / "tmp"
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_an_owner_is_known_again_and_not_taken_for_another() -> None:
+    assert Owner.parse(str(HERE)) == HERE and HERE.is_alive and not DEAD.is_alive
+    assert Owner.parse("junk") is None and Owner.parse("") is None
+    assert Owner(2**22, 1, HERE.pid_namespace).is_alive is False
+    assert Owner(HERE.pid, 1, "of another container").is_alive
+
+
+def test_folders_of_dead_owners_go_and_others_stay(temporary: Path) -> None:
+    mine, dead = own_folder(HERE), own_folder(DEAD, SHORT_PREFIX)
+    nobodys = temporary / f"{SHORT_PREFIX}of-the-user"
+    nobodys.mkdir()
+    (temporary / f"{SHORT_PREFIX}link").symlink_to(dead)
+    assert mine.stat().st_mode & 0o077 == 0
+    assert sweep() == [f"folder {dead}"]
+    assert sorted(path.name for path in temporary.iterdir() if path.is_dir()) == sorted(
+        [mine.name, nobodys.name]
+    )
+    assert (mine / OWNER_FILE).exists()
+
+
+def test_processes_of_dead_owners_go_and_others_stay() -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    orphan = subprocess.Popen(command, env={MARK: str(DEAD)}, start_new_session=True)
+    child = subprocess.Popen(command, env={MARK: str(HERE)}, start_new_session=True)
+    try:
+        assert sweep() == [f"process {orphan.pid}"]
+        assert orphan.wait(5) == -signal.SIGKILL
+        assert child.poll() is None
+    finally:
+        for process in (orphan, child):
+            process.kill()
+            process.wait()
+
+
+def test_no_temporary_folder_is_one_line(temporary: Path) -> None:
+    shutil.rmtree(temporary)
+    with pytest.raises(ConfigError, match="^no temporary folder can be made .*set TMPDIR, or HEAD"):
+        own_folder(HERE)
+
+
+def test_a_home_has_one_run_at_a_time(tmp_path: Path) -> None:
+    with lock_home(tmp_path):
+        with pytest.raises(ConfigError) as caught:
+            lock_home(tmp_path)
+        assert str(caught.value) == (
+            f"another headrace up (process {os.getpid()}) uses HEADRACE_HOME={str(tmp_path)!r}: "
+            "stop it, or name another home; without HEADRACE_HOME each run has its own"
+        )
+    lock_home(tmp_path).close()
+
+
+def test_a_disk_that_is_too_full_is_said_before_anything_starts(tmp_path: Path) -> None:
+    require_space(tmp_path, lambda _: MIN_START_BYTES)
+    with pytest.raises(ConfigError) as caught:
+        require_space(tmp_path, lambda _: MIN_START_BYTES - 1)
+    assert str(caught.value) == (
+        f"the disk of HEADRACE_HOME={str(tmp_path)!r} is full, 64.0 MB are left: free some space, "
+        "or name another home (expected 64 MB at the start)"
+    )
+
+
+def test_a_held_port_is_for_one_server_of_this_user_that_shares_it() -> None:
+    port = free_port()
+    with hold_port("127.0.0.1", port, "HTTP", "--port"):
+        with pytest.raises(OSError, match="in use"):  # sets SO_REUSEADDR, as most servers do
+            socket.create_server(("127.0.0.1", port)).close()
+        with pytest.raises(ServiceError, match=f"^port {port} on 127.0.0.1 is taken .HTTP: .*port"):
+            hold_port("127.0.0.1", port, "HTTP", "--port")
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=1)
+        shared = socket.create_server(("127.0.0.1", port), reuse_port=True)  # as HAProxy does
+        with shared:
+            for _ in range(20):  # none of them is lost to the socket that does not listen
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    hold_port("127.0.0.1", port, "HTTP").close()
+
+
+def test_connections_that_are_still_closing_do_not_take_a_port() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        accepted, _ = server.accept()
+        accepted.close()  # first, so that the server's side waits
+        client.close()
+    hold_port("127.0.0.1", port, "HTTP").close()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_interrupts_what_is_done_and_not_how_it_is_ended(number: int) -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt):
+        try:
+            with interruptible():
+                steps.append("begun")
+                os.kill(os.getpid(), number)
+                time.sleep(5)
+                steps.append("not reached")
+        finally:
+            os.kill(os.getpid(), number)
+            steps.append("ended")
+    assert steps == ["begun", "ended"]
+
+
+def test_what_is_ended_after_an_error_is_not_interrupted_either() -> None:
+    with pytest.raises(ServiceError):
+        try:
+            with interruptible():
+                raise ServiceError("no Redis")
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_terminal_that_closes_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    terminal = os.fdopen(writer, "w")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with View() as view:
+        view.say("heard")
+        assert os.read(reader, 100) == b"heard\n"
+        os.close(reader)
+        for _ in range(3):
+            view.say("not heard")
+    with pytest.raises(BrokenPipeError):
+        terminal.close()
+
+
+def test_the_run_files_lie_in_a_folder_of_the_users_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert config.runtime_path() == tmp_path / "run" / "headrace"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "none"))
+    assert config.runtime_path() == tmp_path / "tmp" / f"headrace-{os.getuid()}"
