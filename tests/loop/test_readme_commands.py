@@ -6,34 +6,22 @@ in `ELSEWHERE` with the test that runs it.
 
 from __future__ import annotations
 
-import os
 import re
-import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
-from platform_run import PlatformRun
-from shop import write_shop
+from second_terminal import ROOT, Terminal
 
 from headrace.broker import LogWriter, Topics
 from headrace.commands.running import PLACES
 from headrace.config import Settings, environment, variable
 from headrace.dead_letter import read_letters
-from headrace.up.run_file import RunFolder
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
 
-ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-NUM_EVENTS = 400
-COMMAND_TIMEOUT_S = 120.0
 
 # Commands that begin so, and the test that runs them.
 ELSEWHERE = {
@@ -50,54 +38,7 @@ ELSEWHERE = {
 }
 # Commands that run until they are ended, and the port at which they answer.
 SERVERS = {"headrace archive": None, "headrace feast serve": 6566, "headrace feast ui": 8888}
-ARCHIVED_S = 6.0  # an archive that is left alone so long has written something
 MACHINES = "10.0.0.5"  # the block with this address is of other machines than this one
-
-
-@dataclass
-class Terminal:
-    """A shell of the same user, in a folder with a shop, without settings."""
-
-    folder: Path
-    environ: dict[str, str]
-    port: int
-    replaced: dict[str, str] = field(default_factory=dict)
-
-    def run(self, command: str, exports: str = "") -> subprocess.CompletedProcess[str]:
-        """A command that ends by itself, and what it said."""
-        for printed, here in self.replaced.items():
-            command = command.replace(printed, here)
-        command = command.replace("127.0.0.1:8000", f"127.0.0.1:{self.port}")
-        return subprocess.run(
-            ["bash", "-c", f"{exports}\n{command}"],
-            cwd=self.folder,
-            env=self.environ,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_TIMEOUT_S,
-        )
-
-    def serve(self, command: str, port: int | None, exports: str = "") -> str:
-        """Start a command, wait until it answers, end it; what it said."""
-        log = self.folder / f"{abs(hash(command))}.log"
-        with log.open("w") as file:
-            server = subprocess.Popen(
-                ["bash", "-c", f"{exports}\nexec {command.partition('#')[0]}"],
-                cwd=self.folder,
-                env=self.environ,
-                stdout=file,
-                stderr=file,
-            )
-        try:
-            deadline = time.monotonic() + (COMMAND_TIMEOUT_S if port else ARCHIVED_S)
-            while time.monotonic() < deadline and not (port and _answers(port)):
-                assert server.poll() is None, log.read_text()
-                time.sleep(0.1)
-            assert not port or _answers(port), log.read_text()
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(30)
-        return log.read_text()
 
 
 def blocks() -> list[tuple[str, str]]:
@@ -123,32 +64,8 @@ def beginning_of(command: str, table: dict[str, object]) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    folder = tmp_path_factory.mktemp("readme")
-    unset = ("HEADRACE_", "REDIS_URL", "KAFKA_", "RAY_ADDRESS")
-    environ = {n: text for n, text in os.environ.items() if not n.startswith(unset)}
-    environ |= {
-        "XDG_RUNTIME_DIR": str(folder),
-        "PATH": f"{Path(sys.executable).parent}:{environ['PATH']}",
-        "HEADRACE_ARCHIVE_EVERY_S": "1",
-    }
-    shop = write_shop(folder / "shop", NUM_EVENTS)
-    write_shop(folder / "shop-last-year", 100, seed=1)
-    (folder / ".venv").symlink_to(ROOT / ".venv")
-    (folder / "feature_repo").symlink_to(ROOT / "feature_repo")
-    run = PlatformRun(folder, shop, 200.0, {"KAFKA_HOME": "", "XDG_RUNTIME_DIR": str(folder)})
-    try:
-        run.wait_report()
-        yield Terminal(folder, environ, run.port)
-    finally:
-        run.close()
-    assert not RunFolder(folder / "headrace").running()
-
-
-@pytest.fixture(scope="module")
 def settings(terminal: Terminal) -> Settings:
-    (run,) = RunFolder(terminal.folder / "headrace").running()
-    return run.settings
+    return terminal.settings
 
 
 @pytest.fixture(scope="module")
@@ -245,11 +162,3 @@ def test_the_python_of_the_readme_joins_after_the_variables_were_taken(
     given = terminal.run("headrace status --env").stdout
     assert all(f"export {variable(place)}=" in given for place in PLACES)
     assert environment(settings)["REDIS_URL"] in given
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

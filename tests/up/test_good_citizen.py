@@ -18,7 +18,7 @@ import pytest
 from headrace import config
 from headrace.errors import ConfigError, ServiceError
 from headrace.services.owner import MARK, Owner
-from headrace.services.ports import free_port, hold_port
+from headrace.services.ports import HeldPort, free_port
 from headrace.up.home import MIN_START_BYTES, lock_home, require_space
 from headrace.up.interruption import SIGNALS, interruptible
 from headrace.up.sweep import OWNER_FILE, SHORT_PREFIX, own_folder, sweep
@@ -103,20 +103,28 @@ def test_a_disk_that_is_too_full_is_said_before_anything_starts(tmp_path: Path) 
     )
 
 
-def test_a_held_port_is_for_one_server_of_this_user_that_shares_it() -> None:
+def test_a_held_port_is_nobodys_until_it_is_shared_with_the_server_it_is_held_for() -> None:
     port = free_port()
-    with hold_port("127.0.0.1", port, "HTTP", "--port"):
+    with HeldPort("127.0.0.1", port, "HTTP", "--port") as held:
         with pytest.raises(OSError, match="in use"):  # sets SO_REUSEADDR, as most servers do
             socket.create_server(("127.0.0.1", port)).close()
-        with pytest.raises(ServiceError, match=f"^port {port} on 127.0.0.1 is taken .HTTP: .*port"):
-            hold_port("127.0.0.1", port, "HTTP", "--port")
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port), timeout=1)
-        shared = socket.create_server(("127.0.0.1", port), reuse_port=True)  # as HAProxy does
-        with shared:
+        held.share()
+        with socket.create_server(("127.0.0.1", port), backlog=50):
             for _ in range(20):  # none of them is lost to the socket that does not listen
                 socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    hold_port("127.0.0.1", port, "HTTP").close()
+    HeldPort("127.0.0.1", port, "HTTP").__exit__()
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_two_holders_of_a_port_are_one_too_many(is_shared: bool) -> None:
+    port = free_port()
+    with HeldPort("127.0.0.1", port, "HTTP", "--port") as held:
+        if is_shared:  # also while the server that it is shared with is away
+            held.share()
+        with pytest.raises(ServiceError, match=f"^port {port} on 127.0.0.1 is taken .HTTP: .*port"):
+            HeldPort("127.0.0.1", port, "HTTP", "--port")
 
 
 def test_connections_that_are_still_closing_do_not_take_a_port() -> None:
@@ -126,7 +134,7 @@ def test_connections_that_are_still_closing_do_not_take_a_port() -> None:
         accepted, _ = server.accept()
         accepted.close()  # first, so that the server's side waits
         client.close()
-    hold_port("127.0.0.1", port, "HTTP").close()
+    HeldPort("127.0.0.1", port, "HTTP").__exit__()
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -41,7 +41,7 @@ class Toy:
             raise ServiceError("no")
         self.is_running = True
 
-    def stop(self) -> None:
+    def stop(self, grace_s: float = 0.0) -> None:
         told.append(f"stop {self.name}")
         self.is_running = False
 

@@ -77,11 +77,11 @@ class Loop:
             now = time.monotonic()
             totals = self._look()
             if totals is None or self._watch.has_restarted:
-                drained_by = now + DRAIN_TIMEOUT_S
+                drained_by, quiet_looks = math.inf, 0
                 continue
             if self._replay_done(totals):
                 replay_s = replay_s or now - started
-                drained_by = min(drained_by, now + DRAIN_TIMEOUT_S)
+                drained_by = now + DRAIN_TIMEOUT_S if math.isinf(drained_by) else drained_by
                 quiet_looks = quiet_looks + 1 if _drained(totals) else 0
                 if quiet_looks == QUIET_LOOKS:
                     return self._finish(replay_s)

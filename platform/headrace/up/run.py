@@ -15,7 +15,7 @@ from headrace.clock import now_ms
 from headrace.errors import ServiceError
 from headrace.model.content_vectors import ContentVectors
 from headrace.services.owner import MARK, Owner
-from headrace.services.ports import hold_port
+from headrace.services.ports import HeldPort
 from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.interruption import interruptible
 from headrace.up.loop import READY_TIMEOUT_S, Loop
@@ -43,11 +43,11 @@ def run(options: UpOptions, settings: config.Settings) -> int:
     Returns the exit code: 0, or 130 when it was interrupted before the log was processed. Whatever
     happens, all that it started ends with it.
     """
-    os.umask(PRIVATE)
     view = View()
     platform = Platform(options, settings, view)
     try:
         with ExitStack() as stack, view, interruptible():
+            stack.callback(os.umask, os.umask(PRIVATE))
             platform.start(stack)
             platform.work()
     except KeyboardInterrupt:
@@ -77,7 +77,7 @@ class Platform:
         if swept:
             self.view.say(f"swept what a headrace up that was killed left: {', '.join(swept)}")
         wanted = self.settings
-        stack.enter_context(hold_port(wanted.host, wanted.port, "HTTP", "--port"))
+        self.port = stack.enter_context(HeldPort(wanted.host, wanted.port, "HTTP", "--port"))
         self.environ = {**config.inherited(), MARK: str(self.owner)}
         sockets = socket_folder(self.owner, stack)
         self.settings = settings_of_run(self.options, wanted, self.owner, stack)
@@ -94,6 +94,7 @@ class Platform:
 
     def work(self) -> None:
         """The parts, the replay, and serving until it is interrupted."""
+        self.port.share()  # with HAProxy
         self.loop.start()
         self.loop.start_s = time.monotonic() - self.started_s
         self.loop.replay()

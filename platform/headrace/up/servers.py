@@ -82,8 +82,8 @@ class Server:
         """Ask it to end and do not wait."""
         self.current.process.ask_to_stop()
 
-    def stop(self) -> None:
-        """End it."""
+    def stop(self, grace_s: float = 0.0) -> None:
+        """End it; each kind of server has its own grace."""
         self.current.stop()
 
 

@@ -17,6 +17,8 @@ from headrace.up.home import MIN_BYTES, full_disk
 from headrace.up.restarts import WINDOW_S, Restarts
 from headrace.up.run_file import PartState
 
+GRACE_S = 20.0  # serving takes down what runs in Ray before it ends
+
 
 class Watched(Protocol):
     """A server or a part."""
@@ -49,7 +51,7 @@ class Watched(Protocol):
     def log_path(self) -> Path: ...
     def start(self) -> None: ...
     def ask_to_stop(self) -> None: ...
-    def stop(self) -> None: ...
+    def stop(self, grace_s: float = ...) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Supervisor:
         """End a part that runs and does not do its work, and start it again, within the bound."""
         part = next(part for part in self._parts if part.name == name)
         self._around.say(f"headrace {name} {why}: it is ended and started again")
-        part.stop()
+        part.stop(GRACE_S)
         self._start_again(part, now_s)
 
     def states(self, said: dict[str, str]) -> tuple[PartState, ...]:
