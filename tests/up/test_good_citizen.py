@@ -11,15 +11,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from readme_shop import write_shop
 
-from headrace import config
+from headrace import cli, config
 from headrace.errors import ConfigError, ServiceError
 from headrace.services.owner import MARK, Owner
 from headrace.services.ports import HeldPort, free_port
-from headrace.up.home import MIN_START_BYTES, lock_home, require_space
+from headrace.up.home import LOCK, MIN_START_BYTES, lock_home, require_space
 from headrace.up.interruption import SIGNALS, interruptible
 from headrace.up.sweep import OWNER_FILE, SHORT_PREFIX, own_folder, sweep
 from headrace.up.view import View
@@ -101,6 +103,42 @@ def test_a_disk_that_is_too_full_is_said_before_anything_starts(tmp_path: Path) 
         f"the disk of HEADRACE_HOME={str(tmp_path)!r} is full, 64.0 MB are left: free some space, "
         "or name another home (expected 64 MB at the start)"
     )
+
+
+@contextmanager
+def mounted(folder: Path, options: str) -> Iterator[Path]:
+    """A file system of its own; skips where nobody may mount one."""
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("file systems can be mounted by root only")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("size=16m", "is full, 16.0 MB are left: free some space, or name another home"),
+        ("ro", "cannot be written (Read-only file system): expected a folder"),
+    ],
+)
+def test_a_home_on_a_full_or_read_only_disk_is_one_line(
+    options: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shop = write_shop(tmp_path / "shop", 10)
+    with mounted(tmp_path / "disk", options) as disk:
+        monkeypatch.setenv("HEADRACE_HOME", str(disk))
+        assert cli.main(["up", f"--data={shop}", f"--port={free_port()}"]) == 2
+        assert os.listdir(disk) in ([], [LOCK])
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("headrace up: ") and said in lines[0]
 
 
 def test_a_held_port_is_nobodys_until_it_is_shared_with_the_server_it_is_held_for() -> None:

@@ -144,9 +144,9 @@ def test_on_a_full_disk_nothing_is_started_again_and_the_cause_is_said_at_once(t
     for now_s in range(300):
         assert not tree.supervisor.look(float(now_s))
     assert tree.said == [
-        "train ended by itself (exit code -9)",
         "the disk of HEADRACE_HOME='home' is full, 1.0 MB are left: free some space, or name "
         "another home",
+        "train ended by itself (exit code -9)",
     ]
     tree.disk.free = GIB
     assert tree.supervisor.look(300.0)

@@ -14,6 +14,7 @@ from headrace.clock import now_ms
 from headrace.commands.running import add_platform_flag, find
 from headrace.errors import ConfigError
 from headrace.up.health import probe
+from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.run_file import PartState, RunFile
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def status_document(settings: config.Settings, run: RunFile | None) -> dict[str,
     totals, ages, redis_problem = _observed(settings)
     parts = [_part(state, ages) for state in run.parts] if run else _reported(ages)
     problems = [redis_problem] if redis_problem else []
+    problems += _disk_problems(settings) if run else []
     problems += [] if health.is_ok else [f"http: {health.said}"]
     problems += [f"{part['name']}: {part['said']}" for part in parts if part["said"]]
     return {
@@ -96,6 +98,11 @@ def _observed(settings: config.Settings) -> tuple[Totals | None, dict[str, int],
         return None, {}, f"Redis does not answer at {masked(settings.redis_url)}: {error}"
     finally:
         observer.close()
+
+
+def _disk_problems(settings: config.Settings) -> list[str]:
+    free = free_bytes(settings.home_path)
+    return [full_disk(settings.home_path, free)] if free < MIN_BYTES else []
 
 
 def _part(state: PartState, ages: dict[str, int]) -> dict[str, Any]:

@@ -13,14 +13,15 @@ from headrace.errors import ConfigError
 
 LOCK: Final = ".up.lock"
 MIN_START_BYTES: Final = 64 << 20  # catalogue, topics, versions and checkpoints of a small log
-MIN_BYTES: Final = 4 << 20  # below it, whoever writes fails soon
+MIN_BYTES: Final = 32 << 20  # below it a checkpoint or a version may find no space
 
 FreeBytes = Callable[[Path], int]
 
 
 def free_bytes(home: Path) -> int:
-    """What can still be written to the disk of a folder."""
-    return shutil.disk_usage(home).free
+    """What can still be written to the disk of a folder, also of one that is not there."""
+    there = next(path for path in (home, *home.parents) if path.exists())
+    return shutil.disk_usage(there).free
 
 
 def lock_home(home: Path) -> IO[str]:

@@ -53,9 +53,7 @@ def run(options: UpOptions, settings: config.Settings) -> int:
     except KeyboardInterrupt:
         view.say(f"interrupted while {view.phase}: everything that it started has ended")
         return 130
-    except (OSError, RedisError, KafkaError) as error:
-        raise ServiceError(platform.cause_of(error)) from error
-    except ServiceError as error:
+    except (ServiceError, OSError, RedisError, KafkaError) as error:
         raise ServiceError(platform.cause_of(error)) from error
     return 0
 

@@ -81,6 +81,7 @@ class Supervisor:
         Raises `ServiceError` for what cannot be, or has died too often.
         """
         before = self.num_restarts
+        self._look_at_the_disk()
         for server in self._servers:
             if not server.is_running:
                 self._start_again(server, now_s)
@@ -120,7 +121,7 @@ class Supervisor:
         if one.name not in self._ended:
             self._ended.add(one.name)
             self._around.say(f"{one.name} ended by itself ({one.ending})")
-        if self._disk_is_full() or not one.restarts.is_due(now_s):
+        if self._is_full or not one.restarts.is_due(now_s):
             return
         if one.restarts.is_spent:
             raise ServiceError(
@@ -142,7 +143,7 @@ class Supervisor:
         more = f", and on it {', '.join(part.name for part in carried)}" if carried else ""
         self._around.say(f"{one.name} was started again{more}")
 
-    def _disk_is_full(self) -> bool:
+    def _look_at_the_disk(self) -> None:
         free = self._around.free_bytes(self._around.home)
         if (free < MIN_BYTES) != self._is_full:
             self._is_full = not self._is_full
@@ -150,7 +151,6 @@ class Supervisor:
                 self._around.say(full_disk(self._around.home, free))
             else:
                 self._around.say("the disk has space again")
-        return self._is_full
 
 
 def stop_all(running: Sequence[Watched]) -> None:
