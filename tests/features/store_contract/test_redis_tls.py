@@ -51,13 +51,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("tls")
     certificate = make_certificate(folder / "redis")
     with start_redis(folder / "data") as server:
-        with Redis.from_url(server.url) as admin:
+        with Redis.from_url(server.admin_url) as admin:
             admin.acl_setuser(
                 "me", True, passwords=[f"+{PASSWORD}"], keys="*", categories=["+@all"]
             )
             admin.config_set("requirepass", PASSWORD)
-        plain = int(server.url.rpartition(":")[2].partition("/")[0])
-        with tls_relay(certificate, plain) as port:
+        with tls_relay(certificate, server.port) as port:
             yield Guarded(port, certificate)
 
 
