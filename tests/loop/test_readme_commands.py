@@ -29,7 +29,7 @@ BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # Commands that begin so, and the test that runs them.
 ELSEWHERE = {
     "make up": "tests/loop/test_loop.py",
-    "make test": "",  # this
+    "make test": ".ci/run",
     "make bench": "tests/evaluation/test_quality_benchmark.py",
     ".venv/bin/headrace up": "tests/loop/test_loop.py",
     "headrace stream": "tests/loop/test_parts_alone.py",
