@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +21,6 @@ from headrace.up.run_file import RunFile, RunFolder
 ROOT = Path(__file__).resolve().parents[2]
 NUM_EVENTS = 400
 COMMAND_TIMEOUT_S = 120.0
-ARCHIVED_S = 6.0  # an archive that is left alone so long has written something
 
 
 @dataclass
@@ -57,8 +57,8 @@ class Terminal:
             timeout=COMMAND_TIMEOUT_S,
         )
 
-    def serve(self, command: str, port: int | None, exports: str = "") -> str:
-        """Start a command, wait until it answers, end it; what it said."""
+    def serve(self, command: str, is_up: Callable[[], bool], exports: str = "") -> str:
+        """Start a command, wait until it does its work, end it; what it said."""
         log = self.folder / f"{abs(hash(command))}.log"
         with log.open("w") as file:
             server = subprocess.Popen(
@@ -69,14 +69,17 @@ class Terminal:
                 stderr=file,
             )
         try:
-            deadline = time.monotonic() + (COMMAND_TIMEOUT_S if port else ARCHIVED_S)
-            while time.monotonic() < deadline and not (port and _answers(port)):
-                assert server.poll() is None, log.read_text()
+            deadline = time.monotonic() + COMMAND_TIMEOUT_S
+            while not is_up():
+                assert server.poll() is None and time.monotonic() < deadline, log.read_text()
                 time.sleep(0.1)
-            assert not port or _answers(port), log.read_text()
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(30)
+            try:
+                server.wait(15)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
         return log.read_text()
 
 
@@ -101,7 +104,8 @@ def open_terminal(folder: Path) -> Terminal:
     return Terminal(folder, environ_of(folder), run)
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
+    """Whether something listens on a port."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

@@ -7,12 +7,15 @@ in `ELSEWHERE` with the test that runs it.
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
-from second_terminal import ROOT, Terminal
+from readme_shop import write_shop
+from second_terminal import ROOT, Terminal, answers
 
 from headrace.broker import LogWriter, Topics
 from headrace.commands.running import PLACES
@@ -26,7 +29,7 @@ BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # Commands that begin so, and the test that runs them.
 ELSEWHERE = {
     "make up": "tests/loop/test_loop.py",
-    "make test": "",  # this
+    "make test": ".ci/run",
     "make bench": "tests/evaluation/test_quality_benchmark.py",
     ".venv/bin/headrace up": "tests/loop/test_loop.py",
     "headrace stream": "tests/loop/test_parts_alone.py",
@@ -38,6 +41,7 @@ ELSEWHERE = {
 }
 # Commands that run until they are ended, and the port at which they answer.
 SERVERS = {"headrace archive": None, "headrace feast serve": 6566, "headrace feast ui": 8888}
+FOUND = "using the running platform"
 MACHINES = "10.0.0.5"  # the block with this address is of other machines than this one
 
 
@@ -51,11 +55,15 @@ def commands(block: str) -> Iterator[str]:
     held = ""
     for line in block.splitlines():
         held = f"{held}\n{line}" if held else line
-        is_open = held.endswith("\\") or held.count("'") % 2
-        if not is_open:
-            if held.strip():
-                yield held
-            held = ""
+        try:
+            words = shlex.split(held, comments=True)
+        except ValueError:  # a quote that is open
+            continue
+        if held.endswith("\\"):
+            continue
+        if words:
+            yield held
+        held = ""
 
 
 def beginning_of(command: str, table: dict[str, object]) -> str | None:
@@ -96,22 +104,34 @@ def test_each_command_of_the_readme_works_in_a_second_terminal(
     terminal: Terminal, settings: Settings, bad_event: str
 ) -> None:
     terminal.replaced = {"3:1234": bad_event}
-    here = [block for language, block in blocks() if language == "sh" and MACHINES not in block]
-    every = [one for block in here for one in commands(block)]
-    every = [one for one in every if not beginning_of(one, ELSEWHERE)]
-    servers = [one for one in every if beginning_of(one, SERVERS)]
-    for command in servers:  # the archive first: other commands read it
-        said = terminal.serve(command, SERVERS[str(beginning_of(command, SERVERS))])
-        assert "using the running platform" in said, said
-    with ThreadPoolExecutor(2) as pool:
-        others = [one for one in every if one not in servers]
-        problems = list(pool.map(lambda one: problem_of(terminal, one), others))
+    problems = []
+    for language, block in blocks():
+        if language == "sh" and MACHINES not in block:
+            every = [one for one in commands(block) if not beginning_of(one, ELSEWHERE)]
+            at_once = 1 if any(beginning_of(one, SERVERS) for one in every) else 2
+            with ThreadPoolExecutor(at_once) as pool:
+                problems += pool.map(lambda one: problem_of(terminal, one), every)
     assert not any(problems), "\n\n".join(filter(None, problems))
     assert (terminal.folder / "parity.json").is_file()
 
 
+def is_up(server: str, home: Path) -> bool:
+    """Whether a server does its work: it answers, or has archived events."""
+    port = SERVERS[server]
+    if port:
+        return answers(port)
+    is_there = any((home / "offline" / "events").rglob("*.parquet"))
+    time.sleep(2.5 if is_there else 0)  # what it has read by then is written when it ends
+    return is_there
+
+
 def problem_of(terminal: Terminal, command: str, exports: str = "") -> str:
     """What is wrong with a command, empty if nothing is."""
+    server = beginning_of(command, SERVERS)
+    if server:
+        home = terminal.folder / "own-home" if exports else terminal.settings.home_path
+        said = terminal.serve(command, lambda: is_up(server, home), exports)
+        return "" if exports or FOUND in said else said
     done = terminal.run(command, exports)
     said = f"{command}\n{done.returncode}: {done.stdout[-2_000:]}{done.stderr[-2_000:]}"
     if done.returncode or "Traceback" in done.stderr:
@@ -140,12 +160,11 @@ def test_the_commands_of_machines_of_their_own_work_with_the_variables_set(
         assert text in exports
         exports = exports.replace(text, ours)
     exports += "export HEADRACE_NAMESPACE=own"
+    (terminal.folder / "elsewhere").mkdir()
+    write_shop(terminal.folder / "elsewhere" / "shop", 10)  # at one event a second
+    write_shop(terminal.folder / "elsewhere" / "shop-last-year", 50, seed=1)
     for command in rest:
-        beginning = beginning_of(command, SERVERS)
-        if beginning:
-            terminal.serve(command, SERVERS[beginning], exports)
-        else:
-            assert not problem_of(terminal, command, exports)
+        assert not problem_of(terminal, command, f"cd elsewhere\n{exports}")
 
 
 def test_the_python_of_the_readme_joins_after_the_variables_were_taken(

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from headrace.errors import ServiceError
 from headrace.services.ports import free_port
@@ -50,7 +52,7 @@ def test_listens_on_loopback_only_and_keeps_nothing_on_disk(server: RedisServer)
 
 
 def test_who_does_not_know_the_password_may_nothing(server: RedisServer) -> None:
-    with redis.Redis(port=server.port) as stranger:
+    with redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)) as stranger:
         for command in (["PING"], ["GET", "key"], ["CONFIG", "SET", "dir", "/"], ["SAVE"]):
             with pytest.raises(redis.AuthenticationError, match="Authentication required"):
                 stranger.execute_command(*command)

@@ -199,14 +199,27 @@ def test_an_answer_that_comes_back_in_time_is_no_loss() -> None:
 def test_a_part_that_runs_and_reports_nothing_is_said_until_it_reports() -> None:
     said: list[str] = []
     symptoms = Symptoms(said.append, Api())
-    symptoms.see_report("stream", 1, 0.0)
-    symptoms.see_report("stream", 1, SILENT_S - 1)
+    for now_s, reported_ms in ((0.0, 1), (1.0, 2), (SILENT_S, 2)):
+        symptoms.see_report("stream", reported_ms, now_s)
     assert not said
-    symptoms.see_report("stream", 1, SILENT_S)
-    symptoms.see_report("stream", 1, SILENT_S + 1)
-    assert said == [f"stream: runs and has reported nothing for {SILENT_S:.0f} s"]
+    symptoms.see_report("stream", 2, SILENT_S + 1)
     symptoms.see_report("stream", 2, SILENT_S + 2)
+    assert said == [f"stream: runs and has reported nothing for {SILENT_S:.0f} s"]
+    symptoms.see_report("stream", 3, SILENT_S + 3)
     assert said[1:] == ["stream: well again"] and not list(symptoms.lines())
+
+
+def test_a_part_that_was_started_again_has_its_time_to_start() -> None:
+    said: list[str] = []
+    symptoms = Symptoms(said.append, Api())
+    symptoms.see_report("stream", 1, 0.0)
+    symptoms.see_report("stream", 2, 1.0)
+    symptoms.forget()
+    symptoms.see_report("stream", 2, 2.0)
+    symptoms.see_report("stream", 2, 2.0 + AFTER_START_S - 1)
+    assert not said
+    symptoms.see_report("stream", 2, 2.0 + AFTER_START_S)
+    assert said
 
 
 def test_while_redis_is_away_no_part_is_blamed() -> None:

@@ -26,7 +26,8 @@ class Symptoms:
     probe: Callable[[], Health]
     current: dict[str, str] = field(default_factory=dict)
     _last_s: dict[str, float] = field(default_factory=dict)  # when a part reported, by our clock
-    _reported: dict[str, int] = field(default_factory=dict)
+    _reported: dict[str, int | None] = field(default_factory=dict)
+    _heard: set[str] = field(default_factory=set)  # parts that have reported since they started
     _next_probe_s: float = 0.0
     _http_away_s: float | None = None  # since when
     _patience_s: float = PATIENCE_S
@@ -39,12 +40,14 @@ class Symptoms:
 
     def see_report(self, part: str, reported_ms: int | None, now_s: float) -> None:
         """When a part says that it reported last, None if it never has."""
-        if part not in self._last_s or self._reported.get(part) != reported_ms:
+        if part not in self._last_s:
             self._last_s[part] = now_s
-            if reported_ms is not None:
-                self._reported[part] = reported_ms
+        elif self._reported[part] != reported_ms:
+            self._last_s[part] = now_s
+            self._heard.add(part)
+        self._reported[part] = reported_ms
         silent_s = now_s - self._last_s[part]
-        is_silent = silent_s >= (SILENT_S if part in self._reported else AFTER_START_S)
+        is_silent = silent_s >= (SILENT_S if part in self._heard else AFTER_START_S)
         said = f"runs and has reported nothing for {silent_s:.0f} s" if is_silent else ""
         if bool(said) != (part in self.current):
             self._set(part, said)
@@ -67,7 +70,7 @@ class Symptoms:
     def forget(self) -> None:
         """Something was started again: all of it gets its time to start."""
         self._last_s.clear()
-        self._reported.clear()
+        self._heard.clear()
         self._http_away_s, self._patience_s = None, AFTER_START_S
 
     def lines(self) -> Iterator[str]:

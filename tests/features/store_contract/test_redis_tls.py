@@ -98,7 +98,7 @@ def test_feasts_own_form_of_an_address_asks_for_tls_too(
 ) -> None:
     trusted = guarded.certificate / "cert.pem"
     options = f"username=default,password=plain,ssl=true,ssl_ca_certs={trusted}"
-    with Redis.from_url(guarded.url()) as admin:
+    with Redis.from_url(guarded.url(user="me")) as admin:
         admin.acl_setuser("default", True, passwords=["+plain"])
     repo = new_view(f"{LOOPBACK}:{guarded.port},{options}")
     repo.write("some", user_id=["a"], x=[1])
