@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,15 +52,15 @@ class Fault:
         return f"{self.name}_{self.how}"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Window:
-    """The time of one fault, and what was seen in it."""
+    """The time of one fault, on the clock of the answers."""
 
     fault: Fault
     start_s: float
     count_until_s: float
-    over_s: float = 0.0  # when slates were good again, or given up
-    restarts: list[str] = field(default_factory=list)  # what `headrace up` said
+    over_s: float  # when slates were good again, or given up
+    said: list[str]  # by `headrace up`
 
 
 def faults(name: str, title: str, all_of: bool = False) -> list[Fault]:
@@ -93,17 +94,32 @@ def run(quick: bool) -> dict[str, Any]:
 
 
 def _on_platform(
-    list_of: Sequence[Fault], environ: Mapping[str, str], quick: bool
+    wanted: Sequence[Fault], environ: Mapping[str, str], quick: bool
 ) -> dict[str, dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as folder:
-        given = {**environ, **({} if quick else kafka_environ())}
-        with Running(Path(folder), given) as platform:
+    """The figures of these faults, one after the other; a platform that ends is started anew."""
+    found: dict[str, dict[str, Any]] = {"good_slates": {}, "outage_s": {}, "series": {}}
+    given = {**environ, **({} if quick else kafka_environ())}
+    left = list(wanted)
+    while left:
+        with tempfile.TemporaryDirectory() as folder, Running(Path(folder), given) as platform:
             platform.wait_serving()
             slates = Load(platform.plan("slates", SLATES_PER_S, FOR_EVER_S))
             events = Load(platform.plan("events", EVENTS_PER_S, FOR_EVER_S))
+            windows = []
             with slates, events:
-                windows = [_through(fault, platform, slates, quick) for fault in list_of]
-            return _figures(windows, slates.answers(), events.answers())
+                while left and platform.is_running:
+                    windows.append(_through(left.pop(0), platform, slates, quick))
+                    _say(windows[-1], slates)
+            for window in windows:
+                figures = _figures(window, slates.answers(), events.answers())
+                for name, value in figures.items():
+                    found[name][window.fault.key] = value
+    return found
+
+
+def _say(window: Window, slates: Load) -> None:
+    share = share_good(between(slates.answers(), window.start_s, window.count_until_s), GOOD)
+    print(f"{window.fault.key}: {share:.4f} {window.said}", file=sys.stderr, flush=True)
 
 
 def _through(fault: Fault, platform: Running, slates: Load, quick: bool) -> Window:
@@ -114,19 +130,17 @@ def _through(fault: Fault, platform: Running, slates: Load, quick: bool) -> Wind
     with _done(fault, platform, QUICK_HANG_S if quick else HANG_S):
         pass
     ends_s = time.monotonic() + (QUICK_AFTER_S if quick else AFTER_S)
-    window = Window(fault, start_s, ends_s)
     time.sleep(ends_s - time.monotonic())
     slates.wait(_is_calm, BACK_S)
-    window.over_s = time.monotonic()
-    window.restarts = [line for line in platform.said[said:].splitlines() if "again" in line]
-    return window
+    return Window(fault, start_s, ends_s, time.monotonic(), platform.said[said:].splitlines())
 
 
 @contextlib.contextmanager
 def _done(fault: Fault, platform: Running, hang_s: float) -> Iterator[None]:
     """The fault, from its begin to its end."""
     found = platform.processes(fault.title)
-    assert found, f"no process {fault.title!r} runs:\n{platform.said[-2_000:]}"
+    if not found:
+        raise AssertionError(f"no process {fault.title!r} runs:\n{platform.said[-2_000:]}")
     hit = found if fault.all_of else found[:1]
     with contextlib.ExitStack() as stack:
         for process in hit:
@@ -151,25 +165,22 @@ def _is_calm(answers: Sequence[Answer]) -> bool:
     return len(recent) > SLATES_PER_S and share_good(recent, GOOD) == 1
 
 
-def _figures(
-    windows: Sequence[Window], slates: Sequence[Answer], events: Sequence[Answer]
-) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {"good_slates": {}, "outage_s": {}, "series": {}}
-    for window in windows:
-        key = window.fault.key
-        counted = between(slates, window.start_s, window.count_until_s)
-        followed = between(slates, window.start_s, window.over_s)
-        posts = between(events, window.start_s, window.count_until_s)
-        found["good_slates"][key] = round(share_good(counted, GOOD), 4)
-        found["outage_s"][key] = round(outage_s(followed, GOOD), 2)
-        bad = [answer for answer in counted if not GOOD.met_by(answer)]
-        found["series"][key] = {
-            "slates": len(counted),
-            "bad": Counter(f"{one.status} {one.note}".strip() for one in bad),
-            "slowest_s": round(max((one.took_s for one in counted), default=0.0), 3),
-            "marks": Counter(one.note for one in counted if one.status == 200),
-            "posts": Counter(str(one.status) for one in posts),
-            "slowest_post_s": round(max((one.took_s for one in posts), default=0.0), 3),
-            "said": window.restarts,
-        }
-    return found
+def _figures(window: Window, slates: Sequence[Answer], events: Sequence[Answer]) -> dict[str, Any]:
+    counted = between(slates, window.start_s, window.count_until_s)
+    followed = between(slates, window.start_s, window.over_s)
+    posts = between(events, window.start_s, window.count_until_s)
+    bad = [answer for answer in counted if not GOOD.met_by(answer)]
+    raw = {
+        "slates": len(counted),
+        "bad": Counter(f"{one.status} {one.note}".strip() for one in bad),
+        "slowest_s": round(max((one.took_s for one in counted), default=0.0), 3),
+        "marks": Counter(one.note for one in counted if one.status == 200),
+        "posts": Counter(str(one.status) for one in posts),
+        "slowest_post_s": round(max((one.took_s for one in posts), default=0.0), 3),
+        "said": window.said,
+    }
+    return {
+        "good_slates": round(share_good(counted, GOOD), 4),
+        "outage_s": round(outage_s(followed, GOOD), 2),
+        "series": raw,
+    }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -72,7 +74,7 @@ def run(quick: bool) -> dict[str, Any]:
         plan = platform.plan("events", POSTS_PER_S, FOR_EVER_S, size=EVENTS_PER_POST)
         load = stack.enter_context(Load(plan))
         _more_taken(load, num_events, time.monotonic())
-        back_s: dict[str, list[float]] = {"stall": [], "kill": []}
+        back_s: dict[str, list[float | None]] = {"stall": [], "kill": []}
         for seconds in stalls_s:
             broker.stall(seconds)
             back_s["stall"].append(_more_taken(load, num_events, time.monotonic()))
@@ -112,13 +114,14 @@ def logged_ids(settings: config.Settings) -> set[str]:
     return {decode(record.value, record.arrival_ms).event_id for record in records}
 
 
-def _more_taken(load: Load, num_events: int, from_s: float) -> float:
-    """Seconds until the first 202 after `from_s`; returns when so many events have one."""
+def _more_taken(load: Load, num_events: int, from_s: float) -> float | None:
+    """Seconds until the first 202 after `from_s`, once so many events have one; None if they do not."""
 
     def taken(answers: Sequence[Answer]) -> list[float]:
         return [one.done_s for one in answers if one.status == 202 and one.done_s > from_s]
 
     enough = num_events // EVENTS_PER_POST
-    if not load.wait(lambda answers: len(taken(answers)) >= enough, BACK_S):
-        return float("inf")
-    return round(min(taken(load.answers())) - from_s, 2)
+    in_time = load.wait(lambda answers: len(taken(answers)) >= enough, BACK_S)
+    back_s = round(min(taken(load.answers()), default=math.inf) - from_s, 2)
+    print(f"202 again after {back_s} s", file=sys.stderr, flush=True)
+    return back_s if in_time else None
