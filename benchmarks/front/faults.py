@@ -101,7 +101,10 @@ def _on_platform(
     given = {**environ, **({} if quick else kafka_environ())}
     left = list(wanted)
     while left:
-        with tempfile.TemporaryDirectory() as folder, Running(Path(folder), given) as platform:
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+            Running(Path(folder), given) as platform,
+        ):
             platform.wait_serving()
             slates = Load(platform.plan("slates", SLATES_PER_S, FOR_EVER_S))
             events = Load(platform.plan("events", EVENTS_PER_S, FOR_EVER_S))

@@ -21,7 +21,7 @@ LOOK_S = 0.1
 def run(quick: bool) -> dict[str, Any]:
     """`foreign_answers`: slates with another platform's items, and health of its namespace."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         shops = [stack.enter_context(Shop(folder / name, name)) for name in ("left", "right")]
         for shop in shops:
             shop.wait_serving()

@@ -64,7 +64,7 @@ def run(quick: bool) -> dict[str, Any]:
         else (STALLS_S, NUM_KILLS, EVENTS_PER_FAULT)
     )
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         broker = OwnBroker(folder / "kafka")
         stack.callback(broker.stop)
         environ = {"KAFKA_BOOTSTRAP": broker.bootstrap}
@@ -115,7 +115,7 @@ def logged_ids(settings: config.Settings) -> set[str]:
 
 
 def _more_taken(load: Load, num_events: int, from_s: float) -> float | None:
-    """Seconds until the first 202 after `from_s`, once so many events have one; None if they do not."""
+    """Seconds until the first 202 after `from_s`, once so many events have one, else None."""
 
     def taken(answers: Sequence[Answer]) -> list[float]:
         return [one.done_s for one in answers if one.status == 202 and one.done_s > from_s]

@@ -29,7 +29,10 @@ LOOK_S = 0.5
 
 def run(quick: bool) -> dict[str, Any]:
     """`rss_growth_mb`: proportional set sizes, half a minute after the last one less before."""
-    with tempfile.TemporaryDirectory() as folder, Running(Path(folder), {}) as platform:
+    with (
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+        Running(Path(folder), {}) as platform,
+    ):
         platform.wait_serving()
         with Load(platform.plan("slates", 20, WARM_S)) as load:
             load.finish()

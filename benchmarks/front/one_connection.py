@@ -22,7 +22,7 @@ def run(quick: bool, other: Path | None = None) -> dict[str, Any]:
     Both platforms run from the first request to the last, so that each has the other beside it.
     """
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
         own = stack.enter_context(Running(folder / "own", {}))
         own.wait_serving()
         platforms = {"": own}
