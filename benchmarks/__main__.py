@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import embedding, faults, features, kills, loop, parity, quality, ranker, stream
+from benchmarks.front import parts as front
 from headrace.errors import HeadraceError
 
 Flags = argparse.Namespace
@@ -24,8 +25,9 @@ BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "parity": lambda _: parity.run(),
     "ranker": lambda _: ranker.run(),
     "quality": quality.run,
+    "front": front.run,
 }
-FLAGS = {"quality": quality.add_flags}
+FLAGS = {"quality": quality.add_flags, "front": front.add_flags}
 
 
 def main() -> None:

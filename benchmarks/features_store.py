@@ -34,7 +34,8 @@ from benchmarks.pairs import NUM_PAIRS, compare, interval, seconds
 from headrace.features.column_store import ColumnStore
 from headrace.features.packed.request import view_of
 from headrace.features.packed.row import Stamp
-from headrace.services.redis import start_redis
+from headrace.services.ports import LOOPBACK
+from headrace.services.redis import RedisServer, start_redis
 
 STOCK, PACKED = "redis", "headrace.features.packed_store.PackedRedisOnlineStore"
 NUM_ROWS, NUM_READ, NUM_FLOATS, NUM_ITEMS = 10_000, 500, 32, 50
@@ -50,7 +51,7 @@ REFERENCES = [f"floats:{name}" for name in FLOATS]
 def measure_store(num_pairs: int = NUM_PAIRS) -> dict[str, Any]:
     """All of the above, each with its median, interval and series."""
     with tempfile.TemporaryDirectory() as folder, start_redis(Path(folder)) as server:
-        stock, packed = (repository(kind, Path(folder), server.url) for kind in (STOCK, PACKED))
+        stock, packed = (repository(kind, Path(folder), server) for kind in (STOCK, PACKED))
         client = redis.Redis.from_url(server.url)
         rows, floats_NF = table(IDS, 0)
         stamp = Stamp(np.full(NUM_ROWS, int(TIME.timestamp() * 1e6)))
@@ -201,14 +202,14 @@ def table(ids: list[str], num_items: int) -> tuple[pd.DataFrame, Any]:
     return frame, floats_NF
 
 
-def repository(kind: str, folder: Path, url: str) -> FeatureStore:
+def repository(kind: str, folder: Path, server: RedisServer) -> FeatureStore:
     """A Feast repository on an online store, with two views of a user."""
     user = Entity(name="user", join_keys=["user_id"], value_type=ValueType.STRING)
     floats = [Field(name=name, dtype=Float32) for name in FLOATS]
     sequence = Field(name="sequence", dtype=Array(Float32))
     file = FileSource(path=str(folder / "no.parquet"), timestamp_field="event_timestamp")
     table([], NUM_ITEMS)[0].to_parquet(folder / "no.parquet")
-    address = url.removeprefix("redis://").removesuffix("/0")
+    address = f"{LOOPBACK}:{server.port},password={server.password}"
     name = kind.rpartition(".")[2].lower()
     store = FeatureStore(
         config=RepoConfig(

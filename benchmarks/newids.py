@@ -98,7 +98,7 @@ class Platform:
     ) -> None:
         self.port, self._log_path = free_port(), folder / "up.log"
         self._num_ratings, data = num_ratings, folder / "data"
-        _write_slice(data, num_ratings)
+        write_slice(data, num_ratings)
         unset = ("RAY_ADDRESS", "HEADRACE_", "REDIS_URL", "KAFKA_")
         environ = {name: text for name, text in os.environ.items() if not name.startswith(unset)}
         with self._log_path.open("wb") as log:
@@ -165,7 +165,7 @@ def _total(memory_mb: dict[str, float]) -> float:
     return sum(size_mb for part, size_mb in memory_mb.items() if part not in NOT_COUNTED)
 
 
-def _write_slice(folder: Path, num_ratings: int) -> None:
+def write_slice(folder: Path, num_ratings: int) -> None:
     """The first ratings in time, with all films and users."""
     folder.mkdir(parents=True)
     with zipfile.ZipFile(fetch(RECBOLE)) as wheel:

@@ -49,7 +49,7 @@ class StreamUnderLoad:
 
     def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
         self._folder, self._stack = folder, ExitStack()
-        self._redis: RedisServer = start_redis(folder / "redis", durable=True)
+        self._redis: RedisServer = start_redis(folder / "redis", keep="always")
         self._broker: Broker = start_broker(folder / "kafka", os.environ)
         self._environ = {
             **os.environ,
@@ -115,15 +115,14 @@ class StreamUnderLoad:
             self.wait_for("a worker to kill", lambda: bool(self.workers()))
             random.choice(self.workers()).kill()
         elif target == "full":
-            with Redis.from_url(self._redis.url) as redis:
+            with Redis.from_url(self._redis.admin_url) as redis:
                 redis.config_set("maxmemory", "1")  # by default nothing is evicted
                 time.sleep(FULL_S)
                 redis.config_set("maxmemory", "0")
         elif target in ("redis", "away"):
-            port = int(self._redis.url.rpartition(":")[2].partition("/")[0])
             _kill(self._redis.process.pid)
             time.sleep(AWAY_S if target == "away" else 0)
-            self._redis = start_redis(self._folder / "redis", port, durable=True)
+            self._redis = self._redis.started_again()
         else:
             port = int(self._broker.bootstrap.rpartition(":")[2])
             _kill(self._broker.process.pid)

@@ -82,7 +82,7 @@ def environ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         (data / name).write_text(text)
     given = {name: value for name, value in os.environ.items() if name != "KAFKA_HOME"}
     with (
-        start_redis(home / "servers" / "redis", durable=True) as redis,
+        start_redis(home / "servers" / "redis", keep="always") as redis,
         start_broker(home / "servers" / "kafka", given) as broker,
     ):
         settings = Settings(

@@ -23,7 +23,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis(server: RedisServer) -> Iterator[redis_client.Redis]:
-    with redis_client.Redis.from_url(server.url) as client:
+    with redis_client.Redis.from_url(server.admin_url) as client:
         client.flushdb()
         yield client
 

@@ -14,6 +14,8 @@ from typing import Any, NoReturn
 
 from headrace import __version__, config
 from headrace.clock import now_ms
+from headrace.commands.running import add_platform_flag, settings_for
+from headrace.commands.status import add_status
 from headrace.datasets.catalogue import read_items
 from headrace.dead_letters_command import add_dead_letters
 from headrace.encoders import registry as encoders
@@ -50,12 +52,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="headrace",
         description="Real-time recommendation and ads: streaming features, an online-learned "
-        "ranker, serving. Settings come from HEADRACE_* variables, REDIS_URL and KAFKA_BOOTSTRAP.",
+        "ranker, serving. Settings come from HEADRACE_* variables, REDIS_URL and KAFKA_BOOTSTRAP; "
+        "where these name no platform, commands look at the headrace up that runs here.",
     )
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     _add_up(commands)
+    add_status(commands)
     _add_parts(commands)
     _add_data_commands(commands)
     add_evaluate(commands)
@@ -82,8 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(options: argparse.Namespace) -> config.Settings:
-    """The environment's settings, and over them what flags of several commands say."""
-    settings = config.load()
+    """The settings of the command's platform, and over them what flags of several commands say."""
+    settings = settings_for(options)
     tokens: Sequence[str] | None = getattr(options, "tokens", None)
     return config.changed(settings, token_tables=",".join(tokens)) if tokens else settings
 
@@ -106,8 +110,10 @@ def _add_parts(commands: Commands) -> None:
     explain = commands.add_parser("explain", help="say why items get their scores for a user")
     add_explain_flags(explain)
     add_tokens_flag(explain)
+    add_platform_flag(explain)
     explain.set_defaults(run=_module("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
+    add_platform_flag(archive)
     archive.set_defaults(run=_archive, writes_home=True)
 
 
@@ -115,6 +121,7 @@ def _add_data_commands(commands: Commands) -> None:
     replay = commands.add_parser("replay", help="send a log to Kafka as live traffic")
     add_data_flags(replay)
     add_pace_flags(replay)
+    add_platform_flag(replay)
     replay.set_defaults(run=_replay)
 
     materialize = commands.add_parser(
@@ -124,11 +131,13 @@ def _add_data_commands(commands: Commands) -> None:
     materialize.add_argument(
         "--incremental", action="store_true", help="only what is new since the last time"
     )
+    add_platform_flag(materialize)
     materialize.set_defaults(run=_materialize, writes_home=True)
 
     feast = commands.add_parser(
         "feast", help="Feast's own commands, on this repository and with these settings"
     )
+    add_platform_flag(feast)
     feast.add_argument(
         "arguments", nargs=argparse.REMAINDER, help="of feast: apply, serve, ui, ..."
     )
@@ -138,17 +147,19 @@ def _add_data_commands(commands: Commands) -> None:
         "backfill", help="compute feature rows of a period anew, or start with the state of a log"
     )
     add_backfill_flags(backfill)
+    add_platform_flag(backfill)
     backfill.set_defaults(run=_module("trainers.backfill", backfill_arguments), writes_home=True)
 
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
     add_data_flags(encode)
     add_encoder_flag(encode)
+    add_platform_flag(encode)
     encode.set_defaults(run=_encode, writes_home=True)
 
 
 def _up(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.up.loop import run
     from headrace.up.options import UpOptions
+    from headrace.up.run import run
 
     events_per_s = speed(options)
     if options.report and not options.report.absolute().parent.is_dir():

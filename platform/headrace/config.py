@@ -10,6 +10,7 @@ import logging
 import math
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -191,6 +192,25 @@ def environment(settings: Settings) -> dict[str, str]:
 def is_given(field: str) -> bool:
     """Whether the environment sets this field."""
     return bool(os.environ.get(variable(field)))
+
+
+def given() -> dict[str, str]:
+    """The variables of settings that the environment sets."""
+    names = (variable(field.name) for field in msgspec.structs.fields(Settings))
+    return {name: text for name in names if (text := os.environ.get(name))}
+
+
+def runtime_path() -> Path:
+    """The folder of this user's run files: below XDG_RUNTIME_DIR, else in the temporary folder."""
+    folder = os.environ.get("XDG_RUNTIME_DIR")
+    if folder and os.access(folder, os.W_OK | os.X_OK):
+        return Path(folder) / "headrace"
+    return Path(tempfile.gettempdir()) / f"headrace-{os.getuid()}"
+
+
+def reachable(host: str) -> str:
+    """The address under which a client on this machine finds a server bound to `host`."""
+    return "127.0.0.1" if host in ("0.0.0.0", "::") else host
 
 
 def inherited() -> dict[str, str]:

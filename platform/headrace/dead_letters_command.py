@@ -14,6 +14,7 @@ import msgspec
 
 from headrace import config
 from headrace.clock import now_ms
+from headrace.commands.running import add_platform_flag
 from headrace.dead_letter import (
     Letter,
     events_in,
@@ -40,16 +41,19 @@ def add_dead_letters(commands: Any) -> None:
     listed.add_argument("--limit", type=int, default=SHOWN_LETTERS, help="letters to list at most")
     listed.add_argument("--oldest-first", action="store_true", help="in the order they came")
     listed.add_argument("--json", action="store_true", help="for programs: one letter a line")
+    add_platform_flag(listed)
     listed.set_defaults(run=_list)
     shown = actions.add_parser("show", help="one letter, and the event as it lies in the topic")
     shown.add_argument("place", metavar="PARTITION:OFFSET", help="of the event; or, with --letter,")
     shown.add_argument("--letter", action="store_true", help="of the letter itself, as 0:17")
+    add_platform_flag(shown)
     shown.set_defaults(run=_show)
     replay = actions.add_parser("replay", help="send mended events, or those of a reason, again")
     what = replay.add_mutually_exclusive_group(required=True)
     what.add_argument("--file", type=Path, metavar="FILE", help="events, one JSON object a line")
     what.add_argument("--reason", metavar="TEXT", help="the originals of reasons with this text")
     replay.add_argument("--dry-run", action="store_true", help="check them and send nothing")
+    add_platform_flag(replay)
     replay.set_defaults(run=_replay)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from headrace import config
 from headrace.clock import now_ms
+from headrace.commands.running import add_platform_flag
 from headrace.errors import FeatureError
 from headrace.flags import add_period_flags
 
@@ -31,12 +32,14 @@ def add_features(commands: Any) -> None:
         action="store_true",
         help="let drift be measured against the rows that come next",
     )
+    add_platform_flag(status)
     status.set_defaults(run=_status)
     parity = actions.add_parser(
         "parity", help="compare archived and online features with a replay of the archived events"
     )
     add_period_flags(parity)
     parity.add_argument("--json", type=Path, metavar="FILE", help="write the result as JSON")
+    add_platform_flag(parity)
     parity.set_defaults(run=_parity)
 
 

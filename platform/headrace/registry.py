@@ -10,7 +10,7 @@ import hashlib
 import io
 import logging
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Annotated, Any
 
 import msgspec
@@ -62,9 +62,7 @@ class Publisher:
         torch.save(weights, buffer)
         version = self._next_version()
         path = f"{self._folder}/{self._settings.namespace}-{version:08d}.pt"
-        with self._files.open_output_stream(f"{path}.part") as file:
-            file.write(buffer.getvalue())
-        self._files.move(f"{path}.part", path)
+        self._store(path, buffer.getvalue())
         complete = msgspec.structs.replace(
             manifest,
             version=version,
@@ -82,6 +80,18 @@ class Publisher:
 
     def close(self) -> None:
         self._writer.close()
+
+    def _store(self, path: str, content: bytes) -> None:
+        """A file that is there whole or not at all: a full disk keeps no half of it."""
+        part = f"{path}.part"
+        try:
+            with self._files.open_output_stream(part) as file:
+                file.write(content)
+        except OSError:
+            with suppress(OSError):
+                self._files.delete_file(part)
+            raise
+        self._files.move(part, path)
 
     def _next_version(self) -> int:
         """The number of the next version; where Redis has none that can be counted on, the one

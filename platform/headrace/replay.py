@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import msgspec
 from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from headrace import config
 from headrace.broker import LogWriter, Topics, create_topics
@@ -19,6 +21,7 @@ from headrace.status import StatusBoard
 DEFAULT_DURATION_S = 180.0
 TICK_S = 0.05  # events are sent in bursts of this length
 STATUS_EVERY_TICKS = 10
+REDIS_AWAY_S = 120  # seconds that a replay waits for a Redis that is away, before it fails
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,8 @@ def replay(
     """
     create_topics(settings)
     topic = Topics(settings.namespace).events
-    status = StatusBoard(Redis.from_url(settings.redis_url), settings.namespace)
+    redis = Redis.from_url(settings.redis_url, retry=Retry(ConstantBackoff(1.0), REDIS_AWAY_S))
+    status = StatusBoard(redis, settings.namespace)
     writer = LogWriter(settings)
     started_ms = clock()
     expected_end_ms = started_ms + int(1_000 * dataset.num_events / pace.events_per_s)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from platform_run import PlatformRun, write_slice
+from second_terminal import Terminal, open_terminal
 
 NUM_RATINGS = 12_000
 EVENTS_PER_S = 400.0
@@ -33,3 +34,14 @@ def platform(
         yield run
     finally:
         run.close()
+
+
+@pytest.fixture(scope="package")
+def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """A terminal beside a platform that has replayed its log and serves."""
+    terminal = open_terminal(tmp_path_factory.mktemp("terminal"))
+    try:
+        terminal.platform.wait_report()
+        yield terminal
+    finally:
+        terminal.platform.close()

@@ -122,11 +122,24 @@ class PlatformRun:
             with error:
                 return error.code, json.load(error)
 
+    @property
+    def pid(self) -> int:
+        """The process id of `headrace up` itself."""
+        return self._process.pid
+
+    def send(self, number: signal.Signals) -> int:
+        """A signal that ends it; returns the exit code."""
+        self.processes()
+        self._process.send_signal(number)
+        return self._process.wait(timeout=90)
+
     def interrupt(self) -> int:
         """Ctrl-C; returns the exit code."""
-        self.processes()
-        self._process.send_signal(signal.SIGINT)
-        return self._process.wait(timeout=90)
+        return self.send(signal.SIGINT)
+
+    def hang_up(self) -> int:
+        """What a terminal does when it is closed; returns the exit code."""
+        return self.send(signal.SIGHUP)
 
     def kill_up(self) -> None:
         """`kill -9` of `headrace up` itself; what it had started is in `seen`."""

@@ -57,7 +57,7 @@ def world(
     ):
         settings = config.Settings(
             home=str(folder / "home"),
-            redis_url=redis.url,
+            redis_url=redis.admin_url,
             kafka_bootstrap=log.bootstrap,
             num_partitions=2,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from headrace.errors import ServiceError
 from headrace.services.ports import free_port
@@ -31,7 +34,7 @@ def test_answers_and_keeps_values(server: RedisServer) -> None:
         assert client.get("key") == b"value"
 
 
-def test_listens_on_loopback_only_and_writes_nothing_but_its_log(server: RedisServer) -> None:
+def test_listens_on_loopback_only_and_keeps_nothing_on_disk(server: RedisServer) -> None:
     with redis.Redis.from_url(server.url) as client:
         setting = {
             name: client.config_get(name)[name]
@@ -45,7 +48,62 @@ def test_listens_on_loopback_only_and_writes_nothing_but_its_log(server: RedisSe
         "appendonly": "no",
         "protected-mode": "yes",
     }
-    assert [path.name for path in folder.iterdir()] == ["redis.log"]
+    assert sorted(path.name for path in folder.iterdir()) == ["redis.conf", "redis.log"]
+
+
+def test_who_does_not_know_the_password_may_nothing(server: RedisServer) -> None:
+    with redis.Redis(port=server.port, retry=Retry(NoBackoff(), 0)) as stranger:
+        for command in (["PING"], ["GET", "key"], ["CONFIG", "SET", "dir", "/"], ["SAVE"]):
+            with pytest.raises(redis.AuthenticationError, match="Authentication required"):
+                stranger.execute_command(*command)
+
+
+def test_the_password_is_in_no_command_line_and_in_no_file(server: RedisServer) -> None:
+    told = Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
+    told += b"".join(path.read_bytes() for path in server.process.command.folder.iterdir())
+    assert server.password.encode() not in told and server.admin_password.encode() not in told
+    configuration = server.process.command.folder / "redis.conf"
+    assert configuration.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CONFIG SET dir /",
+        "CONFIG REWRITE",
+        "DEBUG SLEEP 0",
+        "MODULE LIST",
+        "SAVE",
+        "BGSAVE",
+        "SHUTDOWN",
+        "REPLICAOF 127.0.0.1 1",
+        "ACL LIST",
+        "MONITOR",
+        "FLUSHALL",
+        "CLIENT KILL TYPE normal",
+    ],
+)
+def test_the_parts_may_not_rule_the_server(server: RedisServer, command: str) -> None:
+    with redis.Redis.from_url(server.url) as part:
+        with pytest.raises(redis.ResponseError, match="no permissions"):
+            part.execute_command(*command.split())
+    check_redis(server.url)
+
+
+def test_one_that_keeps_what_it_holds_has_it_again_at_the_same_address(tmp_path: Path) -> None:
+    with start_redis(tmp_path, keep="everysec") as first:
+        with redis.Redis.from_url(first.url) as client:
+            client.set("key", b"value")
+            assert first.process.pid is not None
+            os.kill(first.process.pid, signal.SIGKILL)
+            with first.started_again() as second:
+                assert second.url == first.url
+                assert client.get("key") == b"value"
+
+
+def test_the_folder_is_its_users_alone(tmp_path: Path) -> None:
+    with start_redis(tmp_path / "new"):
+        assert (tmp_path / "new").stat().st_mode & 0o077 == 0
 
 
 def test_two_servers_have_their_own_port_and_data(server: RedisServer, tmp_path: Path) -> None:
@@ -62,15 +120,14 @@ def test_two_servers_have_their_own_port_and_data(server: RedisServer, tmp_path:
 def test_takes_the_port_that_is_given(tmp_path: Path) -> None:
     port = free_port()
     with start_redis(tmp_path, port) as server:
-        assert server.url == f"redis://127.0.0.1:{port}/0"
+        assert server.url == f"redis://:{server.password}@127.0.0.1:{port}/0"
 
 
 def test_a_taken_port_is_one_line(server: RedisServer, tmp_path: Path) -> None:
-    port = int(server.url.split(":")[2].split("/")[0])
     with pytest.raises(
-        ServiceError, match=rf"^port {port} on 127.0.0.1 is taken \(Redis: .*other$"
+        ServiceError, match=rf"^port {server.port} on 127.0.0.1 is taken \(Redis: .*other$"
     ):
-        start_redis(tmp_path, port)
+        start_redis(tmp_path, server.port)
 
 
 def test_nothing_available_says_how_to_get_it(
@@ -132,7 +189,7 @@ def test_a_server_that_is_not_redis_is_refused() -> None:
 
 
 def test_a_wrong_password_is_told_apart(server: RedisServer) -> None:
-    url = server.url.replace("//", "//:wrong@")
+    url = f"redis://:wrong@127.0.0.1:{server.port}/0"
     with pytest.raises(ServiceError, match="without any password|WRONGPASS|invalid") as caught:
         check_redis(url)
     assert "wrong@" not in str(caught.value)

@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 @pytest.fixture
 def admin(server: RedisServer) -> Iterator[redis.Redis]:
     """A client whose changes of the server's configuration end with the test."""
-    with redis.Redis.from_url(server.url) as client:
+    with redis.Redis.from_url(server.admin_url) as client:
         names = ("maxmemory", "maxmemory-policy", "save", "appendonly")
         before = {name: client.config_get(name)[name] for name in names}
         yield client
@@ -70,7 +70,7 @@ def test_one_that_may_evict_any_row_is_refused_with_the_line_that_mends_it(
     with pytest.raises(ServiceError) as caught:
         check_store(settings(server))
     said = str(caught.value)
-    assert said.startswith(f"Redis at 127.0.0.1:{server.url[18:-2]} has maxmemory-policy {policy}")
+    assert said.startswith(f"Redis at 127.0.0.1:{server.port} has maxmemory-policy {policy}")
     for part in ("104,857,600", "expected noeviction", "CONFIG SET maxmemory-policy noeviction"):
         assert part in said
     assert "HEADRACE_ACCEPT_EVICTION=1" in said and "\n" not in said
@@ -126,7 +126,7 @@ def test_where_config_is_forbidden_info_tells_the_policy(
 ) -> None:
     admin.acl_setuser("hosted", True, nopass=True, keys="*", categories=["+@all", "-@dangerous"],
                       commands=["+info"])  # fmt: skip
-    url = server.url.replace("//", "//hosted:any@")
+    url = f"redis://hosted:any@127.0.0.1:{server.port}/0"
     (warning,) = check_store(Settings(redis_url=url))
     assert "does not tell its persistence" in warning and "CONFIG GET is not allowed" in warning
     admin.config_set("maxmemory", 100 * MB)
@@ -139,14 +139,14 @@ def test_where_nothing_is_told_one_warning_says_that_nothing_was_checked(
     server: RedisServer, admin: redis.Redis
 ) -> None:
     admin.acl_setuser("closed", True, nopass=True, keys="*", categories=["+@all", "-@dangerous"])
-    url = server.url.replace("//", "//closed:any@")
+    url = f"redis://closed:any@127.0.0.1:{server.port}/0"
     (warning,) = check_store(Settings(redis_url=url))
     assert "does not tell its eviction policy and persistence" in warning
 
 
 def test_a_replica_is_refused(server: RedisServer, tmp_path: Path) -> None:
-    with start_redis(tmp_path) as other, redis.Redis.from_url(other.url) as client:
-        client.replicaof("127.0.0.1", server.url[18:-2])
+    with start_redis(tmp_path) as other, redis.Redis.from_url(other.admin_url) as client:
+        client.replicaof("127.0.0.1", server.port)
         with pytest.raises(ServiceError, match="is a replica, which is read only: expected its pr"):
             check_store(settings(other))
 

@@ -55,7 +55,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Setting
         settings = config.Settings(
             namespace="evicting",
             home=str(folder / "home"),
-            redis_url=redis.url,
+            redis_url=redis.admin_url,
             kafka_bootstrap=broker.bootstrap,
             num_partitions=1,
             accept_no_persistence=True,

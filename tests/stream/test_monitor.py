@@ -32,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis(server: RedisServer) -> Iterator[Redis]:
-    with Redis.from_url(server.url) as client:
+    with Redis.from_url(server.admin_url) as client:
         client.flushdb()
         yield client
 

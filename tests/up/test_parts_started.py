@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,14 +10,12 @@ import pytest
 from headrace import config
 from headrace.datasets.movielens import load
 from headrace.errors import ConfigError
-from headrace.services.redis import start_redis
-from headrace.up.loop import Loop
 from headrace.up.options import UpOptions
+from headrace.up.parts import parts_of
 from headrace.up.servers import start_servers
 from headrace.up.view import View
 
 
-@pytest.mark.services
 @pytest.mark.parametrize("archive", [False, True])
 def test_the_archive_is_a_part_where_it_is_asked_for(tmp_path: Path, archive: bool) -> None:
     options = UpOptions(
@@ -33,24 +29,15 @@ def test_the_archive_is_a_part_where_it_is_asked_for(tmp_path: Path, archive: bo
         namespace=None,
         archive=archive,
     )
-    interrupted = threading.Event()
-    interrupted.set()
-    with start_redis(tmp_path / "redis") as redis, View() as view:
-        settings = config.Settings(home=str(tmp_path), redis_url=redis.url)
-        loop = Loop(options, settings, {**os.environ, **config.environment(settings)}, view)
-        with pytest.raises(KeyboardInterrupt):
-            loop.start(interrupted)
-        loop.stop()
-    started = {path.stem for path in (tmp_path / "logs").glob("*.log")}
-    parts = {"headrace-stream", "headrace-train", "headrace-serve"}
-    assert started == parts | ({"headrace-archive"} if archive else set())
+    names = [part.name for part in parts_of(options, tmp_path, {})]
+    assert names == ["stream", "train", "serve", *(["archive"] if archive else [])]
 
 
 def test_how_a_broker_is_reached_is_of_no_use_without_its_address(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("REDIS_URL", "KAFKA_BOOTSTRAP"):
         monkeypatch.delenv(name, raising=False)
     settings = config.Settings(kafka_security_protocol="SSL")
     with ExitStack() as stack, pytest.raises(ConfigError, match="name it with KAFKA_BOOTSTRAP"):
-        start_servers(settings, stack, View())
+        start_servers(settings, tmp_path, {}, stack, View())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from headrace.errors import ServiceError
 from headrace.kafka_access import KafkaAccess
 from headrace.services.apache_kafka import apache_kafka_command
 from headrace.services.kafka_greeting import problem_of
+from headrace.services.owner import MARK
 from headrace.services.ports import LOOPBACK, free_port, require_free
 from headrace.services.process import Command, ServerProcess
 from headrace.services.program import find_program
@@ -38,6 +39,19 @@ class Broker:
     process: ServerProcess
     bootstrap: str
     kind: Kind
+
+    @property
+    def keeps_its_log(self) -> bool:
+        """Whether the log is there again after the broker has ended."""
+        return self.kind == "apache-kafka"
+
+    def started_again(self) -> Broker:
+        """The broker in place of this one, which has ended: same address, same folder."""
+        self.process.stop()
+        process = ServerProcess(self.process.command)
+        process.start()
+        process.wait_ready(lambda: check_broker(self.bootstrap), READY_TIMEOUT_S[self.kind])
+        return replace(self, process=process)
 
     def stop(self) -> None:
         """Stops the broker; what tansu held is gone, what Apache Kafka held stays in its folder."""
@@ -63,10 +77,7 @@ def start_broker(folder: Path, environ: Mapping[str, str], port: int | None = No
         require_free(LOOPBACK, port, "the broker")
     prepare = apache_kafka_command if kind == "apache-kafka" else _tansu_command
     process = ServerProcess(prepare(folder, environ, port))
-    process.start()
-    bootstrap = f"{LOOPBACK}:{port}"
-    process.wait_ready(lambda: check_broker(bootstrap), READY_TIMEOUT_S[kind])
-    return Broker(process, bootstrap, kind)
+    return Broker(process, f"{LOOPBACK}:{port}", kind).started_again()
 
 
 def check_broker(bootstrap: str, access: KafkaAccess | None = None) -> None:
@@ -143,5 +154,6 @@ def _tansu_command(folder: Path, environ: Mapping[str, str], port: int) -> Comma
         arguments=[program, *(word for option in options.items() for word in option)],
         folder=folder,
         advice="set KAFKA_BOOTSTRAP to a broker that runs",
-        environ={},  # tansu takes settings from many variables; it gets none
+        # tansu takes settings from many variables; it gets none but the mark of its owner.
+        environ={name: text for name, text in environ.items() if name == MARK},
     )

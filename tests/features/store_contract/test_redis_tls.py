@@ -51,13 +51,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("tls")
     certificate = make_certificate(folder / "redis")
     with start_redis(folder / "data") as server:
-        with Redis.from_url(server.url) as admin:
+        with Redis.from_url(server.admin_url) as admin:
             admin.acl_setuser(
                 "me", True, passwords=[f"+{PASSWORD}"], keys="*", categories=["+@all"]
             )
             admin.config_set("requirepass", PASSWORD)
-        plain = int(server.url.rpartition(":")[2].partition("/")[0])
-        with tls_relay(certificate, plain) as port:
+        with tls_relay(certificate, server.port) as port:
             yield Guarded(port, certificate)
 
 
@@ -99,7 +98,7 @@ def test_feasts_own_form_of_an_address_asks_for_tls_too(
 ) -> None:
     trusted = guarded.certificate / "cert.pem"
     options = f"username=default,password=plain,ssl=true,ssl_ca_certs={trusted}"
-    with Redis.from_url(guarded.url()) as admin:
+    with Redis.from_url(guarded.url(user="me")) as admin:
         admin.acl_setuser("default", True, passwords=["+plain"])
     repo = new_view(f"{LOOPBACK}:{guarded.port},{options}")
     repo.write("some", user_id=["a"], x=[1])

@@ -1,0 +1,1 @@
+"""What clients of the HTTP API get: under faults, overload, fuzz, and beside another platform."""

@@ -1,0 +1,135 @@
+"""`headrace up`: the whole platform on one machine, from the first file to the last process."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+
+from kafka.errors import KafkaError
+from redis import RedisError
+
+from headrace import config
+from headrace.clock import now_ms
+from headrace.errors import ServiceError
+from headrace.model.content_vectors import ContentVectors
+from headrace.services.owner import MARK, Owner
+from headrace.services.ports import HeldPort
+from headrace.up.home import MIN_BYTES, free_bytes, full_disk
+from headrace.up.interruption import interruptible
+from headrace.up.loop import READY_TIMEOUT_S, Loop
+from headrace.up.options import UpOptions
+from headrace.up.parts import parts_of
+from headrace.up.run_file import PartState, RunFile, RunFolder
+from headrace.up.servers import (
+    Server,
+    settings_of_run,
+    socket_folder,
+    start_materializing,
+    start_own_ray,
+    start_servers,
+)
+from headrace.up.sweep import sweep
+from headrace.up.view import View
+from headrace.up.watch import Watch, with_parts
+
+PRIVATE = 0o077  # the umask: nobody else reads homes, logs and sockets
+
+
+def run(options: UpOptions, settings: config.Settings) -> int:
+    """Start everything, replay the log, then end (`once`) or serve until interrupted.
+
+    Returns the exit code: 0, or 130 when it was interrupted before the log was processed. Whatever
+    happens, all that it started ends with it.
+    """
+    view = View()
+    platform = Platform(options, settings, view)
+    try:
+        with ExitStack() as stack, view, interruptible():
+            stack.callback(os.umask, os.umask(PRIVATE))
+            platform.start(stack)
+            platform.work()
+    except KeyboardInterrupt:
+        view.say(f"interrupted while {view.phase}: everything that it started has ended")
+        return 130
+    except (ServiceError, OSError, RedisError, KafkaError) as error:
+        raise ServiceError(platform.cause_of(error)) from error
+    return 0
+
+
+@dataclass
+class Platform:
+    """One run of `headrace up`."""
+
+    options: UpOptions
+    settings: config.Settings
+    view: View
+    owner: Owner = field(default_factory=Owner.current)
+    environ: dict[str, str] = field(default_factory=dict)
+    started_s: float = field(default_factory=time.monotonic)
+
+    def start(self, stack: ExitStack) -> None:
+        """Everything up to the parts, whose end goes onto the stack as they come."""
+        swept = sweep()
+        if swept:
+            self.view.say(f"swept what a headrace up that was killed left: {', '.join(swept)}")
+        wanted = self.settings
+        self.port = stack.enter_context(HeldPort(wanted.host, wanted.port, "HTTP", "--port"))
+        self.environ = {**config.inherited(), MARK: str(self.owner)}
+        sockets = socket_folder(self.owner, stack)
+        self.settings = settings_of_run(self.options, wanted, self.owner, stack)
+        ContentVectors.of(self.settings)  # a table that is not there is said before anything starts
+        self.settings, servers = start_servers(
+            self.settings, sockets, self.environ, stack, self.view
+        )
+        materializing = start_materializing(self.options, self.settings, self.environ, self.view)
+        stack.callback(materializing.stop)
+        if "RAY_ADDRESS" not in self.environ:
+            servers.append(start_own_ray(self.settings, sockets, self.environ, stack, self.view))
+        materializing.finish(READY_TIMEOUT_S)
+        self.loop = self._loop(servers, stack)
+
+    def work(self) -> None:
+        """The parts, the replay, and serving until it is interrupted."""
+        self.port.share()  # with HAProxy
+        self.loop.start()
+        self.loop.start_s = time.monotonic() - self.started_s
+        self.loop.replay()
+        if not self.options.once:
+            with suppress(KeyboardInterrupt):
+                self.loop.serve()
+
+    def cause_of(self, error: Exception) -> str:
+        """What is said of an error: also the disk, where it is the cause."""
+        said = str(error) or type(error).__name__
+        if not isinstance(error, ServiceError):
+            said = f"while {self.view.phase}: {said}"
+        home = self.settings.home_path
+        with suppress(OSError):
+            free = free_bytes(home)
+            if free < MIN_BYTES:
+                return f"{full_disk(home, free)} ({said})"
+        return said
+
+    def _loop(self, servers: list[Server], stack: ExitStack) -> Loop:
+        parts = parts_of(self.options, self.settings.home_path / "logs", self.environ)
+        run_file = RunFile(
+            owner=self.owner,
+            started_ms=now_ms(),
+            variables=config.environment(self.settings),
+        )
+        runs = RunFolder(config.runtime_path())
+        stack.callback(runs.remove, run_file)
+
+        def publish(states: tuple[PartState, ...]) -> None:
+            try:
+                runs.write(with_parts(run_file, states, self.environ.get("RAY_ADDRESS", "")))
+            except ServiceError as error:  # the platform runs on: only other terminals miss it
+                self.view.say(f"warning: {error}")
+
+        watch = Watch(self.settings, servers, parts, self.view.say, publish)
+        stack.callback(watch.close)
+        loop = Loop(self.options, self.settings, self.environ, watch, self.view)
+        stack.callback(loop.stop)
+        return loop
