@@ -11,49 +11,76 @@ from pathlib import Path
 from headrace import config
 from headrace.broker import create_topics
 from headrace.datasets.catalogue import read_items
-from headrace.errors import HeadraceError
+from headrace.errors import ConfigError, HeadraceError
+from headrace.front import Front
 from headrace.model.content_vectors import ContentVectors
 from headrace.services.haproxy import serve_environment, short_folder
+from headrace.services.ports import LOOPBACK
 
-# Ray Serve reads these when it is imported. A Ray that runs already was started with its own, by
-# `headrace up` or by whoever set the cluster up; only a Ray of this process's own needs them here.
-_haproxy_files = short_folder()
-if "RAY_ADDRESS" not in os.environ:
-    os.environ.update(serve_environment(Path(_haproxy_files.name)))
-
-import ray  # noqa: E402
-from ray import serve  # noqa: E402
-from ray.serve.config import HTTPOptions  # noqa: E402
-
-from serving.ads import read_campaigns  # noqa: E402
-from serving.app import build  # noqa: E402
-from serving.live import build_catalogue  # noqa: E402
+NO_TLS = (
+    "HEADRACE_TLS_CERT has no effect in the Ray that RAY_ADDRESS names, whose HAProxy is its own: "
+    "unset it and let a proxy in front have the certificate, or unset RAY_ADDRESS"
+)
 
 
 def main() -> int:
     """Deploy, say where it listens, wait for a signal, take it down."""
+    with short_folder() as folder:
+        try:
+            settings = _prepared(Path(folder))
+        except HeadraceError as error:
+            print(f"headrace serve: {error}", file=sys.stderr)
+            return 2
+        _run(settings)
+    return 0
+
+
+def _prepared(folder: Path) -> config.Settings:
+    """The settings, once all that can be wrong before anything runs was looked at.
+
+    Ray Serve takes its switches from the environment when it is imported, so they are set here. A
+    Ray that runs already was started with its own, by `headrace up` or by whoever set the cluster
+    up; only a Ray of this process's own needs them.
+    """
     settings = config.load()
-    try:
-        items = read_items(config.catalogue_path(settings))
-        read_campaigns(settings.campaigns, build_catalogue(list(items.values())))
-        ContentVectors.of(settings)
-        settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
-        create_topics(settings)
-    except HeadraceError as error:
-        print(f"headrace serve: {error}", file=sys.stderr)
-        return 2
+    settings.require_tls_files()
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.update(serve_environment(folder, settings))
+        settings = config.load()
+    elif settings.tls_cert and not settings.platform:
+        raise ConfigError(NO_TLS)
+    for warning in settings.http_warnings():
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
+    from serving.ads import read_campaigns
+    from serving.live import build_catalogue
+
+    items = read_items(config.catalogue_path(settings))
+    read_campaigns(settings.campaigns, build_catalogue(list(items.values())))
+    ContentVectors.of(settings)
+    settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
+    create_topics(settings)
+    return settings
+
+
+def _run(settings: config.Settings) -> None:
+    import ray
+    from ray import serve
+    from ray.serve.config import HTTPOptions
+
+    from serving.app import build
+
     ray.init(**config.ray_options())
-    serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port))
+    is_own = settings.platform and ray.util.get_node_ip_address() == LOOPBACK
+    host = LOOPBACK if is_own else settings.host  # of replicas; our HAProxy knows its own
+    serve.start(http_options=HTTPOptions(host=host, port=settings.port))
     serve.run(build(settings), name="headrace", route_prefix="/")
-    print(f"serving on http://{settings.host}:{settings.port}", flush=True)
+    print(f"serving on {Front(settings).address}", flush=True)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     stopping.wait()
     serve.shutdown()
     ray.shutdown()
-    _haproxy_files.cleanup()
-    return 0
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from headrace import __version__, config
 from headrace.clock import now_ms
+from headrace.commands.keys import add_keys
 from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
 from headrace.datasets.catalogue import read_items
@@ -22,6 +23,7 @@ from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
 from headrace.evaluation.command import add_evaluate
 from headrace.evaluation.compare_fusion import add_compare_fusion
+from headrace.feast_servers import kept_on_loopback
 from headrace.features_command import add_features
 from headrace.flags import (
     ENCODERS,
@@ -66,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_compare_fusion(commands)
     add_features(commands)
     add_dead_letters(commands)
+    add_keys(commands)
     return parser
 
 
@@ -191,8 +194,8 @@ def _stream(options: argparse.Namespace, settings: config.Settings) -> int:
     check_services(settings)
     read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
     config.keep_own_ray_local()
-    from headrace.stream.exporter import serve_metrics
     from headrace.stream.job import run  # Ray reads its environment when it is imported
+    from headrace.stream.metrics_server import serve_metrics
 
     with serve_metrics(settings, now_ms):
         run(settings)
@@ -233,8 +236,9 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
+    arguments = kept_on_loopback(options.arguments)
     repository = config.repository_path("feature_repo")
-    _become("headrace.feast_command", settings, ["--chdir", str(repository), *options.arguments])
+    _become("headrace.feast_command", settings, ["--chdir", str(repository), *arguments])
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:

@@ -16,6 +16,7 @@ import pytest
 from redis import Redis
 from second_terminal import Terminal
 
+from headrace.front import Front
 from headrace.services.owner import MARK
 from headrace.stream.commit import CommitStore
 from headrace.up.health import probe
@@ -75,7 +76,7 @@ def test_an_haproxy_that_is_killed_is_missed_and_comes_back(terminal: Terminal) 
     terminal.platform.kill("haproxy.cfg")
 
     def answers() -> bool:
-        return probe(settings.host, settings.port, settings.namespace).is_ok
+        return probe(Front(settings), settings.namespace).is_ok
 
     wait_for(terminal, "HTTP", answers, AGAIN_S)
     wait_for(terminal, "a click", lambda: takes_a_click(terminal), 60)

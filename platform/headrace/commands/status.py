@@ -13,6 +13,7 @@ from headrace import config
 from headrace.clock import now_ms
 from headrace.commands.running import add_platform_flag, find
 from headrace.errors import ConfigError
+from headrace.front import Front
 from headrace.up.health import probe
 from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.run_file import PartState, RunFile
@@ -59,7 +60,7 @@ def _status(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def status_document(settings: config.Settings, run: RunFile | None) -> dict[str, Any]:
     """What is known of a platform: from `headrace up`, from HTTP and from the parts' reports."""
-    health = probe(settings.host, settings.port, settings.namespace)
+    health = probe(Front(settings), settings.namespace)
     totals, ages, redis_problem = _observed(settings)
     parts = [_part(state, ages) for state in run.parts] if run else _reported(ages)
     problems = [redis_problem] if redis_problem else []
@@ -123,7 +124,7 @@ def _configured(settings: config.Settings) -> dict[str, str]:
     from headrace.services.redis import masked
 
     return {
-        "http": f"http://{config.reachable(settings.host)}:{settings.port}",
+        "http": Front(settings).address,
         "redis": masked(settings.redis_url),
         "kafka": settings.kafka_bootstrap,
     }

@@ -18,6 +18,15 @@ from pathlib import Path
 from typing import Final
 
 RETRY: Final = "hdr Retry-After 1"
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+TLS: Final = "ssl-min-ver TLSv1.2 alpn http/1.1"
+# Statistics of every server, and switches for them, for whoever on this machine finds the port. Ray
+# asks by its socket.
+CLOSED: Final = ("listen stats", "frontend prometheus")
 # A request ends in time, whoever is slow: one whose header or first 16 kB do not arrive, one for
 # whom no replica has room, one whose replica is silent.
 TIMEOUTS: Final = (
@@ -38,42 +47,67 @@ class Front:
     platform: str  # put into each request, see `PLATFORM_HEADER`
     header: str
     folder: str
-    ports: tuple[int, ...]  # for statistics and metrics: on loopback only
     max_body_bytes: int
+    host: str = ""  # where it listens; empty: where Ray was told to
+    certificate: str = ""  # PEM file, its key beside it as `.key`; empty: no TLS
 
 
 def configured(text: str, front: Front) -> str:
     """Ray's configuration with these limits; raises `ValueError` where a place is not found."""
     sections = _sections(text)
-    places = {"defaults", "frontend http_frontend", "backend default_backend"}
+    places = {"global", "defaults", "frontend http_frontend", "backend default_backend"}
     if missing := places - {name for name, _ in sections}:
         raise ValueError(f"Ray Serve's HAProxy configuration has no {', '.join(sorted(missing))}")
     lines: list[str] = []
     for name, body in sections:
+        if name in CLOSED:
+            continue
         lines += [name] if name else []
         lines += _section(name, body, front)
     return "\n".join(lines) + "\n"
 
 
 def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
-    if name == "defaults":
+    if name == "global":
+        yield from _global(body)
+    elif name == "defaults":
         yield from (line for line in body if not line.strip().startswith("errorfile "))
         yield from (f"    {timeout}" for timeout in TIMEOUTS)
         for status in (400, 408, 500, 502, 503, 504):
             file = status if status < 500 else 503
             yield f"    errorfile {status} {front.folder}/{file}.http"
     elif name == "frontend http_frontend":
-        yield from body[:1]  # where it listens
+        yield _bind(body[0], front)
         yield from (f"    {rule}" for rule in _rules(front))
         yield from body[1:]
     elif name == "backend default_backend":
         yield f"    http-request return {_answer(503, 'no replica serves yet')} {RETRY}"
     else:
-        ports = "|".join(map(str, front.ports))
         for line in body:
             if re.search(r"^\s+server .* backup$", line):
                 continue  # Ray's own proxy, which queues without a bound where no replica is left
-            yield re.sub(rf"^(\s+bind )[*]?:({ports})$", r"\g<1>127.0.0.1:\2", line)
+            yield line
+
+
+def _bind(line: str, front: Front) -> str:
+    """Where it listens. Ray lets replicas, and its own proxy, listen at the same address, without
+    TLS or limits: it is told loopback, and the address that others reach stands only here."""
+    if front.host:
+        host = "*" if front.host == "0.0.0.0" else front.host
+        line, num_found = re.subn(r"^(\s+bind )\S*:(\d+)$", rf"\g<1>{host}:\2", line)
+        if not num_found:
+            raise ValueError(f"Ray Serve's HAProxy listens at {line.strip()!r}: not understood")
+    return line + (f" ssl crt {front.certificate} {TLS}" if front.certificate else "")
+
+
+def _global(body: list[str]) -> Iterator[str]:
+    """Without the log, which would send each client's address and path by UDP to whatever listens
+    there; the socket, which obeys every order, for this user only."""
+    for line in body:
+        if re.match(r"\s+stats socket ", line):
+            yield re.sub(r" mode \d+ ", " mode 600 ", line)
+        elif not re.match(r"\s+log ", line):
+            yield line
 
 
 def _rules(front: Front) -> list[str]:
@@ -99,6 +133,13 @@ def _rules(front: Front) -> list[str]:
         # A replica reads a body as it needs it, not all that comes; its own deadlines end requests.
         "http-request set-header x-request-disconnect-disabled ?1",
         f"http-request set-header {front.header} {front.platform}",
+        "http-request set-header x-forwarded-for %[src]",  # whatever a client claims
+        f"http-request return {_answer(404, 'no such path')} if {{ path -i -m beg /-/routes }}",
+        "http-after-response del-header server",
+        *(
+            f'http-after-response set-header {name} "{text}"'
+            for name, text in SECURITY_HEADERS.items()
+        ),
     ]
 
 

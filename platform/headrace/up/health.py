@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 from typing import Any, Final
 
 import msgspec
 
-from headrace.config import reachable
+from headrace.front import Front
 
 TIMEOUT_S: Final = 2.0
 
@@ -24,11 +24,11 @@ class Health(msgspec.Struct, frozen=True):
         return not self.said
 
 
-def probe(host: str, port: int, namespace: str, timeout_s: float = TIMEOUT_S) -> Health:
-    """Asks the API at this address how it is; what another namespace's says is not believed."""
-    connection = HTTPConnection(reachable(host), port, timeout=timeout_s)
+def probe(front: Front, namespace: str, timeout_s: float = TIMEOUT_S) -> Health:
+    """Asks the API how it is; what another namespace's says is not believed."""
+    connection, port = front.connect(timeout_s), front.settings.port
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", "/healthz", headers=front.headers)
         response = connection.getresponse()
         body = response.read(100_000)
     except (OSError, HTTPException) as error:

@@ -12,6 +12,7 @@ import msgspec
 from headrace import config
 from headrace.clock import now_ms
 from headrace.errors import ServiceError
+from headrace.front import Front
 from headrace.up.load import BackgroundLoad
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
@@ -41,8 +42,8 @@ class Loop:
         self._options, self._settings, self._environ = options, settings, environ
         self._view, self._watch = view, watch
         users = [user.user_id for user in options.dataset.users]
-        host = config.reachable(settings.host)
-        self._load = BackgroundLoad(host, settings.port, users, options.requests_per_s)
+        self._front = Front(settings)
+        self._load = BackgroundLoad(self._front, users, options.requests_per_s)
         self._replay: Part | None = None
         self.start_s = 0.0
 
@@ -91,11 +92,13 @@ class Loop:
     def serve(self) -> None:
         """Go on serving until interrupted, and say how to try it."""
         self._view.phase = "serving"
-        address = f"http://{config.reachable(self._settings.host)}:{self._settings.port}"
+        route = f"{self._front.address}/v1/recommend"
+        if self._settings.is_auth_required:
+            route += ' -H "X-API-Key: $(headrace keys create me --scope read)"'
         user_id = next(iter(self._options.dataset.events())).user_id
         body = msgspec.json.encode({"user_id": user_id}).decode()
         self._view.say(f"the log is processed; serving goes on until Ctrl-C. Try:\n"
-                       f"  curl -s {address}/v1/recommend --json {shlex.quote(body)}")  # fmt: skip
+                       f"  curl -s {route} --json {shlex.quote(body)}")  # fmt: skip
         while True:
             self._pause()
             self._look()

@@ -16,6 +16,7 @@ import msgspec
 
 from headrace import config
 from headrace.errors import ServiceError
+from headrace.front import Front
 from headrace.services.owner import Owner
 
 ENDING = ".json"
@@ -58,8 +59,7 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def http(self) -> str:
         """The address of its HTTP API from this machine."""
-        settings = self.settings
-        return f"http://{config.reachable(settings.host)}:{settings.port}"
+        return Front(self.settings).address
 
     def addresses(self) -> dict[str, str]:
         """Where it listens, without passwords."""

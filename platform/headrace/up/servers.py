@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from headrace import config
+from headrace.api_keys.key import new_secret
 from headrace.broker import create_topics
 from headrace.errors import ConfigError
 from headrace.services.haproxy import serve_environment
@@ -101,6 +102,8 @@ def settings_of_run(
     if not config.is_given("home"):
         changes["home"] = folder = own_folder(owner)
         stack.push(lambda kind, *_: _leave(folder, kind))
+    if not config.is_given("own_key"):
+        changes["own_key"] = new_secret()
     if not config.is_given("click_window_s"):
         changes["click_window_s"] = CLICK_WINDOW_S
     if not settings.campaigns and options.dataset.name == "movielens":
@@ -136,6 +139,9 @@ def start_servers(
             f"{config.variable('kafka_security_protocol')}={settings.kafka_security_protocol} is "
             "for a broker that runs: name it with KAFKA_BOOTSTRAP, or unset it to have one started"
         )
+    for warning in settings.http_warnings():
+        view.say(f"warning: {warning}")
+    settings.require_tls_files()
     folder, servers = settings.home_path / "servers", []
     view.phase = "starting Redis"
     if config.is_given("redis_url"):
@@ -159,7 +165,7 @@ def start_servers(
         stack.callback(server.stop)
         settings = config.changed(settings, kafka_bootstrap=broker.bootstrap)
         view.say(f"started a broker ({broker.kind}) at {broker.bootstrap}")
-    environ |= {**config.environment(settings), **serve_environment(sockets)}
+    environ |= {**config.environment(settings), **serve_environment(sockets, settings)}
     return settings, servers
 
 

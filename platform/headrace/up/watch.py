@@ -10,6 +10,7 @@ from redis import RedisError
 
 from headrace import config
 from headrace.clock import now_ms
+from headrace.front import Front
 from headrace.services.redis import masked
 from headrace.up.health import probe
 from headrace.up.home import free_bytes
@@ -38,7 +39,7 @@ class Watch:
         self.supervisor = Supervisor(
             servers, parts, Surroundings(settings.home_path, free_bytes, say)
         )
-        self._probe = partial(probe, settings.host, settings.port, settings.namespace)
+        self._probe = partial(probe, Front(settings), settings.namespace)
         self.symptoms = Symptoms(say, self._probe)
         self.has_restarted = False  # whether the last look started something again
         self._observer = Observer(settings)
