@@ -12,6 +12,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 import numpy as np
@@ -181,7 +182,7 @@ class Partition:
             self._join.close(now_ms, heard)
         complete = self._not_sent_before(heard.complete)
         changed = self._rows.learn(heard)
-        samples = [self._sample(labelled) for labelled in complete]
+        samples = self._samples(complete)
         effects = Effects(dead_letters(decoded), samples, changed)
         offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
         self._advance(offset, heard, sum(are_copies), effects.dead_letters)
@@ -272,7 +273,14 @@ class Partition:
         sent = {id(requests[place]) for place in np.flatnonzero(offset <= position)}
         return [labelled for labelled in complete if id(labelled.request) not in sent]
 
-    def _sample(self, labelled: Labelled) -> Sample:
+    def _samples(self, complete: Sequence[Labelled]) -> list[Sample]:
+        keys = self._rows.item_keys([i for one in complete for i in one.request.item_ids])
+        rest = iter(keys.tolist())
+        return [
+            self._sample(one, tuple(islice(rest, len(one.request.item_ids)))) for one in complete
+        ]
+
+    def _sample(self, labelled: Labelled, item_keys: tuple[int, ...]) -> Sample:
         request = labelled.request
         event, record, features = request.event, request.record, request.features
         assert features is not None, "every request heard has got its features"
@@ -286,7 +294,7 @@ class Partition:
             arrival_ms=record.arrival_ms,
             user_key=key(event.user_id),
             user_token_keys=request.user_token_keys,
-            item_keys=tuple(map(key, request.item_ids)),
+            item_keys=item_keys,
             outcomes=labelled.outcomes,
             labelled=request.labelled,
             dense=features.dense_NF.tobytes(),
