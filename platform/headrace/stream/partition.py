@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -241,11 +241,9 @@ class Partition:
         self, valid: Sequence[tuple[Record, Event]], are_copies: Sequence[bool]
     ) -> None:
         """Count events of users that belong elsewhere: two workers write such a user's row."""
-        misplaced = [
-            (record, event.user_id)
-            for (record, event), is_copy in zip(valid, are_copies, strict=True)
-            if not is_copy and event.user_id in self._rows.users.misplaced
-        ]
+        elsewhere, new = self._rows.users.misplaced, zip(valid, are_copies, strict=True)
+        found = [(r, event.user_id) for (r, event), is_copy in new if not is_copy]
+        misplaced = [(r, user_id) for r, user_id in found if user_id in elsewhere]
         if not misplaced:
             return
         before, (record, user_id) = self.commit, misplaced[0]
@@ -274,13 +272,11 @@ class Partition:
         return [labelled for labelled in complete if id(labelled.request) not in sent]
 
     def _samples(self, complete: Sequence[Labelled]) -> list[Sample]:
-        keys = self._rows.item_keys([i for one in complete for i in one.request.item_ids])
-        rest = iter(keys.tolist())
-        return [
-            self._sample(one, tuple(islice(rest, len(one.request.item_ids)))) for one in complete
-        ]
+        item_ids = [item_id for one in complete for item_id in one.request.item_ids]
+        keys_left = iter(self._rows.item_keys(item_ids).tolist())
+        return [self._sample(labelled, keys_left) for labelled in complete]
 
-    def _sample(self, labelled: Labelled, item_keys: tuple[int, ...]) -> Sample:
+    def _sample(self, labelled: Labelled, keys_left: Iterator[int]) -> Sample:
         request = labelled.request
         event, record, features = request.event, request.record, request.features
         assert features is not None, "every request heard has got its features"
@@ -294,7 +290,7 @@ class Partition:
             arrival_ms=record.arrival_ms,
             user_key=key(event.user_id),
             user_token_keys=request.user_token_keys,
-            item_keys=item_keys,
+            item_keys=tuple(islice(keys_left, len(request.item_ids))),
             outcomes=labelled.outcomes,
             labelled=request.labelled,
             dense=features.dense_NF.tobytes(),
