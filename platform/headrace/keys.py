@@ -9,7 +9,7 @@ from typing import Final
 NUM_SURFACE_CODES: Final = 256
 
 
-@lru_cache(maxsize=1 << 16)  # of ids that anybody may make up: 16 MB
+@lru_cache(maxsize=1 << 12)  # what is kept of ids that anybody may make up keeps memory scattered
 def key(text: str) -> int:
     """A stable positive 63-bit key; two of ten million ids share one with probability 5e-6.
 

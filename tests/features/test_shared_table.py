@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_facts import START_MS, Fact, columns, randoms
 
+from headrace.features.bounds import Share
 from headrace.features.shared_table import SharedTable
 from headrace.features.state import Rows, fresh_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, SCHEMA
@@ -173,3 +174,34 @@ def test_a_row_that_is_forgotten_leaves_those_of_other_partitions_and_room_for_t
     table.apply(["pen"], partial(0, 1, [SHOWN]))
     table.apply(["mug"], partial(0, 2, [CLICKED]))  # of a lower position than what is forgotten
     assert counts(table, "mug") == [3, 2] and counts(table, "pen") == [1, 0]
+
+
+def flooded(*known: str) -> SharedTable:
+    """A table that knows these, and has forgotten the ten thousand strangers who came between."""
+    table = SharedTable(ITEM_LAYOUT, known.__contains__, Share(20_000, expire_ms=1_000))
+    strangers = [f"x{number}" for number in range(10_000)]
+    table.apply([known[0]], partial(0, 5, [CLICKED]))
+    for partition in (0, 1):
+        table.apply(strangers, np.tile(partial(partition, 7, [SHOWN]), len(strangers)))
+    for item_id in known[1:]:
+        table.apply([item_id], partial(1, 3, [SHOWN]))
+    table.end_step(now_ms=5_000)
+    table.end_step(now_ms=7_000)
+    assert table.num_unknown == 0
+    return table
+
+
+def test_the_memory_that_forgotten_entities_had_is_given_back() -> None:
+    table = flooded("mug")
+    alone = table_of(("mug", partial(0, 5, [CLICKED])))
+    assert table.num_bytes < alone.num_bytes + 10_000 and counts(table, "mug") == [1, 1]
+    table.apply(["x0", "x9", "y"], np.tile(partial(0, 9, [SHOWN]), 3))
+    assert counts(table, "x9") == counts(table, "y") == [1, 0] and counts(table, "mug") == [1, 1]
+
+
+def test_the_lowest_free_numbers_are_given_first_so_that_the_end_gets_free() -> None:
+    table = flooded("mug", "pen")  # the pen's number comes after all of them
+    new = [f"y{number}" for number in range(10)]
+    table.apply(new, np.tile(partial(0, 9, [SHOWN]), len(new)))
+    assert max(table.find(new)) < 12
+    assert counts(table, "y3") == counts(table, "pen") == [1, 0]

@@ -54,6 +54,16 @@ class PartialRows:
         self._free += places[places >= 0].tolist()
         self._place_R[numbers_N] = -1
 
+    def shrink(self, num: int) -> None:
+        """Keep the rows of the entities with lower numbers than this, and no room beside them."""
+        number_K = np.flatnonzero(self._place_R[:num] >= 0)
+        rows_K = self._rows_K.take(self._place_R[number_K])
+        nobodys = fresh_rows(self._layout, 1, self._partition)
+        self._rows_K = np.concatenate([rows_K, nobodys])
+        self._place_R = np.full(num + 1, -1, dtype=np.int64)
+        self._place_R[number_K] = np.arange(len(number_K))
+        self._num_rows, self._free = len(number_K), []
+
     def _places(self, numbers_N: Ints) -> Ints:
         beyond = int(numbers_N.max(initial=-1)) + 2 - len(self._place_R)  # the last one is nobody's
         if beyond > 0:

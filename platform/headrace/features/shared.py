@@ -5,16 +5,20 @@ K rows
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
+
+import numpy as np
 
 from headrace.broker import Record
 from headrace.features.bounds import Bounds
 from headrace.features.catalogue_columns import CatalogueColumns, ItemOf
+from headrace.features.facts import Ints
 from headrace.features.row_schemas import DescriptionOf, carry_over, nothing_described
 from headrace.features.shared_table import Forgotten, SharedTable
 from headrace.features.state import START_PARTITION, Rows, encode_rows, readable_rows
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, SHARED_LAYOUTS
+from headrace.keys import key
 from headrace.skipped import Skipped, place, shortened
 
 TOPIC: Final = "item-features"
@@ -74,6 +78,13 @@ class SharedState:
         """From now on what these partitions say is put here, and comes back by the topic only."""
         for table in self.tables.values():
             table.own(partitions)
+
+    def item_keys(self, item_ids: Sequence[str], item_N: Ints) -> Ints:
+        """[N]: the keys of these items, which have these numbers, -1 for none."""
+        key_N = self.catalogue.keys(item_N)
+        for nobodys in np.flatnonzero(item_N < 0).tolist():
+            key_N[nobodys] = key(item_ids[nobodys])
+        return key_N
 
     def end_step(self, now_ms: int) -> dict[str, list[Forgotten]]:
         """Forget unknown entities as the bounds say; returns what is forgotten now, by kind."""

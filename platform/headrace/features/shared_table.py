@@ -28,6 +28,7 @@ from headrace.features.partial_rows import PartialRows
 from headrace.features.state import Rows, fresh_rows, whole
 
 IN_THIS_STEP: Final = 1 << 62  # a time
+MIN_ROWS: Final = 1_024  # that a table grows or shrinks by
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class SharedTable:
         self._is_known, self._share = is_known, share
         self._own: tuple[int, ...] = ()
         self._number_of: dict[str, int] = {}
-        self._free: list[int] = []
+        self._free: list[int] = []  # descending: the lowest is the next, so that the end gets free
         self._new: list[int] = []  # numbers given since `take_new`
         self._forgotten: list[Forgotten] = []
         self._partials: dict[int, PartialRows] = {}
@@ -242,11 +243,27 @@ class SharedTable:
             self._forgotten.append(Forgotten(self.ids[number], tuple(partitions)))
             del self._number_of[self.ids[number]]
             self.ids[number] = ""
-        self._free += list(owners)
+        self._free = sorted([*self._free, *owners], reverse=True)
         self.num_forgotten += len(owners)
         self.num_unknown -= int(self._unknown_R[number_E].sum())
         self._unknown_R[number_E], self._stale_R[number_E] = False, False
         whole(self._merged_R)[number_E] = whole(fresh_rows(self.layout, len(number_E)))
+        self._shrink()
+
+    def _shrink(self) -> None:
+        """Give back the rows behind the last one in use, where they are more than those before."""
+        num = next((n for n in range(len(self.ids), 0, -1) if self.ids[n - 1]), 0)
+        if len(self.ids) - num <= max(num, MIN_ROWS):
+            return
+        del self.ids[num:]
+        self._free = [number for number in self._free if number < num]
+        self._new = [number for number in self._new if number < num]
+        kept = num + 1  # the last one is nobody's
+        self._merged_R = self._merged_R[:kept].copy()
+        self._stale_R, self._unknown_R = self._stale_R[:kept].copy(), self._unknown_R[:kept].copy()
+        self._heard_ms_R = self._heard_ms_R[:kept].copy()
+        for partials in self._partials.values():
+            partials.shrink(num)
 
     def _refuse(self, ids: Sequence[str], rows_K: Rows, place_E: Ints) -> None:
         partitions = rows_K["partition"][place_E].tolist()
@@ -261,7 +278,7 @@ class SharedTable:
 
     def _reserve(self, num: int) -> None:
         if num >= len(self._merged_R):
-            more = max(num + 1, 2 * len(self._merged_R), 1_024) - len(self._merged_R)
+            more = max(num + 1, 2 * len(self._merged_R), MIN_ROWS) - len(self._merged_R)
             self._merged_R = np.concatenate([self._merged_R, fresh_rows(self.layout, more)])
             none = np.zeros(more, dtype=bool)
             self._stale_R = np.concatenate([self._stale_R, none])

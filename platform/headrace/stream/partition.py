@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import msgspec
 import numpy as np
@@ -181,7 +182,7 @@ class Partition:
             self._join.close(now_ms, heard)
         complete = self._not_sent_before(heard.complete)
         changed = self._rows.learn(heard)
-        samples = [self._sample(labelled) for labelled in complete]
+        samples = self._samples(complete)
         effects = Effects(dead_letters(decoded), samples, changed)
         offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
         self._advance(offset, heard, sum(are_copies), effects.dead_letters)
@@ -240,11 +241,9 @@ class Partition:
         self, valid: Sequence[tuple[Record, Event]], are_copies: Sequence[bool]
     ) -> None:
         """Count events of users that belong elsewhere: two workers write such a user's row."""
-        misplaced = [
-            (record, event.user_id)
-            for (record, event), is_copy in zip(valid, are_copies, strict=True)
-            if not is_copy and event.user_id in self._rows.users.misplaced
-        ]
+        elsewhere, new = self._rows.users.misplaced, zip(valid, are_copies, strict=True)
+        found = [(r, event.user_id) for (r, event), is_copy in new if not is_copy]
+        misplaced = [(r, user_id) for r, user_id in found if user_id in elsewhere]
         if not misplaced:
             return
         before, (record, user_id) = self.commit, misplaced[0]
@@ -271,7 +270,12 @@ class Partition:
         sent = {id(requests[place]) for place in np.flatnonzero(offset <= position)}
         return [labelled for labelled in complete if id(labelled.request) not in sent]
 
-    def _sample(self, labelled: Labelled) -> Sample:
+    def _samples(self, complete: Sequence[Labelled]) -> list[Sample]:
+        item_ids = [item_id for one in complete for item_id in one.request.item_ids]
+        keys_left = iter(self._rows.item_keys(item_ids).tolist())
+        return [self._sample(labelled, keys_left) for labelled in complete]
+
+    def _sample(self, labelled: Labelled, keys_left: Iterator[int]) -> Sample:
         request = labelled.request
         event, record, features = request.event, request.record, request.features
         assert features is not None, "every request heard has got its features"
@@ -285,7 +289,7 @@ class Partition:
             arrival_ms=record.arrival_ms,
             user_key=key(event.user_id),
             user_token_keys=request.user_token_keys,
-            item_keys=tuple(map(key, request.item_ids)),
+            item_keys=tuple(islice(keys_left, len(request.item_ids))),
             outcomes=labelled.outcomes,
             labelled=request.labelled,
             dense=features.dense_NF.tobytes(),

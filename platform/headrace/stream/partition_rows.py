@@ -18,7 +18,7 @@ from headrace.features.layout import Layout
 from headrace.features.shared import SharedState
 from headrace.features.state import Rows, fresh_rows
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, ITEM_LAYOUT, USER_LAYOUT
-from headrace.keys import key, surface_code
+from headrace.keys import surface_code
 from headrace.stream.heard import Columns, Heard, Request
 from headrace.stream.user_table import UserTable
 
@@ -70,6 +70,10 @@ class PartitionRows:
             self._give_features(asked, user_Q, item_C)
         return changed
 
+    def item_keys(self, item_ids: Sequence[str]) -> Ints:
+        """[N]: the keys of these items."""
+        return self._shared.item_keys(item_ids, self._shared.items.find(item_ids))
+
     def _give_features(self, asked: Sequence[Request], user_Q: State, item_C: State) -> None:
         """Give requests their features, from the states of their users and candidates."""
         for request, of_request in zip(asked, self._assembled(asked, user_Q, item_C), strict=True):
@@ -88,13 +92,10 @@ class PartitionRows:
 
     def _facts(self, columns: Columns, item_N: Ints) -> Facts:
         catalogue = self._shared.catalogue
-        item_key_N = catalogue.keys(item_N)
-        for place in np.flatnonzero(item_N < 0).tolist():
-            item_key_N[place] = key(columns.item_ids[place])
         return Facts(
             entity_N=item_N,
             time_ms_N=columns.time_ms_N,
-            item_key_N=item_key_N,
+            item_key_N=self._shared.item_keys(columns.item_ids, item_N),
             position_N=columns.position_N,
             surface_N=columns.surface_N,
             measure_NM=columns.measure_NM,
