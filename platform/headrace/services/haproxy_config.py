@@ -87,7 +87,7 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
 def _slates(backend: Iterator[str], max_slates: int) -> Iterator[str]:
     """The same replicas for slates and ads: what they have no place for is refused here, because
     to refuse a request costs a replica a tenth of what it costs to answer it."""
-    yield "    timeout queue 100ms"
+    yield "    timeout queue 50ms"
     for line in backend:
         yield f"{line} maxconn {max_slates}" if line.strip().startswith("server ") else line
 
