@@ -64,6 +64,17 @@ def test_folders_of_dead_owners_go_and_others_stay(temporary: Path) -> None:
     assert (mine / OWNER_FILE).exists()
 
 
+def test_folders_that_were_left_empty_go_and_others_stay(temporary: Path) -> None:
+    empty, new, full = (temporary / f"{SHORT_PREFIX}{name}" for name in ("empty", "new", "full"))
+    for folder in (empty, new, full):
+        folder.mkdir()
+    (full / "file").touch()
+    for folder in (empty, full):
+        os.utime(folder, (0, 0))
+    assert sweep() == []
+    assert not empty.exists() and new.exists() and full.exists()
+
+
 def test_processes_of_dead_owners_go_and_others_stay() -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     orphan = subprocess.Popen(command, env={MARK: str(DEAD)}, start_new_session=True)
