@@ -21,6 +21,7 @@ from headrace import cli, config
 from headrace.errors import ConfigError, ServiceError
 from headrace.services.owner import MARK, Owner
 from headrace.services.ports import HeldPort, free_port
+from headrace.settings_text import require_home
 from headrace.up.home import LOCK, MIN_START_BYTES, lock_home, require_space
 from headrace.up.interruption import SIGNALS, interruptible
 from headrace.up.sweep import OWNER_FILE, SHORT_PREFIX, own_folder, sweep
@@ -93,6 +94,11 @@ def test_no_temporary_folder_is_one_line(temporary: Path) -> None:
     shutil.rmtree(temporary)
     with pytest.raises(ConfigError, match="^no temporary folder can be made .*set TMPDIR, or HEAD"):
         own_folder(HERE)
+
+
+def test_a_home_that_is_made_is_its_users_alone(tmp_path: Path) -> None:
+    require_home(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_home_has_one_run_at_a_time(tmp_path: Path) -> None:
