@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Final
@@ -43,7 +44,9 @@ from serving.recommend import Recommender
 from serving.reporter import Reporter
 
 MAX_POSTS: Final = 64  # of events, that wait to be read at one time
-HEALTH_EVERY_S: Final = 1.0  # a replica that hangs is found after three of these and replaced
+SWITCH_S: Final = 0.001  # that a thread may keep the event loop waiting
+HEALTH_EVERY_S: Final = 1.0
+HEALTH_TIMEOUT_S: Final = 2.0  # a replica that is silent three times is replaced
 
 
 class Gateway:
@@ -53,6 +56,7 @@ class Gateway:
         from headrace.features.online import OnlineStore
 
         torch.set_num_threads(1)
+        sys.setswitchinterval(SWITCH_S)
         keep_on_loopback()
         self._settings, self._live = settings, Live(settings, now_ms)
         skipped, namespace = self._live.skipped, settings.namespace
@@ -146,6 +150,7 @@ class Gateway:
             "store": lambda: self._store.last_error,
             "log": lambda: self._events.last_error,
             "impressions": lambda: self._impressions.last_error,
+            "status": lambda: self._reporter.last_error,
         }
 
     def _find_key(self, redis: Redis) -> None:
@@ -182,7 +187,7 @@ def build(settings: config.Settings) -> serve.Application:
         max_queued_requests=100,
         backpressure_config=BackpressureConfig(status_code=503, retry_after_s=1),
         health_check_period_s=HEALTH_EVERY_S,
-        health_check_timeout_s=HEALTH_EVERY_S,
+        health_check_timeout_s=HEALTH_TIMEOUT_S,
         graceful_shutdown_timeout_s=5.0,
         ray_actor_options={"num_cpus": 0.5},
     )

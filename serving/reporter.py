@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from headrace.clock import now_ms
+from headrace.skipped import shortened
 from headrace.status import StatusBoard, TrainDocument
 
 EVERY_S: Final = 0.5
-
-log = logging.getLogger(__name__)
 
 
 class Reporter:
@@ -26,6 +24,7 @@ class Reporter:
         first: Sequence[Callable[[], object]],
     ) -> None:
         self.held = ""  # why the trainer publishes no newer version
+        self.last_error = ""  # why the last report could not be made
         self._status, self._describe, self._first = status, describe, list(first)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
@@ -41,8 +40,9 @@ class Reporter:
         while True:
             try:
                 self._report()
-            except Exception as error:  # Redis is away: said by whoever needs it for an answer
-                log.debug("no report: %s", error)
+                self.last_error = ""
+            except Exception as error:  # Redis is away, or holds what it should not
+                self.last_error = shortened(f"{type(error).__name__}: {error}")
             if self._closing.wait(EVERY_S):
                 return
 

@@ -23,7 +23,7 @@ from headrace.settings_text import require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
-Wait = Annotated[float, msgspec.Meta(gt=0, le=8)]  # HAProxy gives an answer up after ten seconds
+Wait = Annotated[float, msgspec.Meta(gt=0, le=4)]  # HAProxy gives an answer up after five seconds
 
 
 class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,7 +82,7 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     slate_deadline_s: Wait = 1.0  # one that could not be begun by then is refused
     max_waiting_events: PositiveInt = 10_000  # sent and not acknowledged; more are refused
     events_deadline_s: Wait = 3.0  # that the log may take to acknowledge events
-    body_timeout_s: Wait = 5.0  # that a body may take to arrive
+    body_timeout_s: Wait = 4.0  # that a body may take to arrive
     store_timeout_s: Positive = 0.25  # that Redis may take for an answer
     stale_model_s: Positive = 3_600.0  # slates by an older model are marked
     ready_without_model: bool = False  # `/readyz` before the first model

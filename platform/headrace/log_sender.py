@@ -197,14 +197,16 @@ class LogSender:
                 return
 
     def _say(self, error: Exception) -> None:
-        self.is_away = True
+        was_away, self.is_away = self.is_away, True
         self.last_error = self._settings.masked_error(f"{type(error).__name__}: {error}")
-        log.warning("the broker does not take messages for %s: %s", self._topic, self.last_error)
+        if not was_away:
+            log.warning("no messages for %s are taken: %s", self._topic, self.last_error)
 
 
 def _connected(settings: Settings, topic: str, deadline_s: float) -> Any:
     """A producer that has found the topic; raises what kafka-python raises where it does not."""
     deadline_ms = int(deadline_s * 1_000)
+    connect_ms = min(CONNECT_MS, deadline_ms)
     producer = KafkaProducer(
         bootstrap_servers=settings.kafka_bootstrap,
         acks="all",
@@ -213,8 +215,8 @@ def _connected(settings: Settings, topic: str, deadline_s: float) -> Any:
         allow_auto_create_topics=False,
         linger_ms=0,
         reconnect_backoff_max_ms=MAX_RECONNECT_MS,
-        bootstrap_timeout_ms=CONNECT_MS,
-        max_block_ms=CONNECT_MS,
+        bootstrap_timeout_ms=connect_ms,
+        max_block_ms=connect_ms,
         delivery_timeout_ms=deadline_ms,
         request_timeout_ms=deadline_ms,
         metrics_enabled=False,

@@ -109,5 +109,5 @@ async def _settled(answer: Answer) -> Response:
 
 def _allowed(methods: Mapping[str, Route] | None) -> str:
     """The value of Allow; that of the server as a whole for no path in particular."""
-    given = set(methods or {HEAD_OF: None, "POST": None})
+    given = set(methods) if methods else {HEAD_OF, "POST"}
     return ", ".join(sorted(given | {"OPTIONS"} | ({"HEAD"} if HEAD_OF in given else set())))

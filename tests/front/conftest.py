@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from stand import Stand, stand
 
+MAX_WAITING = 2_000
 SHARED_KAFKA = Path(__file__).resolve().parents[2].parent / "shared" / "kafka"
 
 
@@ -34,5 +35,6 @@ def on_each_broker(
 
 @pytest.fixture(scope="module")
 def replica(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    with stand(tmp_path_factory.mktemp("front"), broker_environ("embedded")) as made:
+    folder = tmp_path_factory.mktemp("front")
+    with stand(folder, broker_environ("embedded"), max_waiting_events=MAX_WAITING) as made:
         yield made

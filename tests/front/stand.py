@@ -24,7 +24,7 @@ from headrace.broker import LogReader, Topics, create_topics
 from headrace.config import Settings
 from headrace.datasets.dataset import Dataset, Item, User
 from headrace.event import Event, decode
-from headrace.materialize import apply, materialize, write_sources
+from headrace.materialize import write_sources
 from headrace.services.haproxy import short_folder
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.ports import free_port
@@ -237,7 +237,7 @@ def stand(
     with ExitStack() as stack:
         redis = start_redis(folder / "redis")
         broker = start_broker(folder / "kafka", environ)
-        given = {"namespace": "front", "home": folder / "home", "num_partitions": 2}
+        given = {"namespace": "front", "home": folder / "home", "num_partitions": 4}
         given |= {"port": free_port(), "redis_url": redis.url, "kafka_bootstrap": broker.bootstrap}
         settings = config.changed(Settings(), events_deadline_s=DEADLINE_S, **{**given, **changes})
         made = kind(folder, environ, redis, broker, settings)
@@ -245,7 +245,8 @@ def stand(
         stack.callback(made.kill)
         create_topics(settings)
         write_sources(SHOP, settings, NOW_MS)
-        apply(settings)
-        materialize(settings, NOW_MS)
+        command = [sys.executable, "-m", "headrace.cli", "materialize"]
+        environment = {**os.environ, **config.environment(settings)}
+        subprocess.run(command, env=environment, check=True, capture_output=True)
         made.start()
         yield made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -65,7 +66,10 @@ def request(
     return line + HEAD + more + length + b"\r\n" + body
 
 
-UPGRADE = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+UPGRADE = (
+    b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+)
+NO_HTTP = {"a bad chunk", "two lengths", "no length", "2,000 headers", "60 kB of header"}
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
 IN_CHUNKS = b"".join(b"1\r\n%c\r\n" % byte for byte in BODY) + b"0\r\n\r\n"
 PROTOCOL = {
@@ -80,7 +84,7 @@ PROTOCOL = {
     "root": (request(b"GET", b"/", body=b""), 404),
     "a NUL": (request(path=b"/v1/recommend%00"), 400),
     "HTTP/1.0": (request(version=b"1.0"), 200),
-    "HTTP/3.7": (request(version=b"3.7"), 400),
+    "HTTP/3.7": (request(version=b"3.7"), 505),
     "no Host": (b"GET /livez HTTP/1.1\r\n\r\n", 400),
     "websocket": (request(b"GET", more=UPGRADE, body=b""), 400),
     "chunked": (request(more=CHUNKED, body=b"") + IN_CHUNKS, 200),
@@ -102,7 +106,7 @@ def test_http_is_spoken_as_it_should_be(door: Stand, name: str) -> None:
     assert statuses(answered) == [expected], answered
     if expected == 405:
         assert b"allow: " in answered.lower()
-    if expected >= 400 and name != "HEAD":
+    if expected >= 400 and name not in NO_HTTP:  # HAProxy has no words of ours for those
         assert b'{"error":' in answered
 
 
@@ -240,7 +244,7 @@ def test_a_request_of_another_platform_gets_no_answer(door: Stand) -> None:
     for port in ports:
         try:
             own = ask(port, "/livez", timeout_s=1).status
-        except (OSError, ValueError):
+        except (OSError, http.client.HTTPException):
             continue  # no HTTP
         answers[port] = own, ask(port, "/livez", headers={PLATFORM_HEADER: "another"}).status
     assert list(answers.values()) == [(200, 503)]

@@ -45,13 +45,13 @@ def test_slates_beyond_the_places_are_refused_at_once(replica: Stand) -> None:
 
 def test_events_that_wait_for_the_broker_take_no_place_of_slates(replica: Stand) -> None:
     with paused(replica.broker.process):
-        posts = [partial(replica.post, [click(f"{n}-{m}") for m in range(100)]) for n in range(120)]
+        posts = [partial(replica.post, [click(f"{n}-{m}") for m in range(100)]) for n in range(40)]
         slates = [partial(replica.slate, record=False) for _ in range(8)]
         replies = together([*posts, *slates])
-    assert {reply.status for reply in replies[:120]} == {503}
-    assert {reply.status for reply in replies[120:]} == {200}
-    assert max(reply.took_s for reply in replies[120:]) < 1.5
-    refused = [r for r in replies[:120] if "at most 10000 may" in r.document["error"]]
+    assert {reply.status for reply in replies[:40]} == {503}
+    assert {reply.status for reply in replies[40:]} == {200}
+    assert max(reply.took_s for reply in replies[40:]) < 1.5
+    refused = [r for r in replies[:40] if "at most 2000 may" in r.document["error"]]
     assert refused and max(reply.took_s for reply in refused) < 2
     wait_for("events", lambda: replica.post(click("after")).status == 202)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from stand import Stand, ask, paused, wait_for
@@ -30,6 +31,10 @@ def counted(stand: Stand, asked: set[str]) -> tuple[list[str], int]:
     return [e.event_id for e, again in zip(events, copies, strict=True) if not again], len(events)
 
 
+def spooled(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.glob("*.spool"))
+
+
 def send_half_and_crash(stand: Stand) -> None:
     """What is left of a replica that was killed while it sent a segment."""
 
@@ -50,7 +55,7 @@ def test_spooled_impressions_survive_a_crash_and_a_crash_while_sending(replica: 
     with paused(replica.broker.process):
         asked = {replica.slate().document["request_id"] for _ in range(NUM_SLATES)}
         wait_for("the mark", lambda: "no_log" in replica.slate(record=False).document["degraded"])
-        wait_for("the spool", lambda: any(path.stat().st_size for path in folder.glob("*.spool")))
+        wait_for("the spool", lambda: all(one.encode() in spooled(folder) for one in asked))
         for path in folder.glob("*.spool"):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -60,5 +65,5 @@ def test_spooled_impressions_survive_a_crash_and_a_crash_while_sending(replica: 
     wait_for("an empty spool", lambda: not list(folder.glob("*.spool")))
     ids, num_copies = counted(replica, asked)
     assert sorted(ids) == sorted(asked)
-    assert num_copies == NUM_SLATES + NUM_SLATES // 2
+    assert num_copies >= NUM_SLATES + NUM_SLATES // 2  # and what the broker had half received
     assert ask(replica.port, "/readyz").document["impressions"] == "ok"

@@ -57,8 +57,8 @@ def configure(tmp_path: Path, environ: dict[str, str]) -> Configure:
 
 def test_the_program_takes_what_is_made_of_rays_configuration(configure: Configure) -> None:
     text = configure([REPLICA])
-    assert "timeout http-request 5s" in text and "option http-buffer-request" in text
-    assert re.search(r"server replica-1 .* check .*on-marked-down shutdown-sessions", text)
+    assert "timeout http-request 5s" in text and "wait-for-body" in text
+    assert re.search(r"^\s+server replica-1 .* check ", text, re.MULTILINE)
 
 
 def test_requests_carry_the_name_of_their_platform(

@@ -75,7 +75,7 @@ def serve_environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_MAXCONN": "2048",
         "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
         "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "10",
-        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "10",
+        "RAY_SERVE_HAPROXY_TIMEOUT_SERVER_S": "5",
         "RAY_SERVE_HAPROXY_HEALTH_CHECK_INTER": "1s",
     }
 

@@ -73,21 +73,27 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
         for line in body:
             if re.search(r"^\s+server .* backup$", line):
                 continue  # Ray's own proxy, which queues without a bound where no replica is left
-            line = re.sub(rf"^(\s+bind )[*]?:({ports})$", r"\g<1>127.0.0.1:\2", line)
-            yield re.sub(r"^(\s+server .* check.*)$", r"\1 on-marked-down shutdown-sessions", line)
+            yield re.sub(rf"^(\s+bind )[*]?:({ports})$", r"\g<1>127.0.0.1:\2", line)
 
 
 def _rules(front: Front) -> list[str]:
     """What becomes of a request before any replica sees it."""
     too_large = f"a body has at most {front.max_body_bytes:,} bytes"
+    told, length = (
+        "req.hdr(content-length)",
+        f"req.hdr_val(content-length) gt {front.max_body_bytes}",
+    )
+    methods = "GET HEAD POST PUT DELETE PATCH OPTIONS TRACE"  # what a replica knows to refuse
     return [
-        "option http-buffer-request",  # a body that does not arrive holds no place in a replica
-        f"http-request return {_answer(405, 'no tunnels')} hdr Allow GET,POST if METH_CONNECT",
+        f"http-request return {_answer(505, 'HTTP/1.1')} if !{{ req.ver 1.0 1.1 2.0 }}",
+        f"http-request return {_answer(405, 'no such method')} hdr Allow GET,HEAD,POST,OPTIONS "
+        f"if !{{ method {methods} }}",
         f"http-request return {_answer(400, 'HTTP only')} if {{ hdr(upgrade) -m found }}",
         f"http-request return {_answer(400, 'a path has no NUL')} if {{ path -m sub -i %00 }}",
         f"http-request return {_answer(400, 'no Host')} if HTTP_1.1 !{{ hdr(host) -m found }}",
-        f"http-request return {_answer(413, too_large)} if {{ req.hdr_val(content-length) gt "
-        f"{front.max_body_bytes} }}",
+        f"http-request return {_answer(413, too_large)} if {{ {told},length gt 9 }} || "
+        f"{{ {length} }}",  # the first, because numbers have 32 bits
+        "http-request wait-for-body time 5s",  # one that does not arrive holds no place beyond
         "http-request del-header x-request-timeout-seconds",  # these three are orders to Ray
         "http-request del-header serve_multiplexed_model_id",
         # A replica reads a body as it needs it, not all that comes; its own deadlines end requests.
