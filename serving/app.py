@@ -9,6 +9,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack
 from typing import Any, Final
 
 import torch
@@ -55,6 +56,7 @@ class Gateway:
     def __init__(self, settings: config.Settings) -> None:
         from headrace.features.online import OnlineStore
 
+        self._ending = ExitStack()
         torch.set_num_threads(1)
         sys.setswitchinterval(SWITCH_S)
         keep_on_loopback()
@@ -84,6 +86,15 @@ class Gateway:
         self._router = Router(routes(self), Bodies(settings.body_timeout_s), settings.platform)
         self._live.start()
         self._reporter.start()
+        for end in (self._live.close, self._reporter.close, self._store.close, self._events.close):
+            self._ending.callback(end)
+        for end in (self._impressions.close, self.events.close, self.slates.close):
+            self._ending.callback(end)
+
+    def __del__(self) -> None:
+        """End what runs beside the requests, the last that was begun first: Ray calls it when a
+        replica ends that was not killed."""
+        self._ending.close()
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request; what is wrong with it is said in the answer."""

@@ -74,6 +74,7 @@ class ImpressionLog:
         self._closing.set()
         self._wake.set()
         self._thread.join()
+        self._sender.close()
         self._spool.close()
 
     def _run(self) -> None:

@@ -78,7 +78,7 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     platform: str = ""  # what its own HAProxy calls it, so that no other's requests are answered
     # What a replica takes on at one time, and how long it waits for what may be away.
     slate_threads: PositiveInt = 1  # that make slates and ads; more help where Redis is far away
-    max_waiting_slates: PositiveInt = 16  # slates and ads at one time; one more is refused
+    max_waiting_slates: PositiveInt = 8  # slates and ads at one time; one more is refused
     slate_deadline_s: Wait = 1.0  # one that could not be begun by then is refused
     max_waiting_events: PositiveInt = 10_000  # sent and not acknowledged; more are refused
     events_deadline_s: Wait = 3.0  # that the log may take to acknowledge events

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ from serving.app import Gateway
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # after the server's own: unwinds
     logging.basicConfig(level=logging.WARNING)
     gateway = Gateway(config.load())
 
@@ -25,7 +27,10 @@ def main() -> None:
             response = await gateway(Request(scope, receive))
             await response(scope, receive, send)
 
-    uvicorn.run(answer, port=int(sys.argv[1]), log_level="warning", lifespan="off")
+    try:
+        uvicorn.run(answer, port=int(sys.argv[1]), log_level="warning", lifespan="off")
+    finally:
+        gateway.__del__()  # as Ray does
 
 
 if __name__ == "__main__":

@@ -175,6 +175,33 @@ def test_a_body_without_an_end_is_not_kept(door: Stand) -> None:
     assert door.slate(record=False).took_s < 1
 
 
+def goodput(door: Stand, num_clients: int, seconds: float = 3.0) -> tuple[float, list[Reply]]:
+    """Slates a second, and all replies, for clients who ask again as soon as they are answered."""
+    replies: list[Reply] = []
+    until_s = time.monotonic() + seconds
+
+    def client() -> None:
+        while time.monotonic() < until_s:
+            replies.append(door.slate(record=False))
+
+    threads = [threading.Thread(target=client) for _ in range(num_clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(reply.status == 200 for reply in replies) / seconds, replies
+
+
+def test_clients_beyond_the_places_cost_the_others_little(door: Stand) -> None:
+    peak, _ = goodput(door, 8)
+    crowded, replies = goodput(door, 64)
+    assert {reply.status for reply in replies} == {200, 503}
+    assert all(r.headers["retry-after"] == "1" for r in replies if r.status == 503)
+    assert crowded > 0.5 * peak  # the clients themselves take one of two cores
+    assert max(reply.took_s for reply in replies) < 2
+    assert door.slate(record=False).took_s < 1
+
+
 def asked_until(door: Stand, done: threading.Event) -> tuple[list[Reply], threading.Thread]:
     """The replies to a slate every tenth of a second, until `done`."""
     replies: list[Reply] = []

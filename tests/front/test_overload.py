@@ -36,7 +36,7 @@ def test_slates_beyond_the_places_are_refused_at_once(replica: Stand) -> None:
     replies = load(replica, "/v1/recommend", asked, 3)
     by_status = {status: [r for r in replies if r.status == status] for status in (200, 503)}
     assert len(by_status[200]) + len(by_status[503]) == len(replies)
-    assert by_status[503], "64 clients fit into 16 places"
+    assert by_status[503], "64 clients fit into 8 places"
     assert all(reply.headers["retry-after"] == "1" for reply in by_status[503])
     waited = sorted(reply.took_s for reply in by_status[200])
     assert waited[int(0.99 * len(waited))] < 1.5
@@ -46,7 +46,7 @@ def test_slates_beyond_the_places_are_refused_at_once(replica: Stand) -> None:
 def test_events_that_wait_for_the_broker_take_no_place_of_slates(replica: Stand) -> None:
     with paused(replica.broker.process):
         posts = [partial(replica.post, [click(f"{n}-{m}") for m in range(100)]) for n in range(40)]
-        slates = [partial(replica.slate, record=False) for _ in range(8)]
+        slates = [partial(replica.slate, record=False) for _ in range(6)]
         replies = together([*posts, *slates])
     assert {reply.status for reply in replies[:40]} == {503}
     assert {reply.status for reply in replies[40:]} == {200}

@@ -50,6 +50,19 @@ def send_half_and_crash(stand: Stand) -> None:
         spool.drain(send)
 
 
+def test_a_replica_that_ends_leaves_nothing_in_memory(replica: Stand) -> None:
+    folder = replica.settings.spool_path
+    with paused(replica.broker.process):
+        asked = {replica.slate().document["request_id"] for _ in range(5)}
+        assert replica.replica is not None
+        replica.replica.terminate()  # before it is known that the broker is away
+        assert replica.replica.wait(20) == 0
+        assert all(one.encode() in spooled(folder) for one in asked)
+    replica.start()
+    wait_for("an empty spool", lambda: not spooled(folder))
+    assert sorted(counted(replica, asked)[0]) == sorted(asked)
+
+
 def test_spooled_impressions_survive_a_crash_and_a_crash_while_sending(replica: Stand) -> None:
     folder = replica.settings.spool_path
     with paused(replica.broker.process):

@@ -18,6 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.services import haproxy_config
 from headrace.services.haproxy_config import Front
@@ -30,7 +31,9 @@ _SCRIPT: Final = """#!/bin/sh
 # Completes the configuration that Ray Serve wrote, then runs HAProxy.
 for argument in "$@"; do
   case "$argument" in
-    *.cfg) {python} -IS {config} {front} "$argument" || exit 1 ;;
+    *.cfg)
+      slates="${{HEADRACE_MAX_WAITING_SLATES:-{slates}}}"
+      {python} -IS {config} {front} "$slates" "$argument" || exit 1 ;;
   esac
 done
 exec {program} "$@"
@@ -95,6 +98,7 @@ def _write_script(folder: Path, front: Front) -> Path:
         "config": haproxy_config.__file__,
         "front": json.dumps(asdict(front)),
         "program": _haproxy_program(),
+        "slates": str(Settings().max_waiting_slates),
     }
     script.write_text(_SCRIPT.format(**{name: shlex.quote(text) for name, text in parts.items()}))
     script.chmod(0o755)
