@@ -35,9 +35,10 @@ def require_text(field: str, text: str) -> None:
 
 
 def require_home(home: Path) -> None:
-    """Raises `ConfigError` unless this is a folder that can be written, or can become one."""
+    """Raises `ConfigError` unless this is a folder that can be written, or can become one; what it
+    makes is its user's alone."""
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = home / ".writable"
         probe.touch()
         probe.unlink(missing_ok=True)

@@ -18,9 +18,11 @@ from readme_shop import write_shop
 from second_terminal import ROOT, Terminal, answers
 
 from headrace.broker import LogWriter, Topics
+from headrace.clock import now_ms
 from headrace.commands.running import PLACES
 from headrace.config import Settings, environment, variable
 from headrace.dead_letter import read_letters
+from headrace.event import ClickEvent, encode
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
 
@@ -83,8 +85,8 @@ def bad_event(terminal: Terminal, settings: Settings) -> str:
     writer.send(Topics(settings.namespace).events, b"not json", key=b"1")
     writer.flush()
     writer.close()
-    mended = '{"type": "click", "user_id": "196", "item_id": "288", "event_id": "mended"}\n'
-    (terminal.folder / "mended.jsonl").write_text(mended)
+    mended = encode(ClickEvent("mended", now_ms(), "196", "288"))
+    (terminal.folder / "mended.jsonl").write_bytes(mended + b"\n")
     deadline = time.monotonic() + 20
     while not (letters := list(read_letters(settings))):
         assert time.monotonic() < deadline

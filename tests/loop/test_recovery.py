@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def takes_a_click(terminal: Terminal) -> bool:
     try:
         if click(terminal) != 202:
             return False
-    except OSError:
+    except (OSError, ValueError):  # HAProxy's own answers are no JSON
         return False
     wait_for(terminal, "the click", lambda: num_accepted(terminal) > before, 30)
     return num_accepted(terminal) == before + 1
@@ -124,8 +125,10 @@ def test_a_terminal_that_closes_ends_everything_and_nothing_is_left(terminal: Te
 
 def sockets_of(terminal: Terminal) -> set[str]:
     """The folders of the sockets of the platform's processes."""
-    lines = [" ".join(process.cmdline()) for process in terminal.platform.processes()]
-    words = {word for line in lines for word in line.split() if word.endswith("haproxy.cfg")}
+    words: set[str] = set()
+    for process in terminal.platform.processes():
+        with suppress(psutil.Error):
+            words |= {word for word in process.cmdline() if word.endswith("haproxy.cfg")}
     return {str(Path(word).parent) for word in words}
 
 

@@ -21,6 +21,7 @@ from headrace import cli, config
 from headrace.errors import ConfigError, ServiceError
 from headrace.services.owner import MARK, Owner
 from headrace.services.ports import HeldPort, free_port
+from headrace.settings_text import require_home
 from headrace.up.home import LOCK, MIN_START_BYTES, lock_home, require_space
 from headrace.up.interruption import SIGNALS, interruptible
 from headrace.up.sweep import OWNER_FILE, SHORT_PREFIX, own_folder, sweep
@@ -64,6 +65,17 @@ def test_folders_of_dead_owners_go_and_others_stay(temporary: Path) -> None:
     assert (mine / OWNER_FILE).exists()
 
 
+def test_folders_that_were_left_empty_go_and_others_stay(temporary: Path) -> None:
+    empty, new, full = (temporary / f"{SHORT_PREFIX}{name}" for name in ("empty", "new", "full"))
+    for folder in (empty, new, full):
+        folder.mkdir()
+    (full / "file").touch()
+    for folder in (empty, full):
+        os.utime(folder, (0, 0))
+    assert sweep() == []
+    assert not empty.exists() and new.exists() and full.exists()
+
+
 def test_processes_of_dead_owners_go_and_others_stay() -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
     orphan = subprocess.Popen(command, env={MARK: str(DEAD)}, start_new_session=True)
@@ -82,6 +94,11 @@ def test_no_temporary_folder_is_one_line(temporary: Path) -> None:
     shutil.rmtree(temporary)
     with pytest.raises(ConfigError, match="^no temporary folder can be made .*set TMPDIR, or HEAD"):
         own_folder(HERE)
+
+
+def test_a_home_that_is_made_is_its_users_alone(tmp_path: Path) -> None:
+    require_home(tmp_path / "new")
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
 
 
 def test_a_home_has_one_run_at_a_time(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from headrace import cli, config
-from headrace.commands.running import settings_for
+from headrace.commands.running import find, settings_for
 from headrace.errors import ConfigError, ServiceError
 from headrace.services.owner import Owner
 from headrace.up.run_file import RunFile, RunFolder
@@ -48,6 +48,7 @@ def test_the_only_platform_is_taken_and_named(
     said = capsys.readouterr().err
     assert said.startswith("headrace explain: using the running platform shop (process ")
     assert "http://127.0.0.1:8123" in said and said.count("\n") == 1 and "secret" not in said
+    assert os.environ["HEADRACE_NAMESPACE"] == "shop"  # where Feast reads it
 
 
 def test_without_one_the_environment_counts(capsys: pytest.CaptureFixture[str]) -> None:
@@ -83,9 +84,9 @@ def test_of_several_one_must_be_named(runs: RunFolder) -> None:
     with pytest.raises(ConfigError, match="^2 platforms fit: name one with --platform: ") as caught:
         settings()
     assert "shop (process " in str(caught.value) and "books (process " in str(caught.value)
-    assert settings("books").namespace == settings(others[1].id).namespace == "books"
     with pytest.raises(ConfigError, match="^no platform 'toys' runs here; those of this user: "):
         settings("toys")
+    assert find("books") == find(others[1].id) == others[1]
 
 
 def test_one_that_was_killed_is_not_found_and_is_swept(runs: RunFolder) -> None:

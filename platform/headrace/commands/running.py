@@ -30,17 +30,20 @@ def add_platform_flag(parser: argparse.ArgumentParser) -> None:
 
 
 def settings_for(options: argparse.Namespace) -> config.Settings:
-    """The settings of a command; says in one line which running platform they are from.
+    """The settings of a command. Those of a running platform are said in one line, are put into
+    this process's environment, where Feast reads them, and leave its run file in the options.
 
     Raises `ConfigError` where several run and none is named, or a name fits none.
     """
     if not getattr(options, "uses_platform", False):
         return config.load()
-    run = find(options.platform)
+    options.run_file = run = find(options.platform)
     if run is None:
         return config.load()
     print(f"headrace {options.command}: {_said(run)}", file=sys.stderr, flush=True)
-    return config.load({**run.variables, **config.given()})
+    settings = config.load({**run.variables, **config.given()})
+    config.export(settings)
+    return settings
 
 
 def find(name: str | None) -> RunFile | None:

@@ -11,7 +11,7 @@ from msgspec import to_builtins
 
 from headrace import config
 from headrace.clock import now_ms
-from headrace.commands.running import add_platform_flag, find
+from headrace.commands.running import add_platform_flag
 from headrace.errors import ConfigError
 from headrace.up.health import probe
 from headrace.up.home import MIN_BYTES, free_bytes, full_disk
@@ -39,7 +39,7 @@ def add_status(commands: Any) -> None:
 
 def _status(options: argparse.Namespace, settings: config.Settings) -> int:
     """0 when all parts are well, 1 when one is not."""
-    run = find(options.platform)
+    run: RunFile | None = options.run_file
     if options.env:
         for name, text in config.environment(settings).items():
             print(f"export {name}={shlex.quote(text)}")

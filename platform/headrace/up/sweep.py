@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from headrace import config
+from headrace.clock import now_ms
 from headrace.errors import ConfigError
 from headrace.services.owner import MARK, Owner
 from headrace.up.run_file import RunFolder
@@ -24,6 +25,7 @@ PREFIX: Final = "headrace-up-"
 SHORT_PREFIX: Final = "headrace-"  # of a folder for sockets, whose paths must be short
 SHORT_PARENT: Final = Path("/tmp")
 OWNER_FILE: Final = ".owner"
+EMPTY_MS: Final = 600_000  # a folder that has been empty for so long is nobody's
 
 
 def own_folder(owner: Owner, prefix: str = PREFIX, parent: Path | None = None) -> Path:
@@ -45,6 +47,7 @@ def sweep() -> list[str]:
     for folder in _stale_folders():
         shutil.rmtree(folder, ignore_errors=True)
         said.append(f"folder {folder}")
+    _remove_empty_folders()
     said += [f"run file of {run.id}" for run in RunFolder(config.runtime_path()).sweep()]
     return said
 
@@ -60,6 +63,17 @@ def _stale_folders() -> Iterator[Path]:
                 continue
             if owner is not None and not owner.is_alive:
                 yield folder
+
+
+def _remove_empty_folders() -> None:
+    """Takes away the empty folders of sockets that a serving part which was killed has left."""
+    for folder in SHORT_PARENT.glob(f"{SHORT_PREFIX}*"):
+        try:
+            found = folder.lstat()
+            if found.st_uid == os.getuid() and now_ms() - found.st_mtime * 1_000 > EMPTY_MS:
+                folder.rmdir()  # fails for what is no folder or has something in it
+        except OSError:
+            continue
 
 
 def _kill_orphans() -> list[int]:
