@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+LASTING_S = 3
+
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
     """One answered request of an open-loop load.
@@ -77,22 +79,23 @@ def outage_s(answers: Sequence[Answer], deadline: Deadline) -> float:
 def recovery_s(
     answers: Sequence[Answer], from_s: float, usual_p50_s: float, deadline: Deadline
 ) -> float:
-    """Seconds after `from_s` until slates are as usual and stay so.
+    """Seconds after `from_s` until slates are as usual for `LASTING_S`, or the answers end.
 
     Usual is a second whose answers are good and whose p50 is at most half above `usual_p50_s`.
-    The end of the last second that is not counts.
     """
     seconds: dict[int, list[Answer]] = {}
     for answer in answers:
         if answer.due_s >= from_s:
             seconds.setdefault(int(answer.due_s - from_s), []).append(answer)
-    unusual = [
-        number
-        for number, found in seconds.items()
-        if quantile((one.took_s for one in found), 0.5) > 1.5 * usual_p50_s
-        or share_good(found, deadline) < 1
-    ]
-    return float(max(unusual) + 1) if unusual else 0.0
+    num_usual = 0
+    for number in sorted(seconds):
+        found = seconds[number]
+        p50_s = quantile((one.took_s for one in found), 0.5)
+        is_usual = p50_s <= 1.5 * usual_p50_s and share_good(found, deadline) == 1
+        num_usual = num_usual + 1 if is_usual else 0
+        if num_usual == LASTING_S:
+            return float(number + 1 - LASTING_S)
+    return float(max(seconds, default=0) + 1)
 
 
 def lost(acknowledged: Iterable[str], logged: Iterable[str]) -> list[str]:

@@ -17,10 +17,11 @@ from benchmarks.front.answers import Answer, Deadline, between, quantile, recove
 from benchmarks.front.load import Load
 from benchmarks.front.platform import Running
 
-CLIENTS = 8  # of the closed loop that tells about where the peak is: half of the places
-STEPS = (0.7, 0.85, 1.0, 1.15)  # of what it got, among which the peak is
+CLIENTS = 4  # of the closed loop that tells about where the peak is: half of the places
+FIRST, GROWTH, MAX_STEPS = 0.9, 1.15, 8  # steps from below that to where some are refused
+KEPT_UP = 0.95
 STEP_S, RUN_S, AFTER_S = 8.0, 20.0, 15.0
-QUICK_STEPS, QUICK_S = (0.85, 1.0), 5.0
+QUICK_STEPS, QUICK_S = 3, 5.0
 PAUSE_S = 2.0
 GOOD = Deadline(1.0)
 
@@ -35,10 +36,7 @@ def run(quick: bool) -> dict[str, Any]:
         step_s, run_s = (QUICK_S, QUICK_S) if quick else (STEP_S, RUN_S)
         _closed(platform, step_s)  # the first requests are the slowest
         about = _closed(platform, step_s)
-        steps = {
-            share: _goodput(_open(platform, share * about, step_s), step_s)
-            for share in (QUICK_STEPS if quick else STEPS)
-        }
+        steps = _steps(platform, FIRST * about, step_s, QUICK_STEPS if quick else MAX_STEPS)
         peak = max(steps.values())
         usual = _open(platform, 0.7 * peak, run_s)
         over = platform.plan("unrecorded", 2 * peak, run_s, seed=1)
@@ -48,7 +46,7 @@ def run(quick: bool) -> dict[str, Any]:
     back_s = recovery_s(after, ended_s, _quantile(usual, 0.5), GOOD)
     raw = {
         "closed_loop_per_s": round(about, 1),
-        "goodput_by_step": {str(share): round(value, 1) for share, value in steps.items()},
+        "goodput_by_rate": {f"{rate:.1f}": round(value, 1) for rate, value in steps.items()},
         "peak_per_s": round(peak, 1),
         "good_at_70": round(share_good(usual, GOOD), 4),
         "statuses_at_2x": Counter(f"{one.status} {one.note[:40]}".strip() for one in overloaded),
@@ -86,6 +84,18 @@ def _closed(platform: Running, seconds: float) -> float:
     """Good slates a second of clients who ask again as soon as they are answered."""
     with Load(platform.plan("unrecorded", 1, seconds, num_clients=CLIENTS)) as load:
         return _goodput(load.finish(), seconds)
+
+
+def _steps(platform: Running, per_s: float, seconds: float, at_most: int) -> dict[float, float]:
+    """Goodput by rate, upwards until a platform does not keep up."""
+    found: dict[float, float] = {}
+    while len(found) < at_most:
+        answers = _open(platform, per_s, seconds)
+        found[per_s] = _goodput(answers, seconds)
+        if share_good(answers, GOOD) < KEPT_UP:
+            break
+        per_s *= GROWTH
+    return found
 
 
 def _open(platform: Running, per_s: float, seconds: float) -> list[Answer]:

@@ -62,12 +62,12 @@ def test_an_outage_ends_with_the_first_good_answer_that_lasts() -> None:
     assert outage_s(flapping[:4], GOOD) == 1  # never good again: up to the last one
 
 
-def test_recovery_ends_with_the_last_second_that_is_not_as_usual() -> None:
+def test_recovery_ends_with_three_seconds_that_are_as_usual() -> None:
     slow = [answer(10 + n / 10, took_s=0.1 if n >= 20 else 0.4) for n in range(60)]
     assert recovery_s(slow, 10, 0.1, GOOD) == 2
     assert recovery_s(slow, 12, 0.1, GOOD) == 0
-    refused = [*slow[20:], answer(15.5, status=503)]
-    assert recovery_s(refused, 10, 0.1, GOOD) == 6
+    assert recovery_s([*slow, answer(15.5, status=503)], 10, 0.1, GOOD) == 2
+    assert recovery_s([*slow, answer(14.5, status=503)], 10, 0.1, GOOD) == 6
 
 
 def test_what_was_due_counts_in_the_order_in_which_it_was() -> None:
