@@ -186,7 +186,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def redis(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
-    monkeypatch.setenv("REDIS_URL", server.admin_url)
+    monkeypatch.setenv("REDIS_URL", server.url)
     monkeypatch.setenv("HEADRACE_NAMESPACE", "keys")
     with Redis.from_url(server.admin_url) as client:
         client.flushdb()
