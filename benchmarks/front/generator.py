@@ -21,8 +21,10 @@ from benchmarks.front.answers import Answer
 
 FLUSH_S = 0.2
 MAX_OPEN = 900  # connections; a request beyond them is not sent
+MAX_IDLE_S = 2.0  # the server may be closing one that was idle for longer
 RECORDED = 5  # one slate in so many is logged
 Kind = Literal["slates", "unrecorded", "events"]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -51,7 +53,7 @@ class Connections:
     """Connections that are kept open and used again, one request at a time each."""
 
     def __init__(self, port: int) -> None:
-        self._port, self._idle = port, list[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
+        self._port, self._idle = port, list[tuple[float, Streams]]()
         self.num_open = 0
 
     async def ask(self, path: str, body: bytes) -> tuple[int, bytes]:
@@ -70,14 +72,15 @@ class Connections:
         finally:
             self.num_open -= 1
             if keep:
-                self._idle.append((reader, writer))
+                self._idle.append((time.monotonic(), (reader, writer)))
             else:
                 writer.close()
 
-    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connected(self) -> Streams:
         while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof() and not writer.is_closing():
+            since_s, (reader, writer) = self._idle.pop()
+            is_fresh = time.monotonic() - since_s < MAX_IDLE_S
+            if is_fresh and not reader.at_eof() and not writer.is_closing():
                 return reader, writer
             writer.close()
         return await asyncio.open_connection("127.0.0.1", self._port)

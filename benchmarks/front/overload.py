@@ -87,13 +87,13 @@ def _closed(platform: Running, seconds: float) -> float:
 
 
 def _steps(platform: Running, per_s: float, seconds: float, at_most: int) -> dict[float, float]:
-    """Goodput by rate, upwards until a platform does not keep up."""
+    """Goodput by rate, upwards until a platform has not kept up twice: once may be a stall."""
     found: dict[float, float] = {}
-    while len(found) < at_most:
+    num_behind = 0
+    while len(found) < at_most and num_behind < 2:
         answers = _open(platform, per_s, seconds)
         found[per_s] = _goodput(answers, seconds)
-        if share_good(answers, GOOD) < KEPT_UP:
-            break
+        num_behind = num_behind + 1 if share_good(answers, GOOD) < KEPT_UP else 0
         per_s *= GROWTH
     return found
 
