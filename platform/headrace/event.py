@@ -32,7 +32,9 @@ MAX_VALUE: Final = 1e9  # of an outcome, and its negative the least
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Surface = Annotated[str, msgspec.Meta(max_length=MAX_SURFACE)]
-EpochMs = Annotated[int, msgspec.Meta(ge=0)]
+EpochMs = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]  # holds nanoseconds sent by mistake
+Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # of a model
+Schema = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]  # of a feature table
 Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # paid, the share watched
 
 
@@ -62,7 +64,7 @@ class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     or the sizes do not fit.
     """
 
-    schema: int
+    schema: Schema
     dense: bytes  # float32 [N, F]
     history: bytes  # int64 [3, T]
     signature: bytes = b""  # `headrace.features.serving_key`
@@ -77,7 +79,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     request_id: Id
     items: Annotated[tuple[Shown, ...], msgspec.Meta(min_length=1, max_length=MAX_ITEMS)]
     surface: Surface = DEFAULT_SURFACE
-    model_version: int | None = None
+    model_version: Version | None = None
     served: Served | None = None
     version: int = EVENT_VERSION
 
@@ -209,8 +211,7 @@ def _checked(event: Event, arrival_ms: int, max_ahead_ms: int) -> Event:
 
 def _fault(event: Event, arrival_ms: int, max_ahead_ms: int) -> InvalidEvent | None:
     if event.version != EVENT_VERSION:
-        reason = f"unknown version {event.version}, this build reads version {EVENT_VERSION}"
-        return InvalidEvent(reason, field="version")
+        return _of_version(event.version)
     if not EARLIEST_MS <= event.event_time_ms <= arrival_ms:
         if wrong := _wrong_time(event.event_time_ms, arrival_ms, max_ahead_ms):
             return InvalidEvent(wrong, field="event_time_ms")
@@ -218,6 +219,11 @@ def _fault(event: Event, arrival_ms: int, max_ahead_ms: int) -> InvalidEvent | N
         if len({shown.item_id for shown in event.items}) != len(event.items):
             return InvalidEvent("an item is shown twice in one request", field="items")
     return None
+
+
+def _of_version(version: int) -> InvalidEvent:
+    reason = f"unknown version {str(version)[:20]}, this build reads version {EVENT_VERSION}"
+    return InvalidEvent(reason, field="version")
 
 
 def _wrong_time(time_ms: int, arrival_ms: int, max_ahead_ms: int) -> str | None:
@@ -241,8 +247,7 @@ def _invalid(error: msgspec.ValidationError, payload: bytes) -> InvalidEvent:
         document = None  # the bytes after the field at fault may be anything
     version = document.get("version", EVENT_VERSION) if isinstance(document, dict) else None
     if isinstance(version, int) and version != EVENT_VERSION:
-        reason = f"unknown version {version}, this build reads version {EVENT_VERSION}"
-        return InvalidEvent(reason, field="version")
+        return _of_version(version)
     text = str(error)
     path = _PATH.search(text)
     name = _MISSING.search(text) or _UNKNOWN.search(text)

@@ -9,7 +9,7 @@ grows with what a row includes, so of an entity's rows with one position any wil
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -26,6 +26,7 @@ from headrace.skipped import Skipped, place
 
 TOPIC: Final = "feature-rows"
 _NUM_NUMBERS: Final = {layout.entity: len(layout.numbers) for layout in LAYOUTS}
+Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]
 
 
 class FeatureRows(msgspec.Struct, frozen=True, array_like=True):
@@ -35,8 +36,8 @@ class FeatureRows(msgspec.Struct, frozen=True, array_like=True):
     """
 
     entity: str
-    schema: int  # of the feature table that made them
-    partition: int  # whose positions these are; of shared entities: that of the worker's answer
+    schema: Number  # of the feature table that made them
+    partition: Number  # whose positions these are; of shared entities: that of the worker's answer
     ids: tuple[str, ...]  # [U]
     event_time_ms: bytes  # int64 [U]
     position: bytes  # int64 [U]

@@ -27,6 +27,7 @@ from headrace.model.ranker_config import RankerConfig
 from headrace.skipped import Skipped, place, shortened
 
 KEEP_VERSIONS = 20
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +35,16 @@ log = logging.getLogger(__name__)
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a published version."""
 
-    version: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # 0 before it has one
+    version: Count  # 0 before it has one
     uri: str
     sha256: str
-    created_ms: int
-    schema: int  # of the features that it reads
+    created_ms: Count
+    schema: Count  # of the features that it reads
     model: RankerConfig
-    num_samples: int  # impressions it has trained on
-    newest_event_ms: int  # event time of the newest of them
+    num_samples: Count  # impressions it has trained on
+    newest_event_ms: Count  # event time of the newest of them
     token_tables: tuple[str, ...] = ()  # of the content that it reads, by encoder and version
-    arrivals_ms: tuple[int, ...] = ()  # when some of those new in this version reached the broker
+    arrivals_ms: tuple[Count, ...] = ()  # when some of those new in this version reached the broker
 
 
 class Publisher:
