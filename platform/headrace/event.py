@@ -32,7 +32,7 @@ MAX_VALUE: Final = 1e9  # of an outcome, and its negative the least
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Surface = Annotated[str, msgspec.Meta(max_length=MAX_SURFACE)]
-EpochMs = Annotated[int, msgspec.Meta(ge=0)]
+EpochMs = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]  # longer ones break float and numpy
 Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # paid, the share watched
 
 
