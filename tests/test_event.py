@@ -205,6 +205,8 @@ def test_a_time_too_far_ahead_is_refused_with_both_times_and_the_bound() -> None
     assert error.field == "event_time_ms"
     for told in (str(last_ms + 1), str(NOW_MS), "300.0 s ahead", "at most 300 s"):
         assert told in str(error)
+    for beyond_64_bits in (2**63, 10**400):
+        assert refused({**CLICK, "event_time_ms": beyond_64_bits}).field == "event_time_ms"
 
 
 def test_how_far_ahead_a_time_may_lie_can_be_set() -> None:

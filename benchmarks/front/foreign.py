@@ -15,7 +15,7 @@ from benchmarks.front.platform import REPLICA, Shop
 SLATES_PER_S = 20.0
 WATCHED_S, QUICK_S = 30.0, 12.0
 LOSSES, QUICK_LOSSES = 3, 1
-LOOK_S = 0.1
+LOOK_S, CALM_S = 0.1, 3.0
 
 
 def run(quick: bool) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def run(quick: bool) -> dict[str, Any]:
             for shop in shops
         ]
         namespaces = [shop.ask("/healthz")[1]["namespace"] for shop in shops]
+        time.sleep(CALM_S)
         wrong = 0
         for _ in range(QUICK_LOSSES if quick else LOSSES):
             for process in shops[0].processes(REPLICA):
