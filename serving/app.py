@@ -15,11 +15,14 @@ from typing import Any, Final
 import torch
 from ray import serve
 from ray.serve.config import BackpressureConfig
+from ray.serve.schema import LoggingConfig
 from redis import Redis
 from starlette.requests import Request
 from starlette.responses import Response
 
 from headrace import config
+from headrace.api_keys.ring import Keyring
+from headrace.api_keys.store import KeyStore
 from headrace.broker import Topics
 from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
@@ -34,7 +37,9 @@ from serving.breaker import Breaker
 from serving.health import Errors, Health
 from serving.http.body import Bodies
 from serving.http.budget import Budget
+from serving.http.door import Door
 from serving.http.problem import busy, json_response
+from serving.http.rate import Rate
 from serving.http.router import Router
 from serving.http.routes import Answer, routes
 from serving.impressions import ImpressionLog
@@ -83,7 +88,12 @@ class Gateway:
         first = (lambda: self._find_key(redis), lambda: budgets.open(campaigns))
         self._reporter = Reporter(StatusBoard(redis, namespace, skipped), self._document, first)
         self.health = Health(settings, self._live, self._errors(), lambda: self._reporter.held)
-        self._router = Router(routes(self), Bodies(settings.body_timeout_s), settings.platform)
+        self.ads_rate = Rate("ads", settings.ads_rate)
+        keys = KeyStore(redis, namespace, skipped)
+        self._keyring = Keyring(keys, now_ms, settings.own_key)
+        door = Door(settings, self._keyring)
+        self._router = Router(routes(self), Bodies(settings.body_timeout_s), door)
+        self._keyring.start()
         self._live.start()
         self._reporter.start()
         for end in (self._live.close, self._reporter.close, self._store.close, self._events.close):
@@ -162,6 +172,7 @@ class Gateway:
             "log": lambda: self._events.last_error,
             "impressions": lambda: self._impressions.last_error,
             "status": lambda: self._reporter.last_error,
+            "keys": lambda: self._keyring.last_error,
         }
 
     def _find_key(self, redis: Redis) -> None:
@@ -201,6 +212,7 @@ def build(settings: config.Settings) -> serve.Application:
         health_check_timeout_s=HEALTH_TIMEOUT_S,
         graceful_shutdown_timeout_s=5.0,
         ray_actor_options={"num_cpus": 0.5},
+        logging_config=LoggingConfig(enable_access_log=False),  # no client's address in a file
     )
     application: serve.Application = deployment.bind(settings)
     return application

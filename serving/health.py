@@ -34,22 +34,25 @@ class Health:
         model = self._live.view.model
         return model.manifest.version if model else 0
 
-    def livez(self, nothing: None) -> Response:
+    def livez(self, may_read: bool) -> Response:
         """200: this process answers."""
         return json_response({"live": True})
 
-    def readyz(self, nothing: None) -> Response:
+    def readyz(self, may_read: bool) -> Response:
         """200 from the first model on, or before it where that was decided; 503 until then.
 
-        What is away makes answers poorer, and a replica no less ready than the others: it is said.
+        What is away makes answers poorer, and a replica no less ready than the others: it is said
+        to whom it concerns.
         """
-        states = {name: error() or "ok" for name, error in self._errors.items()}
-        document = {"model_version": self.model_version, **states}
+        document: dict[str, Any] = {}
+        if may_read:
+            states = {name: error() or "ok" for name, error in self._errors.items()}
+            document = {"model_version": self.model_version, **states}
         if not self.model_version and not self._settings.ready_without_model:
             raise busy("there is no model yet", document)
         return json_response({"ready": True, **document})
 
-    def healthz(self, nothing: None) -> Response:
+    def healthz(self, may_read: bool) -> Response:
         """200 with what is served, by whom, and what is wrong now."""
         document: dict[str, Any] = {
             "namespace": self._settings.namespace,

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from headrace import __version__, config
 from headrace.clock import now_ms
+from headrace.commands.keys import add_keys
 from headrace.datasets.catalogue import read_items
 from headrace.dead_letters_command import add_dead_letters
 from headrace.encoders import registry as encoders
@@ -62,6 +63,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_compare_fusion(commands)
     add_features(commands)
     add_dead_letters(commands)
+    add_keys(commands)
     return parser
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import msgspec
 
 from headrace.errors import ConfigError
-from headrace.kafka_access import KafkaAccess
+from headrace.http_access import HttpAccess
 from headrace.settings_text import require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -25,7 +25,7 @@ PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 Wait = Annotated[float, msgspec.Meta(gt=0, le=4)]  # HAProxy gives an answer up after five seconds
 
 
-class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that the parts of headrace must agree on, and the knobs of each."""
 
     namespace: str = "headrace"  # what topics and keys begin with, and Feast's project
@@ -70,9 +70,6 @@ class Settings(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     surfaces: str = ""  # those with a calibration and a position bias of their own
     token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
 
-    host: str = "127.0.0.1"  # interface that HTTP listens on
-    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] = 8000
-    metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0  # of the stream; 0: none
     num_replicas: PositiveInt = 1
     platform: str = ""  # what its own HAProxy calls it, so that no other's requests are answered
     # What a replica takes on at one time, and how long it waits for what may be away.
@@ -161,7 +158,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if problems:
         raise ConfigError("; ".join(problems))
     settings = Settings(**given)
-    problems += settings.access_problems()
+    problems += [*settings.access_problems(), *settings.http_problems()]
     if 3_600 * settings.events_retention_h < settings.click_window_s:
         problems.append(
             f"{variable('events_retention_h')}={settings.events_retention_h:g} is shorter than the "

@@ -12,7 +12,7 @@ import msgspec
 from headrace.errors import ConfigError
 
 SECRET: Final = "***"
-_SECRETS: Final = ("kafka_password", "redis_url")  # a URL may hold a password
+_SECRETS: Final = ("kafka_password", "redis_url", "own_key")  # a URL may hold a password
 _TLS_FIELDS: Final = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
 _SASL_FIELDS: Final = ("kafka_sasl_mechanism", "kafka_user", "kafka_password")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,11 +14,12 @@ from starlette.responses import Response
 
 from headrace.errors import InvalidEvent, ServiceError
 from headrace.latency import Latencies
-from headrace.services.haproxy import PLATFORM_HEADER
 from headrace.slate import InvalidRequest
 from serving.http.body import Bodies, require_json
+from serving.http.door import Door
 from serving.http.problem import Problem, busy
 from serving.http.routes import Answer, Route
+from serving.http.site import PREFLIGHT
 
 HEAD_OF: Final = "GET"
 
@@ -34,15 +36,12 @@ class Traffic:
 
 
 class Router:
-    """Answers every request, with a `Problem` as JSON where it cannot be answered otherwise.
+    """Answers every request that the door lets in, with a `Problem` as JSON where it cannot be
+    answered otherwise."""
 
-    `platform` is the name that this platform's HAProxy gives its requests. A port that was another
-    platform's a moment ago may still get that one's requests: those are refused.
-    """
-
-    def __init__(self, table: Sequence[Route], bodies: Bodies, platform: str) -> None:
+    def __init__(self, table: Sequence[Route], bodies: Bodies, door: Door) -> None:
         self.traffic = Traffic()
-        self._bodies, self._platform = bodies, platform
+        self._bodies, self._door = bodies, door
         self._known = ", ".join(f"{route.method} {route.path}" for route in table)
         self._by_path: dict[str, dict[str, Route]] = {}
         for route in table:
@@ -52,6 +51,7 @@ class Router:
         """The answer to one request; it never raises."""
         started_s = time.perf_counter()
         response = await self._safely(request)
+        self._door.site.finish(request.headers, response)
         self.traffic.requests += 1
         self.traffic.failures += response.status_code >= 500
         self.traffic.latencies.add((time.perf_counter() - started_s) * 1_000)
@@ -66,35 +66,37 @@ class Router:
             return Problem(422, str(error), {"field": error.field}).response()
         except ServiceError as error:
             return busy(str(error)).response()
-        except Exception:  # a mistake of ours: the client learns nothing of it, the log everything
-            log.exception("%s %s", request.method, request.scope["path"][:200])
+        except Exception as error:  # a mistake of ours: the client learns nothing of it
+            log.error("%s", told_without_values(error))
             return Problem(500, "this request could not be answered").response()
 
     async def _routed(self, request: Request) -> Response:
         path, headers = request.scope["path"], request.headers
-        self._require_own(headers)
+        self._door.enter(request)
         if "\0" in path:
             raise Problem(400, "a path has no NUL")
         methods = self._by_path.get(path)
         if methods is None and path != "*":
             raise Problem(404, f"no {path[:200]}; there are {self._known}")
         if request.method == "OPTIONS":
-            return Response(status_code=204, headers={"Allow": _allowed(methods)})
+            return self._options(headers, _allowed(methods))
         route = (methods or {}).get(HEAD_OF if request.method == "HEAD" else request.method)
         if route is None:
             told = f"no {request.method[:20]} {path}; there are {self._known}"
             raise Problem(405, told, headers={"Allow": _allowed(methods)})
+        self._door.require(request, route)
         if route.read is None:
-            return await _settled(route.handler(None))
+            return await _settled(route.handler(self._door.auth.may_read(headers)))
         require_json(headers)
         async with self._bodies.read(headers, request.stream()) as body:
             return await _posted(route, body)
 
-    def _require_own(self, headers: Mapping[str, str]) -> None:
-        """Raises `Problem` 503 for a request that another platform's HAProxy sent here."""
-        sent_for = headers.get(PLATFORM_HEADER, self._platform)
-        if self._platform and sent_for != self._platform:
-            raise busy("this request was for a replica that has ended: send it again")
+    def _options(self, headers: Mapping[str, str], allowed: str) -> Response:
+        """The methods there are; the same for a browser that asks what a named page may send."""
+        given = {"Allow": allowed}
+        if self._door.site.is_preflight(headers):
+            given |= {"Access-Control-Allow-Methods": allowed, **PREFLIGHT}
+        return Response(status_code=204, headers=given)
 
 
 async def _posted(route: Route, body: bytes) -> Response:
@@ -111,3 +113,9 @@ def _allowed(methods: Mapping[str, Route] | None) -> str:
     """The value of Allow; that of the server as a whole for no path in particular."""
     given = set(methods) if methods else {HEAD_OF, "POST"}
     return ", ".join(sorted(given | {"OPTIONS"} | ({"HEAD"} if HEAD_OF in given else set())))
+
+
+def told_without_values(error: Exception) -> str:
+    """An error by its kind and where it was raised: its text may have what a client sent."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    return f"a request could not be answered, {type(error).__name__}:\n{frames}"

@@ -16,9 +16,10 @@ from starlette.responses import Response
 from headrace.slate import AdsRequest, RecommendRequest, parse
 from serving.health import Health
 from serving.http.budget import Budget
+from serving.http.rate import Rate
 from serving.posted import Accepted
 
-Scope = Literal["open", "read", "write"]  # whom a route is for, once there are keys
+Scope = Literal["open", "read", "write", "admin"]  # whom a route is for, where keys are required
 Answer = Response | Awaitable[Response]  # the latter is awaited without a thread
 Handler = Callable[[Any], Answer]
 
@@ -27,8 +28,10 @@ Handler = Callable[[Any], Answer]
 class Route:
     """One method of one path.
 
-    `read` makes a request of the posted body, None where nothing is posted; `handler` answers it.
-    Both run in a thread of the `budget`, or on the event loop where there is none.
+    `read` makes a request of the posted body; `handler` answers it. Where nothing is posted `read`
+    is None, and the handler is given whether whoever asks may read more than that all is well.
+    Both run in a thread of the `budget`, or on the event loop where there is none. `rate` bounds
+    how often one key or address may ask, beside the rate of all routes.
     """
 
     method: str
@@ -37,6 +40,7 @@ class Route:
     handler: Handler
     budget: Budget | None
     scope: Scope
+    rate: Rate | None = None
 
 
 class Answers(Protocol):
@@ -44,6 +48,7 @@ class Answers(Protocol):
 
     slates: Budget
     events: Budget
+    ads_rate: Rate
     health: Health
 
     def recommend(self, request: RecommendRequest) -> Answer: ...
@@ -58,9 +63,10 @@ def routes(by: Answers) -> tuple[Route, ...]:
     ads = partial(parse, request_type=AdsRequest)
     return (
         Route("POST", "/v1/recommend", slate, by.recommend, by.slates, "read"),
-        Route("POST", "/v1/ads", ads, by.place_ads, by.slates, "read"),
+        # Ads spend budgets: to read is not enough.
+        Route("POST", "/v1/ads", ads, by.place_ads, by.slates, "write", by.ads_rate),
         Route("POST", "/v1/events", by.read_events, by.take_events, by.events, "write"),
         Route("GET", "/livez", None, by.health.livez, None, "open"),
         Route("GET", "/readyz", None, by.health.readyz, None, "open"),
-        Route("GET", "/healthz", None, by.health.healthz, None, "open"),
+        Route("GET", "/healthz", None, by.health.healthz, None, "read"),
     )

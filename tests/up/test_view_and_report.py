@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from headrace.config import Settings
+from headrace.front import Front
 from headrace.latency import Latencies
 from headrace.metrics import Scores
 from headrace.up.load import BackgroundLoad
@@ -130,7 +132,7 @@ def test_the_fifths_have_all_samples_in_order() -> None:
 
 
 def test_the_report_is_json_and_its_text_names_every_total() -> None:
-    load = BackgroundLoad("127.0.0.1", 1, ["u"], 0.0)
+    load = BackgroundLoad(Front(Settings()), ["u"], 0.0)
     report = build_report(MUCH, load, in_features=1_990, start_s=40.04, replay_s=180.0)
     assert json.loads(json.dumps(report)) == report
     assert report["events"]["in_features"] == 1_990 and report["elapsed_s"]["start"] == 40.0

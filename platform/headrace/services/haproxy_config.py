@@ -21,6 +21,11 @@ from typing import Final
 SLATES: Final = "-slates"
 PATHS: Final = "/v1/recommend /v1/ads"  # of them
 RETRY: Final = "hdr Retry-After 1"
+SECURITY_HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
 # A request ends in time, whoever is slow: one whose header or first 16 kB do not arrive, one for
 # whom no replica has room, one whose replica is silent.
 TIMEOUTS: Final = (

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from headrace.front import Front
 from headrace.latency import Latencies
 
 TIMEOUT_S = 5.0
@@ -22,10 +23,10 @@ class BackgroundLoad:
     """
 
     def __init__(
-        self, host: str, port: int, user_ids: Sequence[str], requests_per_s: float, seed: int = 0
+        self, front: Front, user_ids: Sequence[str], requests_per_s: float, seed: int = 0
     ) -> None:
         self.sent, self.ok, self.latency = 0, 0, Latencies()
-        self._address, self._users = (host, port), list(user_ids)
+        self._front, self._users = front, list(user_ids)
         self._period_s = 1.0 / requests_per_s if requests_per_s > 0 else 0.0
         self._random = random.Random(seed)
         self._stopping = threading.Event()
@@ -42,23 +43,20 @@ class BackgroundLoad:
 
     def _run(self) -> None:
         due = time.monotonic()
-        connection = self._connect()
+        connection = self._front.connect(TIMEOUT_S)
         while not self._stopping.wait(max(0.0, due - time.monotonic())):
             body = msgspec.json.encode(
                 {"user_id": self._random.choice(self._users), "record": False}
             )
             self.sent += 1
             try:
-                connection.request("POST", "/v1/recommend", body)
+                connection.request("POST", "/v1/recommend", body, self._front.headers)
                 response = connection.getresponse()
                 response.read()
                 self.ok += response.status == 200
             except (OSError, http.client.HTTPException):
                 connection.close()
-                connection = self._connect()
+                connection = self._front.connect(TIMEOUT_S)
             self.latency.add((time.monotonic() - due) * 1_000)
             due += self._period_s
         connection.close()
-
-    def _connect(self) -> http.client.HTTPConnection:
-        return http.client.HTTPConnection(*self._address, timeout=TIMEOUT_S)

@@ -7,13 +7,14 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPException
 
 import msgspec
 
 from headrace import config
 from headrace.clock import now_ms
 from headrace.errors import ServiceError
+from headrace.front import Front
 from headrace.model.content_vectors import ContentVectors
 from headrace.services.ports import require_free
 from headrace.up.load import BackgroundLoad
@@ -77,9 +78,8 @@ class Loop:
         names = ("stream", "train", "serve", *(("archive",) if options.archive else ()))
         self._parts = [self._part(name, [name]) for name in names]
         users = [user.user_id for user in options.dataset.users]
-        self._load = BackgroundLoad(
-            _reachable(settings.host), settings.port, users, options.requests_per_s
-        )
+        self._front = Front(settings)
+        self._load = BackgroundLoad(self._front, users, options.requests_per_s)
         self._replay: Part | None = None
         self._started: list[Part] = []
         self.start_s = 0.0
@@ -134,11 +134,12 @@ class Loop:
 
     def serve(self, stopping: threading.Event) -> None:
         """Go on serving, and say how to try it."""
-        address = f"http://{_reachable(self._settings.host)}:{self._settings.port}"
+        key = ' -H "X-API-Key: $KEY"' if self._settings.is_auth_required else ""
+        route = f"{self._front.address}/v1/recommend"
         user_id = next(iter(self._options.dataset.events())).user_id
         body = msgspec.json.encode({"user_id": user_id}).decode()
         self._view.say(f"the log is processed; serving goes on until Ctrl-C. Try:\n"
-                       f"  curl -s {address}/v1/recommend --json {shlex.quote(body)}")  # fmt: skip
+                       f"  curl -s {route}{key} --json {shlex.quote(body)}")  # fmt: skip
         while not stopping.wait(LOOK_EVERY_S):
             self._look()
 
@@ -172,7 +173,7 @@ class Loop:
     def _not_ready(self) -> list[str]:
         def is_up(name: str) -> bool:
             if name == "serve":
-                return _answers(_reachable(self._settings.host), self._settings.port)
+                return _answers(self._front)
             return self._observer.is_up(name, now_ms())
 
         return [part.name for part in self._parts if not is_up(part.name)]
@@ -205,15 +206,10 @@ def _missing(totals: Totals, settings: config.Settings) -> str:
     )
 
 
-def _reachable(host: str) -> str:
-    """The address under which a client on this machine finds a server bound to `host`."""
-    return "127.0.0.1" if host in ("0.0.0.0", "::") else host
-
-
-def _answers(host: str, port: int) -> bool:
-    connection = HTTPConnection(host, port, timeout=2)
+def _answers(front: Front) -> bool:
+    connection = front.connect(timeout_s=2)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", "/healthz", headers=front.headers)
         return connection.getresponse().status == 200
     except (OSError, HTTPException):
         return False

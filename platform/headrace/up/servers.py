@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from headrace import config
+from headrace.api_keys.key import new_secret
 from headrace.broker import create_topics
 from headrace.errors import ConfigError
 from headrace.services.haproxy import serve_environment, short_folder
@@ -41,6 +42,8 @@ def settings_of_run(
     if not config.is_given("home"):
         changes["home"] = folder = tempfile.mkdtemp(prefix="headrace-up-")
         stack.push(lambda kind, *_: None if kind else shutil.rmtree(folder, ignore_errors=True))
+    if not config.is_given("own_key"):
+        changes["own_key"] = new_secret()
     if not config.is_given("click_window_s"):
         changes["click_window_s"] = CLICK_WINDOW_S
     if not settings.campaigns and options.dataset.name == "movielens":

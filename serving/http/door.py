@@ -1,0 +1,56 @@
+"""The door: what is asked of every request before its route sees it."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from headrace.api_keys.ring import Keyring
+from headrace.config import Settings
+from headrace.services.haproxy import PLATFORM_HEADER
+from serving.http.auth import Auth
+from serving.http.problem import busy
+from serving.http.rate import Rate, caller_of
+from serving.http.routes import Route
+from serving.http.site import Site
+
+ANYBODY = "anybody on this machine"
+
+
+class Door:
+    """The rules of one platform, by its settings.
+
+    Its HAProxy puts the platform's name into each request. A port that was another platform's a
+    moment ago may still get that one's requests: those are refused. Only of a request with the
+    name is it believed whose address it came from.
+    """
+
+    def __init__(self, settings: Settings, keyring: Keyring) -> None:
+        self.site, self.auth = Site(settings), Auth(keyring, settings.is_auth_required)
+        self._platform = settings.platform
+        self._by_address = Rate("this address", settings.rate_per_address)
+        self._by_key = Rate("this key", settings.rate_per_key)
+
+    def enter(self, request: Request) -> None:
+        """Raises `Problem` for a request that no route is to see."""
+        headers = request.headers
+        sent_for = headers.get(PLATFORM_HEADER, self._platform)
+        if self._platform and sent_for != self._platform:
+            raise busy("this request was for a replica that has ended: send it again")
+        if caller := caller_of(self._address(request)):
+            self._by_address.take(caller)
+        self.site.require(headers)
+
+    def require(self, request: Request, route: Route) -> None:
+        """Raises `Problem` unless whoever asks may have this route now."""
+        key = self.auth.require(request.headers, route.scope)
+        if key is not None:
+            self._by_key.take(key.id)
+        if route.rate is not None:
+            caller = key.id if key else caller_of(self._address(request)) or ANYBODY
+            route.rate.take(caller)
+
+    def _address(self, request: Request) -> str:
+        """Where a request came from: what our HAProxy says, else who opened the connection."""
+        if self._platform and request.headers.get(PLATFORM_HEADER) == self._platform:
+            return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return request.client.host if request.client else ""
