@@ -12,48 +12,70 @@ from headrace import config
 from headrace.broker import create_topics
 from headrace.datasets.catalogue import read_items
 from headrace.errors import HeadraceError
+from headrace.front import Front
 from headrace.model.content_vectors import ContentVectors
 from headrace.services.haproxy import serve_environment, short_folder
 
-# Ray Serve reads these when it is imported. A Ray that runs already was started with its own, by
-# `headrace up` or by whoever set the cluster up; only a Ray of this process's own needs them here.
-_haproxy_files = short_folder()
-if "RAY_ADDRESS" not in os.environ:
-    os.environ.update(serve_environment(Path(_haproxy_files.name)))
-
-import ray  # noqa: E402
-from ray import serve  # noqa: E402
-from ray.serve.config import HTTPOptions  # noqa: E402
-
-from serving.ads import read_campaigns  # noqa: E402
-from serving.app import build  # noqa: E402
-from serving.live import build_catalogue  # noqa: E402
+OPEN = (
+    "warning: HEADRACE_AUTH=off and HEADRACE_HOST={host}: whoever reaches it reads slates, "
+    "writes events and spends the budgets of ads; unset HEADRACE_AUTH to ask for keys"
+)
 
 
 def main() -> int:
     """Deploy, say where it listens, wait for a signal, take it down."""
+    with short_folder() as folder:
+        try:
+            settings = _prepared(Path(folder))
+        except HeadraceError as error:
+            print(f"headrace serve: {error}", file=sys.stderr)
+            return 2
+        _run(settings)
+    return 0
+
+
+def _prepared(folder: Path) -> config.Settings:
+    """The settings, once all that can be wrong before anything runs was looked at.
+
+    Ray Serve takes its switches from the environment when it is imported, so they are set here. A
+    Ray that runs already was started with its own, by `headrace up` or by whoever set the cluster
+    up; only a Ray of this process's own needs them.
+    """
     settings = config.load()
-    try:
-        items = read_items(config.catalogue_path(settings))
-        read_campaigns(settings.campaigns, build_catalogue(list(items.values())))
-        ContentVectors.of(settings)
-        settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
-        create_topics(settings)
-    except HeadraceError as error:
-        print(f"headrace serve: {error}", file=sys.stderr)
-        return 2
+    settings.require_tls_files()
+    if "RAY_ADDRESS" not in os.environ:
+        os.environ.update(serve_environment(folder, settings))
+    settings = config.load()
+    if settings.is_open_to_all:
+        print(OPEN.format(host=settings.host), file=sys.stderr, flush=True)
+    from serving.ads import read_campaigns
+    from serving.live import build_catalogue
+
+    items = read_items(config.catalogue_path(settings))
+    read_campaigns(settings.campaigns, build_catalogue(list(items.values())))
+    ContentVectors.of(settings)
+    settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
+    create_topics(settings)
+    return settings
+
+
+def _run(settings: config.Settings) -> None:
+    import ray
+    from ray import serve
+    from ray.serve.config import HTTPOptions
+
+    from serving.app import build
+
     ray.init(**config.ray_options())
     serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port))
     serve.run(build(settings), name="headrace", route_prefix="/")
-    print(f"serving on http://{settings.host}:{settings.port}", flush=True)
+    print(f"serving on {Front(settings).address}", flush=True)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     stopping.wait()
     serve.shutdown()
     ray.shutdown()
-    _haproxy_files.cleanup()
-    return 0
 
 
 if __name__ == "__main__":

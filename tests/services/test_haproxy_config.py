@@ -40,8 +40,6 @@ def configure(tmp_path: Path, environ: dict[str, str]) -> Configure:
         written = HAProxyConfig(
             socket_path=str(tmp_path / "admin.sock"),
             server_state_base=str(tmp_path),
-            stats_port=int(environ["RAY_SERVE_HAPROXY_STATS_PORT"]),
-            metrics_port=int(environ["RAY_SERVE_HAPROXY_METRICS_PORT"]),
             http_options=HTTPOptions(host="127.0.0.1", port=free_port()),
         )
         path = tmp_path / "haproxy.cfg"
@@ -77,10 +75,16 @@ def test_requests_carry_the_name_of_their_platform(
     assert f"http-request set-header x-headrace-platform {name}" in configure([REPLICA])
 
 
-def test_nothing_but_the_front_door_listens_beyond_loopback(configure: Configure) -> None:
-    addresses = re.findall(r"^\s+bind (\S+)", configure([REPLICA]), re.MULTILINE)
-    assert len(addresses) == 3
-    assert all(address.startswith("127.0.0.1:") for address in addresses)
+def test_nothing_but_the_front_door_listens(configure: Configure) -> None:
+    text = configure([REPLICA])
+    assert len(re.findall(r"^\s+bind ", text, re.MULTILINE)) == 1
+    assert "stats uri" not in text and "prometheus-exporter" not in text
+    assert re.search(r"stats socket \S+ mode 600 level admin", text)  # Ray's own way in
+
+
+def test_no_request_is_logged_to_whatever_listens(configure: Configure) -> None:
+    targets = re.findall(r"^\s+log (?!global)(\S+)", configure([REPLICA]), re.MULTILINE)
+    assert all(target.startswith("/") for target in targets)  # Ray's own counts, without paths
 
 
 def test_rays_own_proxy_gets_no_requests(configure: Configure) -> None:
@@ -98,7 +102,7 @@ def test_two_platforms_have_names_and_ports_of_their_own(tmp_path: Path) -> None
         folder.mkdir()
     one, other = map(serve_environment, folders)
     own = ("HEADRACE_PLATFORM", "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT")
-    own += ("RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH", "RAY_SERVE_HAPROXY_STATS_PORT")
+    own += ("RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH", "RAY_SERVE_HAPROXY_SOCKET_PATH")
     assert not [name for name in own if one[name] == other[name]]
 
 

@@ -1,4 +1,4 @@
-"""HAProxy in front of Ray Serve: on loopback where it should be, with limits, and ours alone.
+"""HAProxy in front of Ray Serve: with limits, TLS where it is wanted, and ours alone.
 
 Ray Serve writes HAProxy's configuration and takes the path of the program from the environment. So
 headrace names a small script that completes the configuration (`haproxy_config`) and then runs the
@@ -20,9 +20,10 @@ from typing import Final
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
+from headrace.http_access import HttpAccess
 from headrace.services import haproxy_config
-from headrace.services.haproxy_config import Front
-from headrace.services.ports import free_ports
+from headrace.services.haproxy_config import SECURITY_HEADERS, Front
+from headrace.services.ports import free_port
 
 MAX_BODY_BYTES: Final = 4_000_000  # of a request
 PLATFORM_HEADER: Final = "x-headrace-platform"  # whose HAProxy has passed a request on
@@ -45,25 +46,24 @@ _ERRORS: Final = {
 }
 
 
-def serve_environment(folder: Path) -> dict[str, str]:
-    """Variables for Ray Serve's throughput mode behind a HAProxy that stays on loopback.
+def serve_environment(folder: Path, access: HttpAccess | None = None) -> dict[str, str]:
+    """Variables for Ray Serve's throughput mode behind a HAProxy that only this user reaches.
 
     They must be set where Ray's processes start, where `ray.serve` is imported, and for the
     settings of `headrace serve`. HAProxy's files go below `folder`, which must be of this headrace
-    alone and have a short path (`short_folder`).
+    alone and have a short path (`short_folder`). Raises `ConfigError` for TLS files that are none.
     """
-    stats_port, metrics_port, proxy_port = free_ports(3)
     platform = secrets.token_hex(8)
     _write_errors(folder)
-    ports = (stats_port, metrics_port)
-    front = Front(platform, PLATFORM_HEADER, str(folder), ports, MAX_BODY_BYTES)
+    certificate = _link_certificate(folder, access) if access and access.tls_cert else ""
+    front = Front(platform, PLATFORM_HEADER, str(folder), MAX_BODY_BYTES, certificate)
     return {
         "HEADRACE_PLATFORM": platform,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",  # its 30 s outlast its shutdown
         # Ray's own proxy listens too, with SO_REUSEPORT: on its default port, with every other's.
-        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(proxy_port),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # HAProxy that ended is found after three
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "3",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_script(folder, front)),
@@ -72,8 +72,6 @@ def serve_environment(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": str(folder / "metrics.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
-        "RAY_SERVE_HAPROXY_STATS_PORT": str(stats_port),
-        "RAY_SERVE_HAPROXY_METRICS_PORT": str(metrics_port),
         "RAY_SERVE_HAPROXY_NBTHREAD": str(min(os.cpu_count() or 1, 4)),
         "RAY_SERVE_HAPROXY_MAXCONN": "2048",
         "RAY_SERVE_HAPROXY_TIMEOUT_CONNECT_S": "1",
@@ -105,13 +103,26 @@ def _write_script(folder: Path, front: Front) -> Path:
     return script
 
 
+def _link_certificate(folder: Path, access: HttpAccess) -> str:
+    """The certificate as HAProxy finds it, with its key, each time that it starts: by links, so
+    that renewed files are taken without another word."""
+    access.require_tls_files()
+    certificate = folder / "tls.pem"
+    key = access.tls_key or access.tls_cert
+    for link, file in ((certificate, access.tls_cert), (folder / "tls.pem.key", key)):
+        link.unlink(missing_ok=True)
+        link.symlink_to(Path(file).absolute())
+    return str(certificate)
+
+
 def _write_errors(folder: Path) -> None:
     """What HAProxy answers by itself, as replicas answer: JSON, and when to try again."""
+    told = "".join(f"{name}: {text}\r\n" for name, text in SECURITY_HEADERS.items())
     for status, (reason, error, more) in _ERRORS.items():
         body = json.dumps({"error": error})
         head = (
             f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n{more}"
+            f"Content-Length: {len(body)}\r\n{told}{more}"
             "Connection: close\r\n\r\n"
         )
         (folder / f"{status}.http").write_bytes((head + body).encode())

@@ -26,6 +26,10 @@ SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
+TLS: Final = "ssl-min-ver TLSv1.2 alpn http/1.1"
+# Statistics of every server, and switches for them, for whoever on this machine finds the port. Ray
+# asks by its socket.
+CLOSED: Final = ("listen stats", "frontend prometheus")
 # A request ends in time, whoever is slow: one whose header or first 16 kB do not arrive, one for
 # whom no replica has room, one whose replica is silent.
 TIMEOUTS: Final = (
@@ -46,18 +50,20 @@ class Front:
     platform: str  # put into each request, see `PLATFORM_HEADER`
     header: str
     folder: str
-    ports: tuple[int, ...]  # for statistics and metrics: on loopback only
     max_body_bytes: int
+    certificate: str = ""  # PEM file, its key beside it as `.key`; empty: no TLS
 
 
 def configured(text: str, front: Front, max_slates: int) -> str:
     """Ray's configuration with these limits; raises `ValueError` where a place is not found."""
     sections = _sections(text)
-    places = {"defaults", "frontend http_frontend", "backend default_backend"}
+    places = {"global", "defaults", "frontend http_frontend", "backend default_backend"}
     if missing := places - {name for name, _ in sections}:
         raise ValueError(f"Ray Serve's HAProxy configuration has no {', '.join(sorted(missing))}")
     lines: list[str] = []
     for name, body in sections:
+        if name in CLOSED:
+            continue
         lines += [name] if name else []
         lines += _section(name, body, front)
         if name.startswith("backend ") and name != "backend default_backend":
@@ -66,14 +72,17 @@ def configured(text: str, front: Front, max_slates: int) -> str:
 
 
 def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
-    if name == "defaults":
+    if name == "global":
+        yield from _global(body)
+    elif name == "defaults":
         yield from (line for line in body if not line.strip().startswith("errorfile "))
         yield from (f"    {timeout}" for timeout in TIMEOUTS)
         for status in (400, 408, 500, 502, 503, 504):
             file = status if status < 500 else 503
             yield f"    errorfile {status} {front.folder}/{file}.http"
     elif name == "frontend http_frontend":
-        yield from body[:1]  # where it listens
+        tls = f" ssl crt {front.certificate} {TLS}" if front.certificate else ""
+        yield body[0] + tls  # where it listens
         yield from (f"    {rule}" for rule in _rules(front))
         for line in body[1:]:
             if use := re.fullmatch(r"\s+use_backend (\S+) if (.*)", line):
@@ -82,11 +91,20 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
     elif name == "backend default_backend":
         yield f"    http-request return {_answer(503, 'no replica serves yet')} {RETRY}"
     else:
-        ports = "|".join(map(str, front.ports))
         for line in body:
             if re.search(r"^\s+server .* backup$", line):
                 continue  # Ray's own proxy, which queues without a bound where no replica is left
-            yield re.sub(rf"^(\s+bind )[*]?:({ports})$", r"\g<1>127.0.0.1:\2", line)
+            yield line
+
+
+def _global(body: list[str]) -> Iterator[str]:
+    """Without the log, which would send each client's address and path by UDP to whatever listens
+    there; the socket, which obeys every order, for this user only."""
+    for line in body:
+        if re.match(r"\s+stats socket ", line):
+            yield re.sub(r" mode \d+ ", " mode 600 ", line)
+        elif not re.match(r"\s+log ", line):
+            yield line
 
 
 def _slates(backend: Iterator[str], max_slates: int) -> Iterator[str]:
@@ -120,6 +138,13 @@ def _rules(front: Front) -> list[str]:
         # A replica reads a body as it needs it, not all that comes; its own deadlines end requests.
         "http-request set-header x-request-disconnect-disabled ?1",
         f"http-request set-header {front.header} {front.platform}",
+        "http-request set-header x-forwarded-for %[src]",  # whatever a client claims
+        f"http-request return {_answer(404, 'no such path')} if {{ path -i -m beg /-/routes }}",
+        "http-after-response del-header server",
+        *(
+            f'http-after-response set-header {name} "{text}"'
+            for name, text in SECURITY_HEADERS.items()
+        ),
     ]
 
 

@@ -80,7 +80,7 @@ def start_servers(
         settings = config.changed(settings, kafka_bootstrap=broker.bootstrap)
         view.say(f"started a broker ({broker.kind}) at {broker.bootstrap}")
     haproxy = Path(stack.enter_context(short_folder()))
-    environ |= {**config.environment(settings), **serve_environment(haproxy)}
+    environ |= {**config.environment(settings), **serve_environment(haproxy, settings)}
     return settings, environ
 
 
