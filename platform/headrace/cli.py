@@ -21,6 +21,7 @@ from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
 from headrace.evaluation.command import add_evaluate
 from headrace.evaluation.compare_fusion import add_compare_fusion
+from headrace.feast_servers import kept_on_loopback
 from headrace.features_command import add_features
 from headrace.flags import (
     ENCODERS,
@@ -182,8 +183,8 @@ def _stream(options: argparse.Namespace, settings: config.Settings) -> int:
     check_services(settings)
     read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
     config.keep_own_ray_local()
-    from headrace.stream.exporter import serve_metrics
     from headrace.stream.job import run  # Ray reads its environment when it is imported
+    from headrace.stream.metrics_server import serve_metrics
 
     with serve_metrics(settings, now_ms):
         run(settings)
@@ -224,8 +225,9 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
+    arguments = kept_on_loopback(options.arguments)
     repository = config.repository_path("feature_repo")
-    _become("headrace.feast_command", settings, ["--chdir", str(repository), *options.arguments])
+    _become("headrace.feast_command", settings, ["--chdir", str(repository), *arguments])
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:

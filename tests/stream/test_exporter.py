@@ -18,7 +18,7 @@ from headrace.features.table import USER_LAYOUT
 from headrace.services.ports import free_port
 from headrace.services.redis import RedisServer, start_redis
 from headrace.stream.commit import Commit, CommitStore
-from headrace.stream.exporter import serve_metrics
+from headrace.stream.metrics_server import serve_metrics
 
 pytestmark = pytest.mark.services
 

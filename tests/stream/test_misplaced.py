@@ -40,9 +40,11 @@ def test_each_event_of_a_user_who_belongs_elsewhere_is_counted_and_the_first_is_
     assert (commit.accepted, commit.duplicates, commit.rejected) == (4, 1, 1)
     assert commit.misplaced == 3
     home = partition_of(stranger.encode(), NUM_PARTITIONS)
-    named = f"partition {NUMBER}, offset 1, key b'': user '{stranger}' belongs to partition {home}"
+    where = f"partition {NUMBER}, offset 1, a key of 0 bytes"
+    named = f"{where}: its user belongs to partition {home}"
     assert commit.first_misplaced == named
     assert [named in record.getMessage() for record in caplog.records] == [True]
+    assert stranger not in caplog.text
 
 
 def test_they_are_counted_as_well_after_the_user_was_forgotten(

@@ -62,8 +62,9 @@ class Keyring:
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread; returns when it has."""
         self._closing.set()
+        self._thread.join()
 
     def _run(self) -> None:
         while True:

@@ -25,6 +25,7 @@ from headrace.features.packed.row import Stamp
 from headrace.features.row_schemas import RowSchemas, carry_over
 from headrace.features.state import Rows, decode_rows, encode_rows, readable_rows
 from headrace.features.table import USER, USER_LAYOUT
+from headrace.keys import key
 from headrace.redis_access import limit_waits
 from headrace.services.redis_condition import read_conditions, require_keeping
 from headrace.skipped import Skipped
@@ -117,7 +118,7 @@ class OnlineStore:
         except StoreUnavailable:
             raise
         except DAMAGED as error:
-            self._skipped.add(f"{view} rows", "damaged", f"user {user_id!r}: {error}")
+            self._skipped.add(f"{view} rows", "damaged", f"{_who(user_id)}: {error}")
             return otherwise
 
     def _whole(self, ids: Sequence[str], payloads: Sequence[bytes | None]) -> list[bytes | None]:
@@ -127,7 +128,7 @@ class OnlineStore:
         rows = list(payloads)
         for place, why in faults.items():
             rows[known[place]] = None
-            where = f"user {ids[known[place]]!r}: {why}"
+            where = f"{_who(ids[known[place]])}: {why}"
             self._skipped.add(f"{USER}_activity rows", "damaged", where)
         return rows
 
@@ -178,3 +179,8 @@ def clients_elsewhere(feast: FeatureStore, settings: config.Settings) -> list[An
     with redis_errors("looked for"):
         require_keeping(read_conditions(client), settings)
     return [client]
+
+
+def _who(user_id: str) -> str:
+    """A user in a log: by his key (`headrace.keys`), which tells nobody else who he is."""
+    return f"the user with key {key(user_id):016x}"

@@ -1,4 +1,4 @@
-"""The exporter: the features' health as Prometheus metrics, over HTTP.
+"""The exporter: the features' health as Prometheus metrics.
 
 One process answers for all workers: it reads what they say from Redis at each scrape, so that they
 may come and go.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.core import CounterMetricFamily as Counter
 from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.core import HistogramMetricFamily as Histogram
@@ -18,9 +16,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
-from headrace.config import Settings, variable
+from headrace.config import Settings
 from headrace.latency import Latencies
-from headrace.services.ports import require_free
 from headrace.stream.health import Health, read_health
 
 PREFIX = "headrace_feature"
@@ -31,27 +28,6 @@ COUNTS = {  # of a commit, beside what became of its events
     "lost": "events gone from the log before they were read",
     "misplaced": "events accepted though their users belong to other partitions",
 }
-
-
-@contextmanager
-def serve_metrics(settings: Settings, clock: Callable[[], int]) -> Iterator[None]:
-    """Answer GET /metrics at `host` and `metrics_port` meanwhile; with port 0, nothing.
-
-    Raises `ServiceError` where the port is taken.
-    """
-    if not settings.metrics_port:
-        yield
-        return
-    require_free(settings.host, settings.metrics_port, "metrics", variable("metrics_port"))
-    registry = CollectorRegistry()
-    registry.register(HealthCollector(settings, clock))
-    server, thread = start_http_server(settings.metrics_port, settings.host, registry)
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 class HealthCollector(Collector):

@@ -249,10 +249,9 @@ class Partition:
             return
         before, (record, user_id) = self.commit, misplaced[0]
         home = partition_of(user_id.encode(), self._settings.num_partitions)
-        first = (
-            f"partition {self.number}, offset {record.offset}, key {record.key[:48]!r}: user "
-            f"{user_id[:48]!r} belongs to partition {home}"
-        )
+        # By its place in the log: who it is belongs into none of ours.
+        where = f"partition {self.number}, offset {record.offset}, a key of {len(record.key)} bytes"
+        first = f"{where}: its user belongs to partition {home}"
         if not before.misplaced:
             log.warning("an event lies where its user does not belong (%s): docs/topics.md", first)
         self.commit = msgspec.structs.replace(
