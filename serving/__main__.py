@@ -15,11 +15,7 @@ from headrace.errors import HeadraceError
 from headrace.front import Front
 from headrace.model.content_vectors import ContentVectors
 from headrace.services.haproxy import serve_environment, short_folder
-
-OPEN = (
-    "warning: HEADRACE_AUTH=off and HEADRACE_HOST={host}: whoever reaches it reads slates, "
-    "writes events and spends the budgets of ads; unset HEADRACE_AUTH to ask for keys"
-)
+from headrace.services.ports import LOOPBACK
 
 
 def main() -> int:
@@ -46,8 +42,8 @@ def _prepared(folder: Path) -> config.Settings:
     if "RAY_ADDRESS" not in os.environ:
         os.environ.update(serve_environment(folder, settings))
     settings = config.load()
-    if settings.is_open_to_all:
-        print(OPEN.format(host=settings.host), file=sys.stderr, flush=True)
+    for warning in settings.http_warnings():
+        print(f"warning: {warning}", file=sys.stderr, flush=True)
     from serving.ads import read_campaigns
     from serving.live import build_catalogue
 
@@ -67,7 +63,9 @@ def _run(settings: config.Settings) -> None:
     from serving.app import build
 
     ray.init(**config.ray_options())
-    serve.start(http_options=HTTPOptions(host=settings.host, port=settings.port))
+    is_own = settings.platform and ray.util.get_node_ip_address() == LOOPBACK
+    host = LOOPBACK if is_own else settings.host  # of replicas; our HAProxy knows its own
+    serve.start(http_options=HTTPOptions(host=host, port=settings.port))
     serve.run(build(settings), name="headrace", route_prefix="/")
     print(f"serving on {Front(settings).address}", flush=True)
     stopping = threading.Event()

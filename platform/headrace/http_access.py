@@ -47,11 +47,6 @@ class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=T
         return self.auth == "required" or (self.auth == "auto" and not is_loopback(self.host))
 
     @property
-    def is_open_to_all(self) -> bool:
-        """Whether anybody in the network may read and write: said where it is so."""
-        return not self.is_auth_required and not is_loopback(self.host)
-
-    @property
     def host_names(self) -> frozenset[str]:
         """The names that a Host header may have, in lower case; empty for any."""
         given = {name.strip().lower() for name in self.allowed_hosts.split(",") if name.strip()}
@@ -92,6 +87,21 @@ class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=T
         for name, file in (("TLS_CERT", self.tls_cert), ("TLS_KEY", self.tls_key)):
             if file and not Path(file).is_file():
                 yield f"HEADRACE_{name}={file}: there is no such file"
+
+    def http_warnings(self) -> Iterator[str]:
+        """What is allowed and should be known, one line each."""
+        if is_loopback(self.host):
+            return
+        if not self.is_auth_required:
+            yield (
+                f"HEADRACE_AUTH=off and HEADRACE_HOST={self.host}: anybody there reads slates, "
+                "writes events and spends the budgets of ads; unset HEADRACE_AUTH to ask for keys"
+            )
+        if not self.tls_cert:
+            yield (
+                f"HEADRACE_HOST={self.host} without TLS: keys and events can be read on their way; "
+                "set HEADRACE_TLS_CERT, or let a proxy in front of it have the certificate"
+            )
 
     def require_tls_files(self) -> None:
         """Raises `ConfigError` unless certificate and key, where there are any, are a pair."""

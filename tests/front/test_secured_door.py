@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import time
@@ -9,15 +10,21 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import broker_environ
 from secured import SecuredDoor, make_certificate
 from stand import click, paused, stand, wait_for
 
+from headrace.api_keys.key import new_secret
+from headrace.front import Front
+from headrace.up.load import BackgroundLoad
+
 pytestmark = [pytest.mark.services, pytest.mark.ray]
 
 PERSON = "somebody-7f3a9c"
 SLATE = {"user_id": PERSON, "num_items": 1, "record": False}
+HOST = "127.0.0.2"  # beside the loopback address that everything else listens at
 RATE, BURST = 4.0, 20
 KNOWN_S = 5.0  # replicas read the keys every second
 
@@ -26,7 +33,14 @@ KNOWN_S = 5.0  # replicas read the keys every second
 def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredDoor]:
     folder = tmp_path_factory.mktemp("secured")
     certificate, key = make_certificate(folder)
-    secured = {"auth": "required", "rate_per_key": RATE, "tls_cert": certificate, "tls_key": key}
+    secured = {
+        "host": HOST,
+        "auth": "required",
+        "rate_per_key": RATE,
+        "tls_cert": certificate,
+        "tls_key": key,
+    }
+    secured["own_key"] = new_secret()
     with stand(folder, broker_environ("embedded"), SecuredDoor, **secured) as made:
         assert isinstance(made, SecuredDoor)
         yield made
@@ -77,6 +91,18 @@ def test_redis_that_hangs_neither_locks_out_nor_lets_in(door: SecuredDoor) -> No
             assert slate_status(door, {"X-API-Key": "hr_" + "0" * 12 + "_" + "0" * 64}) == 401
 
 
+def test_headrace_itself_has_a_key_that_only_reads(door: SecuredDoor) -> None:
+    load = BackgroundLoad(Front(door.settings), [PERSON], requests_per_s=RATE)
+    load.start()
+    try:
+        wait_for("its slates", lambda: load.ok > 1, KNOWN_S)
+    finally:
+        load.stop()
+    own = Front(door.settings).headers
+    assert door.ask("GET", "/healthz", headers=own).status == 200
+    assert door.ask("POST", "/v1/events", click("e2", PERSON), own).status == 403
+
+
 def test_answers_of_replica_and_proxy_tell_nobody_what_runs_here(door: SecuredDoor) -> None:
     too_large = {"Content-Length": "5000000"}
     answers = [
@@ -106,7 +132,7 @@ def spoken(door: SecuredDoor, version: ssl.TLSVersion) -> str | None:
         context.minimum_version = context.maximum_version = version
     try:
         with (
-            socket.create_connection(("127.0.0.1", door.port), timeout=5) as plain,
+            socket.create_connection((HOST, door.port), timeout=5) as plain,
             context.wrap_socket(plain) as encrypted,
         ):
             return encrypted.version()
@@ -118,9 +144,20 @@ def test_connections_are_tls_of_today(door: SecuredDoor) -> None:
     assert spoken(door, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
     assert spoken(door, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
     assert spoken(door, ssl.TLSVersion.TLSv1_1) is None
-    with socket.create_connection(("127.0.0.1", door.port), timeout=5) as plain:
+    with socket.create_connection((HOST, door.port), timeout=5) as plain:
         plain.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"live" not in plain.recv(1_000)
+
+
+def test_only_haproxy_listens_where_others_reach_it(door: SecuredDoor) -> None:
+    assert door.replica is not None
+    found = set()
+    for process in psutil.Process(door.replica.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            for connection in process.net_connections("tcp"):
+                if connection.status == psutil.CONN_LISTEN:
+                    found.add((connection.laddr.ip.removeprefix("::ffff:"), process.name()))
+    assert [name for address, name in found if address != "127.0.0.1"] == ["haproxy"]
 
 
 def test_no_log_has_a_key_or_a_person(door: SecuredDoor) -> None:

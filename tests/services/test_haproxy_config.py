@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.config import Settings, changed
+from headrace.errors import ConfigError
 from headrace.services.haproxy import serve_environment
 from headrace.services.ports import free_port
 
@@ -21,6 +23,19 @@ with warnings.catch_warnings():
 Configure = Callable[[list[ServerConfig]], str]
 REPLICA = ServerConfig("replica-1", "127.0.0.1", 30_000)
 PROXY = ServerConfig("proxy", "127.0.0.1", 8_500)
+RAYS = """global
+    maxconn 9
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 1s
+    timeout server 1s
+frontend http_frontend
+    bind 127.0.0.1:{port}
+    default_backend default_backend
+backend default_backend
+    http-request return status 404
+"""
 
 
 @pytest.fixture
@@ -80,6 +95,39 @@ def test_nothing_but_the_front_door_listens(configure: Configure) -> None:
     assert len(re.findall(r"^\s+bind ", text, re.MULTILINE)) == 1
     assert "stats uri" not in text and "prometheus-exporter" not in text
     assert re.search(r"stats socket \S+ mode 600 level admin", text)  # Ray's own way in
+
+
+@pytest.mark.parametrize(
+    ("host", "bound"), [("0.0.0.0", "*"), ("10.0.0.7", "10.0.0.7"), ("::1", "::1"), ("::", "::")]
+)
+def test_it_listens_where_the_settings_say_and_replicas_do_not(
+    tmp_path: Path, host: str, bound: str
+) -> None:
+    environ = serve_environment(tmp_path, changed(Settings(), host=host))
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(RAYS.format(port=free_port()))
+    script = Path(environ["RAY_SERVE_HAPROXY_BINARY_PATH"]).read_text()
+    completing = re.sub(r"^exec .*", "exec true", script, flags=re.MULTILINE)
+    subprocess.run(["sh", "-c", completing, "haproxy", "-f", str(path)], check=True)
+    assert re.search(rf"^    bind {re.escape(bound)}:\d+$", path.read_text(), re.MULTILINE)
+
+
+def test_tls_is_of_today_and_the_key_is_found(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "its.crt", tmp_path / "its.key"
+    words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    files = ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=shop"]
+    subprocess.run(["openssl", *words, *files], check=True, capture_output=True)
+    settings = changed(Settings(), tls_cert=certificate, tls_key=key)
+    environ = serve_environment(tmp_path, settings)
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(RAYS.format(port=free_port()))
+    script = environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    done = subprocess.run([script, "-c", "-f", str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "ssl-min-ver TLSv1.2" in path.read_text()
+    key.write_text("no key")
+    with pytest.raises(ConfigError, match="HEADRACE_TLS_KEY=.*expected a certificate and its key"):
+        serve_environment(tmp_path, settings)
 
 
 def test_no_request_is_logged_to_whatever_listens(configure: Configure) -> None:

@@ -56,7 +56,8 @@ def serve_environment(folder: Path, access: HttpAccess | None = None) -> dict[st
     platform = secrets.token_hex(8)
     _write_errors(folder)
     certificate = _link_certificate(folder, access) if access and access.tls_cert else ""
-    front = Front(platform, PLATFORM_HEADER, str(folder), MAX_BODY_BYTES, certificate)
+    host = access.host if access else ""
+    front = Front(platform, PLATFORM_HEADER, str(folder), MAX_BODY_BYTES, host, certificate)
     return {
         "HEADRACE_PLATFORM": platform,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",

@@ -51,6 +51,7 @@ class Front:
     header: str
     folder: str
     max_body_bytes: int
+    host: str = ""  # where it listens; empty: where Ray was told to
     certificate: str = ""  # PEM file, its key beside it as `.key`; empty: no TLS
 
 
@@ -81,8 +82,7 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
             file = status if status < 500 else 503
             yield f"    errorfile {status} {front.folder}/{file}.http"
     elif name == "frontend http_frontend":
-        tls = f" ssl crt {front.certificate} {TLS}" if front.certificate else ""
-        yield body[0] + tls  # where it listens
+        yield _bind(body[0], front)
         yield from (f"    {rule}" for rule in _rules(front))
         for line in body[1:]:
             if use := re.fullmatch(r"\s+use_backend (\S+) if (.*)", line):
@@ -95,6 +95,17 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
             if re.search(r"^\s+server .* backup$", line):
                 continue  # Ray's own proxy, which queues without a bound where no replica is left
             yield line
+
+
+def _bind(line: str, front: Front) -> str:
+    """Where it listens. Ray lets replicas, and its own proxy, listen at the same address, without
+    TLS or limits: it is told loopback, and the address that others reach stands only here."""
+    if front.host:
+        host = "*" if front.host == "0.0.0.0" else front.host
+        line, num_found = re.subn(r"^(\s+bind )\S*:(\d+)$", rf"\g<1>{host}:\2", line)
+        if not num_found:
+            raise ValueError(f"Ray Serve's HAProxy listens at {line.strip()!r}: not understood")
+    return line + (f" ssl crt {front.certificate} {TLS}" if front.certificate else "")
 
 
 def _global(body: list[str]) -> Iterator[str]:

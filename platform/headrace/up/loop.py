@@ -134,12 +134,13 @@ class Loop:
 
     def serve(self, stopping: threading.Event) -> None:
         """Go on serving, and say how to try it."""
-        key = ' -H "X-API-Key: $KEY"' if self._settings.is_auth_required else ""
         route = f"{self._front.address}/v1/recommend"
+        if self._settings.is_auth_required:
+            route += ' -H "X-API-Key: $(headrace keys create me --scope read)"'
         user_id = next(iter(self._options.dataset.events())).user_id
         body = msgspec.json.encode({"user_id": user_id}).decode()
         self._view.say(f"the log is processed; serving goes on until Ctrl-C. Try:\n"
-                       f"  curl -s {route}{key} --json {shlex.quote(body)}")  # fmt: skip
+                       f"  curl -s {route} --json {shlex.quote(body)}")  # fmt: skip
         while not stopping.wait(LOOK_EVERY_S):
             self._look()
 

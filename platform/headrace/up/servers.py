@@ -62,6 +62,9 @@ def start_servers(
             f"{config.variable('kafka_security_protocol')}={settings.kafka_security_protocol} is "
             "for a broker that runs: name it with KAFKA_BOOTSTRAP, or unset it to have one started"
         )
+    for warning in settings.http_warnings():
+        view.say(f"warning: {warning}")
+    settings.require_tls_files()
     environ = config.inherited()
     folder = settings.home_path / "servers"
     if config.is_given("redis_url"):
