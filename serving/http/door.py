@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from starlette.requests import Request
+from collections.abc import Mapping
 
 from headrace.api_keys.ring import Keyring
 from headrace.config import Settings
@@ -30,27 +30,27 @@ class Door:
         self._by_address = Rate("this address", settings.rate_per_address)
         self._by_key = Rate("this key", settings.rate_per_key)
 
-    def enter(self, request: Request) -> None:
-        """Raises `Problem` for a request that no route is to see."""
-        headers = request.headers
+    def enter(self, headers: Mapping[str, str], peer: str) -> None:
+        """Raises `Problem` for a request that no route is to see; `peer` is the address of who
+        opened the connection."""
         sent_for = headers.get(PLATFORM_HEADER, self._platform)
         if self._platform and sent_for != self._platform:
             raise busy("this request was for a replica that has ended: send it again")
-        if caller := caller_of(self._address(request)):
+        if caller := caller_of(self._address(headers, peer)):
             self._by_address.take(caller)
         self.site.require(headers)
 
-    def require(self, request: Request, route: Route) -> None:
+    def require(self, headers: Mapping[str, str], peer: str, route: Route) -> None:
         """Raises `Problem` unless whoever asks may have this route now."""
-        key = self.auth.require(request.headers, route.scope)
+        key = self.auth.require(headers, route.scope)
         if key is not None:
             self._by_key.take(key.id)
         if route.rate is not None:
-            caller = key.id if key else caller_of(self._address(request)) or ANYBODY
+            caller = key.id if key else caller_of(self._address(headers, peer)) or ANYBODY
             route.rate.take(caller)
 
-    def _address(self, request: Request) -> str:
+    def _address(self, headers: Mapping[str, str], peer: str) -> str:
         """Where a request came from: what our HAProxy says, else who opened the connection."""
-        if self._platform and request.headers.get(PLATFORM_HEADER) == self._platform:
-            return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
-        return request.client.host if request.client else ""
+        if self._platform and headers.get(PLATFORM_HEADER) == self._platform:
+            return headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return peer

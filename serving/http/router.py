@@ -50,16 +50,17 @@ class Router:
     async def answer(self, request: Request) -> Response:
         """The answer to one request; it never raises."""
         started_s = time.perf_counter()
-        response = await self._safely(request)
-        self._door.site.finish(request.headers, response)
+        headers = _headers(request)
+        response = await self._safely(request, headers)
+        self._door.site.finish(headers, response)
         self.traffic.requests += 1
         self.traffic.failures += response.status_code >= 500
         self.traffic.latencies.add((time.perf_counter() - started_s) * 1_000)
         return response
 
-    async def _safely(self, request: Request) -> Response:
+    async def _safely(self, request: Request, headers: Mapping[str, str]) -> Response:
         try:
-            return await self._routed(request)
+            return await self._routed(request, headers)
         except Problem as problem:
             return problem.response()
         except (InvalidRequest, InvalidEvent) as error:
@@ -70,9 +71,9 @@ class Router:
             log.error("%s", told_without_values(error))
             return Problem(500, "this request could not be answered").response()
 
-    async def _routed(self, request: Request) -> Response:
-        path, headers = request.scope["path"], request.headers
-        self._door.enter(request)
+    async def _routed(self, request: Request, headers: Mapping[str, str]) -> Response:
+        path, peer = request.scope["path"], request.client.host if request.client else ""
+        self._door.enter(headers, peer)
         if "\0" in path:
             raise Problem(400, "a path has no NUL")
         methods = self._by_path.get(path)
@@ -84,7 +85,7 @@ class Router:
         if route is None:
             told = f"no {request.method[:20]} {path}; there are {self._known}"
             raise Problem(405, told, headers={"Allow": _allowed(methods)})
-        self._door.require(request, route)
+        self._door.require(headers, peer, route)
         if route.read is None:
             return await _settled(route.handler(self._door.auth.may_read(headers)))
         require_json(headers)
@@ -107,6 +108,13 @@ async def _posted(route: Route, body: bytes) -> Response:
 
 async def _settled(answer: Answer) -> Response:
     return answer if isinstance(answer, Response) else await answer
+
+
+def _headers(request: Request) -> dict[str, str]:
+    """The headers by name in lower case, of one that came twice the first: each is asked for
+    several times, and Starlette's own look through all of them each time."""
+    given: list[tuple[bytes, bytes]] = request.scope["headers"]
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(given)}
 
 
 def _allowed(methods: Mapping[str, Route] | None) -> str:
