@@ -11,11 +11,16 @@ from pathlib import Path
 from headrace import config
 from headrace.broker import create_topics
 from headrace.datasets.catalogue import read_items
-from headrace.errors import HeadraceError
+from headrace.errors import ConfigError, HeadraceError
 from headrace.front import Front
 from headrace.model.content_vectors import ContentVectors
 from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.ports import LOOPBACK
+
+NO_TLS = (
+    "HEADRACE_TLS_CERT has no effect in the Ray that RAY_ADDRESS names, whose HAProxy is its own: "
+    "unset it and let a proxy in front have the certificate, or unset RAY_ADDRESS"
+)
 
 
 def main() -> int:
@@ -41,7 +46,9 @@ def _prepared(folder: Path) -> config.Settings:
     settings.require_tls_files()
     if "RAY_ADDRESS" not in os.environ:
         os.environ.update(serve_environment(folder, settings))
-    settings = config.load()
+        settings = config.load()
+    elif settings.tls_cert and not settings.platform:
+        raise ConfigError(NO_TLS)
     for warning in settings.http_warnings():
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     from serving.ads import read_campaigns
