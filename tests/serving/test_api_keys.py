@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from http_door import Shelf, answer_to, door
 from redis import Redis
@@ -232,10 +233,13 @@ def test_what_is_no_key_opens_nothing(redis: Redis) -> None:
     store.add(key)
     keyring = Keyring(store, lambda: NOW_MS)
     redis.hset("keys:api-keys", "junk", b"\xff{")
+    damaged = msgspec.structs.replace(key, id="1" * 12, digest="é")
+    redis.hset("keys:api-keys", damaged.id, msgspec.json.encode(damaged))
     redis.hset("keys:api-keys", "0" * 12, redis.hget("keys:api-keys", key.id))
     keyring.refresh()
     assert keyring.find(secret) == key and skipped.total() == 2
-    assert keyring.find(secret.replace(key.id, "0" * 12)) is None
+    for key_id in ("0" * 12, damaged.id):
+        assert keyring.find(secret.replace(key.id, key_id)) is None
     redis.delete("keys:api-keys")
     redis.set("keys:api-keys", "another kind of value")
     keyring.refresh()

@@ -38,7 +38,7 @@ class ApiKey(msgspec.Struct, frozen=True):
 
     def is_secret(self, secret: str) -> bool:
         """Whether this is the key's secret; it takes as long whichever characters are right."""
-        return hmac.compare_digest(digest_of(secret), self.digest)
+        return hmac.compare_digest(digest_of(secret).encode(), self.digest.encode())
 
 
 def issue(
