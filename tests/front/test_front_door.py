@@ -78,7 +78,7 @@ PROTOCOL = {
     "PUT": (request(b"PUT"), 405),
     "TRACE": (request(b"TRACE", body=b""), 405),
     "FOO": (request(b"FOO"), 405),
-    "CONNECT": (request(b"CONNECT", b"x:80", body=b""), 405),
+    "CONNECT": (request(b"CONNECT", b"localhost:80", body=b""), 405),
     "HEAD": (request(b"HEAD", b"/healthz", body=b""), 200),
     "OPTIONS": (request(b"OPTIONS", body=b""), 204),
     "OPTIONS of a foreign page": (request(b"OPTIONS", more=b"Origin: http://evil\r\n"), 403),
