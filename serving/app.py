@@ -89,17 +89,14 @@ class Gateway:
         self._reporter = Reporter(StatusBoard(redis, namespace, skipped), self._document, first)
         self.health = Health(settings, self._live, self._errors(), lambda: self._reporter.held)
         self.ads_rate = Rate("ads", settings.ads_rate)
-        keys = KeyStore(redis, namespace, skipped)
-        self._keyring = Keyring(keys, now_ms, settings.own_key)
+        self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.own_key)
         door = Door(settings, self._keyring)
         self._router = Router(routes(self), Bodies(settings.body_timeout_s), door)
-        self._keyring.start()
-        self._live.start()
-        self._reporter.start()
-        for end in (self._live.close, self._reporter.close, self._store.close, self._events.close):
-            self._ending.callback(end)
-        for end in (self._impressions.close, self.events.close, self.slates.close):
-            self._ending.callback(end)
+        for begun in (self._keyring, self._live, self._reporter):
+            begun.start()
+            self._ending.callback(begun.close)
+        for ends in (self._store, self._events, self._impressions, self.events, self.slates):
+            self._ending.callback(ends.close)
 
     def __del__(self) -> None:
         """End what runs beside the requests, the last that was begun first: Ray calls it when a
