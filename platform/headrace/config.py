@@ -18,6 +18,7 @@ import msgspec
 
 from headrace.errors import ConfigError
 from headrace.http_access import HttpAccess
+from headrace.kafka_access import SECRET, SECRETS
 from headrace.settings_text import require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -154,7 +155,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             given[field.name] = msgspec.convert(text, field.type, strict=False)
             require_text(field.name, text)
         except (msgspec.ValidationError, ConfigError) as error:
-            problems.append(f"{variable(field.name)}={text!r}: {error}")
+            shown = SECRET if field.name in SECRETS else repr(text)
+            problems.append(f"{variable(field.name)}={shown}: {error}")
     if problems:
         raise ConfigError("; ".join(problems))
     settings = Settings(**given)
