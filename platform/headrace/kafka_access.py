@@ -12,7 +12,8 @@ import msgspec
 from headrace.errors import ConfigError
 
 SECRET: Final = "***"
-SECRETS: Final = ("kafka_password", "redis_url", "own_key")  # a URL may hold a password
+SECRETS: Final = ("kafka_password", "own_key")
+_MASKED: Final = (*SECRETS, "redis_url")  # a URL may hold a password
 _TLS_FIELDS: Final = ("kafka_ca_file", "kafka_cert_file", "kafka_key_file")
 _SASL_FIELDS: Final = ("kafka_sasl_mechanism", "kafka_user", "kafka_password")
 
@@ -39,7 +40,7 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """The fields, without what is secret in them."""
         fields = [(name, getattr(self, name)) for name in self.__struct_fields__]
-        return [(name, SECRET if v and name in SECRETS else v) for name, v in fields]
+        return [(name, SECRET if v and name in _MASKED else v) for name, v in fields]
 
     @property
     def is_encrypted(self) -> bool:
