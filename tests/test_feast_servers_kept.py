@@ -9,8 +9,9 @@ from headrace.feast_servers import kept_on_loopback
 
 
 @pytest.mark.parametrize("command", ["serve", "ui", "serve_offline", "serve_lineage"])
-def test_a_server_of_no_host_gets_the_loopback_address(command: str) -> None:
-    words = ["--log-level", "serve", command, "--port", "6566"]
+@pytest.mark.parametrize("flags", [[], ["--port", "6566"]])
+def test_a_server_of_no_host_gets_the_loopback_address(command: str, flags: list[str]) -> None:
+    words = ["--log-level", "serve", command, *flags]
     assert kept_on_loopback(words) == [*words, "--host", "127.0.0.1"]
 
 

@@ -7,6 +7,7 @@ Feast's servers listen on all interfaces unless told otherwise, some whatever th
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from headrace.errors import ConfigError
@@ -64,7 +65,7 @@ def _values_of(flags: tuple[str, str], arguments: Sequence[str]) -> list[str]:
     """The values of a flag, in each way that it can be written."""
     long, short = flags
     values = []
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in pairwise([*arguments, ""]):
         if word in flags:
             values.append(following)
         elif word.startswith(f"{long}="):
