@@ -153,8 +153,8 @@ class Platform:
             self._process.wait(120)
 
     def _num_replayed(self) -> int:
-        lines = [line for line in self.log().splitlines() if line.startswith("replay ")]
-        return int(lines[-1].split()[1].replace(",", "")) if lines else 0
+        sent = re.findall(r"^(?:.*\| )?replay ([\d,]+) of ", self.log(), re.MULTILINE) or ["0"]
+        return int(sent[-1].replace(",", ""))
 
     def log(self) -> str:
         """What it has said so far."""

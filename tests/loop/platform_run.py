@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,9 +98,8 @@ class PlatformRun:
         """Until the plain progress lines say that this many events were sent."""
 
         def reached() -> bool:
-            lines = [line for line in self.log.splitlines() if line.startswith("replay ")]
-            sent = lines[-1].split()[1].replace(",", "") if lines else "0"
-            return int(sent) >= num_events
+            sent = re.findall(r"^(?:.*\| )?replay ([\d,]+) of ", self.log, re.MULTILINE) or ["0"]
+            return int(sent[-1].replace(",", "")) >= num_events
 
         self.wait_for(f"{num_events} replayed", reached, REPLAY_TIMEOUT_S)
 

@@ -38,6 +38,7 @@ ELSEWHERE = {
     "headrace train": "tests/loop/test_parts_alone.py",
     "headrace serve": "tests/loop/test_parts_alone.py",
     "headrace encode": "tests/trainers/test_encode_job.py",  # downloads weights
+    "headrace keys revoke": "tests/serving/test_api_keys.py",  # of a key that is nobody's
     "headrace evaluate": "tests/evaluation/test_evaluate.py",  # reads no platform
     "headrace compare-fusion": "tests/evaluation/test_compare_fusion.py",
 }

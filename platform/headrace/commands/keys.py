@@ -13,6 +13,7 @@ from headrace import config
 from headrace.api_keys.key import SCOPES, ApiKey, issue, scopes_of
 from headrace.api_keys.store import MAX_KEYS, KeyStore
 from headrace.clock import now_ms
+from headrace.commands.running import add_platform_flag
 from headrace.errors import ConfigError
 
 COLUMNS: Final = ("id", "name", "scopes", "created", "last_used", "expires", "state")
@@ -35,6 +36,8 @@ def add_keys(commands: Any) -> None:
     revoked = actions.add_parser("revoke", help="end a key; it works no longer within seconds")
     revoked.add_argument("id", metavar="ID", help="as `headrace keys list` has it")
     revoked.set_defaults(run=_revoke)
+    for action in (created, listed, revoked):
+        add_platform_flag(action)
 
 
 def _create(options: argparse.Namespace, settings: config.Settings) -> int:
