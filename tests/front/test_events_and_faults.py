@@ -14,7 +14,7 @@ from serving.posted import MAX_EVENTS
 
 pytestmark = pytest.mark.services
 
-RECOVERED_S = 6.0  # a producer is tried within 0.3 s, and found or given up within 2 s
+RECOVERED_S = 10.0  # a producer is tried within 0.3 s, and found or given up within 2 s
 SLATE_S = 1.0
 
 

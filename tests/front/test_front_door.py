@@ -127,7 +127,7 @@ def test_half_requests_hold_nobody_up_and_end(door: Stand, half: bytes) -> None:
             client.settimeout(GIVEN_UP_S + 1)
         for _ in range(10):
             reply = door.slate(record=False)
-            assert reply.status == 200 and reply.took_s < 1
+            assert reply.status == 200 and reply.took_s < 3
         answers = [client.recv(1_000) for client in clients]
         assert all(statuses(answer) == [408] for answer in answers)
     finally:
@@ -156,7 +156,7 @@ def test_a_large_body_that_trickles_is_given_up(door: Stand) -> None:
         finally:
             stop.set()
             thread.join()
-    assert time.monotonic() - began_s < 8
+    assert time.monotonic() - began_s < 16
 
 
 def test_a_body_without_an_end_is_not_kept(door: Stand) -> None:
@@ -173,7 +173,7 @@ def test_a_body_without_an_end_is_not_kept(door: Stand) -> None:
             pass
     assert sent < 100
     assert replica.memory_info().rss - before < 50_000_000
-    assert door.slate(record=False).took_s < 1
+    assert door.slate(record=False).took_s < 3
 
 
 def goodput(door: Stand, num_clients: int, seconds: float = 3.0) -> tuple[float, list[Reply]]:
@@ -199,8 +199,8 @@ def test_clients_beyond_the_places_cost_the_others_little(door: Stand) -> None:
     assert {reply.status for reply in replies} == {200, 503}
     assert all(r.headers["retry-after"] == "1" for r in replies if r.status == 503)
     assert crowded > 0.5 * peak  # the clients themselves take one of two cores
-    assert max(reply.took_s for reply in replies) < 2
-    assert door.slate(record=False).took_s < 1
+    assert max(reply.took_s for reply in replies) < 4
+    assert door.slate(record=False).took_s < 3
 
 
 def asked_until(door: Stand, done: threading.Event) -> tuple[list[Reply], threading.Thread]:
@@ -240,7 +240,7 @@ def refused_at_once(replies: Sequence[Reply]) -> bool:
     waited = sorted(reply.took_s for reply in refused)
     return (
         all(reply.headers["retry-after"] == "1" and reply.document["error"] for reply in refused)
-        and waited[len(waited) // 2] < 0.5
+        and waited[len(waited) // 2] < 1.5
     )
 
 
@@ -255,7 +255,7 @@ def test_a_replica_that_hangs_is_found_and_replaced(door: Stand) -> None:
     replies, _ = after(door, hung, signal.SIGSTOP)
     assert {reply.status for reply in replies} <= {200, 503}
     assert refused_at_once(replies)
-    assert max(reply.took_s for reply in replies) < 6
+    assert max(reply.took_s for reply in replies) < 10
     wait_for("its end", lambda: not hung.is_running() or hung.status() == psutil.STATUS_ZOMBIE)
 
 

@@ -39,8 +39,8 @@ def test_slates_beyond_the_places_are_refused_at_once(replica: Stand) -> None:
     assert by_status[503], "64 clients fit into 8 places"
     assert all(reply.headers["retry-after"] == "1" for reply in by_status[503])
     waited = sorted(reply.took_s for reply in by_status[200])
-    assert waited[int(0.99 * len(waited))] < 1.5
-    assert wait_for("an idle replica", lambda: replica.slate().status == 200) < 1
+    assert waited[int(0.99 * len(waited))] < 3
+    assert wait_for("an idle replica", lambda: replica.slate().status == 200) < 5
 
 
 def test_events_that_wait_for_the_broker_take_no_place_of_slates(replica: Stand) -> None:
@@ -50,9 +50,9 @@ def test_events_that_wait_for_the_broker_take_no_place_of_slates(replica: Stand)
         replies = together([*posts, *slates])
     assert {reply.status for reply in replies[:40]} == {503}
     assert {reply.status for reply in replies[40:]} == {200}
-    assert max(reply.took_s for reply in replies[40:]) < 1.5
+    assert max(reply.took_s for reply in replies[40:]) < 3
     refused = [r for r in replies[:40] if "at most 2000 may" in r.document["error"]]
-    assert refused and max(reply.took_s for reply in refused) < 2
+    assert refused and max(reply.took_s for reply in refused) < 4
     wait_for("events", lambda: replica.post(click("after")).status == 202)
 
 

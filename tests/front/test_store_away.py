@@ -9,7 +9,8 @@ from stand import Reply, Stand, ask, click, paused, wait_for
 
 pytestmark = pytest.mark.services
 
-SLATE_S = 1.0
+SLATE_S = 1.5
+AGAIN_S = 6.0  # a probe every quarter of a second, on a machine that does other work too
 
 
 def is_well(stand: Stand) -> bool:
@@ -32,7 +33,7 @@ def check(replies: list[Reply]) -> None:
     assert max(reply.took_s for reply in replies) < SLATE_S
     assert all("no_features" in reply.document["degraded"] for reply in replies)
     late = [reply.took_s for reply in replies[6:]]  # it is known by now, and not waited for
-    assert sorted(late)[len(late) // 2] < 0.1
+    assert sorted(late)[len(late) // 2] < 0.2
 
 
 def test_a_redis_that_hangs_costs_features_and_no_time(replica: Stand) -> None:
@@ -42,7 +43,7 @@ def test_a_redis_that_hangs_costs_features_and_no_time(replica: Stand) -> None:
         assert replica.post(click("while-away")).status == 202
         ready = ask(replica.port, "/readyz")
         assert ready.document["store"] != "ok"
-    assert wait_for("the store", lambda: is_well(replica)) < 3
+    assert wait_for("the store", lambda: is_well(replica)) < AGAIN_S
     assert ask(replica.port, "/readyz").document["store"] == "ok"
 
 
@@ -51,7 +52,7 @@ def test_a_redis_that_is_killed_and_comes_back(replica: Stand) -> None:
     check(asked_for(replica, 2.0))
     assert ask(replica.port, "/healthz").document["error"]
     replica.restart_redis()
-    assert wait_for("the store", lambda: is_well(replica)) < 3
+    assert wait_for("the store", lambda: is_well(replica)) < AGAIN_S
     wait_for("no error", lambda: not ask(replica.port, "/healthz").document["error"])
 
 
@@ -67,4 +68,4 @@ def test_a_replica_starts_while_redis_is_away(replica: Stand) -> None:
     replica.start()
     assert "no_features" in replica.slate().document["degraded"]
     replica.restart_redis()
-    assert wait_for("the store", lambda: is_well(replica)) < 3
+    assert wait_for("the store", lambda: is_well(replica)) < AGAIN_S
