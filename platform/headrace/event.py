@@ -34,7 +34,6 @@ Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Surface = Annotated[str, msgspec.Meta(max_length=MAX_SURFACE)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]  # holds nanoseconds sent by mistake
 Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # of a model
-Schema = Annotated[int, msgspec.Meta(ge=0, lt=1 << 32)]  # of a feature table
 Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # paid, the share watched
 
 
@@ -64,7 +63,7 @@ class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     or the sizes do not fit.
     """
 
-    schema: Schema
+    schema: int
     dense: bytes  # float32 [N, F]
     history: bytes  # int64 [3, T]
     signature: bytes = b""  # `headrace.features.serving_key`

@@ -28,7 +28,7 @@ def largest(user: str, num_items: int = MAX_ITEMS, width: int = 256) -> Impressi
         for n in range(num_items)
     )
     return ImpressionEvent(
-        user, START_MS, user, wide(1), items, surface="𝄞" * MAX_SURFACE, model_version=2**62
+        user, START_MS, user, wide(1), items, surface="𝄞" * MAX_SURFACE, model_version=2**53 - 1
     )
 
 
