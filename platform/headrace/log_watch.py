@@ -60,6 +60,7 @@ class LogWatch:
         self._id = id
         self._due_s = 0.0
         self._num_ill = 0  # looks in a row at which not all was as it should be
+        self._ill_s = 0.0  # when the first of them was
         self._gaps: list[Gap] = []
 
     def look(self, now: bool = False) -> None:
@@ -75,9 +76,11 @@ class LogWatch:
             self._check_same(topic, found.id)
             check_partitions(self._settings, {topic: found})
         problem = self._beyond_end() if numbers else f"topic {topic} is not there; {ADVICE}"
+        if problem and not self._num_ill:
+            self._ill_s = now_s
         self._num_ill = self._num_ill + 1 if problem else 0
-        # By looks and not by the clock: whoever reads may have waited for the broker in between.
-        if self._num_ill * LOOK_EVERY_S > PATIENCE_S:
+        # By looks too: whoever reads may have waited for the broker between two of them.
+        if min(self._num_ill * LOOK_EVERY_S, now_s - self._ill_s) > PATIENCE_S:
             raise LogMismatch(problem)
 
     def find(self, error: OffsetOutOfRangeError | LogTruncationError) -> None:

@@ -81,6 +81,8 @@ def test_slates_do_not_feel_a_silent_broker_and_their_impressions_arrive_once(
 
 def test_events_are_taken_again_after_the_broker_was_killed(on_each_broker: Stand) -> None:
     stand = on_each_broker
+    if stand.broker.kind != "apache-kafka":
+        pytest.skip("its log is in memory: a killed one is another log")
     stand.restart_broker()
     assert wait_for("events", lambda: taken(stand)) < RECOVERED_S
     assert wait_for("slates", lambda: slates_well(stand)) < RECOVERED_S

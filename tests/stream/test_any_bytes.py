@@ -55,8 +55,7 @@ def test_a_user_whose_row_is_damaged_begins_anew_and_is_named(
             click(servers, user)
         until(lambda: counts(servers)[0] == before + 3, "all are known")
     rows = {
-        u: next(k for k in redis_of_servers.keys(f"*user_activity/*={u}"))
-        for u in ("bob", "cid", "dan")
+        u: next(redis_of_servers.scan_iter(f"*user_activity/*={u}")) for u in ("bob", "cid", "dan")
     }
     whole = redis_of_servers.get(rows["cid"])
     redis_of_servers.set(rows["bob"], b"junk")
