@@ -16,6 +16,7 @@ from headrace.errors import LogMismatch
 from headrace.topics import FoundTopic, check_partitions, topic_id
 
 LOOK_EVERY_S: Final = 1.0
+MIN_LOOKS: Final = 3
 DESCRIBE_EVERY_MS: Final = 5_000  # how old the description gets; fetches that fail renew it at once
 PATIENCE_S: Final = 10.0  # a leader that is just elected may not know all of the log, or no topic
 
@@ -61,6 +62,7 @@ class LogWatch:
         self._due_s = 0.0
         self._num_ill = 0  # looks in a row at which not all was as it should be
         self._ill_s = 0.0  # when the first of them was
+        self._heard_ms = 0.0  # when the broker last described its topics
         self._gaps: list[Gap] = []
 
     def look(self, now: bool = False) -> None:
@@ -70,7 +72,10 @@ class LogWatch:
             return
         self._due_s = now_s + LOOK_EVERY_S
         topic, cluster = self._partitions[0].topic, self._consumer._cluster
-        numbers = cluster.partitions_for_topic(topic)
+        numbers, before_ms = cluster.partitions_for_topic(topic), self._heard_ms
+        self._heard_ms = cluster._last_successful_refresh_ms
+        if not numbers and self._heard_ms == before_ms:
+            return  # a broker that is away says nothing of its topics
         if numbers:
             found = FoundTopic(len(numbers), topic_id(cluster.topic_id(topic)))
             self._check_same(topic, found.id)
@@ -79,8 +84,8 @@ class LogWatch:
         if problem and not self._num_ill:
             self._ill_s = now_s
         self._num_ill = self._num_ill + 1 if problem else 0
-        # By looks too: whoever reads may have waited for the broker between two of them.
-        if min(self._num_ill * LOOK_EVERY_S, now_s - self._ill_s) > PATIENCE_S:
+        # Not by the clock alone: whoever reads may have waited for the broker between two looks.
+        if self._num_ill >= MIN_LOOKS and now_s - self._ill_s > PATIENCE_S:
             raise LogMismatch(problem)
 
     def find(self, error: OffsetOutOfRangeError | LogTruncationError) -> None:
