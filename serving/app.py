@@ -52,7 +52,7 @@ from serving.reporter import Reporter
 MAX_POSTS: Final = 64  # of events, that wait to be read at one time
 SWITCH_S: Final = 0.001  # that a thread may keep the event loop waiting
 HEALTH_EVERY_S: Final = 1.0
-HEALTH_TIMEOUT_S: Final = 2.0  # a replica that is silent three times is replaced
+HEALTH_TIMEOUT_S: Final = 1.0  # a replica that is silent three times is replaced
 
 
 class Gateway:

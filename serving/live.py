@@ -45,6 +45,7 @@ from headrace.registry import KEEP_VERSIONS, Manifest, Subscriber, check_tokens,
 from headrace.skipped import Skipped, shortened
 
 REFRESH_S = 0.2
+FIRST_LOOK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,16 @@ class Live:
         self.skipped = Skipped(clock)
         known = Bounds(NOTHING, NOTHING)
         self._shared = SharedState(items.get, schemas.description, self.skipped, known)
-        self._stopping = threading.Event()
+        self._stopping, self._has_looked = threading.Event(), threading.Event()
         num_items = len(self.catalogue.items)
         self.view = View(None, ITEM_LAYOUT.new(num_items), np.arange(1, num_items))
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
 
     def start(self) -> None:
+        """Begin to follow, with the newest version where the topic has one and can be read in
+        `FIRST_LOOK_S`: a replica that takes another's place begins with what that one had."""
         self._thread.start()
+        self._has_looked.wait(FIRST_LOOK_S)
 
     @property
     def is_following(self) -> bool:
@@ -180,6 +184,7 @@ class Live:
                 self._serve_newest(models)
                 self._take(states.poll(timeout_ms=0))
                 self.followed.reading_error = ""
+                self._has_looked.set()
             except Exception as error:  # the replica goes on with what it has, and says so
                 self._say(error)
 

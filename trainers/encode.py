@@ -34,6 +34,7 @@ from headrace.encoders.encoder import Setup
 from headrace.errors import HeadraceError
 from headrace.features.views import token_view_name
 from headrace.keys import key
+from headrace.services.priority import SETUP_HOOK
 from headrace.token_table import SCHEMA, TokenTable
 
 KEEP_EVERY_S = 2.0
@@ -185,7 +186,7 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
     console = Console(stderr=True, soft_wrap=True)
     plans = [make_plan(name, settings) for name in names]
     if any(len(plan.todo_N) for plan in plans):
-        ray.init(**config.ray_options())
+        ray.init(**config.ray_options(SETUP_HOOK))
         DataContext.get_current().enable_progress_bars = False  # ours says what is left to do
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its own handler aborts the process

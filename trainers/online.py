@@ -36,6 +36,7 @@ from headrace.model.learner import OnlineLearner
 from headrace.model.tokens import ContentTable
 from headrace.progress import ProgressBoard
 from headrace.registry import Manifest, Publisher
+from headrace.services.priority import SETUP_HOOK
 from headrace.status import StatusBoard
 from trainers.recipe import check_continues, ranker_config
 from trainers.sample_log import SampleReader, take_refusal, tell_refusal
@@ -258,7 +259,7 @@ def main() -> int:
     except HeadraceError as error:
         print(f"headrace train: {error}", file=sys.stderr)
         return 2
-    ray.init(**config.ray_options())
+    ray.init(**config.ray_options(SETUP_HOOK))
     signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
     trainer = TorchTrainer(
         train_loop,

@@ -42,6 +42,7 @@ from headrace.flags import (
     load_data,
     speed,
 )
+from headrace.services.priority import yield_to_requests
 from headrace.settings_text import require_home
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = _settings(options)
         if getattr(options, "writes_home", False):
             require_home(settings.home_path)
+        if getattr(options, "is_background", False):
+            yield_to_requests()
         return command(options, settings)
     except HeadraceError as error:
         print(f"headrace {options.command}: {error}", file=sys.stderr)
@@ -103,10 +106,11 @@ def _add_up(commands: Commands) -> None:
 
 def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
-    stream.set_defaults(run=_stream)
+    stream.set_defaults(run=_stream, is_background=True)
     train = commands.add_parser("train", help="train continuously and publish model versions")
     add_tokens_flag(train)
-    train.set_defaults(run=_module("trainers.online"), writes_home=True)
+    online = _module("trainers.online")
+    train.set_defaults(run=online, writes_home=True, is_background=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_tokens_flag(serve)
     serve.set_defaults(run=_module("serving"))
@@ -117,7 +121,7 @@ def _add_parts(commands: Commands) -> None:
     explain.set_defaults(run=_module("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
     add_platform_flag(archive)
-    archive.set_defaults(run=_archive, writes_home=True)
+    archive.set_defaults(run=_archive, writes_home=True, is_background=True)
 
 
 def _add_data_commands(commands: Commands) -> None:
@@ -151,13 +155,14 @@ def _add_data_commands(commands: Commands) -> None:
     )
     add_backfill_flags(backfill)
     add_platform_flag(backfill)
-    backfill.set_defaults(run=_module("trainers.backfill", backfill_arguments), writes_home=True)
+    compute = _module("trainers.backfill", backfill_arguments)
+    backfill.set_defaults(run=compute, writes_home=True, is_background=True)
 
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
     add_data_flags(encode)
     add_encoder_flag(encode)
     add_platform_flag(encode)
-    encode.set_defaults(run=_encode, writes_home=True)
+    encode.set_defaults(run=_encode, writes_home=True, is_background=True)
 
 
 def _up(options: argparse.Namespace, settings: config.Settings) -> int:

@@ -77,7 +77,7 @@ def test_the_program_takes_what_is_made_of_rays_configuration(configure: Configu
 def test_replicas_get_no_more_slates_than_they_have_places_for(configure: Configure) -> None:
     text = configure([REPLICA])
     slates = text.partition("backend shop-slates\n")[2]
-    assert re.search(r"^\s+server replica-1 .* maxconn 8$", slates, re.MULTILINE)
+    assert re.search(r"^\s+server replica-1 .* maxconn 24$", slates, re.MULTILINE)
     uses = re.findall(r"^\s+use_backend (\S+)", text, re.MULTILINE)
     assert uses == ["shop-slates", "shop"]
 

@@ -38,6 +38,14 @@ TIMEOUTS: Final = (
     "timeout check 1s",
     "timeout tunnel 10s",
 )
+# Of a replica that hangs nobody knows for seconds: a slate that it owes is asked of another one in
+# time. Ads are not, because each answer is paid for.
+OTHER_REPLICA: Final = (
+    "retries 1",
+    "retry-on conn-failure response-timeout",
+    "http-request disable-l7-retry if !{ path /v1/recommend }",
+    "http-request set-timeout server 400ms if { path /v1/recommend }",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +127,13 @@ def _global(body: list[str]) -> Iterator[str]:
 
 
 def _slates(backend: Iterator[str], max_slates: int) -> Iterator[str]:
-    """The same replicas for slates and ads: what they have no place for is refused here, because
-    to refuse a request costs a replica a tenth of what it costs to answer it."""
+    """The same replicas for slates and ads: those that they have no place for are refused here,
+    because to refuse a request costs a replica a tenth of what it costs to answer it."""
+    lines = list(backend)
+    servers = [line for line in lines if line.strip().startswith("server ")]
     yield "    timeout queue 50ms"
-    for line in backend:
-        yield f"{line} maxconn {max_slates}" if line.strip().startswith("server ") else line
+    yield from (f"    {rule}" for rule in (OTHER_REPLICA if len(servers) > 1 else ()))
+    yield from (f"{line} maxconn {max_slates}" if line in servers else line for line in lines)
 
 
 def _rules(front: Front) -> list[str]:

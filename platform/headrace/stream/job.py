@@ -23,6 +23,7 @@ from headrace.broker import create_topics
 from headrace.clock import now_ms
 from headrace.errors import LogMismatch
 from headrace.memory import keep_freed
+from headrace.services.priority import SETUP_HOOK
 from headrace.stream.assignment import balanced
 from headrace.stream.redis_watch import RedisNews, lost_keys
 from headrace.stream.source_log import bind_to_log
@@ -79,7 +80,7 @@ def run(settings: config.Settings) -> None:
     if lost := lost_keys(redis, settings.namespace):
         _say(f"warning: {lost}")
     bind_to_log(settings)
-    ray.init(**config.ray_options())
+    ray.init(**config.ray_options(SETUP_HOOK))
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own
         signal.signal(signal_number, lambda *_: stopping.set())
