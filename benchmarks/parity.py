@@ -14,18 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from headrace.broker import Record, partition_of
-from headrace.datasets.dataset import Dataset
+from headrace.broker.partitioner import partition_of
+from headrace.broker.record import Record
+from headrace.catalogue.item import Dataset
 from headrace.datasets.registry import load_dataset
-from headrace.features.assemble import DENSE_NAMES
-from headrace.features.parity import Parity
-from headrace.features.shared_table import SharedTable
-from headrace.features.state import Rows, decode_rows
+from headrace.features.checks.parity import Parity
+from headrace.features.inputs import DENSE_NAMES
+from headrace.features.rows.merged_table import SharedTable
+from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.table import SHARED_LAYOUTS, USER_LAYOUT
 from headrace.offline.batch_path import BatchPath
 from headrace.sample import Sample
-from headrace.stream.intake import Decoded
-from headrace.stream.partition import PartitionSettings
+from headrace.stream.step.intake import Decoded
+from headrace.stream.step.partition import PartitionSettings
 
 BATCH = 5_000
 MAX_STEP = 200

@@ -18,30 +18,38 @@ from numpy.typing import NDArray
 from redis import RedisError
 
 from headrace import config
-from headrace.broker import LogReader, Record, Topics
-from headrace.datasets.catalogue import read_items
-from headrace.datasets.dataset import Item
+from headrace.access.own_key import write_key
+from headrace.access.redis import prompt_redis
+from headrace.broker.reader import LogReader
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics
+from headrace.catalogue.files import read_items
+from headrace.catalogue.item import Item
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
 from headrace.errors import ConfigError
-from headrace.features.accumulators import State
-from headrace.features.bounds import NOTHING, Bounds
-from headrace.features.catalogue_columns import padded_slots
-from headrace.features.facts import Ints
-from headrace.features.row_schemas import RowSchemas
-from headrace.features.shared import SharedState
+from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.facts import Ints
+from headrace.features.rows.bounds import NOTHING, Bounds
+from headrace.features.rows.item_columns import padded_slots
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.schemas import RowSchemas
 from headrace.features.table import ITEM, ITEM_LAYOUT, SLOTS
 from headrace.keys import key
 from headrace.latency import Latencies
+from headrace.learning.learner import make_calibration
 from headrace.model.batch import make_items
 from headrace.model.calibration import PlattBank
-from headrace.model.content_vectors import ContentVectors
-from headrace.model.item_tower import ItemCache
-from headrace.model.learner import make_calibration
+from headrace.model.config import RankerConfig
+from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker
-from headrace.model.ranker_config import RankerConfig
-from headrace.model.tokens import ContentTable
-from headrace.own_key import write_key
-from headrace.redis_access import prompt_redis
-from headrace.registry import KEEP_VERSIONS, Manifest, Subscriber, check_tokens, load_weights
+from headrace.registry.registry import (
+    KEEP_VERSIONS,
+    Manifest,
+    Subscriber,
+    check_tokens,
+    load_weights,
+)
 from headrace.skipped import Skipped, shortened
 
 REFRESH_S = 0.2

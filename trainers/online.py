@@ -24,20 +24,20 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from redis import Redis
 
 from headrace import config
-from headrace.broker import create_topics
+from headrace.broker.topics import create_topics
+from headrace.catalogue.files import read_items
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
 from headrace.clock import now_ms
-from headrace.datasets.catalogue import read_items
 from headrace.errors import HeadraceError, LogMismatch
 from headrace.features.table import SCHEMA
-from headrace.memory import give_back
-from headrace.model.content_vectors import ContentVectors
-from headrace.model.guarded_learner import GuardedLearner, Pace
-from headrace.model.learner import OnlineLearner
-from headrace.model.tokens import ContentTable
-from headrace.progress import ProgressBoard
-from headrace.registry import Manifest, Publisher
+from headrace.learning.guarded_learner import GuardedLearner, Pace
+from headrace.learning.learner import OnlineLearner
+from headrace.monitoring.progress import ProgressBoard
+from headrace.monitoring.status import StatusBoard
+from headrace.registry.registry import Manifest, Publisher
 from headrace.services.priority import SETUP_HOOK
-from headrace.status import StatusBoard
+from headrace.stream.memory import give_back
 from trainers.recipe import check_continues, ranker_config
 from trainers.sample_log import SampleReader, take_refusal, tell_refusal
 

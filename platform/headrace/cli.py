@@ -13,19 +13,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from headrace import __version__, config
+from headrace.catalogue.files import read_items
 from headrace.clock import now_ms
-from headrace.commands.keys import add_keys
-from headrace.commands.running import add_platform_flag, settings_for
-from headrace.commands.status import add_status
-from headrace.datasets.catalogue import read_items
-from headrace.dead_letters_command import add_dead_letters
-from headrace.encoders import registry as encoders
-from headrace.errors import ConfigError, HeadraceError
-from headrace.evaluation.command import add_evaluate
-from headrace.evaluation.compare_fusion import add_compare_fusion
-from headrace.feast_servers import kept_on_loopback
-from headrace.features_command import add_features
-from headrace.flags import (
+from headrace.commands.dead_letters import add_dead_letters
+from headrace.commands.features import add_features
+from headrace.commands.flags import (
     ENCODERS,
     add_backfill_flags,
     add_data_flags,
@@ -42,6 +34,14 @@ from headrace.flags import (
     load_data,
     speed,
 )
+from headrace.commands.keys import add_keys
+from headrace.commands.running import add_platform_flag, settings_for
+from headrace.commands.status import add_status
+from headrace.encoders import registry as encoders
+from headrace.errors import ConfigError, HeadraceError
+from headrace.evaluation.command import add_evaluate
+from headrace.evaluation.compare_fusion import add_compare_fusion
+from headrace.feast_adapter.servers import kept_on_loopback
 from headrace.services.priority import yield_to_requests
 from headrace.settings_text import require_home
 
@@ -199,8 +199,8 @@ def _stream(options: argparse.Namespace, settings: config.Settings) -> int:
     check_services(settings)
     read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
     config.keep_own_ray_local()
+    from headrace.monitoring.metrics_server import serve_metrics
     from headrace.stream.job import run  # Ray reads its environment when it is imported
-    from headrace.stream.metrics_server import serve_metrics
 
     with serve_metrics(settings, now_ms):
         run(settings)
@@ -216,7 +216,7 @@ def _archive(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _replay(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.replay import Pace, default_pace, replay
+    from headrace.datasets.replay import Pace, default_pace, replay
 
     given_rate = speed(options)
     check_services(settings)
@@ -231,7 +231,7 @@ def _replay(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     check_redis_keeps(settings)
-    from headrace import materialize  # Feast takes seconds: after the check
+    from headrace.offline import materialize  # Feast takes seconds: after the check
 
     if options.data or options.dataset or not _has_catalogue(settings):
         materialize.write_sources(load_data(options), settings, now_ms())
@@ -243,7 +243,7 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
     arguments = kept_on_loopback(options.arguments)
     repository = config.repository_path("feature_repo")
-    _become("headrace.feast_command", settings, ["--chdir", str(repository), *arguments])
+    _become("headrace.feast_adapter.command", settings, ["--chdir", str(repository), *arguments])
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:

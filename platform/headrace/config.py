@@ -17,9 +17,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from headrace.access.http import HttpAccess
+from headrace.access.kafka import SECRET, SECRETS
 from headrace.errors import ConfigError
-from headrace.http_access import HttpAccess
-from headrace.kafka_access import SECRET, SECRETS
 from headrace.settings_text import require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]

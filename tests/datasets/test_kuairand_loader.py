@@ -9,8 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.datasets import columnar, kuairand, kuairand_history
-from headrace.datasets.dataset import Dataset
+from headrace.catalogue import columnar
+from headrace.catalogue.item import Dataset
+from headrace.datasets.kuairand import history as kuairand_history
+from headrace.datasets.kuairand import loader as kuairand
 from headrace.datasets.registry import load_dataset
 from headrace.errors import DatasetError
 from headrace.event import ImpressionEvent, decode, encode

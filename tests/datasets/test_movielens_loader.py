@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from headrace.datasets import download, movielens
-from headrace.datasets.dataset import Dataset
+from headrace.catalogue.item import Dataset
+from headrace.datasets.movielens import loader as movielens
 from headrace.errors import DatasetError
 from headrace.event import ImpressionEvent, decode, encode
+from headrace.services import download
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "movielens"
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"

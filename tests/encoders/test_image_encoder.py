@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from headrace.encoders.encoder import Setup
-from headrace.encoders.image_efficientnet import ImageEfficientNet, load, read_picture
+from headrace.encoders.pretrained.image_efficientnet import ImageEfficientNet, load, read_picture
 
 FASHION = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "fashion"
 TYPES = ("Watches", "Sunglasses", "Jeans", "Casual Shoes")

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.parity import compare_paths
 from headrace.datasets.registry import load_dataset
-from headrace.features.parity import Agreement, Parity, kind_of
+from headrace.features.checks.parity import Agreement, Parity, kind_of
 from headrace.features.table import FEATURES, ITEM_LAYOUT, USER_LAYOUT
 
 NUM_EVENTS = 3_000

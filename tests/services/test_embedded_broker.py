@@ -19,7 +19,7 @@ from kafka.admin import NewTopic
 from headrace.errors import ServiceError
 from headrace.services.kafka import Broker, check_broker, start_broker
 from headrace.services.ports import free_ports
-from headrace.services.program import find_program
+from headrace.services.processes.program import find_program
 
 pytestmark = pytest.mark.services
 

@@ -23,7 +23,7 @@ from headrace.config import Settings, changed
 from headrace.services.haproxy import serve_environment
 from headrace.services.haproxy_config import SECURITY_HEADERS
 from headrace.services.ports import free_port
-from headrace.services.session import end_session
+from headrace.services.processes.session import end_session
 
 RAYS = """global
     log 127.0.0.1:514 local0 info

@@ -14,12 +14,14 @@ from kafka import KafkaAdminClient
 from kafka.admin import UserScramCredentialUpsertion
 
 from headrace import config
-from headrace.broker import LogReader, LogWriter, Topics, create_topics, log_identity
+from headrace.broker.reader import LogReader
+from headrace.broker.topics import Topics, create_topics, log_identity
+from headrace.broker.writer import LogWriter
 from headrace.errors import ServiceError
 from headrace.services.apache_kafka import apache_kafka_command
 from headrace.services.kafka import check_broker
 from headrace.services.ports import LOOPBACK, free_ports
-from headrace.services.process import ServerProcess
+from headrace.services.processes.process import ServerProcess
 
 pytestmark = pytest.mark.services
 

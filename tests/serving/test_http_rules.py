@@ -11,9 +11,9 @@ import pytest
 from http_door import answer_to, door
 from starlette.responses import Response
 
+from headrace.api.slate import RecommendRequest, parse
 from headrace.errors import ServiceError
 from headrace.services.haproxy import MAX_BODY_BYTES, PLATFORM_HEADER
-from headrace.slate import RecommendRequest, parse
 from serving.http import body as body_rules
 from serving.http.body import Bodies
 from serving.http.budget import Budget, StandingQueue

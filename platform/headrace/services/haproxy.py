@@ -18,9 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from headrace.access.http import HttpAccess
 from headrace.config import Settings
 from headrace.errors import ServiceError
-from headrace.http_access import HttpAccess
 from headrace.services import haproxy_config, haproxy_keeper
 from headrace.services.haproxy_config import SECURITY_HEADERS, Front
 from headrace.services.ports import free_port

@@ -16,14 +16,14 @@ from typing import Literal
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from headrace.access.kafka import KafkaAccess
 from headrace.errors import ServiceError
-from headrace.kafka_access import KafkaAccess
 from headrace.services.apache_kafka import apache_kafka_command
 from headrace.services.kafka_greeting import problem_of
-from headrace.services.owner import MARK
 from headrace.services.ports import LOOPBACK, free_port, require_free
-from headrace.services.process import Command, ServerProcess
-from headrace.services.program import find_program
+from headrace.services.processes.owner import MARK
+from headrace.services.processes.process import Command, ServerProcess
+from headrace.services.processes.program import find_program
 
 Kind = Literal["apache-kafka", "tansu"]
 
