@@ -144,6 +144,18 @@ def test_without_a_replica_the_answer_is_503_and_when_to_try_again(configure: Co
     assert "status 503" in default and "Retry-After" in default
 
 
+def test_one_that_starts_anew_knows_the_replicas_of_the_last(
+    configure: Configure, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    configure([REPLICA])
+    assert "server replica-1" in configure([])
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(RAYS.format(port=free_port()))
+    script = environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    subprocess.run([script, "-c", "-f", str(path), "-sf", "1"], check=True, capture_output=True)
+    assert "server replica-1" not in path.read_text()  # a reload says what there is now
+
+
 def test_two_platforms_have_names_and_ports_of_their_own(tmp_path: Path) -> None:
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:

@@ -31,19 +31,20 @@ PLATFORM_HEADER: Final = "x-headrace-platform"  # whose HAProxy has passed a req
 _SCRIPT: Final = """#!/bin/sh
 # Completes the configuration that Ray Serve wrote, then becomes HAProxy, with a keeper beside it.
 slates="${{HEADRACE_MAX_WAITING_SLATES:-{slates}}}"
+case " $* " in *" -sf "*) reload=-sf ;; esac
 for argument in "$@"; do
   case "$argument" in
     *.cfg)
       written="$argument"
-      {python} -IS {config} {front} "$slates" "$written" || exit 1 ;;
+      {python} -IS {config} {front} "$slates" "$written" $reload || exit 1 ;;
     -c) checks=1 ;;
   esac
 done
 if [ "$written" ] && [ ! "$checks" ]; then
   {python} -IS {keeper} {program} "$written" $$ $PPID < /dev/null > /dev/null 2>&1 &
   read -r stand_in < "$(dirname "$written")/{pid_file}"
-  if grep -q {stand_in} "/proc/$stand_in/cmdline"; then
-    case " $* " in *" -sf "*) ;; *) set -- "$@" -sf "$stand_in" ;; esac
+  if [ ! "$reload" ] && grep -q {stand_in} "/proc/$stand_in/cmdline"; then
+    set -- "$@" -sf "$stand_in"
   fi
 fi 2> /dev/null
 exec {program} "$@"
