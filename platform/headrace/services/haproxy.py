@@ -67,7 +67,10 @@ def serve_environment(folder: Path, access: HttpAccess | None = None) -> dict[st
     _write_errors(folder)
     certificate = _link_certificate(folder, access) if access and access.tls_cert else ""
     host = access.host if access else ""
-    front = Front(platform, PLATFORM_HEADER, str(folder), MAX_BODY_BYTES, host, certificate)
+    per_client = (access or HttpAccess()).connections_per_client
+    front = Front(
+        platform, PLATFORM_HEADER, str(folder), MAX_BODY_BYTES, per_client, host, certificate
+    )
     return {
         "HEADRACE_PLATFORM": platform,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",

@@ -62,6 +62,7 @@ class Front:
     header: str
     folder: str
     max_body_bytes: int
+    max_connections: int  # of one address
     host: str = ""  # where it listens; empty: where Ray was told to
     certificate: str = ""  # PEM file, its key beside it as `.key`; empty: no TLS
 
@@ -94,6 +95,9 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
             yield f"    errorfile {status} {front.folder}/{file}.http"
     elif name == "frontend http_frontend":
         yield _bind(body[0], front)
+        yield "    stick-table type ipv6 size 100k expire 60s store conn_cur"
+        yield "    tcp-request connection track-sc0 src"
+        yield f"    tcp-request connection reject if {{ sc0_conn_cur gt {front.max_connections} }}"
         yield from (f"    {rule}" for rule in _rules(front))
         for line in body[1:]:
             if use := re.fullmatch(r"\s+use_backend (\S+) if (.*)", line):
