@@ -80,6 +80,7 @@ def test_replicas_get_no_more_slates_than_they_have_places_for(configure: Config
     assert re.search(r"^\s+server replica-1 .* maxconn 24$", slates, re.MULTILINE)
     uses = re.findall(r"^\s+use_backend (\S+)", text, re.MULTILINE)
     assert uses == ["shop-slates", "shop"]
+    assert re.search(r"^\s+default_backend shop$", text, re.MULTILINE)  # of `OPTIONS *` too
 
 
 def test_requests_carry_the_name_of_their_platform(

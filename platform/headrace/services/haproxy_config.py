@@ -99,9 +99,13 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
         yield "    tcp-request connection track-sc0 src"
         yield f"    tcp-request connection reject if {{ sc0_conn_cur gt {front.max_connections} }}"
         yield from (f"    {rule}" for rule in _rules(front))
+        app = ""  # every path is the one application's, also `*`
         for line in body[1:]:
+            if line.strip() == "default_backend default_backend" and app:
+                line = f"    default_backend {app}"
             if use := re.fullmatch(r"\s+use_backend (\S+) if (.*)", line):
-                yield f"    use_backend {use[1]}{SLATES} if {use[2]} {{ path {PATHS} }}"
+                app = use[1]
+                yield f"    use_backend {app}{SLATES} if {use[2]} {{ path {PATHS} }}"
             yield line
     elif name == "backend default_backend":
         yield f"    http-request return {_answer(503, 'no replica serves yet')} {RETRY}"
