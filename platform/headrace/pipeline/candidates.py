@@ -49,14 +49,13 @@ class Candidates:
     def keep(self, kept: Kept, reason: str) -> None:
         """Keep these candidates, by a mask or by places in their new order; the others are removed
         for this reason."""
-        if kept.dtype == np.bool_:
-            place_K, gone_C = np.flatnonzero(kept), ~kept
-        else:
-            place_K, gone_C = kept.astype(np.int64), np.ones(len(self), np.bool_)
-            gone_C[place_K] = False
+        is_mask = kept.dtype == np.bool_
+        place_K = np.flatnonzero(kept) if is_mask else kept
         if len(place_K) < len(self):
-            self.removed.append(Removed(reason, self.row_C[gone_C]))
-        elif kept.dtype == np.bool_:
+            is_gone_C = np.ones(len(self), np.bool_)
+            is_gone_C[place_K] = False
+            self.removed.append(Removed(reason, self.row_C[is_gone_C]))
+        elif is_mask:
             return
         self.row_C, self.rank_SC = self.row_C[place_K], self.rank_SC.take(place_K, axis=1)
         self.p_click_C = None if self.p_click_C is None else self.p_click_C[place_K]
