@@ -52,7 +52,7 @@ def _prepared(folder: Path) -> config.Settings:
     for warning in settings.http_warnings():
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     from serving.ads import read_campaigns
-    from serving.live import build_catalogue
+    from serving.replica.catalogue import build_catalogue
 
     items = read_items(config.catalogue_path(settings))
     read_campaigns(settings.campaigns, build_catalogue(list(items.values())))

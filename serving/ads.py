@@ -24,8 +24,9 @@ from headrace.event import Id
 from headrace.features.table import USER_LAYOUT
 from headrace.skipped import Skipped
 from serving.breaker import Breaker
-from serving.live import Catalogue, View
 from serving.recommend import NO_TIME, Recommender, Stopwatch, User
+from serving.replica.catalogue import Catalogue
+from serving.replica.snapshot import Snapshot as View
 
 MIN_PRICE_MICROS = 1
 UNREADABLE = -2

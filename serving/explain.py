@@ -25,8 +25,11 @@ from headrace.features.inputs import CATEGORY_RATES, SURFACE_RATES
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items
-from serving.live import Catalogue, Live, LiveModel, View
 from serving.recommend import Recommender, probabilities
+from serving.replica.catalogue import Catalogue
+from serving.replica.follow import Live
+from serving.replica.models import LiveModel
+from serving.replica.snapshot import Snapshot as View
 
 
 class PastEvent(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from headrace.config import Settings
 from serving.http.problem import busy, json_response
-from serving.live import Live
+from serving.replica.follow import Live
 
 Errors = Mapping[str, Callable[[], str]]  # by what it is about; empty while nothing is wrong
 
@@ -31,7 +31,7 @@ class Health:
     @property
     def model_version(self) -> int:
         """The version that is served, 0 while there is none."""
-        model = self._live.view.model
+        model = self._live.snapshot.model
         return model.manifest.version if model else 0
 
     def livez(self, may_read: bool) -> Response:

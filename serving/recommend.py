@@ -28,7 +28,9 @@ from headrace.features.table import SCHEMA, USER_LAYOUT
 from headrace.keys import key, surface_code
 from headrace.model.batch import Batch, Request, make_request_batch
 from serving.breaker import Breaker
-from serving.live import Catalogue, LiveModel, View
+from serving.replica.catalogue import Catalogue
+from serving.replica.models import LiveModel
+from serving.replica.snapshot import Snapshot as View
 
 if TYPE_CHECKING:  # Feast takes seconds to import: the replica does, the deploying process need not
     from headrace.feast_adapter.online import OnlineStore

@@ -41,7 +41,10 @@ from headrace import config
 from headrace.broker.topics import create_topics
 from headrace.features.table import SCHEMA
 from headrace.model.config import RankerConfig
-from headrace.registry.registry import Manifest, Publisher, Subscriber, load_weights
+from headrace.registry.manifest import Manifest
+from headrace.registry.publisher import Publisher
+from headrace.registry.subscriber import Subscriber
+from headrace.registry.versions import load_weights
 settings = config.load()
 create_topics(settings)
 publisher = Publisher(settings, Redis.from_url(settings.redis_url))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from headrace.catalogue.item import Item
 from headrace.errors import ConfigError
 from serving.ads import MIN_PRICE_MICROS, Bid, Campaign, read_campaigns, second_price
-from serving.live import Catalogue, build_catalogue
+from serving.replica.catalogue import Catalogue, build_catalogue
 
 
 def bid(campaign_id: str, bid_micros: int, p_click: float) -> Bid:
