@@ -40,11 +40,12 @@ from serving.http.budget import Budget
 from serving.http.door import Door
 from serving.http.problem import busy, json_response
 from serving.http.rate import Rate
+from serving.http.route import Answer
 from serving.http.router import Router
-from serving.http.routes import Answer, routes
+from serving.http.routes import routes
 from serving.impressions import ImpressionLog
 from serving.loopback import keep_on_loopback
-from serving.posted import Accepted, read_events
+from serving.posted import Accepted, Taken, read_events
 from serving.recommend import Recommender
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
@@ -152,7 +153,7 @@ class Gateway:
                 "event_id, and each counts once"
             )
             raise busy(told, {"event_ids": event_ids}) from None
-        return json_response({"accepted": len(event_ids), "event_ids": event_ids}, 202)
+        return json_response(Taken(len(event_ids), tuple(event_ids)), 202)
 
     def _marks(self, snapshot: Snapshot, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
         """What an answer has to do without, beside what its user's features tell."""
