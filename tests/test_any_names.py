@@ -123,8 +123,8 @@ def test_a_model_is_published_and_loaded_in_a_home_of_any_characters(
     environ: dict[str, str],
 ) -> None:
     assert python(environ, "-c", IN_REGISTRY).split() == ["2.0"]
-    (file,) = (Path(environ["HOME_OF_IT"]) / "models").iterdir()
-    assert file.name == "1e5-00000001.pt"
+    files = {path.name for path in (Path(environ["HOME_OF_IT"]) / "models").iterdir()}
+    assert files == {"1e5-00000001.pt", "1e5.versions.json"}
 
 
 @pytest.mark.parametrize(

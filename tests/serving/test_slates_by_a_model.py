@@ -72,6 +72,10 @@ def test_it_is_ready_with_its_first_model_and_a_slate_by_an_old_one_is_marked(
         status, slate = ask(port, "/v1/recommend", {"user_id": "u1", "record": False})
         assert status == 200 and slate["model_version"] > 0
         assert slate["degraded"] == ["stale_model"]
+        asked = {"user_id": "u1", "record": False, "model_version": slate["model_version"]}
+        assert ask(port, "/v1/recommend", asked)[0] == 200
+        status, problem = ask(port, "/v1/recommend", {**asked, "model_version": 99})
+        assert status == 422 and problem["field"] == "model_version"
 
 
 def test_a_slate_by_a_model_that_counts_as_new_is_not_marked(settings: config.Settings) -> None:
