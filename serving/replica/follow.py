@@ -113,7 +113,7 @@ class Live:
     def _follow_with(self, models: Subscriber, states: LogReader) -> None:
         while not self._stopping.wait(REFRESH_S):
             try:
-                self._hold_newest(models)
+                self._load_newest(models)
                 if self._states.take(states.poll(timeout_ms=0)):
                     self._show_states()
                 self.followed.reading_error = ""
@@ -121,14 +121,14 @@ class Live:
             except Exception as error:  # the replica goes on with what it has, and says so
                 self._say(error)
 
-    def _hold_newest(self, models: Subscriber) -> None:
-        """Hold the newest versions of those that were announced and can be served, and serve the
+    def _load_newest(self, models: Subscriber) -> None:
+        """Load the newest versions of those that were announced and can be served, and serve the
         first of them: what is wrong with a later one is said for as long as none comes that is
         right."""
         announced, wrong = models.announced(), models.last_error
         models.last_error = ""
         loaded: tuple[LiveModel, ...] = ()
-        before, most = self.snapshot, self._settings.held_versions
+        before, most = self.snapshot, self._settings.loaded_versions
         for manifest in announced[: -KEEP_VERSIONS - 1 : -1]:
             try:
                 loaded += (self._load(manifest) if loaded else self._serve(manifest),)

@@ -12,7 +12,7 @@ from serving.replica.models import LiveModel
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The versions that a replica holds, and the items' states, of one moment.
+    """The loaded versions and the items' states of one moment.
 
     I rows of the catalogue
     """
@@ -28,19 +28,19 @@ class Snapshot:
 
     def of_version(self, version: int | None) -> Snapshot:
         """The snapshot in which this version answers, None for the one that does; raises
-        `InvalidRequest` for one that is not held."""
+        `InvalidRequest` for one that is not loaded."""
         if version is None:
             return self
-        held = {model.manifest.version: model for model in self.models}
-        if version not in held:
-            numbers = ", ".join(map(str, sorted(held))) or "none yet"
-            told = f"model version {version} is not held, there are: {numbers}"
+        loaded = {model.manifest.version: model for model in self.models}
+        if version not in loaded:
+            numbers = ", ".join(map(str, sorted(loaded))) or "none yet"
+            told = f"model version {version} is not loaded, there are: {numbers}"
             raise InvalidRequest(told, "model_version")
-        return replace(self, models=(held[version],))
+        return replace(self, models=(loaded[version],))
 
     def with_models(self, loaded: tuple[LiveModel, ...], most: int) -> Snapshot:
-        """The snapshot in which the first of these answers; of those that were held before, the
-        newest stay, so that there are `most` together."""
+        """The snapshot in which the first of these answers; of those that were loaded before,
+        the newest stay, so that there are `most` together."""
         versions = {model.manifest.version for model in loaded}
         before = [model for model in self.models if model.manifest.version not in versions]
         return replace(self, models=(*loaded, *before)[:most])

@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+from kafka import TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from redis import Redis
 
 from headrace import config
@@ -40,11 +42,16 @@ DRAFT = Manifest(
 )
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
-    folder = tmp_path_factory.mktemp("registry")
-    plain = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
-    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", plain) as log:
+@pytest.fixture(scope="module", params=["embedded", "apache"])
+def servers(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[config.Settings]:
+    folder, environ = tmp_path_factory.mktemp("registry"), dict(os.environ)
+    if request.param == "embedded":
+        environ.pop("KAFKA_HOME", None)
+    elif "KAFKA_HOME" not in environ:
+        pytest.skip("KAFKA_HOME names no Apache Kafka")
+    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as log:
         yield config.Settings(redis_url=redis.url, kafka_bootstrap=log.bootstrap, num_partitions=1)
 
 
@@ -89,6 +96,14 @@ def weights_of(settings: config.Settings) -> list[int]:
     return [int(name.removesuffix(".pt").rpartition("-")[2]) for name in names]
 
 
+def lose_records(settings: config.Settings, before: int) -> None:
+    """The `models` topic without its records before this offset, as retention leaves it."""
+    topic, policy = Topics(settings.namespace).models, {"cleanup.policy": "delete"}
+    with open_admin(settings) as admin:
+        admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs=policy)])
+        admin.delete_records({TopicPartition(topic, 0): before})
+
+
 def lose_topic(settings: config.Settings) -> None:
     """The `models` topic with nothing in it."""
     with open_admin(settings) as admin:
@@ -119,6 +134,16 @@ def test_versions_outlive_the_topic_that_announced_them(settings: config.Setting
     assert load_weights(found(settings, 3))["w"].tolist() == [1, 1]
     assert publish(settings, 1) == [KEEP_VERSIONS + 3]
     assert announced(settings) == list(range(4, KEEP_VERSIONS + 4))
+
+
+def test_versions_outlive_the_old_records_of_the_topic(
+    settings: config.Settings, request: pytest.FixtureRequest
+) -> None:
+    if "embedded" in request.node.name:
+        pytest.skip("the embedded broker deletes no records")
+    publish(settings, 5)
+    lose_records(settings, 3)
+    assert announced(settings) == [1, 2, 3, 4, 5]
 
 
 def test_who_follows_is_told_each_version_once(settings: config.Settings) -> None:

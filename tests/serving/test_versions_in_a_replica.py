@@ -1,4 +1,4 @@
-"""The versions that a replica holds, a request or `headrace explain` names, and that are gone."""
+"""The versions that a replica loads, a request or `headrace explain` names, and that are gone."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ def until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-def held(live: Live) -> list[int]:
-    """The versions that a replica holds, the one that answers first."""
+def loaded(live: Live) -> list[int]:
+    """The versions that a replica has loaded, the one that answers first."""
     return [model.manifest.version for model in live.snapshot.models]
 
 
@@ -75,43 +75,43 @@ def held(live: Live) -> list[int]:
 def following(settings: Settings) -> Iterator[Live]:
     with replica(settings) as live:
         live.start()
-        until(lambda: bool(live.snapshot.models), "a version is held")
+        until(lambda: bool(live.snapshot.models), "a version is loaded")
         yield live
 
 
-def test_a_replica_holds_the_newest_version_unless_it_is_told_to_hold_more(
+def test_a_replica_loads_the_newest_version_unless_it_is_told_to_load_more(
     loop: SmallLoop,
 ) -> None:
     settings = published(loop, "one", 3)
     with following(settings) as live:
-        assert held(live) == [3]
+        assert loaded(live) == [3]
         publish_again(settings, 1)
-        until(lambda: held(live) == [4], "the next version is held alone")
+        until(lambda: loaded(live) == [4], "the next version is loaded alone")
 
 
-def test_a_replica_holds_a_bounded_number_of_versions_and_the_newest_answers(
+def test_a_replica_loads_a_bounded_number_of_versions_and_the_newest_answers(
     loop: SmallLoop,
 ) -> None:
-    settings = published(loop, "three", 4, held_versions=3)
+    settings = published(loop, "three", 4, loaded_versions=3)
     with following(settings) as live:
-        until(lambda: held(live) == [4, 3, 2], "older versions follow the newest")
+        until(lambda: loaded(live) == [4, 3, 2], "older versions follow the newest")
         before = live.snapshot
         publish_again(settings, 1)
-        until(lambda: held(live) == [5, 4, 3], "the oldest has left")
+        until(lambda: loaded(live) == [5, 4, 3], "the oldest has left")
     assert [model.manifest.version for model in before.models] == [4, 3, 2]  # as a request sees it
     with closing(Redis.from_url(settings.redis_url)) as redis:
         served = {int(version) for version in redis.smembers("three:served_versions")}
-    assert served == {4, 5}  # 2 and 3 were held, and nobody asked for them
+    assert served == {4, 5}  # 2 and 3 were loaded, and nobody asked for them
 
 
-def test_a_request_is_answered_by_the_held_version_that_it_names(loop: SmallLoop) -> None:
-    settings = published(loop, "named", 2, held_versions=2)
+def test_a_request_is_answered_by_the_loaded_version_that_it_names(loop: SmallLoop) -> None:
+    settings = published(loop, "named", 2, loaded_versions=2)
     with following(settings) as live:
-        until(lambda: held(live) == [2, 1], "both versions are held")
+        until(lambda: loaded(live) == [2, 1], "both versions are loaded")
         for named, expected in ((None, 2), (1, 1), (2, 2)):
             model = live.snapshot.of_version(named).model
             assert model is not None and model.manifest.version == expected
-        with pytest.raises(InvalidRequest, match="3 is not held, there are: 1, 2") as caught:
+        with pytest.raises(InvalidRequest, match="3 is not loaded, there are: 1, 2") as caught:
             live.snapshot.of_version(3)
     assert caught.value.field == "model_version"
 
@@ -122,9 +122,9 @@ def test_a_replica_begins_with_the_newest_version_where_the_topic_has_lost_it(
     settings = published(loop, "lost", 2)
     lose_topic(settings)
     with following(settings) as live:
-        assert held(live) == [2] and live.followed.last_error == ""
+        assert loaded(live) == [2] and live.followed.last_error == ""
         publish_again(settings, 1)
-        until(lambda: held(live) == [3], "what is announced from then on is served")
+        until(lambda: loaded(live) == [3], "what is announced from then on is served")
 
 
 @pytest.mark.parametrize("is_lost", [False, True])

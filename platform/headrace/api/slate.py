@@ -28,7 +28,7 @@ class InvalidRequest(HeadraceError):
 
 class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A request for a slate. With `record` false nothing is logged: no impression, no training.
-    `model_version` names one of the versions that replicas hold; the newest if absent."""
+    `model_version` names one of the versions that replicas have loaded; the newest if absent."""
 
     user_id: Id
     num_items: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLATE)] = 10

@@ -105,7 +105,7 @@ class VersionFiles:
                 self._files.delete_file(info.path)
 
     def _listed(self) -> list[fs.FileInfo]:
-        return list(self._files.get_file_info(fs.FileSelector(self._folder)))
+        return list(self._files.get_file_info(fs.FileSelector(self._folder, allow_not_found=True)))
 
     def _name(self, version: int) -> str:
         return f"{self._namespace}-{version:08d}.pt"
