@@ -12,7 +12,8 @@ from headrace.ads.campaign import Campaign
 from headrace.api.slate import AdSlate, AdsRequest
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
-from serving.live import Catalogue, View
+from serving.replica.catalogue import Catalogue
+from serving.replica.snapshot import Snapshot
 from serving.stages.auction import AdsContext, Auction, Campaigns, Untargeted, answer
 from serving.stages.budgets import Budgets
 from serving.stages.context import enveloped
@@ -45,7 +46,7 @@ class AdServer:
         )
 
     def place(
-        self, request: AdsRequest, view: View, now_ms: int, marks: tuple[str, ...] = ()
+        self, request: AdsRequest, view: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
     ) -> AdSlate:
         """The ads of a request; none, marked, while there is no model to price clicks with, and
         none that nobody can charge. `marks` are what else has to be done without."""

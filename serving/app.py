@@ -41,13 +41,15 @@ from serving.http.budget import Budget
 from serving.http.door import Door
 from serving.http.problem import busy, json_response
 from serving.http.rate import Rate
+from serving.http.route import Answer
 from serving.http.router import Router
-from serving.http.routes import Answer, routes
+from serving.http.routes import routes
 from serving.impressions import ImpressionLog
-from serving.live import Live
 from serving.loopback import keep_on_loopback
-from serving.posted import Accepted, read_events
+from serving.posted import Accepted, Taken, read_events
 from serving.recommend import Recommender
+from serving.replica.follow import Live
+from serving.replica.snapshot import Snapshot
 from serving.reporter import Reporter
 from serving.stages.budgets import Budgets
 from serving.stages.hydrate import Hydrate
@@ -116,18 +118,18 @@ class Gateway:
 
     def recommend(self, request: RecommendRequest) -> Answer:
         """A slate; its impression goes to the log behind it."""
-        view, at_ms = self._live.view, now_ms()
-        slate, impression = self._recommender.recommend(request, view, at_ms, self._marks(at_ms))
+        snapshot, at_ms = self._live.snapshot.of_version(request.model_version), now_ms()
+        marks = self._marks(snapshot, at_ms)
+        slate, impression = self._recommender.recommend(request, snapshot, at_ms, marks)
         if impression:
             self._impressions.add(impression)
         return json_response(slate)
 
     def place_ads(self, request: AdsRequest) -> Answer:
         """Ads, each paid for."""
-        at_ms = now_ms()
-        return json_response(
-            self._ads.place(request, self._live.view, at_ms, self._marks(at_ms, is_logged=False))
-        )
+        snapshot, at_ms = self._live.snapshot, now_ms()
+        marks = self._marks(snapshot, at_ms, is_logged=False)
+        return json_response(self._ads.place(request, snapshot, at_ms, marks))
 
     def read_events(self, body: bytes) -> Sequence[Accepted]:
         """The events of a body."""
@@ -153,11 +155,11 @@ class Gateway:
                 "event_id, and each counts once"
             )
             raise busy(told, {"event_ids": event_ids}) from None
-        return json_response({"accepted": len(event_ids), "event_ids": event_ids}, 202)
+        return json_response(Taken(len(event_ids), tuple(event_ids)), 202)
 
-    def _marks(self, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
+    def _marks(self, snapshot: Snapshot, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
         """What an answer has to do without, beside what its user's features tell."""
-        model = self._live.view.model
+        model = snapshot.model
         stale_ms = 1_000 * self._settings.stale_model_s
         is_stale = model is not None and at_ms - model.manifest.created_ms > stale_ms
         is_lost = is_logged and not self._impressions.is_reaching
@@ -179,7 +181,7 @@ class Gateway:
 
     def _document(self) -> dict[str, Any]:
         """What this replica has done, for the status."""
-        model, traffic = self._live.view.model, self._router.traffic
+        model, traffic = self._live.snapshot.model, self._router.traffic
         return {
             "requests": traffic.requests,
             "failures": traffic.failures,

@@ -26,7 +26,10 @@ from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items
 from headrace.pipeline.candidates import Candidates
-from serving.live import Catalogue, Live, LiveModel, View
+from serving.replica.catalogue import Catalogue
+from serving.replica.follow import Live
+from serving.replica.models import LiveModel
+from serving.replica.snapshot import Snapshot
 from serving.stages.context import ReplicaContext
 from serving.stages.hydrate import Hydrate
 from serving.stages.rank import inputs, probabilities, request_batch
@@ -89,7 +92,7 @@ class Explainer:
         self,
         user_id: str,
         item_ids: Sequence[str],
-        view: View,
+        view: Snapshot,
         at_ms: int,
         surface: str = DEFAULT_SURFACE,
     ) -> Explained:
@@ -119,7 +122,7 @@ class Explainer:
         )
 
     def _context(
-        self, user_id: str, item_ids: Sequence[str], view: View, at_ms: int, surface: str
+        self, user_id: str, item_ids: Sequence[str], view: Snapshot, at_ms: int, surface: str
     ) -> ReplicaContext:
         """A request to rank these items, as hydrated by serving."""
         catalogue = self._live.catalogue

@@ -18,7 +18,8 @@ from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.best_categories import BestCategories
 from headrace.retrieval.trending import Trending
-from serving.live import Catalogue, View
+from serving.replica.catalogue import Catalogue
+from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, impression
 from serving.stages.context import enveloped
 from serving.stages.hydrate import Hydrate
@@ -53,7 +54,7 @@ class Recommender:
         self._stages = stages(hydrate, max_candidates)
 
     def recommend(
-        self, request: RecommendRequest, view: View, now_ms: int, marks: tuple[str, ...] = ()
+        self, request: RecommendRequest, view: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
     ) -> tuple[Slate, ImpressionEvent | None]:
         """The slate, and the impression to log where the request asks for it. `marks` are what
         else the slate has to do without."""

@@ -35,7 +35,8 @@ from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
 from headrace.monitoring.progress import ProgressBoard
 from headrace.monitoring.status import StatusBoard
-from headrace.registry.registry import Manifest, Publisher
+from headrace.registry.manifest import Manifest
+from headrace.registry.publisher import Publisher
 from headrace.services.priority import SETUP_HOOK
 from headrace.stream.memory import give_back
 from trainers.recipe import check_continues, ranker_config

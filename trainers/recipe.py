@@ -10,7 +10,8 @@ from headrace.errors import ConfigError
 from headrace.features.aggregation.facts import ACTIONS
 from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.model.config import Head, RankerConfig, nano
-from headrace.registry.registry import Subscriber, check_tokens
+from headrace.registry.manifest import check_tokens
+from headrace.registry.subscriber import Subscriber
 
 
 def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerConfig:

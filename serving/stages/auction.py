@@ -17,7 +17,7 @@ from headrace.api.slate import PlacedAd
 from headrace.errors import StoreUnavailable
 from headrace.pipeline.candidates import Candidates, Kept
 from headrace.pipeline.context import Context
-from serving.live import Catalogue
+from serving.replica.catalogue import Catalogue
 from serving.stages.budgets import Budgets
 from serving.stages.context import ReplicaContext
 

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from headrace.api.slate import MARKS, Envelope
 from headrace.features.aggregation.facts import Ints
 from headrace.pipeline.context import Context
-from serving.live import Catalogue, View
+from serving.replica.catalogue import Catalogue
+from serving.replica.snapshot import Snapshot
 
 Answer = TypeVar("Answer", bound=Envelope)
 
@@ -19,7 +20,7 @@ class ReplicaContext(Context):
     """What the stages of a replica read and make, beside what all stages do."""
 
     catalogue: Catalogue
-    snapshot: View
+    snapshot: Snapshot
     history_3T: Ints | None = None  # of the user as the ranker reads it, once that was made
 
 

@@ -13,7 +13,7 @@ from headrace.errors import ServiceError
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.keys import key, surface_code
 from headrace.model.batch import Batch, Request, make_request_batch
-from serving.live import LiveModel
+from serving.replica.models import LiveModel
 from serving.stages.context import ReplicaContext
 
 

@@ -18,7 +18,7 @@ from headrace.pipeline.context import Context, User
 from headrace.stream.step.commit import Commit
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
-from serving.live import build_catalogue
+from serving.replica.catalogue import build_catalogue
 
 NOW_MS = 1_714_554_000_000
 CATEGORIES = ("tea", "mugs", "pens")

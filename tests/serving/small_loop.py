@@ -26,7 +26,7 @@ from headrace.keys import key
 from headrace.sample import LANE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from serving.live import Live
+from serving.replica.follow import Live
 from trainers.online import OnlineTrainer
 
 NOW_MS = 1_714_554_000_000

@@ -17,8 +17,8 @@ from headrace.api.slate import AdsRequest, InvalidRequest, RecommendRequest, par
 from headrace.config import Settings
 from headrace.feast_adapter.online import OnlineStore
 from serving.ads import AdServer
-from serving.live import View
 from serving.recommend import Recommender
+from serving.replica.snapshot import Snapshot
 from serving.stages.budgets import Budgets
 from serving.stages.hydrate import Hydrate
 
@@ -28,7 +28,7 @@ CAMPAIGNS = [Campaign(f"c{n}", f"i{n}", bid_micros=10, budget_micros=10**6) for 
 
 
 @pytest.fixture(scope="module")
-def serving(settings: Settings) -> Iterator[tuple[Recommender, AdServer, View]]:
+def serving(settings: Settings) -> Iterator[tuple[Recommender, AdServer, Snapshot]]:
     """A replica's parts, and what it holds."""
     with replica(settings) as live, closing(Redis.from_url(settings.redis_url)) as redis:
         view, budgets = live.catch_up(), Budgets(redis, settings.namespace)
@@ -39,7 +39,7 @@ def serving(settings: Settings) -> Iterator[tuple[Recommender, AdServer, View]]:
 
 
 def test_an_ad_has_the_probability_of_its_item_on_the_surface(
-    serving: tuple[Recommender, AdServer, View],
+    serving: tuple[Recommender, AdServer, Snapshot],
 ) -> None:
     recommender, ads, view = serving
     seen = []

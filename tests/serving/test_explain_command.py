@@ -146,7 +146,7 @@ def test_without_a_model_or_with_a_version_that_is_not_there_it_says_so(settings
     with replica(config.changed(settings, namespace="untrained")) as live:
         live_store = OnlineStore(settings)
         with pytest.raises(ConfigError, match="no model version yet"):
-            Explainer(live, live_store).explain("u0", ["i1"], live.view, NOW_MS)
+            Explainer(live, live_store).explain("u0", ["i1"], live.snapshot, NOW_MS)
     with replica(settings) as live:
         with pytest.raises(ConfigError, match="no model version 7 in .*; published: 1 to 1"):
             live.catch_up(7)

@@ -23,11 +23,11 @@ from headrace.features.rows.state_row import encode_rows, fresh_rows
 from headrace.features.table import ITEM_LAYOUT, SCHEMA, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
 from headrace.pipeline.run import run
-from serving.live import View
 from serving.recommend import Recommender, stages
+from serving.replica.snapshot import Snapshot
 from serving.stages.hydrate import Hydrate
 
-UNRANKED = View(None, ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 13))
+UNRANKED = Snapshot((), ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 13))
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from headrace.errors import StoreUnavailable
 from headrace.features.table import ITEM_LAYOUT
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
-from serving.live import View
+from serving.replica.snapshot import Snapshot
 from serving.stages.auction import AdsContext, Auction, Campaigns, Untargeted, answer
 
-UNRANKED = View(None, ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 13))
+UNRANKED = Snapshot((), ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 13))
 CAMPAIGNS = (
     Campaign("everywhere", "i1", bid_micros=1_000, budget_micros=9),
     Campaign("tea", "i3", bid_micros=4_000, budget_micros=9, categories=("tea",)),

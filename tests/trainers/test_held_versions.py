@@ -18,7 +18,7 @@ from headrace import config
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.monitoring.status import StatusBoard
-from headrace.registry.registry import Subscriber
+from headrace.registry.subscriber import Subscriber
 from headrace.sample import LANE_KNOWN, Sample
 from trainers.online import OnlineTrainer
 

@@ -28,13 +28,15 @@ class InvalidRequest(HeadraceError):
 
 
 class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A request for a slate. With `record` false nothing is logged: no impression, no training."""
+    """A request for a slate. With `record` false nothing is logged: no impression, no training.
+    `model_version` names one of the versions that replicas have loaded; the newest if absent."""
 
     user_id: Id
     num_items: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLATE)] = 10
     surface: Surface = DEFAULT_SURFACE
     exclude: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_EXCLUDED)] = ()
     record: bool = True
+    model_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
