@@ -29,7 +29,7 @@ from headrace.clock import now_ms
 from headrace.datasets.catalogue import read_items
 from headrace.errors import HeadraceError, LogMismatch
 from headrace.features.table import SCHEMA
-from headrace.memory import give_back
+from headrace.memory import ONE_HEAP, give_back
 from headrace.model.content_vectors import ContentVectors
 from headrace.model.guarded_learner import GuardedLearner, Pace
 from headrace.model.learner import OnlineLearner
@@ -270,6 +270,7 @@ def main() -> int:
             storage_path=str(settings.home_path / "train"),
             failure_config=FailureConfig(max_failures=-1),
             checkpoint_config=CheckpointConfig(num_to_keep=3),
+            worker_runtime_env=ONE_HEAP,
         ),
     )
     trainer.fit()  # ends by itself only where the loop refused to go on
