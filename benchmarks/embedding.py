@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.pairs import compare
-from headrace.model.embedding import DynamicEmbedding, Lifetime
+from headrace.model.embedding.table import DynamicEmbedding, Lifetime
 
 NUM_IDS = 1_000_000
 DIM = 32

@@ -31,13 +31,13 @@ from feast.repo_config import RepoConfig
 from feast.types import Array, Float32
 
 from benchmarks.pairs import NUM_PAIRS, compare, interval, seconds
-from headrace.features.column_store import ColumnStore
-from headrace.features.packed.request import view_of
-from headrace.features.packed.row import Stamp
+from headrace.feast_adapter.request import view_of
+from headrace.features.store.columns import ColumnStore
+from headrace.features.store.row import Stamp
 from headrace.services.ports import LOOPBACK
 from headrace.services.redis import RedisServer, start_redis
 
-STOCK, PACKED = "redis", "headrace.features.packed_store.PackedRedisOnlineStore"
+STOCK, PACKED = "redis", "headrace.feast_adapter.online_store.PackedRedisOnlineStore"
 NUM_ROWS, NUM_READ, NUM_FLOATS, NUM_ITEMS = 10_000, 500, 32, 50
 READS_PER_SIDE = 40  # of the fast reads in each half of a pair, so that a half takes tens of ms
 READS_FOR_P99 = 1_000  # of each kind in each of the pairs: a p99 is then the tenth from the top

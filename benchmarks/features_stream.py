@@ -31,22 +31,26 @@ import psutil
 from kafka import KafkaConsumer, TopicPartition
 
 from benchmarks.pairs import interval, seconds
-from headrace import config, materialize
-from headrace.broker import POLL_MS, LogReader, LogWriter, Record, Topics, create_topics
-from headrace.datasets.dataset import Dataset, Item, User
+from headrace import config
+from headrace.broker.reader import POLL_MS, LogReader
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
+from headrace.catalogue.item import Dataset, Item, User
 from headrace.event import Event, ImpressionEvent, Shown, encode
-from headrace.features.online import OnlineStore
-from headrace.features.shared import SharedState
-from headrace.features.state import fresh_rows
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.state_row import fresh_rows
+from headrace.features.rows.user_table import UserTable
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
-from headrace.memory import keep_freed
+from headrace.offline import materialize
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit import Commit
-from headrace.stream.intake import decode_records
-from headrace.stream.partition import Effects, Partition, PartitionSettings
-from headrace.stream.partition_rows import ChangedRows
-from headrace.stream.user_table import UserTable
+from headrace.stream.memory import keep_freed
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import decode_records
+from headrace.stream.step.partition import Effects, Partition, PartitionSettings
+from headrace.stream.step.partition_rows import ChangedRows
 
 NUM_EVENTS, NUM_USERS, NUM_ITEMS = 100_000, 50_000, 10_000
 MAX_RECORDS = 5_000

@@ -19,8 +19,8 @@ from redis import Redis
 
 from benchmarks.newids import Platform
 from headrace import config
-from headrace.broker import Topics
-from headrace.stream.commit import CommitStore
+from headrace.broker.topics import Topics
+from headrace.stream.commit_store import CommitStore
 
 NUM_GOOD: Final = 10_000
 EVENTS_PER_S: Final = 250.0

@@ -23,7 +23,7 @@ from typing import Any, Final
 import psutil
 
 from headrace import config
-from headrace.datasets.download import RECBOLE, fetch
+from headrace.services.download import RECBOLE, fetch
 from headrace.services.ports import free_port
 
 NUM_POSTS, ITEMS_PER_POST, ID_LENGTH = 300, 1_000, 40

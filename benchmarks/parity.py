@@ -14,29 +14,32 @@ from typing import Any
 
 import numpy as np
 
-from headrace.broker import Record, partition_of
-from headrace.datasets.dataset import Dataset
+from benchmarks.outside import larger_data
+from headrace.broker.partitioner import partition_of
+from headrace.broker.record import Record
+from headrace.catalogue.item import Dataset
 from headrace.datasets.registry import load_dataset
-from headrace.features.assemble import DENSE_NAMES
-from headrace.features.parity import Parity
-from headrace.features.shared_table import SharedTable
-from headrace.features.state import Rows, decode_rows
+from headrace.features.checks.parity import Parity
+from headrace.features.inputs import DENSE_NAMES
+from headrace.features.rows.merged_table import SharedTable
+from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.table import SHARED_LAYOUTS, USER_LAYOUT
 from headrace.offline.batch_path import BatchPath
 from headrace.sample import Sample
-from headrace.stream.intake import Decoded
-from headrace.stream.partition import PartitionSettings
+from headrace.stream.step.intake import Decoded
+from headrace.stream.step.partition import PartitionSettings
 
 BATCH = 5_000
 MAX_STEP = 200
 RULES = PartitionSettings(dedupe_window=200_000, click_window_ms=5_000)
 BY_PARTITION = (1, 4)
-KUAIRAND = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "kuairand"
 
 
 def run() -> dict[str, Any]:
     """All of MovieLens, and of KuaiRand where it is: how many values were compared and differ."""
-    folders = {"movielens": None} | ({"kuairand": KUAIRAND} if KUAIRAND.is_dir() else {})
+    folders: dict[str, Path | None] = {"movielens": None}
+    if kuairand := larger_data("kuairand"):
+        folders["kuairand"] = kuairand
     return {name: measure(load_dataset(name, folder)) for name, folder in folders.items()}
 
 

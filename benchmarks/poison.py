@@ -18,21 +18,21 @@ import msgspec
 import numpy as np
 import torch
 
-from headrace.broker import Record
+from headrace.broker.record import Record
+from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
 from headrace.datasets.registry import load_dataset
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown
-from headrace.features.assemble import NUM_DENSE, RATES
+from headrace.features.inputs import NUM_DENSE, RATES
+from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.metrics import Scores
 from headrace.model.batch import batch_of_samples
-from headrace.model.guarded_learner import GuardedLearner, Pace
-from headrace.model.ranker_config import Head, nano
-from headrace.model.tokens import ContentTable
+from headrace.model.config import Head, nano
+from headrace.monitoring.progress import merged
 from headrace.offline.batch_path import BatchPath
-from headrace.progress import merged
 from headrace.sample import Sample
-from headrace.stream.intake import Decoded
-from headrace.stream.partition import PartitionSettings
+from headrace.stream.step.intake import Decoded
+from headrace.stream.step.partition import PartitionSettings
 
 SETTINGS: Final = Settings(num_partitions=1)
 CONFIG: Final = replace(nano(NUM_DENSE), rates=RATES, heads=tuple(map(Head, SETTINGS.head_names)))

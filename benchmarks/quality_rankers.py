@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.peers.inputs import at_midnight
+from headrace.catalogue.words import ContentTable
 from headrace.evaluation.impressions import TEST
 from headrace.evaluation.inputs_file import InputsFile
 from headrace.evaluation.log import Log, add_log_flags, open_log
 from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
 from headrace.evaluation.quality import NEW, Quality
 from headrace.evaluation.visibility import Observed, Observer, day_of
-from headrace.model.tokens import ContentTable
 
 ALL_FROZEN: Final = "FuseRank, all frozen"
 FROZEN: Final = "FuseRank, frozen"

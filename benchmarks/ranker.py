@@ -16,15 +16,15 @@ import torch
 
 from benchmarks.pairs import compare_timed, seconds
 from benchmarks.peers import environment
-from headrace.datasets.dataset import Item
-from headrace.features.assemble import NUM_DENSE, RATES, RequestFeatures
-from headrace.features.facts import ACTIONS, CLICK
+from headrace.catalogue.item import Item
+from headrace.catalogue.words import ContentTable, user_token_keys
+from headrace.features.aggregation.facts import ACTIONS, CLICK
+from headrace.features.inputs import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
+from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import Batch, Request, make_batch, make_items, make_request_batch
-from headrace.model.learner import OnlineLearner
+from headrace.model.config import SIZES, RankerConfig
 from headrace.model.ranker import Ranker
-from headrace.model.ranker_config import SIZES, RankerConfig
-from headrace.model.tokens import ContentTable, user_token_keys
 
 NUM_ITEMS, NUM_USERS = 5_000, 20_000
 BATCH = 1_000  # candidates of a training step

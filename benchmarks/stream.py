@@ -9,13 +9,13 @@ from itertools import islice
 from typing import Any
 
 from benchmarks.pairs import compare
-from headrace.broker import Record
+from headrace.broker.record import Record
 from headrace.datasets.registry import load_dataset
 from headrace.event import encode
-from headrace.features.shared import SharedState
-from headrace.stream.commit import Commit
-from headrace.stream.intake import decode_records
-from headrace.stream.partition import Partition, PartitionSettings
+from headrace.features.rows.merged import SharedState
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import decode_records
+from headrace.stream.step.partition import Partition, PartitionSettings
 
 NUM_EVENTS = 20_000
 BATCH = 200  # events of one poll

@@ -19,29 +19,31 @@ import psutil
 from redis import Redis
 from redis.exceptions import RedisError
 
-from headrace import config, materialize, sample
-from headrace.broker import LogReader, LogWriter, Record, Topics, create_topics
-from headrace.datasets.dataset import Dataset, Item, User
+from headrace import config, sample
+from headrace.broker.reader import LogReader
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
+from headrace.catalogue.item import Dataset, Item, User
 from headrace.errors import InvalidEvent
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
-from headrace.features.facts import CLICK, SHOWN
-from headrace.features.online import OnlineStore
-from headrace.features.shared import SharedState
-from headrace.features.state import Rows
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.aggregation.facts import CLICK, SHOWN
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.state_row import Rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
+from headrace.monitoring.status import FRESH_MS, StatusBoard
+from headrace.offline import materialize
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.redis import RedisServer, start_redis
-from headrace.status import FRESH_MS, StatusBoard
-from headrace.stream.commit import Commit, CommitStore
+from headrace.stream.commit_store import CommitStore
+from headrace.stream.step.commit import Commit
 
-NUM_USERS, NUM_ITEMS = 300, 100
+NUM_USERS, NUM_ITEMS, YEAR_MS = 300, 100, 365 * 86_400_000
 SHARE_OF_COPIES, SHARE_OF_BAD, SHARE_OF_OLD = 0.05, 0.02, 0.02
-YEAR_MS = 365 * 86_400_000
-FULL_S = 4.0
+FULL_S, WAIT_S = 4.0, 120.0
 AWAY_S = 15.0  # longer than redis-py tries again by itself, which is 14 s at most
-WAIT_S = 120.0
-USERS = [f"u{number}" for number in range(NUM_USERS)]
-ITEMS = [f"i{number}" for number in range(NUM_ITEMS)]
+USERS, ITEMS = [f"u{n}" for n in range(NUM_USERS)], [f"i{n}" for n in range(NUM_ITEMS)]
 
 
 class StreamUnderLoad:
@@ -166,9 +168,8 @@ class StreamUnderLoad:
         shared = SharedState(lambda item_id: None)
         shared.apply(self._read(self.topics.item_features))
         merged = {id_: shared.items.merged(shared.items.find([id_])) for id_ in shared.items.ids}
-        items = {
-            id_: _shown_clicked(rows, ITEM_LAYOUT.field_of[LIFE]) for id_, rows in merged.items()
-        }
+        field = ITEM_LAYOUT.field_of[LIFE]
+        items = {id_: _shown_clicked(rows, field) for id_, rows in merged.items()}
         return {
             "events": expected.num_accepted,
             "accepted": sum(c.accepted for c in commits) - expected.num_accepted,

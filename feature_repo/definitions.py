@@ -1,6 +1,6 @@
 """What `feast apply` registers: the entities and views built from headrace's feature table."""
 
-from headrace.features.views import (
+from headrace.feast_adapter.views import (
     campaign,
     campaign_activity,
     campaign_activity_source,

@@ -9,11 +9,11 @@ import threading
 from pathlib import Path
 
 from headrace import config
-from headrace.broker import create_topics
-from headrace.datasets.catalogue import read_items
+from headrace.api.front import Front
+from headrace.broker.topics import create_topics
+from headrace.catalogue.files import read_items
+from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError, HeadraceError
-from headrace.front import Front
-from headrace.model.content_vectors import ContentVectors
 from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.ports import LOOPBACK
 

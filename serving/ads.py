@@ -18,11 +18,11 @@ import msgspec
 import numpy as np
 from redis import Redis
 
+from headrace.api.slate import AdSlate, AdsRequest, PlacedAd
 from headrace.errors import ConfigError, StoreUnavailable
 from headrace.event import Id
 from headrace.features.table import USER_LAYOUT
 from headrace.skipped import Skipped
-from headrace.slate import AdSlate, AdsRequest, PlacedAd
 from serving.breaker import Breaker
 from serving.live import Catalogue, View
 from serving.recommend import NO_TIME, Recommender, Stopwatch, User

@@ -21,17 +21,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headrace import config
-from headrace.api_keys.ring import Keyring
-from headrace.api_keys.store import KeyStore
-from headrace.broker import Topics
+from headrace.access.api_keys.ring import Keyring
+from headrace.access.api_keys.store import KeyStore
+from headrace.access.redis import prompt_redis
+from headrace.api.slate import AdsRequest, RecommendRequest
+from headrace.broker.log_sender import LogSender, Message
+from headrace.broker.spool import Spool
+from headrace.broker.topics import Topics
 from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
 from headrace.features.serving_key import ServingKey
-from headrace.log_sender import LogSender, Message
-from headrace.redis_access import prompt_redis
-from headrace.slate import AdsRequest, RecommendRequest
-from headrace.spool import Spool
-from headrace.status import StatusBoard
+from headrace.monitoring.status import StatusBoard
 from serving.ads import AdServer, Budgets, read_campaigns
 from serving.breaker import Breaker
 from serving.health import Errors, Health
@@ -52,14 +52,14 @@ from serving.reporter import Reporter
 MAX_POSTS: Final = 64  # of events, that wait to be read at one time
 SWITCH_S: Final = 0.001  # that a thread may keep the event loop waiting
 HEALTH_EVERY_S: Final = 1.0
-HEALTH_TIMEOUT_S: Final = 2.0  # a replica that is silent three times is replaced
+HEALTH_TIMEOUT_S: Final = 1.0  # a replica that is silent three times is replaced
 
 
 class Gateway:
     """A replica: the model, the item table, the store and the log, behind the routes."""
 
     def __init__(self, settings: config.Settings) -> None:
-        from headrace.features.online import OnlineStore
+        from headrace.feast_adapter.online import OnlineStore
 
         self._ending = ExitStack()
         torch.set_num_threads(1)

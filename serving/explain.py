@@ -14,17 +14,17 @@ import msgspec
 import numpy as np
 
 from headrace import config
+from headrace.catalogue.words import MODALITIES
 from headrace.clock import now_ms
+from headrace.commands.flags import add_explain_flags
 from headrace.errors import ConfigError, HeadraceError, ServiceError
 from headrace.event import DEFAULT_SURFACE, Id
-from headrace.features.assemble import CATEGORY_RATES, SURFACE_RATES
-from headrace.features.facts import ACTIONS
-from headrace.features.online import OnlineStore
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.aggregation.facts import ACTIONS
+from headrace.features.inputs import CATEGORY_RATES, SURFACE_RATES
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
-from headrace.flags import add_explain_flags
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items
-from headrace.model.tokens import MODALITIES
 from serving.live import Catalogue, Live, LiveModel, View
 from serving.recommend import Recommender, probabilities
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from headrace import event
+from headrace.broker.log_sender import LogSender, Message
+from headrace.broker.spool import Spool
 from headrace.errors import LogUnavailable
 from headrace.event import ImpressionEvent
 from headrace.features.serving_key import ServingKey
-from headrace.log_sender import LogSender, Message
-from headrace.spool import Spool
 
 MAX_QUEUED: Final = 10_000  # while the broker is asked whether it is there
 BATCH: Final = 500

@@ -18,33 +18,42 @@ from numpy.typing import NDArray
 from redis import RedisError
 
 from headrace import config
-from headrace.broker import LogReader, Record, Topics
-from headrace.datasets.catalogue import read_items
-from headrace.datasets.dataset import Item
+from headrace.access.own_key import write_key
+from headrace.access.redis import prompt_redis
+from headrace.broker.reader import LogReader
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics
+from headrace.catalogue.files import read_items
+from headrace.catalogue.item import Item
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
 from headrace.errors import ConfigError
-from headrace.features.accumulators import State
-from headrace.features.bounds import NOTHING, Bounds
-from headrace.features.catalogue_columns import padded_slots
-from headrace.features.facts import Ints
-from headrace.features.row_schemas import RowSchemas
-from headrace.features.shared import SharedState
+from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.facts import Ints
+from headrace.features.rows.bounds import NOTHING, Bounds
+from headrace.features.rows.item_columns import padded_slots
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.schemas import RowSchemas
 from headrace.features.table import ITEM, ITEM_LAYOUT, SLOTS
 from headrace.keys import key
 from headrace.latency import Latencies
+from headrace.learning.learner import make_calibration
 from headrace.model.batch import make_items
 from headrace.model.calibration import PlattBank
-from headrace.model.content_vectors import ContentVectors
-from headrace.model.item_tower import ItemCache
-from headrace.model.learner import make_calibration
+from headrace.model.config import RankerConfig
+from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker
-from headrace.model.ranker_config import RankerConfig
-from headrace.model.tokens import ContentTable
-from headrace.own_key import write_key
-from headrace.redis_access import prompt_redis
-from headrace.registry import KEEP_VERSIONS, Manifest, Subscriber, check_tokens, load_weights
+from headrace.registry.registry import (
+    KEEP_VERSIONS,
+    Manifest,
+    Subscriber,
+    check_tokens,
+    load_weights,
+)
 from headrace.skipped import Skipped, shortened
 
 REFRESH_S = 0.2
+FIRST_LOOK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +135,16 @@ class Live:
         self.skipped = Skipped(clock)
         known = Bounds(NOTHING, NOTHING)
         self._shared = SharedState(items.get, schemas.description, self.skipped, known)
-        self._stopping = threading.Event()
+        self._stopping, self._has_looked = threading.Event(), threading.Event()
         num_items = len(self.catalogue.items)
         self.view = View(None, ITEM_LAYOUT.new(num_items), np.arange(1, num_items))
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
 
     def start(self) -> None:
+        """Begin to follow, with the newest version where the topic has one and can be read in
+        `FIRST_LOOK_S`: a replica that takes another's place begins with what that one had."""
         self._thread.start()
+        self._has_looked.wait(FIRST_LOOK_S)
 
     @property
     def is_following(self) -> bool:
@@ -180,6 +192,7 @@ class Live:
                 self._serve_newest(models)
                 self._take(states.poll(timeout_ms=0))
                 self.followed.reading_error = ""
+                self._has_looked.set()
             except Exception as error:  # the replica goes on with what it has, and says so
                 self._say(error)
 

@@ -17,21 +17,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headrace.api.slate import RankedItem, RecommendRequest, Slate
+from headrace.catalogue.words import user_token_keys
 from headrace.errors import StoreUnavailable
 from headrace.event import ImpressionEvent, Served, Shown
-from headrace.features.accumulators import State
-from headrace.features.assemble import RequestFeatures, assemble
-from headrace.features.state import decode_rows
+from headrace.features.aggregation.accumulators import State
+from headrace.features.inputs import RequestFeatures, assemble
+from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import SCHEMA, USER_LAYOUT
 from headrace.keys import key, surface_code
 from headrace.model.batch import Batch, Request, make_request_batch
-from headrace.model.tokens import user_token_keys
-from headrace.slate import RankedItem, RecommendRequest, Slate
 from serving.breaker import Breaker
 from serving.live import Catalogue, LiveModel, View
 
 if TYPE_CHECKING:  # Feast takes seconds to import: the replica does, the deploying process need not
-    from headrace.features.online import OnlineStore
+    from headrace.feast_adapter.online import OnlineStore
 
 SHARE_OF_CATEGORIES = 0.5  # of the candidates: from the user's best categories; the rest trends
 NUM_BEST_CATEGORIES = 3

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from headrace.clock import now_ms
+from headrace.monitoring.status import StatusBoard, TrainDocument
 from headrace.skipped import shortened
-from headrace.status import StatusBoard, TrainDocument
 
 EVERY_S: Final = 0.5
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from headrace.features import before_feast as _before_feast  # noqa: F401
+from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
 
 OURS = ("HEADRACE_", "REDIS_URL", "KAFKA_BOOTSTRAP")
 

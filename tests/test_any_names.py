@@ -27,7 +27,7 @@ FILES = {
     "1\t24\tM\ttechnician\t85711\n",
 }
 IN_FEAST = """
-from headrace.features import before_feast
+from headrace.feast_adapter import first_import as before_feast
 import json
 from feast import FeatureStore
 store = FeatureStore("feature_repo")
@@ -38,10 +38,10 @@ IN_REGISTRY = """
 import torch
 from redis import Redis
 from headrace import config
-from headrace.broker import create_topics
+from headrace.broker.topics import create_topics
 from headrace.features.table import SCHEMA
-from headrace.model.ranker_config import RankerConfig
-from headrace.registry import Manifest, Publisher, Subscriber, load_weights
+from headrace.model.config import RankerConfig
+from headrace.registry.registry import Manifest, Publisher, Subscriber, load_weights
 settings = config.load()
 create_topics(settings)
 publisher = Publisher(settings, Redis.from_url(settings.redis_url))

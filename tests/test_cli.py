@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from headrace import __version__, cli, config
-from headrace.datasets.catalogue import write_catalogue
-from headrace.datasets.download import RECBOLE
+from headrace.catalogue.files import write_catalogue
 from headrace.datasets.registry import load_dataset
+from headrace.services.download import RECBOLE
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.ports import free_port
 from headrace.services.redis import RedisServer, start_redis

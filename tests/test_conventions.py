@@ -34,12 +34,12 @@ FORBIDDEN = {
     "trainers/": {"serving", "feature_repo", "tests", "benchmarks", "ray.serve"},
     "benchmarks/": {"tests"},
 }
-FEATURE_REPO_IMPORTS = {"feast", "headrace.features"}
+FEATURE_REPO_IMPORTS = {"feast", "headrace.feast_adapter", "headrace.features"}
 
 # Who may read the environment beside the settings, and why.
 ENVIRONMENT = {
     f"{CORE}config.py": "the settings",
-    f"{CORE}datasets/download.py": "XDG_CACHE_HOME: where every program of this user keeps caches",
+    f"{CORE}services/download.py": "XDG_CACHE_HOME: where every program of this user keeps caches",
     "serving/__main__.py": "Ray Serve takes its switches from the environment when it is imported",
 }
 # Who may look at the clock or sleep in the core, and why. A monotonic clock measures durations and
@@ -47,7 +47,8 @@ ENVIRONMENT = {
 CLOCK = {
     f"{CORE}clock.py": "the clock",
     f"{CORE}stream/job.py": "the pause before a worker that ended is started again",
-    f"{CORE}replay.py": "keeps the pace of live traffic; event times come from the log",
+    f"{CORE}services/haproxy_keeper.py": "a program of its own that looks at HAProxy now and then",
+    f"{CORE}datasets/replay.py": "keeps the pace of live traffic; event times come from the log",
 }
 CLOCK_CALLS = {
     *("time.sleep", "time.time", "time.time_ns"),

@@ -18,17 +18,18 @@ import ray
 import ray.data
 
 from headrace import config
-from headrace.broker import create_topics
+from headrace.broker.topics import create_topics
+from headrace.catalogue.files import read_items
 from headrace.clock import now_ms
-from headrace.datasets.catalogue import read_items
+from headrace.commands.flags import add_backfill_flags, load_data
 from headrace.errors import HeadraceError, ServiceError
-from headrace.flags import add_backfill_flags, load_data
 from headrace.offline.backfill import STATE, Backfill, one_at_a_time
 from headrace.offline.folder import offline_path
 from headrace.offline.sources import Source, TopicEvents, archived_events, write_dataset
 from headrace.offline.start_state import read_start_state, require_unstarted
-from headrace.stream.intake import IntakeRules
-from headrace.stream.partition import PartitionSettings
+from headrace.services.priority import SETUP_HOOK
+from headrace.stream.step.intake import IntakeRules
+from headrace.stream.step.partition import PartitionSettings
 
 REPORT_EVERY_S = 2.0
 
@@ -111,7 +112,7 @@ def compute(backfill: Backfill) -> None:
     """Both steps of a backfill, on the cluster that RAY_ADDRESS names or on this machine."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="ray.data.context")  # about its own attributes
-    ray.init(**config.ray_options())
+    ray.init(**config.ray_options(SETUP_HOOK))
     ray.data.DataContext.get_current().enable_progress_bars = False
     progress: Any = ray.remote(num_cpus=0)(Progress).remote()
 

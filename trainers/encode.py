@@ -25,16 +25,18 @@ from ray.data import ActorPoolStrategy, DataContext
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from headrace import config, materialize
+from headrace import config
+from headrace.catalogue import columnar, content
+from headrace.catalogue.content import Modality
+from headrace.catalogue.vector_table import SCHEMA, TokenTable
 from headrace.clock import now_ms
-from headrace.datasets import columnar, content
-from headrace.datasets.content import Modality
 from headrace.encoders import registry
 from headrace.encoders.encoder import Setup
 from headrace.errors import HeadraceError
-from headrace.features.views import token_view_name
+from headrace.feast_adapter.views import token_view_name
 from headrace.keys import key
-from headrace.token_table import SCHEMA, TokenTable
+from headrace.offline import materialize
+from headrace.services.priority import SETUP_HOOK
 
 KEEP_EVERY_S = 2.0
 ROWS_PER_TASK = 32  # what one actor takes at once, and what is encoded again after a crash
@@ -185,7 +187,7 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
     console = Console(stderr=True, soft_wrap=True)
     plans = [make_plan(name, settings) for name in names]
     if any(len(plan.todo_N) for plan in plans):
-        ray.init(**config.ray_options())
+        ray.init(**config.ray_options(SETUP_HOOK))
         DataContext.get_current().enable_progress_bars = False  # ours says what is left to do
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its own handler aborts the process

@@ -24,19 +24,20 @@ from ray.train.torch import TorchConfig, TorchTrainer
 from redis import Redis
 
 from headrace import config
-from headrace.broker import create_topics
+from headrace.broker.topics import create_topics
+from headrace.catalogue.files import read_items
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
 from headrace.clock import now_ms
-from headrace.datasets.catalogue import read_items
 from headrace.errors import HeadraceError, LogMismatch
 from headrace.features.table import SCHEMA
-from headrace.memory import ONE_HEAP, give_back
-from headrace.model.content_vectors import ContentVectors
-from headrace.model.guarded_learner import GuardedLearner, Pace
-from headrace.model.learner import OnlineLearner
-from headrace.model.tokens import ContentTable
-from headrace.progress import ProgressBoard
-from headrace.registry import Manifest, Publisher
-from headrace.status import StatusBoard
+from headrace.learning.guarded_learner import GuardedLearner, Pace
+from headrace.learning.learner import OnlineLearner
+from headrace.monitoring.progress import ProgressBoard
+from headrace.monitoring.status import StatusBoard
+from headrace.registry.registry import Manifest, Publisher
+from headrace.services.priority import SETUP_HOOK
+from headrace.stream.memory import ONE_HEAP, give_back
 from trainers.recipe import check_continues, ranker_config
 from trainers.sample_log import SampleReader, take_refusal, tell_refusal
 
@@ -258,7 +259,7 @@ def main() -> int:
     except HeadraceError as error:
         print(f"headrace train: {error}", file=sys.stderr)
         return 2
-    ray.init(**config.ray_options())
+    ray.init(**config.ray_options(SETUP_HOOK))
     signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
     trainer = TorchTrainer(
         train_loop,

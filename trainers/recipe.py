@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import fields, replace
 
 from headrace import config
+from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
-from headrace.features.assemble import NUM_DENSE, RATES
-from headrace.features.facts import ACTIONS
-from headrace.model.content_vectors import ContentVectors
-from headrace.model.ranker_config import Head, RankerConfig, nano
-from headrace.registry import Subscriber, check_tokens
+from headrace.features.aggregation.facts import ACTIONS
+from headrace.features.inputs import NUM_DENSE, RATES
+from headrace.model.config import Head, RankerConfig, nano
+from headrace.registry.registry import Subscriber, check_tokens
 
 
 def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerConfig:

@@ -8,13 +8,14 @@ from typing import Any
 
 from redis import Redis
 
-from headrace.broker import LogReader, Record, Topics, ends_of_log, log_identity
+from headrace.broker.reader import LogReader, ends_of_log
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics, agreed, log_identity
 from headrace.config import Settings
+from headrace.features.rows.sample_intake import KnownOffsets, samples_in, without_those_beyond
 from headrace.features.table import SCHEMA
 from headrace.sample import Sample, decode_batch, encode_batches
-from headrace.sample_intake import KnownOffsets, samples_in, without_those_beyond
 from headrace.skipped import Skipped
-from headrace.topics import agreed
 
 KEEP_S = 3_600
 

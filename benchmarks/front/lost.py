@@ -16,9 +16,11 @@ from typing import Any
 from benchmarks.front.answers import Answer, lost
 from benchmarks.front.generator import event_ids
 from benchmarks.front.load import FOR_EVER_S, Load
-from benchmarks.front.platform import Running, kafka_environ
+from benchmarks.front.platform import Running
+from benchmarks.outside import kafka_environ
 from headrace import config
-from headrace.broker import LogReader, Topics
+from headrace.broker.reader import LogReader
+from headrace.broker.topics import Topics
 from headrace.event import decode
 from headrace.services.kafka import Broker, start_broker
 

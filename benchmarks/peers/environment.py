@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from headrace.datasets import download
 from headrace.errors import ConfigError
+from headrace.services import download
 
 REQUIREMENTS: Final = ("torch==2.13.0", "lightgbm==4.7.0", "fuxictr==2.3.10")
 MODULES: Final = {

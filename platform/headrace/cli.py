@@ -13,19 +13,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from headrace import __version__, config
+from headrace.catalogue.files import read_items
 from headrace.clock import now_ms
-from headrace.commands.keys import add_keys
-from headrace.commands.running import add_platform_flag, settings_for
-from headrace.commands.status import add_status
-from headrace.datasets.catalogue import read_items
-from headrace.dead_letters_command import add_dead_letters
-from headrace.encoders import registry as encoders
-from headrace.errors import ConfigError, HeadraceError
-from headrace.evaluation.command import add_evaluate
-from headrace.evaluation.compare_fusion import add_compare_fusion
-from headrace.feast_servers import kept_on_loopback
-from headrace.features_command import add_features
-from headrace.flags import (
+from headrace.commands.dead_letters import add_dead_letters
+from headrace.commands.features import add_features
+from headrace.commands.flags import (
     ENCODERS,
     add_backfill_flags,
     add_data_flags,
@@ -42,6 +34,15 @@ from headrace.flags import (
     load_data,
     speed,
 )
+from headrace.commands.keys import add_keys
+from headrace.commands.running import add_platform_flag, settings_for
+from headrace.commands.status import add_status
+from headrace.encoders import registry as encoders
+from headrace.errors import ConfigError, HeadraceError
+from headrace.evaluation.command import add_evaluate
+from headrace.evaluation.compare_fusion import add_compare_fusion
+from headrace.feast_adapter.servers import kept_on_loopback
+from headrace.services.priority import yield_to_requests
 from headrace.settings_text import require_home
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = _settings(options)
         if getattr(options, "writes_home", False):
             require_home(settings.home_path)
+        if getattr(options, "is_background", False):
+            yield_to_requests()
         return command(options, settings)
     except HeadraceError as error:
         print(f"headrace {options.command}: {error}", file=sys.stderr)
@@ -103,10 +106,11 @@ def _add_up(commands: Commands) -> None:
 
 def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
-    stream.set_defaults(run=_stream)
+    stream.set_defaults(run=_stream, is_background=True)
     train = commands.add_parser("train", help="train continuously and publish model versions")
     add_tokens_flag(train)
-    train.set_defaults(run=_module("trainers.online"), writes_home=True)
+    online = _module("trainers.online")
+    train.set_defaults(run=online, writes_home=True, is_background=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_tokens_flag(serve)
     serve.set_defaults(run=_module("serving"))
@@ -117,7 +121,7 @@ def _add_parts(commands: Commands) -> None:
     explain.set_defaults(run=_module("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
     add_platform_flag(archive)
-    archive.set_defaults(run=_archive, writes_home=True)
+    archive.set_defaults(run=_archive, writes_home=True, is_background=True)
 
 
 def _add_data_commands(commands: Commands) -> None:
@@ -151,13 +155,14 @@ def _add_data_commands(commands: Commands) -> None:
     )
     add_backfill_flags(backfill)
     add_platform_flag(backfill)
-    backfill.set_defaults(run=_module("trainers.backfill", backfill_arguments), writes_home=True)
+    compute = _module("trainers.backfill", backfill_arguments)
+    backfill.set_defaults(run=compute, writes_home=True, is_background=True)
 
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
     add_data_flags(encode)
     add_encoder_flag(encode)
     add_platform_flag(encode)
-    encode.set_defaults(run=_encode, writes_home=True)
+    encode.set_defaults(run=_encode, writes_home=True, is_background=True)
 
 
 def _up(options: argparse.Namespace, settings: config.Settings) -> int:
@@ -194,8 +199,8 @@ def _stream(options: argparse.Namespace, settings: config.Settings) -> int:
     check_services(settings)
     read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
     config.keep_own_ray_local()
+    from headrace.monitoring.metrics_server import serve_metrics
     from headrace.stream.job import run  # Ray reads its environment when it is imported
-    from headrace.stream.metrics_server import serve_metrics
 
     with serve_metrics(settings, now_ms):
         run(settings)
@@ -211,7 +216,7 @@ def _archive(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _replay(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.replay import Pace, default_pace, replay
+    from headrace.datasets.replay import Pace, default_pace, replay
 
     given_rate = speed(options)
     check_services(settings)
@@ -226,7 +231,7 @@ def _replay(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     check_redis_keeps(settings)
-    from headrace import materialize  # Feast takes seconds: after the check
+    from headrace.offline import materialize  # Feast takes seconds: after the check
 
     if options.data or options.dataset or not _has_catalogue(settings):
         materialize.write_sources(load_data(options), settings, now_ms())
@@ -238,7 +243,7 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
     arguments = kept_on_loopback(options.arguments)
     repository = config.repository_path("feature_repo")
-    _become("headrace.feast_command", settings, ["--chdir", str(repository), *arguments])
+    _become("headrace.feast_adapter.command", settings, ["--chdir", str(repository), *arguments])
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:

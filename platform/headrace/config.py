@@ -17,9 +17,9 @@ from typing import Annotated, Any
 
 import msgspec
 
+from headrace.access.http import HttpAccess
+from headrace.access.kafka import SECRET, SECRETS
 from headrace.errors import ConfigError
-from headrace.http_access import HttpAccess
-from headrace.kafka_access import SECRET, SECRETS
 from headrace.settings_text import require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -76,7 +76,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     platform: str = ""  # what its own HAProxy calls it, so that no other's requests are answered
     # What a replica takes on at one time, and how long it waits for what may be away.
     slate_threads: PositiveInt = 1  # that make slates and ads; more help where Redis is far away
-    max_waiting_slates: PositiveInt = 8  # slates and ads at one time; one more is refused
+    max_waiting_slates: PositiveInt = 24  # slates and ads at one time; one more is refused
     slate_deadline_s: Wait = 1.0  # one that could not be begun by then is refused
     max_waiting_events: PositiveInt = 10_000  # sent and not acknowledged; more are refused
     events_deadline_s: Wait = 3.0  # that the log may take to acknowledge events
@@ -223,17 +223,21 @@ def local_ray() -> dict[str, str]:
     On Linux Ray takes the machine's outward address as its own, even when it is told 127.0.0.1, and
     then listens on every interface; the switch, meant for other systems, makes it use loopback. The
     token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another.
+    Workers have the priority of any other program, not Ray's niceness of 15 (`services.priority`).
     """
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_worker_niceness": "0",
     }
 
 
-def ray_options() -> dict[str, Any]:
+def ray_options(setup_hook: str = "") -> dict[str, Any]:
     """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own.
+
+    Each worker process of this driver begins with the function that `setup_hook` names.
 
     Without an address Ray tries the cluster that was last started on the machine, dead or alive. A
     dashboard of our own Ray would be a dozen processes, at an address that nobody is told.
@@ -243,6 +247,7 @@ def ray_options() -> dict[str, Any]:
         "include_dashboard": False,
         "log_to_driver": False,
         "logging_level": logging.WARNING,
+        "runtime_env": {"worker_process_setup_hook": setup_hook} if setup_hook else None,
     }
 
 

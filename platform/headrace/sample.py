@@ -27,7 +27,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     """One request: the items shown, their labels, and the features of both as of the request.
 
     Arrays are little-endian bytes; the properties give them back in shape. Outcomes are those of
-    `headrace.features.facts.outcome`, whose bit 0 is the click.
+    `headrace.features.aggregation.facts.outcome`, whose bit 0 is the click.
     """
 
     source_partition: int

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from headrace.api_keys.key import ApiKey
-from headrace.api_keys.ring import Keyring
+from headrace.access.api_keys.key import ApiKey
+from headrace.access.api_keys.ring import Keyring
 from serving.http.problem import Problem, busy
 from serving.http.routes import Scope
 

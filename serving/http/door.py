@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from headrace.api_keys.ring import Keyring
+from headrace.access.api_keys.ring import Keyring
 from headrace.config import Settings
 from headrace.services.haproxy import PLATFORM_HEADER
 from serving.http.auth import Auth

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from headrace.api.slate import to_json
 from headrace.errors import HeadraceError
-from headrace.slate import to_json
 
 RETRY_AFTER_S: Final = 1
 

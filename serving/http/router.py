@@ -12,9 +12,9 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headrace.api.slate import InvalidRequest
 from headrace.errors import InvalidEvent, ServiceError
 from headrace.latency import Latencies
-from headrace.slate import InvalidRequest
 from serving.http.body import Bodies, require_json
 from serving.http.door import Door
 from serving.http.problem import Problem, busy

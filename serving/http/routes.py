@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 from starlette.responses import Response
 
-from headrace.slate import AdsRequest, RecommendRequest, parse
+from headrace.api.slate import AdsRequest, RecommendRequest, parse
 from serving.health import Health
 from serving.http.budget import Budget
 from serving.http.rate import Rate

@@ -12,7 +12,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from headrace.http_access import HttpAccess
+from headrace.access.http import HttpAccess
 from headrace.services.haproxy_config import SECURITY_HEADERS
 from serving.http.problem import Problem
 

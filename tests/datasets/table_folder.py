@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from headrace.datasets import table
-from headrace.datasets.dataset import Dataset
+from headrace.catalogue.item import Dataset
+from headrace.datasets.table import loader as table
 from headrace.event import ImpressionEvent
 
 EVENTS = "{file: events.csv, user_id: u, item_id: i, time: {column: t, unit: s}, clicked: %s%s}"

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.datasets import registry, table
-from headrace.datasets.dataset import BadRow, Dataset
+from headrace.catalogue.item import BadRow, Dataset
+from headrace.datasets import registry
+from headrace.datasets.table import loader as table
 from headrace.event import ImpressionEvent, Shown
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "data.md"

@@ -7,7 +7,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from headrace.datasets import kuairand, movielens, movielens_impressions
+from headrace.datasets.kuairand import loader as kuairand
+from headrace.datasets.movielens import impressions as movielens_impressions
+from headrace.datasets.movielens import loader as movielens
 from headrace.evaluation import impressions
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.catalogue.item import Dataset
 from headrace.datasets import openbandit
-from headrace.datasets.dataset import Dataset
 from headrace.errors import DatasetError
 from headrace.event import ImpressionEvent, decode, encode
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from table_folder import EVENTS, bad, impressions, load
 
-from headrace.datasets import table
-from headrace.datasets.dataset import Item, User
+from headrace.catalogue.item import Item, User
+from headrace.datasets.table import loader as table
 from headrace.errors import DatasetError
 from headrace.event import Shown, decode, encode
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from headrace.datasets import table, table_mapping
-from headrace.datasets.table_mapping import Labels, Rank, Share, Threshold, Time
+from headrace.datasets.table import loader as table
+from headrace.datasets.table import mapping as table_mapping
+from headrace.datasets.table.mapping import Labels, Rank, Share, Threshold, Time
 from headrace.errors import ConfigError, DatasetError
 
 EVENTS = "file: e.csv, user_id: u, item_id: i, time: {column: t, unit: ms}, clicked: c"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.datasets import download
 from headrace.errors import DatasetError
+from headrace.services import download
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headrace.datasets.dataset import Item, User
+from headrace.catalogue.item import Item, User
 from headrace.evaluation.impressions import Impression
 from headrace.event import ImpressionEvent, Shown
 

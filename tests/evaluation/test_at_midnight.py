@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from small_log import START_MS, impression
 
+from headrace.catalogue.words import ContentTable
 from headrace.evaluation.impressions import TEST
 from headrace.evaluation.progressive import BATCH_ROWS, Evaluation, batches_of, ranker_config
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.visibility import DAY_MS, MIDNIGHT_MS, Observed
-from headrace.features.assemble import NUM_DENSE, RequestFeatures
-from headrace.model.tokens import ContentTable
+from headrace.features.inputs import NUM_DENSE, RequestFeatures
 
 NOTHING = RequestFeatures(np.zeros((1, NUM_DENSE), np.float32), np.zeros((3, 64), np.int64))
 LABELS = ["is_click"]

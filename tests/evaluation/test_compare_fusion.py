@@ -9,7 +9,7 @@ import pytest
 from small_log import START_MS, columns, write, write_catalogue
 
 from headrace.cli import main
-from headrace.model.fusion import FUSIONS
+from headrace.model.layers.fusion import FUSIONS
 
 
 def compare(folder: Path, *flags: str) -> int:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 from small_log import START_MS, columns, write, write_catalogue
 
+from headrace.catalogue.vector_table import SCHEMA, TokenTable
 from headrace.cli import main
-from headrace.token_table import SCHEMA, TokenTable
 
 NUM_TRAIN, NUM_TEST = 3_000, 600
 TOKENS = "given_vector/1"

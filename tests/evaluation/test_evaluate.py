@@ -15,7 +15,7 @@ from small_log import START_MS, columns, write, write_catalogue
 
 from headrace.cli import main
 from headrace.evaluation.inputs_file import AFFINITIES
-from headrace.features.assemble import DENSE_NAMES
+from headrace.features.inputs import DENSE_NAMES
 from headrace.keys import key
 
 NUM_TRAIN, NUM_TEST = 1_500, 400

@@ -11,7 +11,7 @@ from small_log import impression
 from headrace.evaluation.impressions import TEST
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.visibility import DAY_MS, MIDNIGHT_MS, Observed
-from headrace.features.assemble import NUM_DENSE, RequestFeatures
+from headrace.features.inputs import NUM_DENSE, RequestFeatures
 from headrace.keys import key
 from headrace.metrics.grouped import GroupedScores, user_day
 

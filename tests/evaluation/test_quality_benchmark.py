@@ -21,7 +21,7 @@ from benchmarks.quality_rankers import Outcomes, Predictions, run_rankers, write
 from benchmarks.quality_scores import Tables
 from headrace.cli import main
 from headrace.errors import ConfigError
-from headrace.features.assemble import DENSE_NAMES
+from headrace.features.inputs import DENSE_NAMES
 
 LABELS = ("is_click", "is_like", "long_view")
 NUM_TRAIN, NUM_TEST = 1_200, 300

@@ -9,7 +9,7 @@ from small_log import ITEMS, START_MS, USERS, impression
 
 from headrace.evaluation.impressions import BEFORE, TEST, TRAIN, Impression
 from headrace.evaluation.visibility import DAY_MS, VISIBLE_AFTER_MS, Observed, Observer
-from headrace.features.assemble import DENSE_NAMES
+from headrace.features.inputs import DENSE_NAMES
 
 OF_USER = [n for n, name in enumerate(DENSE_NAMES) if name.startswith("user_")]
 

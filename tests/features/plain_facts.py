@@ -9,8 +9,8 @@ from random import Random
 import numpy as np
 from hypothesis import strategies as st
 
-from headrace.features.accumulators import Accumulator, State
-from headrace.features.facts import ACTIONS, MEASURES, Facts, Ints
+from headrace.features.aggregation.accumulators import Accumulator, State
+from headrace.features.aggregation.facts import ACTIONS, MEASURES, Facts, Ints
 
 START_MS = 1_714_554_000_000
 TILE_MS = 1_000

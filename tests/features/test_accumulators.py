@@ -26,7 +26,7 @@ from plain_facts import (
     total,
 )
 
-from headrace.features.accumulators import (
+from headrace.features.aggregation.accumulators import (
     NEVER,
     Accumulator,
     Decayed,
@@ -35,11 +35,11 @@ from headrace.features.accumulators import (
     Newest,
     Tiles,
 )
-from headrace.features.aggregators import View, kept_by
-from headrace.features.collaborative import NormalEquations
-from headrace.features.facts import CLICK, MEASURES, SHOWN, Ints
-from headrace.features.sequence import LastN, Recent, Session
-from headrace.features.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.aggregators import View, kept_by
+from headrace.features.aggregation.collaborative import NormalEquations
+from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
+from headrace.features.aggregation.sequence import LastN, Recent, Session
+from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
 NUM_TILES = 5
 TILES = Tiles(TILE_MS, NUM_TILES, MEASURES)

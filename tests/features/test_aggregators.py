@@ -28,8 +28,8 @@ from plain_facts import (
     total,
 )
 
-from headrace.features.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
-from headrace.features.aggregators import (
+from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
+from headrace.features.aggregation.aggregators import (
     Aggregator,
     History,
     LogOf,
@@ -43,10 +43,10 @@ from headrace.features.aggregators import (
     Vector,
     kept_by,
 )
-from headrace.features.collaborative import NormalEquations
-from headrace.features.facts import CLICK, LIKE, MEASURES, SHOWN, Ints
-from headrace.features.sequence import LastN, Recent, Session
-from headrace.features.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.collaborative import NormalEquations
+from headrace.features.aggregation.facts import CLICK, LIKE, MEASURES, SHOWN, Ints
+from headrace.features.aggregation.sequence import LastN, Recent, Session
+from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
 LIFE = Lifetime(MEASURES)
 LAST = LastN(6)

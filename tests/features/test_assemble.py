@@ -20,8 +20,10 @@ from plain_facts import (
     randoms,
 )
 
-from headrace.features.accumulators import State
-from headrace.features.assemble import (
+from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.facts import Ints
+from headrace.features.aggregation.layout import Layout
+from headrace.features.inputs import (
     CATEGORY_RATES,
     CROSSES,
     DENSE_NAMES,
@@ -32,8 +34,6 @@ from headrace.features.assemble import (
     RequestFeatures,
     assemble,
 )
-from headrace.features.facts import Ints
-from headrace.features.layout import Layout
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 
 NOW_MS = START_MS + 3_600_000

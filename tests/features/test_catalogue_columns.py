@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from headrace.datasets.dataset import Item
-from headrace.features.catalogue_columns import (
+from headrace.catalogue.item import Item
+from headrace.features.aggregation.facts import Ints
+from headrace.features.rows.item_columns import (
     MAX_GROUPS,
     MAX_SLOTS,
     CatalogueColumns,
     groups_of,
     padded_slots,
 )
-from headrace.features.facts import Ints
 from headrace.features.table import SLOTS
 from headrace.keys import category_slots, key
 

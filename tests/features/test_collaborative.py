@@ -16,8 +16,8 @@ from plain_facts import (
     state_of,
 )
 
-from headrace.features.collaborative import NormalEquations
-from headrace.features.facts import Ints
+from headrace.features.aggregation.collaborative import NormalEquations
+from headrace.features.aggregation.facts import Ints
 
 VECTORS = NormalEquations(WIDTH, ridge=0.75, mean=0.25)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from headrace.features import description
-from headrace.features.accumulators import Decayed, Lifetime, Newest, Tiles
-from headrace.features.aggregators import History, LogOf, Rate, SinceLast, Sum, TopKeys
-from headrace.features.facts import CLICK, LIKE, SHOWN
-from headrace.features.layout import Feature
-from headrace.features.sequence import LastN, Recent, Session
-from headrace.features.sketches import Distinct, TopItems
+from headrace.features.aggregation.accumulators import Decayed, Lifetime, Newest, Tiles
+from headrace.features.aggregation.aggregators import History, LogOf, Rate, SinceLast, Sum, TopKeys
+from headrace.features.aggregation.facts import CLICK, LIKE, SHOWN
+from headrace.features.aggregation.layout import Feature
+from headrace.features.aggregation.sequence import LastN, Recent, Session
+from headrace.features.aggregation.sketches import Distinct, TopItems
 from headrace.features.table import FEATURES, USER_LAYOUT
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "features.md"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from plain_facts import Fact, columns, logs, randoms
 
-from headrace.features.facts import (
+from headrace.features.aggregation.facts import (
     CLICK,
     LONG_VIEW,
     MAX_OUTCOME,

@@ -14,8 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from plain_facts import NUM_SLOTS, START_MS, TILE_MS, WIDTH, Fact, columns, made_up, randoms
 
-from headrace.features.accumulators import Decayed, Extremes, Lifetime, Newest, State, Tiles
-from headrace.features.aggregators import (
+from headrace.features.aggregation.accumulators import (
+    Decayed,
+    Extremes,
+    Lifetime,
+    Newest,
+    State,
+    Tiles,
+)
+from headrace.features.aggregation.aggregators import (
     History,
     LogOf,
     Part,
@@ -25,11 +32,11 @@ from headrace.features.aggregators import (
     TopKeys,
     Vector,
 )
-from headrace.features.collaborative import NormalEquations
-from headrace.features.facts import CLICK, SHOWN
-from headrace.features.layout import BLOCK, Feature, Layout
-from headrace.features.sequence import LastN, Recent
-from headrace.features.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.collaborative import NormalEquations
+from headrace.features.aggregation.facts import CLICK, SHOWN
+from headrace.features.aggregation.layout import BLOCK, Feature, Layout
+from headrace.features.aggregation.sequence import LastN, Recent
+from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 from headrace.features.table import LAYOUTS
 
 THING = "thing"

@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from headrace.features.accumulators import Extremes, Lifetime, State
-from headrace.features.aggregators import Aggregator, Part, Rate, Sum
-from headrace.features.facts import CLICK, MEASURES, SHOWN, Facts
-from headrace.features.layout import Feature, Layout
+from headrace.features.aggregation.accumulators import Extremes, Lifetime, State
+from headrace.features.aggregation.aggregators import Aggregator, Part, Rate, Sum
+from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Facts
+from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.table import LAYOUTS
 
 SHOWN_MS = 1_714_554_000_000

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.errors import FeatureError, ServiceError
-from headrace.features.packed.cell import encode_cells
-from headrace.features.packed.row import Stamp, encode_rows
-from headrace.features.packed.rows import Rows, UnknownSchema, decode_rows
-from headrace.features.packed.schema import NUMBERS, Column, Schema
-from headrace.features.packed.view import PackedView
+from headrace.features.store.cell import encode_cells
+from headrace.features.store.keys import PackedView
+from headrace.features.store.row import Stamp, encode_rows
+from headrace.features.store.rows import Rows, UnknownSchema, decode_rows
+from headrace.features.store.schema import NUMBERS, Column, Schema
 
 NOW_US = 1_800_000_000_000_000
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from headrace.features.quality import (
+from headrace.features.checks.drift import (
     BYTES_PER_FEATURE,
     LARGE_SHIFT,
     NUM_BINS,

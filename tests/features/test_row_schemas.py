@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_facts import NUM_ENTITIES, START_MS, columns, logs
 
-from headrace.broker import Record
+from headrace.broker.record import Record
 from headrace.errors import ServiceError
-from headrace.features.layout import Feature, Layout
-from headrace.features.row_schemas import (
+from headrace.features.aggregation.layout import Feature, Layout
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.schemas import (
     Described,
     carry_over,
     decode_description,
     encode_description,
 )
-from headrace.features.shared import SharedState
-from headrace.features.state import decode_rows, encode_rows, fresh_rows
+from headrace.features.rows.state_row import decode_rows, encode_rows, fresh_rows
 from headrace.features.table import FEATURES, ITEM, ITEM_LAYOUT, SCHEMA, USER, USER_LAYOUT
 
 OLD = SCHEMA ^ 0x5A5A5A5A

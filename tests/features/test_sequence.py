@@ -23,8 +23,8 @@ from plain_facts import (
     state_of,
 )
 
-from headrace.features.facts import ACTIONS, Ints
-from headrace.features.sequence import LastN, Recent, Session
+from headrace.features.aggregation.facts import ACTIONS, Ints
+from headrace.features.aggregation.sequence import LastN, Recent, Session
 
 PAUSE_MS = 2 * TILE_MS
 LAST = LastN(6)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from headrace.event import Served
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
-from headrace.features.facts import ACTIONS, MAX_OUTCOME, Ints
+from headrace.features.aggregation.facts import ACTIONS, MAX_OUTCOME, Ints
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.served import MAX_SERVED, as_served
 from headrace.features.table import SCHEMA
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_facts import START_MS, Fact, columns
 
-from headrace.broker import Record
-from headrace.datasets.dataset import Item
-from headrace.features.shared import SharedState, topic_messages
-from headrace.features.state import Rows, encode_rows, fresh_rows, row_dtype
+from headrace.broker.record import Record
+from headrace.catalogue.item import Item
+from headrace.features.rows.merged import SharedState, topic_messages
+from headrace.features.rows.state_row import Rows, encode_rows, fresh_rows, row_dtype
 from headrace.features.table import (
     CAMPAIGN,
     CATEGORY,

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_facts import START_MS, Fact, columns, randoms
 
-from headrace.features.bounds import Share
-from headrace.features.shared_table import SharedTable
-from headrace.features.state import Rows, fresh_rows
+from headrace.features.rows.bounds import Share
+from headrace.features.rows.merged_table import SharedTable
+from headrace.features.rows.state_row import Rows, fresh_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, SCHEMA
 
 CLICKED = Fact(click=1.0)

@@ -22,9 +22,9 @@ from plain_facts import (
     total,
 )
 
-from headrace.features.accumulators import State
-from headrace.features.facts import MEASURES, Facts, Ints
-from headrace.features.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.facts import MEASURES, Facts, Ints
+from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
 NOW_U = np.zeros(NUM_ENTITIES, np.int64)
 examples = settings(deadline=None, max_examples=60)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from plain_facts import START_MS, Fact, columns
 
 from headrace.errors import ServiceError
-from headrace.features.layout import Layout
-from headrace.features.state import decode_rows, encode_rows, fresh_rows, row_dtype
+from headrace.features.aggregation.layout import Layout
+from headrace.features.rows.state_row import decode_rows, encode_rows, fresh_rows, row_dtype
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, LAYOUTS, SCHEMA, USER_LAYOUT
 
 layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.entity)

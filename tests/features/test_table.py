@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from plain_facts import START_MS, Fact, columns
 
-from headrace.features.layout import Layout
-from headrace.features.state import row_dtype
+from headrace.features.aggregation.layout import Layout
+from headrace.features.rows.state_row import row_dtype
 from headrace.features.table import (
     CATEGORY_LAYOUT,
     DAY_MS,

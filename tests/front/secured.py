@@ -12,10 +12,10 @@ import msgspec
 from redis import Redis
 from stand import FrontDoor, Reply
 
-from headrace.api_keys.key import Scope, issue
-from headrace.api_keys.store import KeyStore
+from headrace.access.api_keys.key import Scope, issue
+from headrace.access.api_keys.store import KeyStore
+from headrace.api.front import Front
 from headrace.clock import now_ms
-from headrace.front import Front
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:

@@ -20,15 +20,16 @@ import msgspec
 import psutil
 
 from headrace import config
-from headrace.broker import LogReader, Topics, create_topics
+from headrace.broker.reader import LogReader
+from headrace.broker.topics import Topics, create_topics
+from headrace.catalogue.item import Dataset, Item, User
 from headrace.config import Settings
-from headrace.datasets.dataset import Dataset, Item, User
 from headrace.event import Event, decode
-from headrace.materialize import write_sources
+from headrace.offline.materialize import write_sources
 from headrace.services.haproxy import short_folder
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.ports import free_port
-from headrace.services.process import ServerProcess
+from headrace.services.processes.process import ServerProcess
 from headrace.services.redis import RedisServer, start_redis
 
 ROOT = Path(__file__).resolve().parents[2]

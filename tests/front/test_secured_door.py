@@ -16,8 +16,8 @@ from conftest import broker_environ
 from secured import SecuredDoor, make_certificate
 from stand import click, paused, stand, wait_for
 
-from headrace.api_keys.key import new_secret
-from headrace.front import Front
+from headrace.access.api_keys.key import new_secret
+from headrace.api.front import Front
 from headrace.up.load import BackgroundLoad
 
 pytestmark = [pytest.mark.services, pytest.mark.ray]

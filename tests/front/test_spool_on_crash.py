@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from stand import Stand, ask, paused, wait_for
 
-from headrace.broker import LogWriter, Topics
+from headrace.broker.log_sender import Message
+from headrace.broker.spool import Spool
+from headrace.broker.topics import Topics
+from headrace.broker.writer import LogWriter
 from headrace.errors import LogUnavailable
-from headrace.log_sender import Message
 from headrace.skipped import Skipped
-from headrace.spool import Spool
-from headrace.stream.dedupe import Dedupe
+from headrace.stream.step.dedupe import Dedupe
 
 pytestmark = pytest.mark.services
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from headrace.datasets.download import RECBOLE, fetch
+from headrace.services.download import RECBOLE, fetch
 from headrace.services.ports import free_port
 
 INSIDE_WHEEL = "recbole/dataset_example/ml-100k"

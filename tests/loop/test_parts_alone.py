@@ -27,20 +27,20 @@ from platform_run import PlatformRun, write_slice
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogWriter, Topics
+from headrace.broker.topics import Topics
+from headrace.broker.writer import LogWriter
 from headrace.features.table import SCHEMA
+from headrace.monitoring.status import StatusBoard
 from headrace.services.haproxy import short_folder
 from headrace.services.kafka import start_broker
 from headrace.services.ports import free_port
 from headrace.services.redis import start_redis
-from headrace.status import StatusBoard
-from headrace.stream.commit import Commit, CommitStore
+from headrace.stream.commit_store import CommitStore
+from headrace.stream.step.commit import Commit
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
 
-NUM_RATINGS = 1_500
-NUM_KILLED_RATINGS = 500
-EVENTS_PER_S = 300
+NUM_RATINGS, NUM_KILLED_RATINGS, EVENTS_PER_S = 1_500, 500, 300
 START_TIMEOUT_S = 120.0  # three Rays and Feast three times, on two cores
 STOP_TIMEOUT_S = 30.0
 NOT_JSON = b"\xff not json"

@@ -17,12 +17,13 @@ import pytest
 from readme_shop import write_shop
 from second_terminal import ROOT, Terminal, answers
 
-from headrace.broker import LogWriter, Topics
+from headrace.broker.topics import Topics
+from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.commands.running import PLACES
 from headrace.config import Settings, environment, variable
-from headrace.dead_letter import read_letters
 from headrace.event import ClickEvent, encode
+from headrace.stream.dead_letter import read_letters
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
 

@@ -17,10 +17,10 @@ import pytest
 from redis import Redis
 from second_terminal import Terminal
 
-from headrace.front import Front
-from headrace.services.owner import MARK
-from headrace.stream.commit import CommitStore
-from headrace.up.health import probe
+from headrace.api.front import Front
+from headrace.services.processes.owner import MARK
+from headrace.stream.commit_store import CommitStore
+from headrace.up.supervision.health import probe
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
 

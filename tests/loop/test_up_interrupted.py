@@ -16,7 +16,7 @@ import pytest
 from platform_run import PlatformRun
 from readme_shop import write_shop
 
-from headrace.services.owner import MARK, Owner
+from headrace.services.processes.owner import MARK, Owner
 from headrace.up.run_file import RunFolder
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headrace.datasets.dataset import Item
-from headrace.features.assemble import RequestFeatures
+from headrace.catalogue.item import Item
+from headrace.catalogue.vectors import ContentVectors, VectorColumn
+from headrace.catalogue.words import ContentTable, user_token_keys
+from headrace.features.inputs import RequestFeatures
 from headrace.keys import key
 from headrace.model import batch
 from headrace.model.batch import Batch
-from headrace.model.content_vectors import ContentVectors, VectorColumn
-from headrace.model.ranker_config import CLICK, Head, RankerConfig
-from headrace.model.tokens import ContentTable, user_token_keys
+from headrace.model.config import CLICK, Head, RankerConfig
 
 NUM_DENSE = 5
 MAX_EVENTS = 12

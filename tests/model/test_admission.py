@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.model.admission import MAX_COUNT, FrequencySketch
+from headrace.model.embedding.admission import MAX_COUNT, FrequencySketch
 
 streams = st.lists(st.lists(st.integers(1, 2**63 - 1) | st.integers(1, 20), max_size=30))
 

@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shop import CONFIG, CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of
 
-from headrace.features.facts import outcome
+from headrace.catalogue.vectors import ContentVectors, VectorColumn
+from headrace.catalogue.words import MAX_TOKENS, MODALITIES, ContentTable
+from headrace.features.aggregation.facts import outcome
 from headrace.keys import key
 from headrace.model.batch import TokenBags, batch_of_samples, make_batch, make_items, token_bags
-from headrace.model.content_vectors import ContentVectors, VectorColumn
-from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
-from headrace.model.tokens import MAX_TOKENS, MODALITIES, ContentTable
+from headrace.model.config import CLICK, SIZES, Head, RankerConfig
 from headrace.sample import Sample
 
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from headrace.model.embedding import DynamicEmbedding
+from headrace.model.embedding.table import DynamicEmbedding
 
 
 def trained(table: DynamicEmbedding, keys_N: Tensor, gradient_ND: Tensor) -> Tensor:

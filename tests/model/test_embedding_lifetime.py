@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from headrace.errors import ConfigError
-from headrace.model.embedding import DynamicEmbedding, Lifetime
+from headrace.model.embedding.table import DynamicEmbedding, Lifetime
 
 batches = st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=12), min_size=1, max_size=20)
 

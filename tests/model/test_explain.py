@@ -8,10 +8,10 @@ import pytest
 import torch
 from shop import RICH, rich_batch
 
+from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain
-from headrace.model.fusion import FUSIONS
-from headrace.model.learner import OnlineLearner
+from headrace.model.layers.fusion import FUSIONS
 from headrace.model.ranker import Ranker
 
 GROUPS = {"first": (0,), "others": (1, 2, 3, 4)}

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from headrace.errors import ConfigError
-from headrace.model.fusion import FUSIONS, Fusion, make_fusion
+from headrace.model.layers.fusion import FUSIONS, Fusion, make_fusion
 
 NUM, MODALITIES, DIM = 12, 4, 6
 

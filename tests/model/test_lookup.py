@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional
 
-from headrace.model.lookup import rows_of
+from headrace.model.layers.indexing import rows_of
 
 
 def test_rows_and_their_gradient_are_those_of_an_embedding() -> None:

@@ -22,13 +22,13 @@ from shop import (
 )
 from torch import Tensor
 
-from headrace.features.assemble import RequestFeatures
+from headrace.features.inputs import RequestFeatures
 from headrace.keys import key
+from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import Batch, Request, make_items, make_request_batch
-from headrace.model.fusion import FUSIONS
-from headrace.model.learner import OnlineLearner
+from headrace.model.config import RankerConfig
+from headrace.model.layers.fusion import FUSIONS
 from headrace.model.ranker import Ranker
-from headrace.model.ranker_config import RankerConfig
 
 KEY_I = np.array([0, *(key(item_id) for item_id in ITEMS)], dtype=np.int64)
 ROW_OF = {item_key: row for row, item_key in enumerate(KEY_I.tolist())}

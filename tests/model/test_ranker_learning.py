@@ -9,12 +9,12 @@ import torch
 from shop import CONFIG, RICH, asked, batch_of, rich_batch
 
 from headrace.errors import ConfigError
+from headrace.learning.learner import OnlineLearner
+from headrace.learning.loss import heads_loss
 from headrace.model.batch import Batch
-from headrace.model.fusion import FUSIONS
-from headrace.model.learner import OnlineLearner
-from headrace.model.loss import heads_loss
+from headrace.model.config import CLICK, SIZES, Head, RankerConfig
+from headrace.model.layers.fusion import FUSIONS
 from headrace.model.ranker import Ranker
-from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
 
 
 def rich_trained(config: RankerConfig = RICH, steps: int = 3) -> OnlineLearner:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headrace.model.scale import RunningScale
+from headrace.model.layers.scale import RunningScale
 
 SIZES = st.lists(st.integers(1, 40), min_size=1, max_size=6)
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from headrace.model.similarity import NUM_BINS, NUM_SIMILARITIES, similarity_tiers
+from headrace.model.layers.similarity import NUM_BINS, NUM_SIMILARITIES, similarity_tiers
 
 
 def random_events(seed: int, num_events: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.model.target_attention import Slots, attend, far
+from headrace.model.layers.target_attention import Slots, attend, far
 
 sizes = st.lists(st.integers(1, 6), min_size=1, max_size=7)
 

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from headrace import config
-from headrace.broker import LogWriter, Topics, create_topics
+from headrace.broker.topics import LogIdentity, Topics, create_topics
+from headrace.broker.writer import LogWriter
 from headrace.errors import LogMismatch, ServiceError
 from headrace.event import ClickEvent, encode
 from headrace.offline.folder import EVENTS, LogFolder, bind_offline, log_folder
 from headrace.offline.tables import records_of
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.topics import LogIdentity
 
 pytestmark = pytest.mark.services
 

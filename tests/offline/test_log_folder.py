@@ -12,10 +12,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from headrace.broker import Record
+from headrace.broker.record import Record
 from headrace.event import POSITION_UNKNOWN, ClickEvent, encode
-from headrace.feature_rows import decode_feature_rows, encode_feature_rows, numbered
-from headrace.features.state import fresh_rows
+from headrace.features.rows.numbers_message import (
+    decode_feature_rows,
+    encode_feature_rows,
+    numbered,
+)
+from headrace.features.rows.state_row import fresh_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.offline.folder import DAY_MS, LogFolder, by_date
 from headrace.offline.tables import (

@@ -25,33 +25,34 @@ from feast import FeatureStore
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogWriter, Record, Topics, create_topics, partition_of
+from headrace.broker.partitioner import partition_of
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
-from headrace.datasets.download import RECBOLE, fetch
-from headrace.datasets.movielens import HIGHEST, load
+from headrace.datasets.movielens.loader import HIGHEST, load
 from headrace.event import Event, ImpressionEvent, Served, Shown, encode
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
-from headrace.features.online import OnlineStore
-from headrace.features.parity import Parity
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.checks.parity import Parity
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.rows.state_row import decode_rows
 from headrace.features.serving_key import ServingKey
-from headrace.features.state import decode_rows
 from headrace.features.table import ITEM_LAYOUT, SCHEMA, USER_LAYOUT
 from headrace.offline.archive import Archive
 from headrace.offline.batch_path import BatchPath
 from headrace.offline.folder import EVENTS, SAMPLES, log_folder, rows_path
 from headrace.offline.tables import samples_of
+from headrace.services.download import RECBOLE, fetch
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit import CommitStore
-from headrace.stream.intake import Decoded
-from headrace.stream.partition import PartitionSettings
+from headrace.stream.commit_store import CommitStore
+from headrace.stream.step.intake import Decoded
+from headrace.stream.step.partition import PartitionSettings
 from headrace.stream.worker import Worker
 
 pytestmark = [pytest.mark.services, pytest.mark.ray]
 
-NUM_BEFORE, NUM_STREAMED = 800, 700
-NUM_PARTITIONS = 2
-TIMEOUT_S = 90.0
+NUM_BEFORE, NUM_STREAMED, NUM_PARTITIONS, TIMEOUT_S = 800, 700, 2, 90.0
 
 
 class Namespace:

@@ -13,8 +13,8 @@ from kafka import KafkaAdminClient
 from redis import Redis
 
 from headrace import config
-from headrace.broker import create_topics
-from headrace.status import StatusBoard
+from headrace.broker.topics import create_topics
+from headrace.monitoring.status import StatusBoard
 
 PATIENCE_S = 30.0
 COMMAND_S = 90.0

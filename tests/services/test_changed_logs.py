@@ -14,21 +14,24 @@ from changed_topic import last_words, make_anew, within_patience
 from kafka import KafkaAdminClient, TopicPartition
 from redis import Redis
 
-from headrace import broker, config, log_watch
-from headrace.broker import LogWriter, Topics, create_topics, partition_of
+from headrace import config
+from headrace.broker import log_watch, reader
+from headrace.broker.partitioner import partition_of
+from headrace.broker.topics import Topics, create_topics, plans
+from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.errors import LogMismatch
 from headrace.event import ClickEvent, encode
-from headrace.features.online import OnlineStore
+from headrace.feast_adapter.online import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.offline.archive import Archive
 from headrace.offline.folder import EVENTS, log_folder
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit import Commit, CommitStore
+from headrace.stream.commit_store import CommitStore
 from headrace.stream.source_log import bind_to_log
+from headrace.stream.step.commit import Commit
 from headrace.stream.worker import Worker
-from headrace.topics import plans
 
 pytestmark = pytest.mark.services
 
@@ -72,7 +75,7 @@ def settings(
     world: config.Settings, admin: KafkaAdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> config.Settings:
     """The namespace, as if new, with topics that are looked at often."""
-    monkeypatch.setattr(broker, "DESCRIBE_EVERY_MS", 300)
+    monkeypatch.setattr(reader, "DESCRIBE_EVERY_MS", 300)
     monkeypatch.setattr(log_watch, "LOOK_EVERY_S", 0.1)
     for name, text in config.environment(world).items():
         monkeypatch.setenv(name, text)

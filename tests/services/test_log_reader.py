@@ -8,7 +8,9 @@ from contextlib import closing
 import pytest
 
 from headrace import config
-from headrace.broker import LogReader, LogWriter, Topics, create_topics
+from headrace.broker.reader import LogReader
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
 from headrace.services.kafka import start_broker
 
 pytestmark = pytest.mark.services

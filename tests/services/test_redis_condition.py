@@ -14,7 +14,7 @@ from headrace import cli
 from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.services.ports import free_port
-from headrace.services.program import find_program
+from headrace.services.processes.program import find_program
 from headrace.services.redis import RedisServer, start_redis
 from headrace.services.redis_condition import (
     MIN_VERSION,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from headrace.errors import ServiceError
-from headrace.services.process import Command, ServerProcess
+from headrace.services.processes.process import Command, ServerProcess
 
 pytestmark = pytest.mark.services
 
@@ -157,7 +157,7 @@ def test_dies_when_its_parent_is_killed(
 ) -> None:
     code = f"""
 from pathlib import Path
-from headrace.services.process import Command, ServerProcess
+from headrace.services.processes.process import Command, ServerProcess
 arguments = ["/bin/sh", "-c", "trap '' TERM INT HUP; while :; do sleep 0.1; done"]
 folder = Path({str(tmp_path)!r})
 process = ServerProcess(Command(name="toy", arguments=arguments, folder=folder, advice=""))
@@ -184,7 +184,7 @@ def test_a_child_with_a_process_group_of_its_own_dies_when_our_parent_is_killed(
     code = f"""
 import time
 from pathlib import Path
-from headrace.services.process import Command, ServerProcess
+from headrace.services.processes.process import Command, ServerProcess
 arguments = ["/bin/sh", "-c", {CHILD_IN_A_GROUP_OF_ITS_OWN!r}]
 folder = Path({str(tmp_path)!r})
 process = ServerProcess(

@@ -14,11 +14,14 @@ from changed_topic import make_anew
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 
-from headrace import broker, config, log_watch
-from headrace.broker import LogReader, LogWriter, Record, Topics, create_topics, log_identity
+from headrace import config
+from headrace.broker import log_watch, reader
+from headrace.broker.reader import LogReader
+from headrace.broker.record import Record
+from headrace.broker.topics import LogIdentity, Topics, agreed, create_topics, log_identity, plans
+from headrace.broker.writer import LogWriter
 from headrace.errors import LogMismatch
 from headrace.services.kafka import Broker, start_broker
-from headrace.topics import LogIdentity, agreed, plans
 
 pytestmark = pytest.mark.services
 
@@ -59,7 +62,7 @@ def admin(log: Broker) -> Iterator[KafkaAdminClient]:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Topics are looked at often, and what is wrong is believed soon."""
-    monkeypatch.setattr(broker, "DESCRIBE_EVERY_MS", 300)
+    monkeypatch.setattr(reader, "DESCRIBE_EVERY_MS", 300)
     monkeypatch.setattr(log_watch, "LOOK_EVERY_S", 0.1)
     monkeypatch.setattr(log_watch, "PATIENCE_S", 0.5)
 

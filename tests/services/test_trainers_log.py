@@ -12,13 +12,15 @@ import pytest
 from changed_topic import last_words, make_anew, wait
 from kafka import KafkaAdminClient, TopicPartition
 
-from headrace import broker, config
-from headrace.broker import LogWriter, Topics, create_topics
+from headrace import config
+from headrace.broker import reader
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
+from headrace.catalogue.files import write_catalogue
+from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
-from headrace.datasets.catalogue import write_catalogue
-from headrace.datasets.dataset import Dataset, Item, User
 from headrace.errors import LogMismatch
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.sample import LANE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
@@ -54,7 +56,7 @@ def world(
 
 @pytest.fixture
 def settings(world: config.Settings, monkeypatch: pytest.MonkeyPatch) -> config.Settings:
-    monkeypatch.setattr(broker, "DESCRIBE_EVERY_MS", 300)
+    monkeypatch.setattr(reader, "DESCRIBE_EVERY_MS", 300)
     settings = config.changed(world, namespace=next(namespaces))
     create_topics(settings)
     return settings

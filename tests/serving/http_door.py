@@ -10,9 +10,9 @@ from redis import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headrace.api_keys.key import ApiKey
-from headrace.api_keys.ring import Keyring
-from headrace.api_keys.store import KeyStore
+from headrace.access.api_keys.key import ApiKey
+from headrace.access.api_keys.ring import Keyring
+from headrace.access.api_keys.store import KeyStore
 from headrace.config import Settings, changed
 from serving.http.door import Door
 from serving.http.router import Router

@@ -13,18 +13,19 @@ import numpy as np
 import pyarrow as pa
 
 from headrace import config
-from headrace.broker import LogWriter, Topics, create_topics
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
+from headrace.catalogue.files import write_catalogue
+from headrace.catalogue.item import Dataset, Item, User
+from headrace.catalogue.vector_table import SCHEMA as TOKEN_SCHEMA
+from headrace.catalogue.vector_table import TokenTable
 from headrace.config import Settings
-from headrace.datasets.catalogue import write_catalogue
-from headrace.datasets.dataset import Dataset, Item, User
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.keys import key
 from headrace.sample import LANE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.token_table import SCHEMA as TOKEN_SCHEMA
-from headrace.token_table import TokenTable
 from serving.live import Live
 from trainers.online import OnlineTrainer
 

@@ -12,9 +12,9 @@ from redis import Redis
 from small_loop import NOW_MS, replica
 from two_surfaces import SURFACES
 
+from headrace.api.slate import AdsRequest, InvalidRequest, RecommendRequest, parse
 from headrace.config import Settings
-from headrace.features.online import OnlineStore
-from headrace.slate import AdsRequest, InvalidRequest, RecommendRequest, parse
+from headrace.feast_adapter.online import OnlineStore
 from serving.ads import AdServer, Budgets, Campaign
 from serving.live import View
 from serving.recommend import Recommender

@@ -14,9 +14,10 @@ import pytest
 from redis import Redis
 from small_loop import NOW_MS, SmallLoop, replica, sample, small_loop
 
-from headrace.broker import LogWriter, Topics
+from headrace.broker.topics import Topics
+from headrace.broker.writer import LogWriter
 from headrace.config import Settings
-from headrace.registry import Subscriber
+from headrace.registry.registry import Subscriber
 from headrace.sample import Sample, encode_batches
 from serving.ads import Budgets, Campaign
 from trainers.online import OnlineTrainer

@@ -13,9 +13,9 @@ from redis import Redis
 from starlette.responses import Response
 
 from headrace import config
-from headrace.api_keys.key import DAY_MS, ApiKey, Scope, issue, new_secret, scopes_of
-from headrace.api_keys.ring import Keyring
-from headrace.api_keys.store import KeyStore
+from headrace.access.api_keys.key import DAY_MS, ApiKey, Scope, issue, new_secret, scopes_of
+from headrace.access.api_keys.ring import Keyring
+from headrace.access.api_keys.store import KeyStore
 from headrace.cli import main
 from headrace.errors import ConfigError
 from headrace.services.redis import RedisServer, start_redis

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from headrace.datasets.dataset import Item
+from headrace.catalogue.item import Item
 from headrace.errors import ConfigError
 from serving.ads import MIN_PRICE_MICROS, Bid, Campaign, read_campaigns, second_price
 from serving.live import Catalogue, build_catalogue

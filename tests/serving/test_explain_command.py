@@ -15,13 +15,13 @@ from small_loop import ITEMS, NOW_MS, SHOP, replica
 from two_surfaces import SURFACES, TOKENS
 
 from headrace import config
+from headrace.catalogue.files import write_catalogue
 from headrace.cli import build_parser
+from headrace.commands.flags import explain_arguments
 from headrace.config import Settings
-from headrace.datasets.catalogue import write_catalogue
 from headrace.errors import ConfigError
-from headrace.features.assemble import CATEGORY_RATES, DENSE_NAMES, SURFACE_RATES
-from headrace.features.online import OnlineStore
-from headrace.flags import explain_arguments
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.inputs import CATEGORY_RATES, DENSE_NAMES, SURFACE_RATES
 from serving import explain
 from serving.explain import Explained, Explainer, dense_groups
 from serving.recommend import Recommender

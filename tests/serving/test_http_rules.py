@@ -11,12 +11,12 @@ import pytest
 from http_door import answer_to, door
 from starlette.responses import Response
 
+from headrace.api.slate import RecommendRequest, parse
 from headrace.errors import ServiceError
 from headrace.services.haproxy import MAX_BODY_BYTES, PLATFORM_HEADER
-from headrace.slate import RecommendRequest, parse
 from serving.http import body as body_rules
 from serving.http.body import Bodies
-from serving.http.budget import Budget
+from serving.http.budget import Budget, StandingQueue
 from serving.http.problem import Problem, json_response
 from serving.http.router import Router
 from serving.http.routes import Route
@@ -171,3 +171,18 @@ def test_a_budget_refuses_what_has_no_place_and_what_waited_too_long() -> None:
         assert isinstance(problem, Problem) and problem.status == 503
     assert budget.num_refused == 3
     assert asyncio.run(budget.run(lambda: "well again")) == "well again"
+
+
+def served(waits_s: list[float], queue: StandingQueue, every_s: float = 0.01) -> list[bool]:
+    """Whether each of these, one every so many seconds, is begun after its wait."""
+    return [wait <= queue.longest_s(wait, every_s * turn) for turn, wait in enumerate(waits_s)]
+
+
+def test_what_a_stall_left_waiting_is_served_and_a_queue_that_stands_is_cut_short() -> None:
+    stall = [0.0] * 100 + [0.8 - 0.02 * turn for turn in range(40)] + [0.0] * 100
+    assert all(served(stall, StandingQueue(deadline_s=1)))
+
+    overload = [0.0] * 100 + [0.3] * 400 + [0.0] * 100
+    begun = served(overload, StandingQueue(deadline_s=1))
+    assert all(begun[:200]) and not any(begun[300:500])  # it is found within two seconds
+    assert all(begun[500:])  # and nobody who does not wait is ever refused

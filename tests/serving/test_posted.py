@@ -10,10 +10,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from headrace.api.slate import AdsRequest, InvalidRequest, RecommendRequest, parse
 from headrace.errors import InvalidEvent
 from headrace.event import MAX_EVENT_BYTES, decode
 from headrace.services.haproxy import MAX_BODY_BYTES
-from headrace.slate import AdsRequest, InvalidRequest, RecommendRequest, parse
 from serving.http.body import BodyTooLarge, read_body
 from serving.posted import MAX_EVENTS, read_events
 

@@ -8,8 +8,8 @@ import pytest
 from http_door import Shelf, answer_to, door
 from starlette.responses import Response
 
-from headrace.api_keys.key import issue
-from headrace.api_keys.ring import Keyring
+from headrace.access.api_keys.key import issue
+from headrace.access.api_keys.ring import Keyring
 from serving.http.body import Bodies
 from serving.http.budget import Budget
 from serving.http.problem import Problem, json_response

@@ -13,13 +13,13 @@ from redis import Redis
 from small_loop import ITEMS, NOW_MS, SmallLoop, replica, sample, small_loop, trained
 
 from headrace import config
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
 from headrace.errors import ConfigError, DatasetError
-from headrace.features.assemble import RequestFeatures
+from headrace.features.inputs import RequestFeatures
 from headrace.model.batch import Request, batch_of_samples, make_request_batch
-from headrace.model.content_vectors import ContentVectors
 from headrace.model.ranker import Ranker
-from headrace.model.tokens import ContentTable
-from headrace.progress import ProgressBoard
+from headrace.monitoring.progress import ProgressBoard
 from headrace.sample import Sample
 from serving.live import Live, LiveModel
 from trainers.online import OnlineTrainer

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from headrace.datasets.dataset import Item
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
+from headrace.catalogue.item import Item
+from headrace.catalogue.words import ContentTable
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
 from headrace.keys import key
+from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import Request, make_batch, make_items, make_request_batch
-from headrace.model.learner import OnlineLearner
-from headrace.model.ranker_config import nano
-from headrace.model.tokens import ContentTable
+from headrace.model.config import nano
 from serving.live import build_catalogue
 
 ITEMS = {f"i{n}": Item(f"i{n}", f"film {n % 3}", ("drama",)) for n in range(12)}

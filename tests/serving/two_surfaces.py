@@ -11,18 +11,19 @@ from pathlib import Path
 
 from small_loop import ITEMS, NOW_MS, SHOP, sample, small_loop, trained
 
-from headrace import config, event, materialize
-from headrace.broker import Record
+from headrace import config, event
+from headrace.broker.record import Record
 from headrace.config import Settings
 from headrace.event import ImpressionEvent, Shown
-from headrace.features.online import OnlineStore
-from headrace.features.shared import SharedState
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.rows.merged import SharedState
 from headrace.features.table import USER_LAYOUT
 from headrace.model.calibration import MIN_LABELS
+from headrace.offline import materialize
 from headrace.sample import Sample
-from headrace.stream.commit import Commit
-from headrace.stream.intake import decode_records
-from headrace.stream.partition import Partition, PartitionSettings
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import decode_records
+from headrace.stream.step.partition import Partition, PartitionSettings
 
 TOKENS = "given_vector/1-4d"
 SURFACES = ("home", "search")

@@ -18,16 +18,20 @@ import numpy as np
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogReader, LogWriter, Record, Topics, create_topics, partition_of
+from headrace.broker.partitioner import partition_of
+from headrace.broker.reader import LogReader
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.event import ClickEvent, encode
-from headrace.features.online import OnlineStore
+from headrace.feast_adapter.online import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
+from headrace.monitoring.health import read_health
+from headrace.monitoring.health_report import to_document, to_tables
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit import CommitStore
-from headrace.stream.health import read_health
-from headrace.stream.health_report import to_document, to_tables
+from headrace.stream.commit_store import CommitStore
 from headrace.stream.worker import Worker
 
 FILES = {

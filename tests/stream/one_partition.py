@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from headrace.broker import Record
-from headrace.datasets.dataset import Item
+from headrace.broker.record import Record
+from headrace.catalogue.item import Item
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
-from headrace.features.accumulators import State
-from headrace.features.assemble import DENSE_NAMES
-from headrace.features.layout import Layout
-from headrace.features.shared import SharedState
-from headrace.features.state import Rows
+from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.layout import Layout
+from headrace.features.inputs import DENSE_NAMES
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.state_row import Rows
 from headrace.features.table import (
     ITEM_LAYOUT,
     LAST,
@@ -22,9 +22,9 @@ from headrace.features.table import (
 )
 from headrace.keys import key
 from headrace.sample import Sample
-from headrace.stream.commit import Commit
-from headrace.stream.intake import decode_records
-from headrace.stream.partition import Effects, Partition, PartitionSettings
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import decode_records
+from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 START_MS = 1_714_554_000_000
 WINDOW_MS = 1_000

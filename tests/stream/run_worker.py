@@ -6,7 +6,7 @@ test of a changed feature table runs it in two copies of the project.
 
 from __future__ import annotations
 
-from headrace.features import before_feast as _before_feast  # noqa: F401
+from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
 
 # isort: split
 import json
@@ -18,10 +18,10 @@ from redis import Redis
 
 from headrace import config
 from headrace.clock import now_ms
-from headrace.features.online import OnlineStore
-from headrace.features.state import decode_rows
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import FEATURES, LAYOUTS, LIFE
-from headrace.stream.commit import CommitStore
+from headrace.stream.commit_store import CommitStore
 from headrace.stream.worker import Worker
 
 USERS, ITEMS = [f"u{n}" for n in range(20)], [f"i{n}" for n in range(8)]

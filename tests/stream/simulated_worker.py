@@ -11,16 +11,16 @@ from random import Random
 import msgspec
 
 from headrace import sample
-from headrace.broker import Record
-from headrace.datasets.dataset import Item
-from headrace.features.bounds import NOTHING, Bounds, Share
-from headrace.features.shared import SharedState, row_key, topic_messages
-from headrace.features.shared_table import Forgotten
-from headrace.features.state import Rows, encode_rows
+from headrace.broker.record import Record
+from headrace.catalogue.item import Item
+from headrace.features.rows.bounds import NOTHING, Bounds, Share
+from headrace.features.rows.merged import SharedState, row_key, topic_messages
+from headrace.features.rows.merged_table import Forgotten
+from headrace.features.rows.state_row import Rows, encode_rows
 from headrace.features.table import ITEM
-from headrace.stream.commit import Commit
-from headrace.stream.intake import Decoded, decode_records
-from headrace.stream.partition import Effects, Partition, PartitionSettings
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import Decoded, decode_records
+from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 PARTITIONS = (0, 1)
 WINDOW_MS = 1_000

@@ -10,12 +10,12 @@ from junk import JUNK, click, counts, has_accepted, running, send, shown_of, ski
 from redis import Redis
 
 from headrace import config
-from headrace.broker import Topics
+from headrace.broker.topics import Topics
 from headrace.clock import now_ms
-from headrace.dead_letter import Letter, read_letters
 from headrace.features.table import LAYOUTS, SCHEMA
-from headrace.stream.commit import CommitStore
-from headrace.up.totals import Observer
+from headrace.stream.commit_store import CommitStore
+from headrace.stream.dead_letter import Letter, read_letters
+from headrace.up.display.totals import Observer
 
 pytestmark = pytest.mark.services
 

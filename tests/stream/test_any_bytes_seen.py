@@ -13,14 +13,14 @@ from junk import JUNK, click, counts, records_of_topic, running, send, shown_of,
 from redis import Redis
 
 from headrace import config
-from headrace.broker import Topics
+from headrace.broker.topics import Topics
 from headrace.cli import main
 from headrace.clock import now_ms
 from headrace.offline.archive import Archive
 from headrace.offline.folder import EVENTS, FEATURE_ROWS, SAMPLES, log_folder
 from headrace.offline.tables import records_of
 from headrace.sample import decode_batch
-from headrace.up.totals import Observer
+from headrace.up.display.totals import Observer
 
 pytestmark = pytest.mark.services
 

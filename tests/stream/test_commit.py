@@ -9,7 +9,8 @@ from redis import Redis
 
 from headrace.errors import PartitionLost
 from headrace.services.redis import start_redis
-from headrace.stream.commit import Commit, CommitStore
+from headrace.stream.commit_store import CommitStore
+from headrace.stream.step.commit import Commit
 
 pytestmark = pytest.mark.services
 

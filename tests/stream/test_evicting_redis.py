@@ -14,19 +14,20 @@ from redis import Redis
 from rich.console import Console
 
 from headrace import cli, config
-from headrace.broker import LogWriter, Topics, create_topics
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.errors import PartitionLost, ServiceError
 from headrace.event import ClickEvent, encode
-from headrace.features.online import OnlineStore
+from headrace.feast_adapter.online import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
+from headrace.monitoring.exporter import HealthCollector
+from headrace.monitoring.health import read_health
+from headrace.monitoring.health_report import to_document, to_tables
+from headrace.monitoring.status import StatusBoard
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.status import StatusBoard
-from headrace.stream.commit import CommitStore
-from headrace.stream.exporter import HealthCollector
-from headrace.stream.health import read_health
-from headrace.stream.health_report import to_document, to_tables
+from headrace.stream.commit_store import CommitStore
 from headrace.stream.redis_watch import LOOK_EVERY_MS, RedisNews, lost_keys
 from headrace.stream.worker import Worker
 

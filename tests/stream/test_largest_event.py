@@ -8,11 +8,11 @@ import pytest
 from one_partition import START_MS, Stream
 
 from headrace.event import MAX_EVENT_BYTES, MAX_ITEMS, MAX_SURFACE, ImpressionEvent, Shown, encode
-from headrace.feature_rows import encode_feature_rows, numbered
-from headrace.features.shared import topic_messages
+from headrace.features.rows.merged import topic_messages
+from headrace.features.rows.numbers_message import encode_feature_rows, numbered
 from headrace.features.table import ITEM, ITEM_LAYOUT
 from headrace.sample import MAX_MESSAGE_BYTES, encode_batches
-from headrace.stream.partition import Effects
+from headrace.stream.step.partition import Effects
 
 BROKER_BYTES = 1_000_000  # of the default 1,048,588; a batch has its own header
 

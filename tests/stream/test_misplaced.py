@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from one_partition import NUMBER, WINDOW_MS, Stream, click, opened
 
-from headrace.broker import partition_of
-from headrace.log_watch import Gap
-from headrace.stream import partition as partitions
-from headrace.stream.commit import Commit
-from headrace.stream.partition import Partition, PartitionSettings
+from headrace.broker.log_watch import Gap
+from headrace.broker.partitioner import partition_of
+from headrace.stream.step import partition as partitions
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.partition import Partition, PartitionSettings
 
 NUM_PARTITIONS = 5
 USERS = [f"user-{number}" for number in range(40)]

@@ -23,9 +23,9 @@ from one_partition import (
 )
 
 from headrace.event import ActionEvent, ImpressionEvent, Shown, encode
-from headrace.features.assemble import NUM_DENSE
-from headrace.features.facts import outcome
-from headrace.features.state import fresh_rows
+from headrace.features.aggregation.facts import outcome
+from headrace.features.inputs import NUM_DENSE
+from headrace.features.rows.state_row import fresh_rows
 from headrace.features.table import (
     CAMPAIGN,
     CATEGORY,

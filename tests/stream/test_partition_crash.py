@@ -29,7 +29,7 @@ from simulated_worker import (
 )
 
 from headrace import sample
-from headrace.broker import Record
+from headrace.broker.record import Record
 from headrace.errors import InvalidEvent
 from headrace.event import (
     MAX_AHEAD_MS,
@@ -41,15 +41,15 @@ from headrace.event import (
     decode,
     encode,
 )
-from headrace.features.assemble import DENSE_NAMES
-from headrace.features.bounds import NOTHING, Bounds, Share
-from headrace.features.layout import Layout
-from headrace.features.shared import SharedState
-from headrace.features.state import Rows, decode_rows
+from headrace.features.aggregation.layout import Layout
+from headrace.features.inputs import DENSE_NAMES
+from headrace.features.rows.bounds import NOTHING, Bounds, Share
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, SCHEMA, USER_LAYOUT
 from headrace.keys import key
 from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
-from headrace.stream.commit import Commit
+from headrace.stream.step.commit import Commit
 
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}

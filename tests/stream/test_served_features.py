@@ -8,16 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from headrace.broker import Record
+from headrace.broker.record import Record
 from headrace.event import ImpressionEvent, Served, Shown, encode
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.rows.merged import SharedState
 from headrace.features.serving_key import ServingKey
-from headrace.features.shared import SharedState
 from headrace.features.table import SCHEMA
 from headrace.sample import Sample
-from headrace.stream.commit import Commit
-from headrace.stream.intake import IntakeRules, decode_records
-from headrace.stream.partition import Partition, PartitionSettings
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import IntakeRules, decode_records
+from headrace.stream.step.partition import Partition, PartitionSettings
 
 NOW_MS = 1_714_554_000_000
 KEY = ServingKey(bytes(range(32)))

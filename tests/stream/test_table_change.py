@@ -22,7 +22,8 @@ import pytest
 from run_worker import ITEMS, USERS
 
 from headrace import config
-from headrace.broker import LogWriter, Topics, create_topics
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.event import ImpressionEvent, Shown, encode
 from headrace.services.kafka import start_broker

@@ -12,17 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from one_partition import NUMBER, START_MS, WINDOW_MS, Stream, click, known, opened
 
-from headrace.broker import Record
+from headrace.broker.record import Record
 from headrace.epoch import PER_SECOND
 from headrace.event import MAX_AHEAD_MS, Event, ImpressionEvent, Shown, encode
-from headrace.features.state import Rows, decode_rows
+from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.offline.batch_path import BatchPath
 from headrace.offline.tables import event_tables, records_of
 from headrace.sample import Sample
-from headrace.stream.commit import Commit
-from headrace.stream.intake import arrived_records, decode_records
-from headrace.stream.partition import Partition, PartitionSettings
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import arrived_records, decode_records
+from headrace.stream.step.partition import Partition, PartitionSettings
 
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 LATER_MS = START_MS + 365 * 24 * HOUR_MS

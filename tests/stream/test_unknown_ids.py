@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from one_partition import NUMBER, START_MS, Stream, click, known
 
-from headrace.datasets.dataset import Item
+from headrace.broker.record import Record
+from headrace.catalogue.item import Item
 from headrace.event import Event, ImpressionEvent, Shown
-from headrace.features.bounds import NOTHING, Bounds, Share
-from headrace.features.shared import SharedState, row_key, topic_messages
-from headrace.features.shared_table import Forgotten
+from headrace.features.rows.bounds import NOTHING, Bounds, Share
+from headrace.features.rows.merged import SharedState, row_key, topic_messages
+from headrace.features.rows.merged_table import Forgotten
 from headrace.features.table import CAMPAIGN, ITEM
-from headrace.record import Record
 
 SHARE, TTL_MS = 1_000, 60_000
 BOUNDS = Bounds(

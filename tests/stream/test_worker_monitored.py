@@ -13,15 +13,16 @@ from redis import Redis
 from rich.console import Console
 
 from headrace import config
-from headrace.broker import LogWriter, Topics, create_topics
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.event import ClickEvent, Event, ImpressionEvent, Served, Shown, encode
 from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.monitoring.health import Health, read_health
+from headrace.monitoring.health_report import to_document, to_tables
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.delivery import STATUS_EVERY_MS
-from headrace.stream.health import Health, read_health
-from headrace.stream.health_report import to_document, to_tables
 from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services

@@ -11,25 +11,29 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from headrace import config, materialize
-from headrace.broker import LogReader, LogWriter, Topics, create_topics
+from headrace import config
+from headrace.broker.reader import LogReader
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
+from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
-from headrace.datasets.dataset import Dataset, Item, User
 from headrace.event import ImpressionEvent, Shown, encode
-from headrace.features.bounds import NOTHING, Bounds, Share
-from headrace.features.online import OnlineStore
-from headrace.features.shared import SharedState
-from headrace.features.state import decode_rows
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.rows.bounds import NOTHING, Bounds, Share
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
+from headrace.offline import materialize
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit import CommitStore
+from headrace.stream.commit_store import CommitStore
 from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services
 
 ITEMS, USERS = (Item("mug"), Item("pen")), (User("ann", ("age=3",)),)
-MATERIALIZE = """from headrace import clock, config, materialize
+MATERIALIZE = """from headrace import clock, config
+from headrace.offline import materialize
 materialize.apply(config.load())
 materialize.materialize(config.load(), clock.now_ms())"""
 SHARE, TTL_S, NUM_REQUESTS, NUM_STRANGERS = 60, 2.0, 40, 50

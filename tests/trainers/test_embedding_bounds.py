@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from headrace import config
-from headrace.datasets.dataset import Item
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
+from headrace.catalogue.item import Item
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.keys import key
+from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import batch_of_samples
-from headrace.model.content_vectors import ContentVectors
-from headrace.model.learner import OnlineLearner
-from headrace.model.tokens import ContentTable
 from headrace.sample import LANE_KNOWN, Sample
 from trainers.recipe import ranker_config
 

@@ -20,14 +20,14 @@ from feast import FeatureStore
 from PIL import Image
 
 from headrace import config
-from headrace.datasets import content
-from headrace.datasets.catalogue import write_catalogue
+from headrace.catalogue import content
+from headrace.catalogue.files import write_catalogue
+from headrace.catalogue.vector_table import TokenTable, available
+from headrace.catalogue.vectors import ContentVectors
 from headrace.datasets.registry import load_dataset
 from headrace.keys import key
-from headrace.model.content_vectors import ContentVectors
 from headrace.services.haproxy import short_folder
 from headrace.services.redis import start_redis
-from headrace.token_table import TokenTable, available
 from trainers.encode import make_plan, work_key
 
 pytestmark = [pytest.mark.ray, pytest.mark.services]

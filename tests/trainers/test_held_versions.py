@@ -15,11 +15,11 @@ from redis import Redis
 from trainer_servers import send
 
 from headrace import config
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.table import SCHEMA
-from headrace.registry import Subscriber
+from headrace.monitoring.status import StatusBoard
+from headrace.registry.registry import Subscriber
 from headrace.sample import LANE_KNOWN, Sample
-from headrace.status import StatusBoard
 from trainers.online import OnlineTrainer
 
 pytestmark = pytest.mark.services

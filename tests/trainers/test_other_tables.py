@@ -10,7 +10,7 @@ from trainer_servers import send
 
 from headrace import config
 from headrace.clock import now_ms
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.table import SCHEMA
 from headrace.sample import LANE_KNOWN, Sample
 from trainers.online import OnlineTrainer

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headrace import config
-from headrace.broker import LogWriter, Topics, create_topics
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
+from headrace.catalogue.files import write_catalogue
+from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
-from headrace.datasets.catalogue import write_catalogue
-from headrace.datasets.dataset import Dataset, Item, User
 from headrace.sample import Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis

@@ -19,13 +19,13 @@ from readme_shop import write_shop
 
 from headrace import cli, config
 from headrace.errors import ConfigError, ServiceError
-from headrace.services.owner import MARK, Owner
 from headrace.services.ports import HeldPort, free_port
+from headrace.services.processes.owner import MARK, Owner
 from headrace.settings_text import require_home
+from headrace.up.display.view import View
 from headrace.up.home import LOCK, MIN_START_BYTES, lock_home, require_space
 from headrace.up.interruption import SIGNALS, interruptible
 from headrace.up.sweep import OWNER_FILE, SHORT_PREFIX, own_folder, sweep
-from headrace.up.view import View
 
 HERE = Owner.current()
 DEAD = Owner(HERE.pid, HERE.started + 1, HERE.pid_namespace)

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from headrace import config
-from headrace.datasets.movielens import load
+from headrace.datasets.movielens.loader import load
 from headrace.errors import ConfigError
+from headrace.up.display.view import View
 from headrace.up.options import UpOptions
 from headrace.up.parts import parts_of
 from headrace.up.servers import start_servers
-from headrace.up.view import View
 
 
 @pytest.mark.parametrize("archive", [False, True])

@@ -12,7 +12,7 @@ import pytest
 from headrace import cli, config
 from headrace.commands.running import find, settings_for
 from headrace.errors import ConfigError, ServiceError
-from headrace.services.owner import Owner
+from headrace.services.processes.owner import Owner
 from headrace.up.run_file import RunFile, RunFolder
 
 DEAD = Owner(os.getpid(), 1, Owner.current().pid_namespace)  # this id, and not this process

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from headrace.errors import ServiceError
-from headrace.up.health import Health
-from headrace.up.restarts import MAX_RESTARTS, WINDOW_S, Restarts
-from headrace.up.supervisor import Supervisor, Surroundings
-from headrace.up.symptoms import AFTER_START_S, PATIENCE_S, SILENT_S, Symptoms
+from headrace.up.supervision.health import Health
+from headrace.up.supervision.restarts import MAX_RESTARTS, WINDOW_S, Restarts
+from headrace.up.supervision.supervisor import Supervisor, Surroundings
+from headrace.up.supervision.symptoms import AFTER_START_S, PATIENCE_S, SILENT_S, Symptoms
 
 GIB = 1 << 30
 told: list[str] = []

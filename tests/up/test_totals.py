@@ -8,9 +8,9 @@ import pytest
 from redis import Redis
 
 from headrace.config import Settings
+from headrace.monitoring.status import FRESH_MS, StatusBoard
 from headrace.services.redis import start_redis
-from headrace.status import FRESH_MS, StatusBoard
-from headrace.up.totals import Observer
+from headrace.up.display.totals import Observer
 
 pytestmark = pytest.mark.services
 

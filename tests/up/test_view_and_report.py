@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from headrace.api.front import Front
 from headrace.config import Settings
-from headrace.front import Front
 from headrace.latency import Latencies
 from headrace.metrics import Scores
+from headrace.up.display.report import build_report, fifths, to_lines
+from headrace.up.display.totals import Totals
+from headrace.up.display.view import View
 from headrace.up.load import BackgroundLoad
-from headrace.up.report import build_report, fifths, to_lines
-from headrace.up.totals import Totals
-from headrace.up.view import View
 
 
 def scores(num: int, seed: int) -> Scores:

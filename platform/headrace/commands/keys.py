@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from headrace import config
-from headrace.api_keys.key import SCOPES, ApiKey, issue, scopes_of
-from headrace.api_keys.store import MAX_KEYS, KeyStore
+from headrace.access.api_keys.key import SCOPES, ApiKey, issue, scopes_of
+from headrace.access.api_keys.store import MAX_KEYS, KeyStore
 from headrace.clock import now_ms
 from headrace.commands.running import add_platform_flag
 from headrace.errors import ConfigError

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from msgspec import to_builtins
 
 from headrace import config
+from headrace.api.front import Front
 from headrace.clock import now_ms
 from headrace.commands.running import add_platform_flag
 from headrace.errors import ConfigError
-from headrace.front import Front
-from headrace.up.health import probe
 from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.run_file import PartState, RunFile
+from headrace.up.supervision.health import probe
 
 if TYPE_CHECKING:
-    from headrace.up.totals import Totals
+    from headrace.up.display.totals import Totals
 
 PARTS = ("stream", "train", "serve", "archive")
 
@@ -87,7 +87,7 @@ def _observed(settings: config.Settings) -> tuple[Totals | None, dict[str, int],
     from redis import RedisError
 
     from headrace.services.redis import masked
-    from headrace.up.totals import Observer
+    from headrace.up.display.totals import Observer
 
     now = now_ms()
     observer = Observer(settings)

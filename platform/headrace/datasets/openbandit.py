@@ -16,10 +16,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.datasets import columnar, download
-from headrace.datasets.dataset import Dataset, Item, User
+from headrace.catalogue import columnar
+from headrace.catalogue.item import Dataset, Item, User
 from headrace.errors import DatasetError
 from headrace.event import Event, ImpressionEvent, Shown
+from headrace.services import download
 
 POLICIES: Final = ("random", "bts")
 CAMPAIGNS: Final = ("all", "men", "women")

@@ -6,9 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from headrace.datasets import kuairand, kuairand_history, movielens, openbandit, table
-from headrace.datasets.dataset import Dataset
-from headrace.datasets.table_mapping import MAPPING_FILE
+from headrace.catalogue.item import Dataset
+from headrace.datasets import openbandit
+from headrace.datasets.kuairand import history as kuairand_history
+from headrace.datasets.kuairand import loader as kuairand
+from headrace.datasets.movielens import loader as movielens
+from headrace.datasets.table import loader as table
+from headrace.datasets.table.mapping import MAPPING_FILE
 from headrace.errors import DatasetError
 
 Loader = Callable[[Path | None], Dataset]

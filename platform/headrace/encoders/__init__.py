@@ -1,1 +1,1 @@
-"""From content to vectors: each module here is one encoder, called as its module is."""
+"""From content to vectors: encoders by name, and the networks they are made of."""

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.datasets.content import Modality, Value
+from headrace.catalogue.content import Modality, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def add_compare_fusion(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.model.fusion import FUSIONS
+    from headrace.model.layers.fusion import FUSIONS
 
     names = options.fusions.split(",") if options.fusions else list(FUSIONS)
     unknown = [name for name in names if name not in FUSIONS]

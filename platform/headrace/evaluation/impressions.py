@@ -19,7 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headrace.datasets import columnar, kuairand
+from headrace.catalogue import columnar
+from headrace.datasets.kuairand import loader as kuairand
 from headrace.errors import DatasetError
 from headrace.event import ImpressionEvent
 

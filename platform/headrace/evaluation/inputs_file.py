@@ -3,8 +3,9 @@
 A row per impression: `split`, `time_ms`, `user_id`, `video_id`, the labels, `dense.<feature>` and
 `affinity.<name>` as float32, `key.<name>` as int64 (0 where there is none; the first of several),
 and the user's last visible outcomes, newest first: `history.item`, in the keys of `key.item`, and
-`history.action`, the bits of `headrace.features.facts.ACTIONS`. Affinities are what the ranker's
-item factors say (`headrace.model.item_factors.affinities`), null where no ranker was asked.
+`history.action`, the bits of `headrace.features.aggregation.facts.ACTIONS`. Affinities are what the
+ranker's item factors say (`headrace.learning.factors.item_factors.affinities`), null where no
+ranker was asked.
 
 Q rows
 """
@@ -20,11 +21,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.datasets import columnar
-from headrace.datasets.dataset import Item, User
+from headrace.catalogue import columnar
+from headrace.catalogue.item import Item, User
 from headrace.evaluation.visibility import Observed
-from headrace.features.assemble import DENSE_NAMES
-from headrace.features.facts import action_masks
+from headrace.features.aggregation.facts import action_masks
+from headrace.features.inputs import DENSE_NAMES
 from headrace.keys import key
 
 MAX_EVENTS: Final = 20

@@ -12,16 +12,17 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from headrace.catalogue.item import Item, User
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
+from headrace.commands.flags import add_tokens_flag
 from headrace.config import Settings
-from headrace.datasets import kuairand, kuairand_history
-from headrace.datasets.dataset import Item, User
+from headrace.datasets.kuairand import history as kuairand_history
+from headrace.datasets.kuairand import loader as kuairand
 from headrace.errors import ConfigError
 from headrace.evaluation import impressions
 from headrace.evaluation.impressions import BEFORE, TEST, TRAIN, Impression
-from headrace.flags import add_tokens_flag
-from headrace.model.content_vectors import ContentVectors
-from headrace.model.ranker_config import SIZES
-from headrace.model.tokens import ContentTable
+from headrace.model.config import SIZES
 
 if TYPE_CHECKING:
     from headrace.evaluation.visibility import Observed

@@ -15,16 +15,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headrace.catalogue.words import ContentTable
 from headrace.evaluation.impressions import TEST
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.visibility import VISIBLE_AFTER_MS, Observed, day_of
-from headrace.features.assemble import NUM_DENSE, RATES, RequestFeatures
+from headrace.features.inputs import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
+from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import Batch, Request, make_batch
-from headrace.model.learner import OnlineLearner
-from headrace.model.ranker_config import CLICK, SIZES, Head, RankerConfig
-from headrace.model.tokens import ContentTable
-from headrace.stream.join import outcome_known
+from headrace.model.config import CLICK, SIZES, Head, RankerConfig
+from headrace.stream.step.join import outcome_known
 
 CLICK_LABEL: Final = "is_click"
 BATCH_ROWS: Final = 256

@@ -18,19 +18,19 @@ from typing import Final
 
 import numpy as np
 
-from headrace.broker import Record
-from headrace.datasets.dataset import Item, User
+from headrace.broker.record import Record
+from headrace.catalogue.item import Item, User
+from headrace.catalogue.words import user_token_keys
 from headrace.evaluation.impressions import BEFORE, TEST, Impression
-from headrace.features.accumulators import State
-from headrace.features.assemble import RequestFeatures
-from headrace.features.shared import SharedState
-from headrace.features.state import fresh_rows
+from headrace.features.aggregation.accumulators import State
+from headrace.features.inputs import RequestFeatures
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.state_row import fresh_rows
 from headrace.features.table import USER_LAYOUT
-from headrace.model.tokens import user_token_keys
 from headrace.sample import LANE_KNOWN
-from headrace.stream.heard import Heard, Request
-from headrace.stream.join import EVERY_ACTION, ask, hear_shown
-from headrace.stream.partition_rows import PartitionRows
+from headrace.stream.step.facts_of_step import Heard, Request
+from headrace.stream.step.join import EVERY_ACTION, ask, hear_shown
+from headrace.stream.step.partition_rows import PartitionRows
 
 VISIBLE_AFTER_MS: Final = 60_000
 DAY_MS: Final = 86_400_000

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from headrace.features.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
-from headrace.features.aggregators import History, Rate, SlotRates, kept_by
-from headrace.features.collaborative import NormalEquations
-from headrace.features.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, SHOWN, VALUE
-from headrace.features.layout import Feature, Layout
-from headrace.features.sequence import LastN, Recent, Session
-from headrace.features.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
+from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
+from headrace.features.aggregation.collaborative import NormalEquations
+from headrace.features.aggregation.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, SHOWN, VALUE
+from headrace.features.aggregation.layout import Feature, Layout
+from headrace.features.aggregation.sequence import LastN, Recent, Session
+from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 from headrace.features.table import LAYOUTS
 
 EVER: Final = "all time"

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from headrace.event import Served
-from headrace.features.assemble import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
-from headrace.features.facts import ACTIONS, MAX_OUTCOME, action_masks
+from headrace.features.aggregation.facts import ACTIONS, MAX_OUTCOME, action_masks
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
 from headrace.features.table import SCHEMA
 
 MAX_SERVED: Final = 1e4  # no feature is near it; a greater one would spoil the ranker's scale

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from headrace.features.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
-from headrace.features.aggregators import (
+from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
+from headrace.features.aggregation.aggregators import (
     History,
     LogOf,
     LogSum,
@@ -21,10 +21,10 @@ from headrace.features.aggregators import (
     SlotRates,
     TopKeys,
 )
-from headrace.features.facts import CLICK, LIKE, LONG_VIEW, SHOWN
-from headrace.features.layout import Feature, Layout
-from headrace.features.sequence import LastN, Recent, Session
-from headrace.features.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.facts import CLICK, LIKE, LONG_VIEW, SHOWN
+from headrace.features.aggregation.layout import Feature, Layout
+from headrace.features.aggregation.sequence import LastN, Recent, Session
+from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS

@@ -22,11 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headrace.catalogue.words import ContentTable
 from headrace.event import POSITION_UNKNOWN
-from headrace.features.assemble import RequestFeatures
-from headrace.features.facts import ACTIONS, action_masks, grades
-from headrace.model.ranker_config import RankerConfig
-from headrace.model.tokens import ContentTable
+from headrace.features.aggregation.facts import ACTIONS, action_masks, grades
+from headrace.features.inputs import RequestFeatures
+from headrace.model.config import RankerConfig
 from headrace.sample import Sample
 
 Part = TypeVar("Part")

@@ -21,12 +21,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headrace.catalogue.words import MODALITIES, ContentTable
 from headrace.model.batch import Batch, Items, TokenBags, make_items
-from headrace.model.item_tower import ItemSide
+from headrace.model.config import CLICK
+from headrace.model.layers.item_tower import ItemSide
+from headrace.model.layers.target_attention import Slots
 from headrace.model.ranker import Ranker, attention
-from headrace.model.ranker_config import CLICK
-from headrace.model.target_attention import Slots
-from headrace.model.tokens import MODALITIES, ContentTable
 
 
 @dataclass(frozen=True, slots=True)

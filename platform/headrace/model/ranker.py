@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headrace.learning.factors.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
 from headrace.model.batch import Batch, Candidates, History, Items, Users, moved
-from headrace.model.cross import GatedCross
-from headrace.model.embedding import DynamicEmbedding, Lifetime
-from headrace.model.heads import ExpertHeads, PositionBias
-from headrace.model.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
-from headrace.model.item_tower import CandidateSide, ItemCache, ItemSide, ItemTower
-from headrace.model.last_layer import LastLayer
-from headrace.model.ranker_config import RankerConfig
-from headrace.model.scale import RunningScale
-from headrace.model.similarity import NUM_SIMILARITIES, similarity_tiers
-from headrace.model.target_attention import Slots, attend, far
-from headrace.model.user_tower import UserSide, UserTower
+from headrace.model.config import RankerConfig
+from headrace.model.embedding.table import DynamicEmbedding, Lifetime
+from headrace.model.layers.cross import GatedCross
+from headrace.model.layers.heads import ExpertHeads, PositionBias
+from headrace.model.layers.item_tower import CandidateSide, ItemCache, ItemSide, ItemTower
+from headrace.model.layers.last_layer import LastLayer
+from headrace.model.layers.scale import RunningScale
+from headrace.model.layers.similarity import NUM_SIMILARITIES, similarity_tiers
+from headrace.model.layers.target_attention import Slots, attend, far
+from headrace.model.layers.user_tower import UserSide, UserTower
 
 NUM_PARTS = 5  # of what the pair network reads, see `Ranker.score`
 

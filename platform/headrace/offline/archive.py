@@ -15,9 +15,12 @@ from typing import Final
 
 from redis import Redis
 
-from headrace.broker import LogReader, Record, Topics, create_topics, log_identity
+from headrace.broker.reader import LogReader
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics, create_topics, log_identity
 from headrace.clock import now_ms
 from headrace.config import Settings
+from headrace.monitoring.status import StatusBoard
 from headrace.offline.folder import (
     EVENTS,
     FEATURE_ROWS,
@@ -28,8 +31,7 @@ from headrace.offline.folder import (
 )
 from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
 from headrace.skipped import Skipped
-from headrace.status import StatusBoard
-from headrace.stream.intake import arrived_records
+from headrace.stream.step.intake import arrived_records
 
 STATUS_EVERY_MS: Final = 500
 MAX_WAITING_BYTES: Final = 64_000_000

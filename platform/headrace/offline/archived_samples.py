@@ -8,9 +8,9 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from headrace.commands.flags import Period
 from headrace.config import Settings
 from headrace.features.table import SCHEMA
-from headrace.flags import Period
 from headrace.offline.folder import SAMPLES, between, log_folder
 from headrace.sample import Sample
 

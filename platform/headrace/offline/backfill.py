@@ -24,23 +24,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from headrace.datasets.catalogue import read_items
+from headrace.catalogue.files import read_items
+from headrace.commands.flags import Period
 from headrace.errors import InvalidEvent, ServiceError
 from headrace.event import Event
-from headrace.feature_rows import numbered
-from headrace.features.facts import Ints
-from headrace.features.layout import Layout
-from headrace.features.state import Rows, decode_rows, fresh_rows
+from headrace.features.aggregation.facts import Ints
+from headrace.features.aggregation.layout import Layout
+from headrace.features.rows.numbers_message import numbered
+from headrace.features.rows.state_row import Rows, decode_rows, fresh_rows
 from headrace.features.table import LAYOUTS, SHARED_LAYOUTS, USER_LAYOUT
-from headrace.flags import Period
 from headrace.keys import key
 from headrace.offline.batch_path import BatchPath, StartState
 from headrace.offline.folder import FEATURE_ROWS, between, by_date, replace_files
 from headrace.offline.sources import Source
 from headrace.offline.start_state import START_PARTITION, read_start_state, row_table, rows_of
 from headrace.offline.tables import rows_table
-from headrace.stream.intake import IntakeRules, decode_records
-from headrace.stream.partition import PartitionSettings
+from headrace.stream.step.intake import IntakeRules, decode_records
+from headrace.stream.step.partition import PartitionSettings
 
 EVENTS_PER_STEP: Final = 1_000  # of which the users get every row, and shared entities the last
 NEVER_MS: Final = 1 << 62

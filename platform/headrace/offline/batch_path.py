@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from headrace.features.catalogue_columns import ItemOf
-from headrace.features.shared import SharedState
-from headrace.features.state import Rows, encode_rows
-from headrace.stream.commit import Commit
-from headrace.stream.intake import Decoded
-from headrace.stream.partition import Effects, Partition, PartitionSettings
+from headrace.features.rows.item_columns import ItemOf
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.state_row import Rows, encode_rows
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import Decoded
+from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,10 +25,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from headrace.broker.topics import LogIdentity, agreed
 from headrace.config import Settings
 from headrace.errors import ServiceError
-from headrace.features.facts import Ints
-from headrace.topics import LogIdentity, agreed
+from headrace.features.aggregation.facts import Ints
 
 EVENTS: Final = "events"
 SAMPLES: Final = "samples"

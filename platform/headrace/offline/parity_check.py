@@ -28,21 +28,21 @@ from rich.console import Console
 from rich.table import Table
 
 from headrace import config
-from headrace.broker import Record
+from headrace.broker.record import Record
+from headrace.catalogue.files import read_items, read_users
 from headrace.clock import now_ms
-from headrace.datasets.catalogue import read_items, read_users
+from headrace.commands.flags import Period
 from headrace.event import ImpressionEvent
-from headrace.features.assemble import DENSE_NAMES
-from headrace.features.bounds import Bounds
-from headrace.features.facts import Ints
-from headrace.features.layout import Layout
-from headrace.features.online import OnlineStore
-from headrace.features.parity import EXACT, FLOAT, Agreement, Parity
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.aggregation.facts import Ints
+from headrace.features.aggregation.layout import Layout
+from headrace.features.checks.parity import EXACT, FLOAT, Agreement, Parity
+from headrace.features.inputs import DENSE_NAMES
+from headrace.features.rows.bounds import Bounds
+from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.served import as_served
 from headrace.features.serving_key import ServingKey
-from headrace.features.state import Rows, decode_rows
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
-from headrace.flags import Period
 from headrace.keys import key
 from headrace.offline.archived_samples import read_samples
 from headrace.offline.batch_path import BatchPath
@@ -51,9 +51,9 @@ from headrace.offline.sources import Source, archived_events
 from headrace.offline.start_state import read_start_state
 from headrace.sample import Sample
 from headrace.services.redis import check_redis
-from headrace.stream.commit import CommitStore
-from headrace.stream.intake import Decoded, IntakeRules, decode_records
-from headrace.stream.partition import PartitionSettings
+from headrace.stream.commit_store import CommitStore
+from headrace.stream.step.intake import Decoded, IntakeRules, decode_records
+from headrace.stream.step.partition import PartitionSettings
 
 AS_OF: Final = "as of"
 LAGGING: Final = "as of, lagging"

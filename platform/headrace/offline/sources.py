@@ -9,9 +9,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from headrace.broker import LogReader, Record, Topics, partition_of
+from headrace.broker.partitioner import partition_of
+from headrace.broker.reader import LogReader
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics
+from headrace.catalogue.item import Dataset
 from headrace.config import Settings
-from headrace.datasets.dataset import Dataset
 from headrace.errors import DatasetError
 from headrace.event import encode
 from headrace.offline.folder import EVENTS, LogFolder, log_folder

@@ -11,14 +11,15 @@ import numpy as np
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogWriter, Topics, create_topics
+from headrace.broker.topics import Topics, create_topics
+from headrace.broker.writer import LogWriter
+from headrace.catalogue.files import read_items, read_users
 from headrace.config import Settings
-from headrace.datasets.catalogue import read_items, read_users
-from headrace.features.bounds import Bounds, row_ttls_s
-from headrace.features.column_store import Expiry
-from headrace.features.online import OnlineStore
-from headrace.features.row_schemas import RowSchemas
-from headrace.features.shared import topic_messages
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.rows.bounds import Bounds, row_ttls_s
+from headrace.features.rows.merged import topic_messages
+from headrace.features.rows.schemas import RowSchemas
+from headrace.features.store.columns import Expiry
 from headrace.features.table import CAMPAIGN, ITEM, ITEM_LAYOUT, LAYOUTS, SHARED_LAYOUTS, USER
 from headrace.keys import key
 from headrace.offline.folder import offline_path

@@ -18,18 +18,18 @@ from redis import Redis
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
-from headrace.features.layout import Layout
-from headrace.features.row_schemas import (
+from headrace.features.aggregation.layout import Layout
+from headrace.features.rows.schemas import (
     DescriptionOf,
     carry_over,
     decode_description,
     encode_description,
 )
-from headrace.features.state import START_PARTITION as START_PARTITION
-from headrace.features.state import Rows, decode_rows, encode_rows
+from headrace.features.rows.state_row import START_PARTITION as START_PARTITION
+from headrace.features.rows.state_row import Rows, decode_rows, encode_rows
 from headrace.features.table import LAYOUTS, USER_LAYOUT
 from headrace.offline.batch_path import StartState
-from headrace.stream.commit import CommitStore
+from headrace.stream.commit_store import CommitStore
 
 START_FOLDER: Final = "start-state"
 TABLE: Final = b"headrace.feature_table"  # in the files' metadata

@@ -9,14 +9,14 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from headrace.broker import Record
+from headrace.broker.record import Record
 from headrace.epoch import EARLIEST_MS, LATEST_MS
-from headrace.feature_rows import FeatureRows, rows_in
-from headrace.features.layout import Layout
+from headrace.features.aggregation.layout import Layout
+from headrace.features.rows.numbers_message import FeatureRows, rows_in
+from headrace.features.rows.sample_intake import MAX_TIME_MS, UNREADABLE, samples_in
 from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.offline.folder import EVENTS, by_date
 from headrace.sample import Sample
-from headrace.sample_intake import MAX_TIME_MS, UNREADABLE, samples_in
 from headrace.skipped import Skipped, place
 
 Tables = dict[str, pa.Table]  # by the folder below the log's

@@ -1,8 +1,5 @@
 """The servers that `headrace up` starts when none is configured: Redis and a Kafka-protocol broker.
 
-    process.py        one child server: start, wait until ready, stop, never left behind
-    owner.py          which process something belongs to, and whether that runs
-    program.py        where a server's program is found: on PATH, else inside a wheel
     ports.py          free ports, and a clear word when a port is taken
     redis.py          an embedded Redis, and the check of a configured one
     kafka.py          an embedded broker, and the check of a configured one

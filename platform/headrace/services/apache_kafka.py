@@ -18,8 +18,8 @@ from pathlib import Path
 
 from headrace.errors import ServiceError
 from headrace.services.ports import LOOPBACK, free_ports
-from headrace.services.process import Command
-from headrace.services.program import search_path
+from headrace.services.processes.process import Command
+from headrace.services.processes.program import search_path
 
 MIN_JAVA = 17  # Kafka 4's own requirement
 JVM_FLAGS = ("-Xms256m", "-Xmx512m", "-XX:+UseSerialGC")

@@ -1,8 +1,8 @@
 """HAProxy in front of Ray Serve: with limits, TLS where it is wanted, and ours alone.
 
 Ray Serve writes HAProxy's configuration and takes the path of the program from the environment. So
-headrace names a small script that completes the configuration (`haproxy_config`) and then runs the
-real program.
+headrace names a small script that completes the configuration (`haproxy_config`), starts a keeper
+(`haproxy_keeper`) and then becomes the real program.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from headrace.access.http import HttpAccess
 from headrace.config import Settings
 from headrace.errors import ServiceError
-from headrace.http_access import HttpAccess
-from headrace.services import haproxy_config
+from headrace.services import haproxy_config, haproxy_keeper
 from headrace.services.haproxy_config import SECURITY_HEADERS, Front
 from headrace.services.ports import free_port
 
@@ -29,14 +29,24 @@ MAX_BODY_BYTES: Final = 4_000_000  # of a request
 PLATFORM_HEADER: Final = "x-headrace-platform"  # whose HAProxy has passed a request on
 
 _SCRIPT: Final = """#!/bin/sh
-# Completes the configuration that Ray Serve wrote, then runs HAProxy.
+# Completes the configuration that Ray Serve wrote, then becomes HAProxy, with a keeper beside it.
+slates="${{HEADRACE_MAX_WAITING_SLATES:-{slates}}}"
+case " $* " in *" -sf "*) reload=-sf ;; esac
 for argument in "$@"; do
   case "$argument" in
     *.cfg)
-      slates="${{HEADRACE_MAX_WAITING_SLATES:-{slates}}}"
-      {python} -IS {config} {front} "$slates" "$argument" || exit 1 ;;
+      written="$argument"
+      {python} -IS {config} {front} "$slates" "$written" $reload || exit 1 ;;
+    -c) checks=1 ;;
   esac
 done
+if [ "$written" ] && [ ! "$checks" ]; then
+  {python} -IS {keeper} {program} "$written" $$ $PPID < /dev/null > /dev/null 2>&1 &
+  read -r stand_in < "$(dirname "$written")/{pid_file}"
+  if [ ! "$reload" ] && grep -q {stand_in} "/proc/$stand_in/cmdline"; then
+    set -- "$@" -sf "$stand_in"
+  fi
+fi 2> /dev/null
 exec {program} "$@"
 """
 _ERRORS: Final = {
@@ -57,7 +67,10 @@ def serve_environment(folder: Path, access: HttpAccess | None = None) -> dict[st
     _write_errors(folder)
     certificate = _link_certificate(folder, access) if access and access.tls_cert else ""
     host = access.host if access else ""
-    front = Front(platform, PLATFORM_HEADER, str(folder), MAX_BODY_BYTES, host, certificate)
+    per_client = (access or HttpAccess()).connections_per_client
+    front = Front(
+        platform, PLATFORM_HEADER, str(folder), MAX_BODY_BYTES, per_client, host, certificate
+    )
     return {
         "HEADRACE_PLATFORM": platform,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
@@ -96,6 +109,9 @@ def _write_script(folder: Path, front: Front) -> Path:
         "python": sys.executable,
         "config": haproxy_config.__file__,
         "front": json.dumps(asdict(front)),
+        "keeper": haproxy_keeper.__file__,
+        "stand_in": haproxy_keeper.STAND_IN_CFG,
+        "pid_file": haproxy_keeper.STAND_IN_PID,
         "program": _haproxy_program(),
         "slates": str(Settings().max_waiting_slates),
     }

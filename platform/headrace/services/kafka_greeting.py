@@ -13,7 +13,7 @@ from typing import IO, Final
 
 from kafka.net.sasl import get_sasl_mechanism
 
-from headrace.kafka_access import KafkaAccess
+from headrace.access.kafka import KafkaAccess
 
 CORRELATION_ID: Final = 4301
 API_VERSIONS, SASL_HANDSHAKE, SASL_AUTHENTICATE = (18, 0), (17, 1), (36, 0)  # key, version

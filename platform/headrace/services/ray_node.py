@@ -11,7 +11,7 @@ from typing import Final
 
 from headrace.errors import ServiceError
 from headrace.services.ports import LOOPBACK, free_ports
-from headrace.services.process import Command, ServerProcess
+from headrace.services.processes.process import Command, ServerProcess
 
 READY_TIMEOUT_S: Final = 90.0
 GRACE_S: Final = 2.0  # by itself Ray takes half a minute; nothing it holds is needed again

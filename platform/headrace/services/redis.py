@@ -23,8 +23,8 @@ from redis.retry import Retry
 
 from headrace.errors import ServiceError
 from headrace.services.ports import LOOPBACK, free_port, require_free
-from headrace.services.process import Command, ServerProcess
-from headrace.services.program import find_program
+from headrace.services.processes.process import Command, ServerProcess
+from headrace.services.processes.program import find_program
 
 READY_TIMEOUT_S = 15.0
 CHECK_TIMEOUT_S = 3.0

@@ -10,26 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 from redis import Redis
 
-from headrace.broker import LogWriter, Record, Topics
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics
+from headrace.broker.writer import LogWriter
 from headrace.config import Settings
-from headrace.dead_letter import message_of
 from headrace.event import MAX_EVENT_BYTES
-from headrace.feature_rows import encode_feature_rows, numbered
-from headrace.features.bounds import row_ttls_s
-from headrace.features.column_store import Expiry
-from headrace.features.layout import Layout
-from headrace.features.online import OnlineStore
-from headrace.features.shared import topic_messages
-from headrace.features.state import Rows
-from headrace.memory import give_back
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.aggregation.layout import Layout
+from headrace.features.rows.bounds import row_ttls_s
+from headrace.features.rows.merged import topic_messages
+from headrace.features.rows.numbers_message import encode_feature_rows, numbered
+from headrace.features.rows.state_row import Rows
+from headrace.features.store.columns import Expiry
+from headrace.monitoring.monitor import Monitor, ReferenceStore, Written
+from headrace.monitoring.status import StatusBoard
 from headrace.sample import encode_batches
 from headrace.skipped import Skipped, place
-from headrace.status import StatusBoard
-from headrace.stream.commit import Commit, CommitStore
-from headrace.stream.intake import DeadLetter
-from headrace.stream.monitor import Monitor, ReferenceStore, Written
-from headrace.stream.partition import Effects
+from headrace.stream.commit_store import CommitStore
+from headrace.stream.dead_letter import message_of
+from headrace.stream.memory import give_back
 from headrace.stream.redis_watch import RedisWatch
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import DeadLetter
+from headrace.stream.step.partition import Effects
 
 STATUS_EVERY_MS = 500
 GIVE_BACK_EVERY_MS = 60_000  # memory that is free

@@ -2,7 +2,7 @@
 
 A worker that dies, or whose node does, loses its partitions to the others at once; a worker that
 takes its place gets a share back. A partition is claimed by its new owner in Redis: whoever owned
-it before can commit no more (`headrace.stream.commit`).
+it before can commit no more (`headrace.stream.commit_store`).
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from ray.exceptions import RayActorError, RayError
 from redis import Redis
 
 from headrace import config
-from headrace.broker import create_topics
+from headrace.broker.topics import create_topics
 from headrace.clock import now_ms
 from headrace.errors import LogMismatch
-from headrace.memory import ONE_HEAP, keep_freed
+from headrace.services.priority import SETUP_HOOK
 from headrace.stream.assignment import balanced
+from headrace.stream.memory import ONE_HEAP, keep_freed
 from headrace.stream.redis_watch import RedisNews, lost_keys
 from headrace.stream.source_log import bind_to_log
 
@@ -79,7 +80,7 @@ def run(settings: config.Settings) -> None:
     if lost := lost_keys(redis, settings.namespace):
         _say(f"warning: {lost}")
     bind_to_log(settings)
-    ray.init(**config.ray_options())
+    ray.init(**config.ray_options(SETUP_HOOK))
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own
         signal.signal(signal_number, lambda *_: stopping.set())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from redis import Redis
 
-from headrace.broker import Topics, log_identity
+from headrace.broker.topics import LogIdentity, Topics, agreed, log_identity
 from headrace.config import Settings
-from headrace.topics import LogIdentity, agreed
 
 ADVICE = "choose another namespace (HEADRACE_NAMESPACE) or an empty Redis database"
 

@@ -10,26 +10,28 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
-from headrace.broker import LogReader, Record, Topics, ends_of_log
-from headrace.datasets.catalogue import read_items
+from headrace.broker.reader import LogReader, ends_of_log
+from headrace.broker.record import Record
+from headrace.broker.topics import Topics
+from headrace.catalogue.files import read_items
+from headrace.catalogue.words import user_token_keys
 from headrace.errors import CommitDamaged
-from headrace.features.bounds import Bounds
-from headrace.features.layout import Layout
-from headrace.features.online import OnlineStore
-from headrace.features.row_schemas import RowSchemas
+from headrace.feast_adapter.online import OnlineStore
+from headrace.features.aggregation.layout import Layout
+from headrace.features.rows.bounds import Bounds
+from headrace.features.rows.merged import SharedState, entity_of, row_key
+from headrace.features.rows.merged_table import Forgotten
+from headrace.features.rows.schemas import RowSchemas
+from headrace.features.rows.state_row import Rows
 from headrace.features.serving_key import ServingKey
-from headrace.features.shared import SharedState, entity_of, row_key
-from headrace.features.shared_table import Forgotten
-from headrace.features.state import Rows
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
-from headrace.model.tokens import user_token_keys
 from headrace.skipped import Skipped
-from headrace.stream.commit import COMMITS, CommitStore
+from headrace.stream.commit_store import COMMITS, CommitStore
 from headrace.stream.delivery import Changed, Delivery, Gone, Step
-from headrace.stream.intake import Decoded, IntakeRules, arrived_records, decode_records
-from headrace.stream.partition import Effects, Partition, PartitionSettings
 from headrace.stream.source_log import bind_to_log
+from headrace.stream.step.intake import Decoded, IntakeRules, arrived_records, decode_records
+from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 LOOK_EVERY_MS = 2_000  # at a commit that is damaged
 

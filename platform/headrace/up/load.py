@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from headrace.front import Front
+from headrace.api.front import Front
 from headrace.latency import Latencies
 
 TIMEOUT_S = 5.0

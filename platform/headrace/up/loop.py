@@ -10,17 +10,17 @@ import time
 import msgspec
 
 from headrace import config
+from headrace.api.front import Front
 from headrace.clock import now_ms
 from headrace.errors import ServiceError
-from headrace.front import Front
+from headrace.up.display.report import build_report, count_in_features, to_lines
+from headrace.up.display.totals import Totals
+from headrace.up.display.view import View
 from headrace.up.load import BackgroundLoad
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
-from headrace.up.report import build_report, count_in_features, to_lines
-from headrace.up.supervisor import stop_all
-from headrace.up.totals import Totals
-from headrace.up.view import View
-from headrace.up.watch import Watch
+from headrace.up.supervision.supervisor import stop_all
+from headrace.up.supervision.watch import Watch
 
 READY_TIMEOUT_S = 180.0
 DRAIN_TIMEOUT_S = 120.0

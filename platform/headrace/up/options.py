@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from headrace.datasets.dataset import Dataset
+from headrace.catalogue.item import Dataset
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from headrace.services.process import Command, ServerProcess
+from headrace.services.processes.process import Command, ServerProcess
 from headrace.up.options import UpOptions
-from headrace.up.restarts import Restarts
+from headrace.up.supervision.restarts import Restarts
 
 USER_ERROR = 2  # exit code of a command that was asked for something impossible
 ADVICE = "run the same `headrace` command alone to see more"

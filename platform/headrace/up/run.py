@@ -11,11 +11,12 @@ from kafka.errors import KafkaError
 from redis import RedisError
 
 from headrace import config
+from headrace.catalogue.vectors import ContentVectors
 from headrace.clock import now_ms
 from headrace.errors import ServiceError
-from headrace.model.content_vectors import ContentVectors
-from headrace.services.owner import MARK, Owner
 from headrace.services.ports import HeldPort
+from headrace.services.processes.owner import MARK, Owner
+from headrace.up.display.view import View
 from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.interruption import interruptible
 from headrace.up.loop import READY_TIMEOUT_S, Loop
@@ -30,9 +31,8 @@ from headrace.up.servers import (
     start_own_ray,
     start_servers,
 )
+from headrace.up.supervision.watch import Watch, with_parts
 from headrace.up.sweep import sweep
-from headrace.up.view import View
-from headrace.up.watch import Watch, with_parts
 
 PRIVATE = 0o077  # the umask: nobody else reads homes, logs and sockets
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 
 from headrace import config
+from headrace.api.front import Front
 from headrace.errors import ServiceError
-from headrace.front import Front
-from headrace.services.owner import Owner
+from headrace.services.processes.owner import Owner
 
 ENDING = ".json"
 

@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Final
 
 from headrace import config
-from headrace.api_keys.key import new_secret
-from headrace.broker import create_topics
+from headrace.access.api_keys.key import new_secret
+from headrace.broker.topics import create_topics
 from headrace.errors import ConfigError
 from headrace.services.haproxy import serve_environment
 from headrace.services.kafka import Broker, check_broker, start_broker
-from headrace.services.owner import Owner
+from headrace.services.processes.owner import Owner
 from headrace.services.ray_node import RayNode, start_ray
 from headrace.services.redis import RedisServer, masked, start_redis
 from headrace.services.redis_condition import check_store
 from headrace.settings_text import require_home
+from headrace.up.display.view import View
 from headrace.up.home import lock_home, require_space
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
-from headrace.up.restarts import Restarts
+from headrace.up.supervision.restarts import Restarts
 from headrace.up.sweep import SHORT_PARENT, SHORT_PREFIX, own_folder
-from headrace.up.view import View
 
 CLICK_WINDOW_S = 5.0  # someone who tries the platform does not wait for the default of 5 minutes
 NUM_CPUS = 4  # what Ray schedules; see start_ray

@@ -18,7 +18,7 @@ from typing import Final
 from headrace import config
 from headrace.clock import now_ms
 from headrace.errors import ConfigError
-from headrace.services.owner import MARK, Owner
+from headrace.services.processes.owner import MARK, Owner
 from headrace.up.run_file import RunFolder
 
 PREFIX: Final = "headrace-up-"

@@ -1,0 +1,1 @@
+"""Access: how Kafka, Redis and HTTP are reached, and who is let in."""

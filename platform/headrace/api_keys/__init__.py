@@ -1,6 +1,0 @@
-"""API keys: issued once, kept hashed in Redis, and known to each process that checks them.
-
-key.py     a key: its secret, its digest, its scopes
-store.py   keys in Redis
-ring.py    the keys that a process knows, also while Redis is away
-"""

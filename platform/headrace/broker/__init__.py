@@ -1,0 +1,1 @@
+"""The event log: topics, records, readers and writers on a Kafka broker."""

@@ -1,0 +1,1 @@
+"""KuaiRand: the loader, and the history before its log."""

@@ -1,0 +1,1 @@
+"""A user's own files, described by a small YAML file."""

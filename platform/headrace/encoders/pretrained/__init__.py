@@ -1,0 +1,1 @@
+"""Pretrained encoders: each module here is one, called as its module is."""

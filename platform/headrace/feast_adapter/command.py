@@ -1,0 +1,16 @@
+"""headrace feast: Feast's own command line, in a process of its own."""
+
+from __future__ import annotations
+
+from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
+
+
+def main() -> None:
+    """Run what the arguments of this process say."""
+    from feast.cli.cli import cli
+
+    cli(prog_name="headrace feast")
+
+
+if __name__ == "__main__":
+    main()

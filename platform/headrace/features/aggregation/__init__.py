@@ -1,0 +1,1 @@
+"""Aggregation: facts into accumulators, and accumulators into feature values."""

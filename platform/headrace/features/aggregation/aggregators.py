@@ -1,0 +1,180 @@
+"""Aggregators: how what is kept of an entity's facts becomes the value of a feature.
+
+    Q states read   m measures kept   K slots   L length of a sequence
+
+An aggregator names what it reads, `over`: an accumulator, or a view of one (`of` says of which). It
+promises `value(read, now_ms_Q)`: the feature of each state at a time of its own, from what `over`
+reads there. Features that read the same accumulator share one copy of its state.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.features.aggregation.accumulators import NEVER, Accumulator, Values
+from headrace.features.aggregation.facts import CLICK, SHARE_SHIFT, SHOWN, Ints
+from headrace.features.aggregation.sequence import LastN
+
+
+class View(Protocol):
+    """What is read of a state, at a time of its own per state."""
+
+    def read(self, state_Q: Any, now_ms_Q: Ints) -> NDArray[Any]: ...
+
+
+class Sums(View, Protocol):
+    """A view that reads the sums [Q, m] of these measures."""
+
+    @property
+    def measures(self) -> tuple[str, ...]: ...
+
+
+class Aggregator(Protocol):
+    """The contract above."""
+
+    @property
+    def over(self) -> View: ...
+    def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> NDArray[Any]: ...
+
+
+def kept_by(view: View) -> Accumulator:
+    """The accumulator whose state a view reads: itself, or what it is a view of."""
+    kept: Any = getattr(view, "of", view)
+    return cast(Accumulator, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """The sum of a measure: of `shown`, a count of impressions."""
+
+    measure: str
+    over: Sums
+
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        return _column(read_Q, self.over, self.measure)
+
+
+@dataclass(frozen=True, slots=True)
+class LogSum:
+    """log(1 + sum): a count whose distribution is stable over the age of a log."""
+
+    measure: str
+    over: Sums
+
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        return np.log1p(np.maximum(_column(read_Q, self.over, self.measure), 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A measure per impression, as if `strength` impressions at rate `prior` had come before.
+
+    The mean of the measure, with `strength=0`; NaN then where nothing was shown.
+    """
+
+    measure: str
+    over: Sums
+    prior: float = 0.5
+    strength: float = 10.0
+
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        of_Q = _column(read_Q, self.over, self.measure) + self.prior * self.strength
+        per_Q = _column(read_Q, self.over, SHOWN) + self.strength
+        rate_Q: Values = np.divide(of_Q, per_Q, out=np.full_like(of_Q, np.nan), where=per_Q > 0)
+        return rate_Q
+
+
+@dataclass(frozen=True, slots=True)
+class SinceLast:
+    """log(1 + seconds) since a time that `over` keeps; `default_s` where it has none."""
+
+    over: View
+    default_s: float = 30 * 86_400.0
+
+    def value(self, read_Q: Ints, now_ms_Q: Ints) -> Values:
+        known_Q = read_Q != NEVER
+        since_ms_Q = np.maximum(now_ms_Q - np.where(known_Q, read_Q, now_ms_Q), 0)
+        return np.log1p(np.where(known_Q, since_ms_Q / 1_000, self.default_s))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One number of what `over` reads, as it is: the `index`-th of the last dimension."""
+
+    over: View
+    index: int
+
+    def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> NDArray[Any]:
+        return read_Q[..., self.index]
+
+
+@dataclass(frozen=True, slots=True)
+class LogOf:
+    """log(1 + what `over` reads), such as a number of distinct items."""
+
+    over: View
+
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        return np.log1p(read_Q)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRates:
+    """[Q, K]: how much the rate of a measure in each category slot differs from the rate over all
+    of them, each shrunk to that by `strength` impressions."""
+
+    over: Sums
+    measure: str = CLICK
+    strength: float = 4.0
+
+    def value(self, read_QKm: Values, now_ms_Q: Ints) -> Values:
+        shown_QK = read_QKm[..., self.over.measures.index(SHOWN)]
+        of_QK = read_QKm[..., self.over.measures.index(self.measure)]
+        overall_Q1 = (of_QK.sum(-1, keepdims=True) + 0.5) / (shown_QK.sum(-1, keepdims=True) + 1.0)
+        rate_QK = (of_QK + overall_Q1 * self.strength) / (shown_QK + self.strength)
+        centred_QK: Values = rate_QK - overall_Q1
+        return centred_QK
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """[Q, 4, L]: a sequence as the ranker reads it, newest first: item keys (0 where empty), ages
+    in ms, outcomes (`headrace.features.aggregation.facts.outcome`), positions."""
+
+    over: LastN
+
+    def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> Ints:
+        age_QL = np.maximum(now_ms_Q[:, None] - read_Q["time_ms"], 0) * (read_Q["item"] != 0)
+        outcome_QL = read_Q["action"] | read_Q["share"].astype(np.int64) << SHARE_SHIFT
+        columns = (read_Q["item"], age_QL, outcome_QL, read_Q["position"])
+        return np.stack(columns, axis=1).astype(np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class TopKeys:
+    """[Q, k]: the `num` keys with the greatest sums that `over` keeps, 0 where there are fewer."""
+
+    over: View
+    num: int = 3
+
+    def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> Ints:
+        keys_Qk: Ints = read_Q["key"][:, : self.num]
+        return keys_Qk
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """[Q, D]: the vector that `over` reads."""
+
+    over: View
+
+    def value(self, read_QD: Values, now_ms_Q: Ints) -> Values:
+        return read_QD
+
+
+def _column(read_Qm: Values, over: Sums, measure: str) -> Values:
+    return read_Qm[..., over.measures.index(measure)].astype(np.float64)

@@ -1,0 +1,193 @@
+"""Layouts: where the states of an entity's features lie, and what all of them do together.
+
+U states   N facts   Q states read   F dense features
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.features.aggregation.accumulators import Accumulator, Newest, State
+from headrace.features.aggregation.aggregators import Aggregator, kept_by
+from headrace.features.aggregation.facts import SHOWN, Facts, Ints
+
+BLOCK = 32  # facts of one entity that are replayed for a state as of between two of them
+MAX_SUM = 1e18  # of the values of all outcomes of an entity
+SEEN = Newest(SHOWN)  # what a ttl counts from; kept where a feature has one
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One row of the feature table: a named value of an entity.
+
+    `shape` is () for a number; the ranker reads numbers as they are (`ranked`), and other shapes in
+    a form of its own. A value is missing where it is NaN, and where the entity was last shown
+    longer ago than `ttl_s`, 0 for never. `default` is what is read then, None for the value of an
+    entity that no event was about.
+    """
+
+    name: str
+    entity: str
+    aggregator: Aggregator
+    description: str
+    shape: tuple[int, ...] = ()
+    ranked: bool = True
+    ttl_s: int = 0
+    default: float | None = None
+
+
+class Layout:
+    """The features of one entity over one state: a numpy record, one field per accumulator."""
+
+    def __init__(self, entity: str, features: Sequence[Feature]) -> None:
+        self.entity, self.view = entity, f"{entity}_activity"  # the name of its view in Feast
+        self.features = tuple(feature for feature in features if feature.entity == entity)
+        self.numbers = tuple(feature for feature in self.features if feature.shape == ())
+        self.dense = tuple(feature for feature in self.numbers if feature.ranked)
+        self.field_of: dict[Accumulator, str] = {}
+        for feature in self.features:
+            self.field_of.setdefault(kept_by(feature.aggregator.over), feature.name)
+        if any(feature.ttl_s for feature in self.features):
+            self.field_of.setdefault(SEEN, "seen")
+        fields = [(name, kept.dtype) for kept, name in self.field_of.items()]
+        self.dtype: np.dtype[Any] = np.dtype(fields)
+
+    @cached_property
+    def _empty(self) -> State:
+        empty = np.zeros((), self.dtype)
+        for kept, name in self.field_of.items():
+            empty[name] = kept.initialize()
+        return empty
+
+    def new(self, num: int) -> State:
+        """[num]: states before any fact."""
+        return self._empty.repeat(num)
+
+    def add(self, state_U: State, facts: Facts) -> None:
+        """Take facts into the states that they are about, in place."""
+        if len(facts):
+            for kept, name in self.field_of.items():
+                kept.add(state_U[name], facts)
+
+    def merge(self, state_U: State, other_U: State) -> None:
+        """Take in, row by row, states that saw other facts, in place."""
+        for kept, name in self.field_of.items():
+            kept.merge(state_U[name], other_U[name])
+
+    def are_possible(self, state_U: State) -> bool:
+        """Whether every number in these states is one that facts can lead to."""
+        return all(_is_possible(state_U[name]) for name in self.field_of.values())
+
+    def as_of(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
+        """Take in facts, sorted by entity, as `add` does, and return states [Q] between them.
+
+        The q-th is that of `entity_Q[q]` after `seen_Q[q]` of the entity's facts, in the order that
+        they have here. Facts come in blocks: those of a block that a state saw are replayed on a
+        copy, so the work grows with the facts and not with the square of one entity's. What comes
+        after the last block that is asked for is taken in at once.
+        """
+        first_U = np.searchsorted(facts.entity_N, np.arange(len(state_U)))
+        block_N = (np.arange(len(facts)) - first_U[facts.entity_N]) // BLOCK
+        block_Q = seen_Q // BLOCK
+        state_Q = np.empty(len(entity_Q), self.dtype)
+        num_blocks = block_Q.max(initial=-1) + 1
+        for block in range(num_blocks):
+            asked_K = np.flatnonzero(block_Q == block)
+            state_K = state_U.take(entity_Q[asked_K])
+            num_K = seen_Q[asked_K] - block * BLOCK
+            about_P = np.repeat(np.arange(len(asked_K)), num_K)
+            place_P = np.arange(len(about_P)) - np.repeat(np.cumsum(num_K) - num_K, num_K)
+            fact_P = first_U[entity_Q[asked_K]][about_P] + block * BLOCK + place_P
+            self.add(state_K, facts.take(fact_P).about(about_P))
+            state_Q[asked_K] = state_K
+            self.add(state_U, facts.take(block_N == block))
+        self.add(state_U, facts.take(block_N >= num_blocks))
+        return state_Q
+
+    def values(self, state_Q: State, now_ms_Q: Ints, features: Sequence[Feature]) -> list[Any]:
+        """The values of these features at a time of its own per state: [Q, ...] each."""
+        kept = self._kept_values(state_Q, now_ms_Q, features)
+        for place, feature in enumerate(features):
+            if feature.default is not None:
+                missing = np.isnan(kept[place])
+                kept[place] = np.where(missing, feature.default, kept[place])
+            if feature.ttl_s:
+                kept[place] = self._unexpired(feature, kept[place], state_Q, now_ms_Q)
+        return kept
+
+    def value(self, name: str, state_Q: State, now_ms_Q: Ints) -> NDArray[Any]:
+        """[Q, ...]: one feature at a time of its own per state."""
+        (feature,) = (feature for feature in self.features if feature.name == name)
+        value: NDArray[Any] = self.values(state_Q, now_ms_Q, [feature])[0]
+        return value
+
+    def dense_values(self, state_Q: State, now_ms_Q: Ints) -> NDArray[np.float32]:
+        """[Q, F]: the numbers that the ranker reads, in the order of the table."""
+        return self._table(self.values(state_Q, now_ms_Q, self.dense), len(state_Q))
+
+    def number_values(self, state_Q: State, now_ms_Q: Ints) -> NDArray[np.float32]:
+        """[Q, F]: all features that are numbers, in the order of the table."""
+        return self._table(self.values(state_Q, now_ms_Q, self.numbers), len(state_Q))
+
+    def kept_numbers(self, state_Q: State, now_ms_Q: Ints) -> NDArray[np.float32]:
+        """[Q, F]: the same without defaults and ttls: NaN where a state has no value."""
+        return self._table(self._kept_values(state_Q, now_ms_Q, self.numbers), len(state_Q))
+
+    def with_defaults(self, number_QF: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[Q, F]: `kept_numbers` with defaults in the place of NaN."""
+        return np.where(np.isnan(number_QF), self._default_F, number_QF)
+
+    @cached_property
+    def _default_F(self) -> NDArray[np.float32]:
+        defaults = [feature.default for feature in self.numbers]
+        return np.array([np.nan if d is None else d for d in defaults], np.float32)
+
+    def _kept_values(
+        self, state_Q: State, now_ms_Q: Ints, features: Sequence[Feature]
+    ) -> list[Any]:
+        reads: dict[Any, NDArray[Any]] = {}
+        values = []
+        for feature in features:
+            over = feature.aggregator.over
+            if over not in reads:
+                reads[over] = over.read(state_Q[self.field_of[kept_by(over)]], now_ms_Q)
+            values.append(feature.aggregator.value(reads[over], now_ms_Q))
+        return values
+
+    def _unexpired(
+        self, feature: Feature, value_Q: NDArray[Any], state_Q: State, now_ms_Q: Ints
+    ) -> NDArray[Any]:
+        """The values, with what is read in the place of those older than the feature's ttl."""
+        expired_Q = state_Q[self.field_of[SEEN]] < now_ms_Q - feature.ttl_s * 1_000
+        value_Q = value_Q.copy()
+        if feature.default is not None:
+            value_Q[expired_Q] = feature.default
+        else:
+            never_K, now_ms_K = self.new(int(expired_Q.sum())), now_ms_Q[expired_Q]
+            value_Q[expired_Q] = self._kept_values(never_K, now_ms_K, [feature])[0]
+        return value_Q
+
+    @staticmethod
+    def _table(columns: Sequence[Any], num: int) -> NDArray[np.float32]:
+        table = np.empty((num, len(columns)), dtype=np.float32)
+        for place, column_Q in enumerate(columns):
+            table[:, place] = column_Q
+        return table
+
+
+def _is_possible(state_X: NDArray[Any]) -> bool:
+    """Infinite is only an extreme (`Extremes`) of no values."""
+    names = state_X.dtype.names
+    if names and {"min", "max", "last"} <= set(names):
+        return not any(np.isnan(state_X[name]).any() for name in ("min", "max", "last"))
+    if names:
+        return all(_is_possible(state_X[name]) for name in names)
+    if state_X.dtype.kind != "f" or not state_X.size:
+        return True
+    return bool(state_X.min() >= -MAX_SUM and state_X.max() <= MAX_SUM)  # neither with a NaN

@@ -1,0 +1,1 @@
+"""Checks of features: drift against a reference, and parity of two paths."""

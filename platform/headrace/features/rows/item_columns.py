@@ -1,0 +1,90 @@
+"""What the catalogue says about items, in columns by their number in the item table.
+
+R items met, by their number in the item table   N items asked for
+S category slots, G groups (categories and authors) of an item, padded with -1
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.catalogue.item import Item
+from headrace.features.aggregation.facts import Ints
+from headrace.features.table import SLOTS
+from headrace.keys import category_slots, key
+
+MAX_SLOTS: Final = 8
+MAX_GROUPS: Final = 8
+AUTHOR: Final = "author="
+
+ItemOf = Callable[[str], Item | None]
+
+
+class CatalogueColumns:
+    """Keys, category slots and groups of items, by number; `number_groups` gives groups numbers."""
+
+    def __init__(self, item_of: ItemOf, number_groups: Callable[[Sequence[str]], Ints]) -> None:
+        self._item_of, self._number_groups = item_of, number_groups
+        # The last ones are nobody's: number -1 reads them.
+        self._key_R = np.zeros(1, dtype=np.int64)
+        self._slot_RS = np.full((1, MAX_SLOTS), -1, dtype=np.int64)
+        self._group_RG = np.full((1, MAX_GROUPS), -1, dtype=np.int64)
+
+    def meet(self, numbers: Sequence[int], ids: Sequence[str]) -> None:
+        """Take in that these items have these numbers now."""
+        if not ids:
+            return
+        beyond = max(numbers) + 2 - len(self._key_R)
+        if beyond > 0:
+            capacity = len(self._key_R) + max(beyond, len(self._key_R), 1_024)
+            self._key_R = _grown(self._key_R, capacity)
+            self._slot_RS = _grown(self._slot_RS, capacity)
+            self._group_RG = _grown(self._group_RG, capacity)
+        new, place = [self._item_of(item_id) or Item(item_id) for item_id in ids], list(numbers)
+        self._key_R[place] = [key(item.item_id) for item in new]
+        self._slot_RS[place] = padded_slots([item.categories for item in new])
+        groups = [groups_of(item)[:MAX_GROUPS] for item in new]
+        group_numbers = self._number_groups([name for names in groups for name in names])
+        self._group_RG[place] = _padded(group_numbers, list(map(len, groups)), MAX_GROUPS)
+
+    def keys(self, numbers_N: Ints) -> Ints:
+        """[N]: the items' keys."""
+        return self._key_R[numbers_N]
+
+    def slots(self, numbers_N: Ints) -> Ints:
+        """[N, S]: the items' category slots."""
+        return self._slot_RS[numbers_N]
+
+    def groups(self, numbers_N: Ints) -> Ints:
+        """[N, G]: the numbers of the items' groups."""
+        return self._group_RG[numbers_N]
+
+
+def groups_of(item: Item) -> tuple[str, ...]:
+    """The categories of an item and its author, which have features of their own."""
+    authors = tuple(name for name in item.attributes if name.startswith(AUTHOR))
+    return tuple(dict.fromkeys((*authors, *item.categories)))
+
+
+def padded_slots(categories: Sequence[tuple[str, ...]]) -> Ints:
+    """[N, S]: the slots of these items' categories, the first `MAX_SLOTS` of each."""
+    slots = [category_slots(names, SLOTS.num_slots)[:MAX_SLOTS] for names in categories]
+    flat = np.array([slot for of_item in slots for slot in of_item], np.int64)
+    return _padded(flat, list(map(len, slots)), MAX_SLOTS)
+
+
+def _padded(flat: Ints, lengths: Sequence[int], width: int) -> Ints:
+    """[len(lengths), width]: lists that lie one after the other in `flat`, padded with -1."""
+    padded_NW = np.full((len(lengths), width), -1, np.int64)
+    padded_NW[np.arange(width) < np.array(lengths, np.int64)[:, None]] = flat
+    return padded_NW
+
+
+def _grown(column: NDArray[Any], capacity: int) -> NDArray[Any]:
+    grown = np.full((capacity, *column.shape[1:]), -1, dtype=column.dtype)
+    grown[: len(column)] = column
+    return grown

@@ -1,0 +1,158 @@
+"""The rows of the users that a partition met lately, in memory.
+
+R rows of the table   N users asked for
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import compress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.broker.partitioner import partitions_of
+from headrace.features.aggregation.facts import Ints
+from headrace.features.rows.state_row import Rows, row_dtype, whole
+from headrace.features.table import USER_LAYOUT
+
+MAX_ROOM = 100_000  # rows that there is room for from the start
+MAX_FORGOTTEN = 100_000  # users remembered after their rows were forgotten: a hash of each
+MAX_UNKNOWN = 20_000  # 38 MB; far more than come in two steps, so that what is forgotten is stored
+
+
+class UserTable:
+    """Rows and attributes by user id, no more than `capacity` of them between two steps, and of
+    users that nobody announced no more than `max_unknown`.
+
+    Rows lie where they are until they are forgotten, and their places are used again: nothing is
+    ever copied to make room, except for more users than there is room for.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        capacity: int,
+        num_partitions: int = 0,
+        max_unknown: int = MAX_UNKNOWN,
+    ) -> None:
+        self._partition, self._capacity, self._max_unknown = partition, capacity, max_unknown
+        self._num_partitions = num_partitions  # 0: it is not asked who belongs here
+        self.misplaced: set[str] = set()  # users here that belong to other partitions
+        self._number_of: dict[str, int] = {}
+        room = min(capacity, MAX_ROOM)
+        self._rows_R = np.zeros(room, row_dtype(USER_LAYOUT))  # takes no memory before its use
+        self._used_R = np.zeros(room, dtype=np.int64)  # the step that used the row last
+        self._step = 1
+        self.ids: list[str] = []  # [R] of those ever used
+        self._token_keys: list[tuple[int, ...]] = []  # [R] the users' attributes
+        self._unknown_R = np.zeros(room, dtype=bool)  # nobody announced the user
+        self._free: list[int] = []  # rows of users that were forgotten
+        self._forgotten: set[int] = set()  # who they were, or a sample of them: one in so many
+        self._one_in = 1
+
+    def missing(self, ids: Iterable[str]) -> list[str]:
+        """The users among these whose rows are not here."""
+        return [user_id for user_id in dict.fromkeys(ids) if user_id not in self._number_of]
+
+    def add(
+        self,
+        ids: Sequence[str],
+        rows_N: Rows,
+        token_keys: Sequence[tuple[int, ...]],
+        unknown: Sequence[bool] | bool = False,
+    ) -> None:
+        """Take in stored rows of users that are missing, and which of them nobody announced."""
+        numbers = self._places(len(ids))
+        self._unknown_R[numbers] = unknown
+        self._number_of.update(zip(ids, numbers, strict=True))
+        for number, user_id, keys in zip(numbers, ids, token_keys, strict=True):
+            self.ids[number], self._token_keys[number] = user_id, keys
+        if self._num_partitions:
+            home_N = partitions_of([id_.encode() for id_ in ids], self._num_partitions)
+            away = np.flatnonzero(home_N != self._partition).tolist()
+            self.misplaced.update(ids[place] for place in away)
+        moved_N = rows_N["partition"] != self._partition  # the topic was repartitioned
+        rows_N["position"][moved_N] = -1
+        rows_N["partition"] = self._partition
+        self.write(np.array(numbers, np.int64), rows_N)
+
+    def forgotten_among(self, ids: Iterable[str]) -> int:
+        """How many of these users had rows here that were forgotten, as far as that is known.
+
+        Of many forgotten ones every second is remembered, then every fourth and so on. Each is
+        told once.
+        """
+        hashes = set(map(hash, ids)) & self._forgotten
+        self._forgotten -= hashes
+        return len(hashes)
+
+    def without_events(self, ids: Iterable[str]) -> set[str]:
+        """Those of these users whose rows are as before any event; they must be here."""
+        users = list(ids)
+        is_fresh_N = self._rows_R["event_time_ms"][self.numbers(users)] == 0
+        return set(compress(users, is_fresh_N.tolist()))
+
+    def attributes_of(self, user_id: str) -> tuple[int, ...]:
+        """The keys of a user's attributes; the user must be here."""
+        return self._token_keys[self._number_of[user_id]]
+
+    def are_unknown(self, numbers_N: Ints) -> NDArray[np.bool_]:
+        """[N]: True for users that nobody announced."""
+        return self._unknown_R[numbers_N]
+
+    def numbers(self, ids: Iterable[str]) -> Ints:
+        """[N]: where the rows of these users are; they must be here."""
+        return np.fromiter(map(self._number_of.__getitem__, ids), np.int64)
+
+    def read(self, numbers_N: Ints) -> Rows:
+        """[N]: copies of rows."""
+        return self._rows_R.take(numbers_N)
+
+    def write(self, numbers_N: Ints, rows_N: Rows) -> None:
+        """Put back rows of distinct users."""
+        whole(self._rows_R)[numbers_N] = whole(rows_N)
+        self._used_R[numbers_N] = self._step
+
+    def end_step(self) -> None:
+        """Forget the users not used for longest where there are too many, a quarter at once."""
+        self._step += 1
+        number_K = np.flatnonzero(self._unknown_R[: len(self.ids)])
+        if len(number_K) > self._max_unknown:
+            self._forget_oldest(number_K, self._max_unknown)
+        if len(self._number_of) > self._capacity:
+            self._forget_oldest(np.flatnonzero(self._used_R), self._capacity)
+
+    def _forget_oldest(self, number_K: Ints, capacity: int) -> None:
+        """Forget so many of these, those not used for longest, that a quarter of it is free."""
+        oldest_K = number_K[np.argsort(self._used_R[number_K], kind="stable")]
+        gone_E = oldest_K[: len(number_K) - capacity * 3 // 4]
+        for number in gone_E.tolist():
+            del self._number_of[self.ids[number]]
+            self.misplaced.discard(self.ids[number])
+            self._remember(hash(self.ids[number]))
+            self.ids[number], self._token_keys[number] = "", ()
+            self._free.append(number)
+        self._used_R[gone_E], self._unknown_R[gone_E] = 0, False
+
+    def _remember(self, user_hash: int) -> None:
+        if user_hash % self._one_in:
+            return
+        self._forgotten.add(user_hash)
+        if len(self._forgotten) > MAX_FORGOTTEN:
+            self._one_in *= 2
+            self._forgotten = {one for one in self._forgotten if not one % self._one_in}
+
+    def _places(self, num: int) -> list[int]:
+        """So many rows that are nobody's."""
+        reused = [self._free.pop() for _ in range(min(num, len(self._free)))]
+        start, more = len(self.ids), num - len(reused)
+        self.ids += [""] * more
+        self._token_keys += [()] * more
+        beyond = max(start + more - len(self._rows_R), 0)
+        if beyond:
+            room = max(beyond, len(self._rows_R) // 2)
+            self._rows_R = np.concatenate([self._rows_R, np.zeros(room, self._rows_R.dtype)])
+            self._used_R = np.concatenate([self._used_R, np.zeros(room, np.int64)])
+            self._unknown_R = np.concatenate([self._unknown_R, np.zeros(room, bool)])
+        return [*reused, *range(start, start + more)]

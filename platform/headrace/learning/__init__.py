@@ -1,0 +1,1 @@
+"""Learning: losses, the online learner, and the guard over what it publishes."""

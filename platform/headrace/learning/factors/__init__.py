@@ -1,0 +1,1 @@
+"""Item factors: a Bayesian matrix factorisation of outcome grades."""

@@ -1,0 +1,166 @@
+"""A learner under guard: samples in, versions out that are no worse than what is served.
+
+Samples are thinned (`share_limit`), learned, and scored on the way (`learner`); before a version is
+published the guard says whether it may be. What the guard compares with is a copy of the version
+that is served.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headrace.catalogue.words import ContentTable
+from headrace.learning.guard import WINDOW, Guard, Scored
+from headrace.learning.learner import OnlineLearner, make_calibration, probabilities
+from headrace.learning.share_limit import ShareLimit
+from headrace.model.batch import Batch, batch_of_samples
+from headrace.model.config import RankerConfig
+from headrace.model.ranker import Ranker
+from headrace.sample import Sample
+
+CLICK_COLUMN: Final = 0  # of the heads, the first of which is the click's
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Impressions per step, per progressive window, and how long a changed world is not learned."""
+
+    batch_size: int
+    window: int
+    patience_ms: int
+
+
+class GuardedLearner:
+    """An online learner, the limits of who teaches it, and the guard of what it publishes."""
+
+    def __init__(self, config: RankerConfig, content: ContentTable, seed: int, pace: Pace) -> None:
+        self._published = _Published(config)
+        self.learner = OnlineLearner(config, seed, pace.window)
+        self.limit = ShareLimit()
+        self.num_rolled_back = 0  # impressions that were learned and given up again
+        self._config, self._content, self._pace = config, content, pace
+        self._guard = Guard(pace.patience_ms)
+        self._since: deque[tuple[Batch, NDArray[np.float32]]] = deque()  # it was published
+        self._good: bytes | None = None
+
+    def learn(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Train once on samples of one feature schema; those that were, in part or whole."""
+        kept = self.limit.thinned(samples)
+        start = 0
+        sizes = np.cumsum([sample.num_impressions for sample in kept])
+        while start < len(kept):
+            before = sizes[start - 1] if start else 0
+            num = int(np.searchsorted(sizes, before + self._pace.batch_size, side="right"))
+            end = max(num, start + 1)
+            self._step(batch_of_samples(kept[start:end], self._content, self._config))
+            start = end
+        return kept
+
+    def verdict(self, now_ms: int) -> str:
+        """Why this version is held, "" if it may be published; ask once per version."""
+        if not _is_finite(self.learner.weights()):
+            return "weights that are not finite"
+        return self._guard.verdict(now_ms, self._paired())
+
+    def published(self, weights: dict[str, Any]) -> None:
+        """These weights are served from now on."""
+        self._published.load(weights)
+        self._since.clear()
+
+    def served_probabilities(self, batch: Batch) -> NDArray[np.float32]:
+        """[C, J]: what the version that is served says of a batch."""
+        return self._published.probabilities(batch)
+
+    def remember(self) -> None:
+        """Keep the state of now, which the guard let pass, to go back to."""
+        buffer = io.BytesIO()
+        torch.save(self.learner.state(), buffer)
+        self._good = buffer.getvalue()
+
+    def roll_back_if_due(self, now_ms: int) -> bool:
+        """Go back to the last good state where the guard asks for it and there is one."""
+        if self._good is None or not self._guard.must_roll_back(now_ms):
+            return False
+        state = torch.load(io.BytesIO(self._good), weights_only=True)
+        self.num_rolled_back += self.learner.num_samples - state["num_samples"]
+        self.learner.load_state(state)
+        self._guard.rolled_back()
+        self._since.clear()
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """Everything that `load_state` needs; save it only where it is a good one."""
+        return {
+            "learner": self.learner.state(),
+            "limit": self.limit.state(),
+            "guard": self._guard.state(),
+            "num_rolled_back": self.num_rolled_back,
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Become the learner that `state` described, which is then its last good state."""
+        self.learner.load_state(state["learner"])
+        self.limit.load_state(state["limit"])
+        self._guard.load_state(state["guard"])
+        self.num_rolled_back = state["num_rolled_back"]
+        self.published(self.learner.weights())
+        self.remember()
+
+    def _step(self, batch: Batch) -> None:
+        p_CJ = self.learner.learn(batch)
+        if p_CJ is None:
+            return
+        label_C = batch.candidates.label_CJ[:, CLICK_COLUMN].cpu().numpy()
+        self._guard.take(Scored.of(p_CJ[:, CLICK_COLUMN], label_C))
+        self._since.append((batch, p_CJ))
+        while len(self._since) > 1 and self._num_since() - len(self._since[0][1]) >= WINDOW:
+            self._since.popleft()
+
+    def _num_since(self) -> int:
+        return sum(len(p_CJ) for _, p_CJ in self._since)
+
+    def _paired(self) -> tuple[Scored, Scored] | None:
+        """What the learner and the published version said of the newest impressions."""
+        if not self._published.is_loaded or not self._since:
+            return None
+        batches = [batch for batch, _ in self._since]
+        label_C = np.concatenate(
+            [batch.candidates.label_CJ[:, CLICK_COLUMN].cpu().numpy() for batch in batches]
+        )
+        both = (
+            [p_CJ for _, p_CJ in self._since],
+            [self._published.probabilities(batch) for batch in batches],
+        )
+        mine, its = (Scored.of(np.concatenate(p)[:, CLICK_COLUMN], label_C) for p in both)
+        return mine, its
+
+
+class _Published:
+    """A copy of the version that is served."""
+
+    def __init__(self, config: RankerConfig) -> None:
+        self.is_loaded = False
+        self._ranker, self._calibration = Ranker(config), make_calibration(config)
+
+    def load(self, weights: dict[str, Any]) -> None:
+        self._ranker.load_state(weights["ranker"])
+        self._calibration.load_state(weights["calibration"])
+        self.is_loaded = True
+
+    def probabilities(self, batch: Batch) -> NDArray[np.float32]:
+        return probabilities(self._ranker, self._calibration, batch)
+
+
+def _is_finite(state: Any) -> bool:
+    """Whether all numbers in a nested state are."""
+    if isinstance(state, dict):
+        return all(map(_is_finite, state.values()))
+    return not isinstance(state, torch.Tensor) or bool(torch.isfinite(state).all())

@@ -1,0 +1,1 @@
+"""Dynamic embeddings: tables that grow with the ids they meet."""

@@ -1,0 +1,1 @@
+"""Layers: the parts of the ranker's network."""

@@ -1,0 +1,1 @@
+"""Monitoring: status, progress and health of the parts, as documents and metrics."""

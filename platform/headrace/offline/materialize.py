@@ -1,0 +1,120 @@
+"""Materialization: the catalogue, Feast's registry, and static features in the online store.
+
+This is Feast's own `apply` and `materialize` on this repository's `feature_repo`.
+"""
+
+from __future__ import annotations
+
+from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
+
+# isort: split
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from feast import FeatureStore
+from feast.repo_config import load_repo_config
+from feast.repo_operations import apply_total
+
+from headrace import config
+from headrace.catalogue import columnar
+from headrace.catalogue.content import MODALITIES, Modality
+from headrace.catalogue.files import read_items, write_catalogue
+from headrace.catalogue.item import Dataset
+from headrace.catalogue.vector_table import TokenTable
+from headrace.feast_adapter.online import clients_elsewhere
+from headrace.feast_adapter.views import token_view_name
+from headrace.features.table import LAYOUTS
+from headrace.offline.folder import date_folder, replace_files, rows_path
+from headrace.offline.tables import rows_schema
+
+STATIC_VIEWS = ("user_profile", "item_content")
+TOKEN_SCHEMA = pa.schema(
+    [
+        ("item_id", pa.string()),
+        ("token", pa.list_(pa.float32())),
+        ("encoder", pa.string()),
+        ("event_timestamp", pa.timestamp("us", tz="UTC")),
+    ]
+)
+
+
+def write_sources(dataset: Dataset, settings: config.Settings, now_ms: int) -> None:
+    """Write the files that Feast's sources name: the catalogue, and an empty one for each log."""
+    write_catalogue(dataset, config.catalogue_path(settings), now_ms)
+    for layout in LAYOUTS:
+        path = rows_path(settings, layout.entity) / date_folder(0) / "empty.parquet"
+        replace_files({path: rows_schema(layout).empty_table()})
+
+
+def write_tokens(
+    settings: config.Settings, modality: Modality, tokens: TokenTable, now_ms: int
+) -> None:
+    """Write the source of a modality's token view: a row for every item, of this version only.
+
+    An item without a token has an empty one, so that none of another version stays online.
+    """
+    folder = config.catalogue_path(settings)
+    left = set(read_items(folder))
+    with columnar.replacing(_token_file(folder, modality), TOKEN_SCHEMA) as writer:
+
+        def write(pairs: list[tuple[str, list[float]]]) -> None:
+            rows = [(item_id, vector, tokens.name, now_ms * 1_000) for item_id, vector in pairs]
+            columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 4
+            writer.write_table(pa.table(columns, TOKEN_SCHEMA))
+
+        for batch in tokens.read().select(["item_id", "vector"]).to_batches(columnar.BATCH_ROWS):
+            pairs = [(item, vector or []) for item, vector in columnar.rows(batch) if item in left]
+            left.difference_update(item for item, _ in pairs)
+            write(pairs)
+        write([(item, []) for item in sorted(left)])
+
+
+def apply(settings: config.Settings) -> None:
+    """What `feast apply` does on feature_repo; a second time it only brings in what changed."""
+    config.export(settings)
+    for modality in MODALITIES:
+        path = _token_file(config.catalogue_path(settings), modality)
+        if not path.exists():  # Feast checks that each view's source is there
+            pq.write_table(TOKEN_SCHEMA.empty_table(), path)
+    repository, here = config.repository_path("feature_repo"), Path.cwd()
+    repo_config = load_repo_config(repository, repository / "feature_store.yaml")
+    sys.path.insert(0, str(repository))  # Feast imports the definitions by their file's name
+    try:
+        apply_total(repo_config, repository, skip_source_validation=False)
+    finally:
+        sys.path.remove(str(repository))
+        os.chdir(here)  # Feast goes into the repository and stays there
+
+
+def materialize(
+    settings: config.Settings,
+    now_ms: int,
+    incremental: bool = False,
+    views: Sequence[str] = STATIC_VIEWS,
+) -> None:
+    """Copy static features of the catalogue, or these views, into the online store: all, or what
+    is new.
+
+    Streaming views are left alone: their rows come from the stream, with the state that it needs.
+    """
+    config.export(settings)
+    store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+    clients_elsewhere(store, settings)
+    end = datetime.fromtimestamp(now_ms / 1_000, tz=UTC) + timedelta(seconds=1)
+    if incremental:
+        store.materialize_incremental(end_date=end, feature_views=list(views))
+        return
+    store.materialize(
+        start_date=datetime(1970, 1, 2, tzinfo=UTC),
+        end_date=end,
+        feature_views=list(views),
+    )
+
+
+def _token_file(catalogue: Path, modality: Modality) -> Path:
+    return catalogue / f"{token_view_name(modality)}.parquet"

@@ -1,0 +1,1 @@
+"""Child processes: started, found, owned, and ended with all that they started."""

@@ -1,0 +1,93 @@
+"""What the events of one step say: facts about users and items, and whose features are asked for.
+
+N facts   M measures
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.broker.record import Record
+from headrace.event import Event
+from headrace.features.aggregation.facts import MEASURES, Ints
+from headrace.features.inputs import RequestFeatures
+
+# One fact, as it is heard: user, item, event time, position, surface, settled, campaign, offset,
+# ordinal of the event, and the measures in the order of
+# `headrace.features.aggregation.facts.MEASURES`. A plain tuple, because there is one for every
+# event.
+Fact = tuple[
+    str, str, int, int, int, bool, str | None, int, int, float, float, float, float, float
+]  # fmt: skip
+NUM_COLUMNS = 9 + len(MEASURES)
+
+
+class Request(msgspec.Struct, gc=False):
+    """A request of which a sample is made: with the features as of before event `ordinal`."""
+
+    event: Event
+    record: Record
+    item_ids: tuple[str, ...]
+    lane: int
+    labelled: int  # the actions of which it is or will be known whether they came, as bits
+    ordinal: int
+    features: RequestFeatures | None = None
+    user_token_keys: tuple[int, ...] = ()
+
+
+class Labelled(msgspec.Struct, frozen=True, gc=False):
+    """A request and the outcome of each of its items."""
+
+    request: Request
+    outcomes: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Heard:
+    """Facts in the order of the log, requests that need features, and requests now labelled;
+    without requests where no samples are made (`with_requests`)."""
+
+    with_requests: bool = True
+    facts: list[Fact] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    complete: list[Labelled] = field(default_factory=list)
+    times_ms: list[int] = field(default_factory=list)  # of the events, the newest last
+
+    def columns(self) -> Columns:
+        """The facts in columns."""
+        columns = list(zip(*self.facts, strict=True)) if self.facts else [()] * NUM_COLUMNS
+        users, items, times, positions, surfaces, settled, campaigns = columns[:7]
+        offsets, ordinals, *measures = columns[7:]
+        return Columns(
+            user_ids=users,
+            item_ids=items,
+            campaign_ids=campaigns,
+            time_ms_N=np.array(times, np.int64),
+            position_N=np.array(positions, np.int64),
+            surface_N=np.array(surfaces, np.int64),
+            measure_NM=np.stack([np.array(m, np.float32) for m in measures], axis=1),
+            settled_N=np.array(settled, bool),
+            offset_N=np.array(offsets, np.int64),
+            ordinal_N=np.array(ordinals, np.int64),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Facts in columns."""
+
+    user_ids: Sequence[str]
+    item_ids: Sequence[str]
+    campaign_ids: Sequence[str | None]
+    time_ms_N: Ints
+    position_N: Ints
+    surface_N: Ints
+    measure_NM: NDArray[np.float32]
+    settled_N: NDArray[np.bool_]
+    offset_N: Ints
+    ordinal_N: Ints

@@ -1,0 +1,185 @@
+"""The join: what each event says, and which outcomes belong to which impression."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from headrace.broker.record import Record
+from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
+from headrace.features.aggregation.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, outcome
+from headrace.features.served import as_served
+from headrace.keys import surface_code
+from headrace.sample import LANE_JOINED, LANE_KNOWN
+from headrace.stream.step.facts_of_step import Heard, Labelled, Request
+
+BIT: Final = {action: 1 << place for place, action in enumerate(ACTIONS)}
+EVERY_ACTION: Final = sum(BIT.values())
+NO_ACTION: Final = 0
+
+
+@dataclass(slots=True)
+class OpenImpression:
+    """A request whose attribution window is open, and the outcomes of its items so far."""
+
+    request: Request
+    deadline_ms: int
+    outcome_of: dict[str, int] = field(default_factory=dict)
+
+    def outcomes(self) -> tuple[int, ...]:
+        return tuple(self.outcome_of.get(item_id, 0) for item_id in self.request.item_ids)
+
+
+class Join:
+    """The open impressions of one partition, oldest first. Time is an argument.
+
+    A request's id belongs to its user: what others send under the same id is of another request.
+    """
+
+    def __init__(self, window_ms: int) -> None:
+        self._window_ms = window_ms
+        self._open: OrderedDict[tuple[str, str], OpenImpression] = OrderedDict()  # user, request
+
+    @property
+    def oldest_offset(self) -> int | None:
+        """The offset of the oldest open impression."""
+        return next((oldest.request.record.offset for oldest in self._open.values()), None)
+
+    def close(self, now_ms: int, heard: Heard) -> None:
+        """The impressions whose window is over are complete."""
+        while self._open:
+            request, impression = next(iter(self._open.items()))
+            if impression.deadline_ms > now_ms:
+                return
+            if heard.with_requests:
+                heard.complete.append(Labelled(impression.request, impression.outcomes()))
+            del self._open[request]
+
+    def hear(self, event: Event, record: Record, heard: Heard) -> None:
+        """Take in a new event."""
+        heard.times_ms.append(event.event_time_ms)
+        if not isinstance(event, ImpressionEvent):
+            self._hear_action(event, record, heard)
+        elif event.outcome_known:
+            if heard.with_requests:
+                self._complete_known(event, record, heard)
+            hear_shown(event, record, heard)
+        else:
+            self._keep_open(event, record, heard)
+            hear_shown(event, record, heard)
+
+    def hear_again(self, event: Event, record: Record, heard: Heard) -> None:
+        """Take in an event whose facts count already: only what is open is brought back."""
+        if isinstance(event, ImpressionEvent):
+            if not event.outcome_known:
+                self._keep_open(event, record, heard)
+        elif impression := self._impression_of(event, record):
+            _note(impression, event)
+
+    def _complete_known(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
+        """A request whose labels are known."""
+        labelled = EVERY_ACTION
+        for shown in event.items:
+            if shown.liked is None:
+                labelled &= ~BIT[LIKE]
+            if shown.long_viewed is None:
+                labelled &= ~BIT[LONG_VIEW]
+        request = ask(event, record, heard, LANE_KNOWN, labelled)
+        outcomes = tuple([outcome_known(shown) for shown in event.items])
+        heard.complete.append(Labelled(request, outcomes))
+
+    def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
+        """An action counts with its impression; a click without one counts as shown too.
+
+        No head has a label of it: among clicks alone every probability is 1. Its outcome is told,
+        for what does not need to be calibrated.
+        """
+        impression, action = self._impression_of(event, record), _action(event)
+        if impression:
+            if impression.outcome_of.get(event.item_id, 0) & BIT[action]:
+                return
+            _note(impression, event)
+        alone = impression is None and isinstance(event, ClickEvent)
+        if alone and heard.with_requests:
+            request = ask(event, record, heard, LANE_KNOWN, NO_ACTION)
+            heard.complete.append(Labelled(request, (BIT[CLICK],)))
+        clicked, liked, viewed = (float(action == name) for name in (CLICK, LIKE, LONG_VIEW))
+        surface = impression.request.event.surface if impression else event.surface
+        heard.facts.append(
+            (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(surface), True,
+             None, record.offset, len(heard.times_ms), float(alone), clicked, liked, viewed,
+             getattr(event, "value", 0.0))
+        )  # fmt: skip
+
+    def _impression_of(
+        self, event: ClickEvent | ActionEvent, record: Record
+    ) -> OpenImpression | None:
+        """The impression that showed the item to this user, if its window is open."""
+        impression = self._open.get((event.user_id, event.request_id)) if event.request_id else None
+        if impression is None or record.arrival_ms >= impression.deadline_ms:
+            return None
+        return impression if event.item_id in impression.request.item_ids else None
+
+    def _keep_open(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
+        """Keep the features of now until the window closes.
+
+        A second impression of an open request adds to the counts, not to the samples.
+        """
+        of_user = event.user_id, event.request_id
+        if of_user in self._open:
+            return
+        request = ask(event, record, heard, LANE_JOINED, EVERY_ACTION)
+        impression = OpenImpression(request, record.arrival_ms + self._window_ms)
+        for shown in event.items:
+            impression.outcome_of[shown.item_id] = outcome_known(shown)
+        self._open[of_user] = impression
+
+
+def ask(event: Event, record: Record, heard: Heard, lane: int, labelled: int) -> Request:
+    """A request that a sample is made of; its features are those that serving logged, or asked."""
+    if isinstance(event, ImpressionEvent):
+        item_ids = tuple(shown.item_id for shown in event.items)
+        features = as_served(event.served, len(item_ids))
+    else:
+        item_ids, features = (event.item_id,), None
+    ordinal = len(heard.times_ms)
+    request = Request(event, record, item_ids, lane, labelled, ordinal, features)
+    if heard.with_requests:
+        heard.requests.append(request)
+    return request
+
+
+def hear_shown(event: ImpressionEvent, record: Record, heard: Heard) -> None:
+    """A fact for each item; an impression is settled once it says whether it was clicked."""
+    user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
+    ordinal, surface = len(heard.times_ms), surface_code(event.surface)
+    for shown in event.items:
+        clicked = shown.clicked
+        heard.facts.append(
+            (user_id, shown.item_id, time_ms, shown.position or 0, surface, clicked is not None,
+             shown.campaign_id, offset, ordinal, 1.0, clicked or 0.0, shown.liked or 0.0,
+             shown.long_viewed or 0.0, shown.value)
+        )  # fmt: skip
+
+
+def _note(impression: OpenImpression, event: ClickEvent | ActionEvent) -> None:
+    """Add an action to the outcome of its item; the last value that is told counts."""
+    before, value = impression.outcome_of.get(event.item_id, 0), getattr(event, "value", 0.0)
+    if value > 0:
+        before &= EVERY_ACTION
+    impression.outcome_of[event.item_id] = outcome(before | BIT[_action(event)], value)
+
+
+def _action(event: ClickEvent | ActionEvent) -> str:
+    return CLICK if isinstance(event, ClickEvent) else event.action
+
+
+def outcome_known(shown: Shown) -> int:
+    """The outcome that an impression came with."""
+    actions = BIT[CLICK] if shown.clicked else 0
+    if shown.liked:
+        actions |= BIT[LIKE]
+    if shown.long_viewed:
+        actions |= BIT[LONG_VIEW]
+    return outcome(actions, shown.value)

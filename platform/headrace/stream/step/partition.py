@@ -1,0 +1,300 @@
+"""One partition of the event log: what its events do, without any input or output.
+
+Exactness comes from positions. A user's row and a shared entity's partial row carry the offset that
+they include, so an event read again does not count again. Samples are made in the order of offsets,
+so that whoever reads them can skip those that it took before. `warm_up` brings back, from events
+before the committed offset, what is not stored: the ids seen lately and the open impressions.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import msgspec
+import numpy as np
+
+from headrace.broker.log_watch import Gap
+from headrace.broker.partitioner import partition_of
+from headrace.broker.record import Record
+from headrace.config import Settings
+from headrace.errors import InvalidEvent
+from headrace.event import Event, ImpressionEvent
+from headrace.features.rows.merged import SharedState
+from headrace.features.rows.state_row import decode_rows, fresh_rows
+from headrace.features.table import SCHEMA, USER_LAYOUT
+from headrace.keys import key
+from headrace.sample import LANE_KNOWN, Sample
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.dedupe import Dedupe
+from headrace.stream.step.facts_of_step import Heard, Labelled
+from headrace.stream.step.intake import (
+    AHEAD,
+    UNSIGNED,
+    DeadLetter,
+    Decoded,
+    dead_letters,
+    valid_events,
+)
+from headrace.stream.step.join import Join
+from headrace.stream.step.log_time import log_times_ms
+from headrace.stream.step.partition_rows import ChangedRows, PartitionRows
+
+log = logging.getLogger(__name__)
+
+MAX_USERS = 100_000  # rows kept in memory per partition; others are read again when they come
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What some records lead to, to be written in this order: letters, samples, shared, users."""
+
+    dead_letters: list[DeadLetter]
+    samples: list[Sample]
+    changed: ChangedRows
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionSettings:
+    """How far back copies are recognised, how long outcomes are waited for, and what is late.
+
+    Without `samples` only features are made. With `every_event` the effects also have the users'
+    rows as each event left them. Without `num_partitions` it is not asked whether users belong to
+    the partition that their events are in.
+    """
+
+    dedupe_window: int
+    click_window_ms: int
+    lateness_ms: int = 60_000
+    every_event: bool = False
+    samples: bool = True
+    num_partitions: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings, every_event: bool = False) -> PartitionSettings:
+        """What the settings say."""
+        return cls(
+            dedupe_window=settings.dedupe_window,
+            click_window_ms=int(settings.click_window_s * 1_000),
+            lateness_ms=int(settings.allowed_lateness_s * 1_000),
+            every_event=every_event,
+            samples=settings.make_samples,
+            num_partitions=settings.num_partitions,
+        )
+
+
+class Partition:
+    """The state of one partition's owner. Time is an argument; rows of users are given to it."""
+
+    def __init__(
+        self, number: int, commit: Commit, shared: SharedState, settings: PartitionSettings
+    ) -> None:
+        self.number, self.commit, self._settings = number, commit, settings
+        self._dedupe, self._join = Dedupe(settings.dedupe_window), Join(settings.click_window_ms)
+        self._rows = PartitionRows(
+            number, shared, MAX_USERS, settings.every_event, settings.num_partitions
+        )
+        self._lost: set[str] = set()  # found in the warm-up
+        self._num_lost = 0
+        self.first_corrected: dict[str, str] = {}  # the first event of each such count, and why
+
+    @property
+    def warm_up_from(self) -> int:
+        """The first offset that `warm_up` needs."""
+        return max(self.commit.low_offset - self._settings.dedupe_window, 0)
+
+    @property
+    def num_lost(self) -> int:
+        """How many users' rows were written, and were not stored any more when they were needed:
+        at least so many."""
+        return self._num_lost + len(self._lost)
+
+    def missing_users(self, decoded: Iterable[Decoded]) -> list[str]:
+        """The users of these events whose rows must be given to `add_users` first."""
+        return self._rows.users.missing(
+            d.event.user_id for d in decoded if not isinstance(d.event, InvalidEvent)
+        )
+
+    def add_users(
+        self,
+        ids: Sequence[str],
+        payloads: Sequence[bytes | None],
+        token_keys: Sequence[tuple[int, ...]],
+        unknown: Sequence[bool] | bool = False,
+    ) -> None:
+        """Give users' stored rows, None where there is none, the keys of their attributes, and
+        which of them nobody announced."""
+        rows_N = fresh_rows(USER_LAYOUT, len(ids), self.number)
+        stored = {place: payload for place, payload in enumerate(payloads) if payload}
+        rows_N[list(stored)] = decode_rows(list(stored.values()), USER_LAYOUT)
+        self._rows.users.add(ids, rows_N, token_keys, unknown)
+        if len(stored) < len(ids):
+            without = [id_ for id_, payload in zip(ids, payloads, strict=True) if not payload]
+            self._num_lost += self._rows.users.forgotten_among(without)
+
+    def warm_up(self, decoded: Iterable[Decoded]) -> None:
+        """Take in events before the committed offset again; what they counted is stored already."""
+        heard, valid = Heard(), valid_events(decoded)
+        copies = self._duplicates(valid)
+        for (record, event), is_copy in zip(valid, copies, strict=True):
+            if not is_copy and record.offset >= self.commit.low_offset:
+                self._join.hear_again(event, record, heard)
+        self._find_lost(event for (_, event), copy in zip(valid, copies, strict=True) if not copy)
+        self._rows.learn(heard)
+        self._rows.users.end_step()
+
+    def skip(self, gap: Gap) -> None:
+        """Go on behind events that are gone from the log before they were processed."""
+        log.warning("%s", gap)
+        oldest, before = self._join.oldest_offset, self.commit
+        self.commit = msgspec.structs.replace(
+            before,
+            offset=gap.gone.stop,
+            low_offset=gap.gone.stop if oldest is None else oldest,
+            lost=before.lost + len(gap.gone),
+        )
+
+    def _find_lost(self, counted: Iterable[Event]) -> None:
+        """Events before the commit are in their users' rows: who has none has lost it.
+
+        A time ahead of the watermark may have been refused then, so it says nothing.
+        """
+        newest_ms = self.commit.newest_event_ms
+        users = {event.user_id for event in counted if event.event_time_ms <= newest_ms}
+        self._lost |= self._rows.users.without_events(users)
+
+    def process(self, decoded: Sequence[Decoded], now_ms: int) -> Effects:
+        """The effects of new records, in order; the rows of their users must be known.
+
+        Windows close as the log says, so that a click which waits in it is in time however late it
+        is read. Without records the caller has read the whole log: then they close by `now_ms`.
+        """
+        heard, valid = Heard(with_requests=self._settings.samples), valid_events(decoded)
+        are_copies = self._duplicates(valid)
+        times_ms = log_times_ms([record.arrival_ms for record, _ in valid], now_ms)
+        for (record, event), time_ms, is_copy in zip(valid, times_ms, are_copies, strict=True):
+            self._join.close(time_ms, heard)
+            if not is_copy:
+                self._join.hear(event, record, heard)
+        if not decoded:
+            self._join.close(now_ms, heard)
+        complete = self._not_sent_before(heard.complete)
+        changed = self._rows.learn(heard)
+        samples = self._samples(complete)
+        effects = Effects(dead_letters(decoded), samples, changed)
+        offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
+        self._advance(offset, heard, sum(are_copies), effects.dead_letters)
+        if any(one.corrected for one in decoded):
+            self._count_corrected(decoded, valid, are_copies)
+        if self._rows.users.misplaced:
+            self._count_misplaced(valid, are_copies)
+        self._rows.users.end_step()
+        return effects
+
+    def _duplicates(self, valid: Sequence[tuple[Record, Event]]) -> list[bool]:
+        """Which of these events are copies of earlier ones."""
+        ids = [(event.user_id, event.event_id) for _, event in valid]
+        return self._dedupe.duplicates(ids, [record.offset for record, _ in valid])
+
+    def _advance(
+        self, offset: int, heard: Heard, duplicates: int, letters: Sequence[DeadLetter]
+    ) -> None:
+        oldest, before = self._join.oldest_offset, self.commit
+        num_lost = [letter.record.num_lost for letter in letters]
+        time_ms_N = np.array(heard.times_ms, np.int64)
+        newest_ms_N = np.maximum.accumulate(np.maximum(time_ms_N, before.newest_event_ms))
+        self.commit = msgspec.structs.replace(
+            before,
+            offset=offset,
+            low_offset=offset if oldest is None else oldest,
+            accepted=before.accepted + len(heard.times_ms),
+            rejected=before.rejected + num_lost.count(0),
+            unreadable=before.unreadable + sum(num_lost),
+            duplicates=before.duplicates + duplicates,
+            late=before.late + int((time_ms_N < newest_ms_N - self._settings.lateness_ms).sum()),
+            newest_event_ms=int(newest_ms_N.max(initial=before.newest_event_ms)),
+        )
+
+    def _count_corrected(
+        self,
+        decoded: Sequence[Decoded],
+        valid: Sequence[tuple[Record, Event]],
+        are_copies: Sequence[bool],
+    ) -> None:
+        """Count what was not taken as it came, and name the first of each kind."""
+        counts, new = Counter[str](), zip(valid, are_copies, strict=True)
+        accepted = {record.offset for (record, _), is_copy in new if not is_copy}
+        for one in decoded:
+            for kind, reason in one.corrected if one.record.offset in accepted else ():
+                counts[kind] += 1
+                place = f"partition {self.number}, offset {one.record.offset}"
+                self.first_corrected.setdefault(kind, f"{place}: {reason}")
+        self.commit = msgspec.structs.replace(
+            self.commit,
+            ahead=self.commit.ahead + counts[AHEAD],
+            unsigned=self.commit.unsigned + counts[UNSIGNED],
+        )
+
+    def _count_misplaced(
+        self, valid: Sequence[tuple[Record, Event]], are_copies: Sequence[bool]
+    ) -> None:
+        """Count events of users that belong elsewhere: two workers write such a user's row."""
+        elsewhere, new = self._rows.users.misplaced, zip(valid, are_copies, strict=True)
+        found = [(r, event.user_id) for (r, event), is_copy in new if not is_copy]
+        misplaced = [(r, user_id) for r, user_id in found if user_id in elsewhere]
+        if not misplaced:
+            return
+        before, (record, user_id) = self.commit, misplaced[0]
+        home = partition_of(user_id.encode(), self._settings.num_partitions)
+        # By its place in the log: who it is belongs into none of ours.
+        where = f"partition {self.number}, offset {record.offset}, a key of {len(record.key)} bytes"
+        first = f"{where}: its user belongs to partition {home}"
+        if not before.misplaced:
+            log.warning("an event lies where its user does not belong (%s): docs/topics.md", first)
+        self.commit = msgspec.structs.replace(
+            before,
+            misplaced=before.misplaced + len(misplaced),
+            first_misplaced=before.first_misplaced or first,
+        )
+
+    def _not_sent_before(self, complete: Sequence[Labelled]) -> list[Labelled]:
+        """Without the samples of events whose outcome the user's row includes: these were sent."""
+        users = self._rows.users
+        requests = [
+            labelled.request for labelled in complete if labelled.request.lane == LANE_KNOWN
+        ]
+        position = users.read(users.numbers(r.event.user_id for r in requests))["position"]
+        offset = np.array([request.record.offset for request in requests], np.int64)
+        sent = {id(requests[place]) for place in np.flatnonzero(offset <= position)}
+        return [labelled for labelled in complete if id(labelled.request) not in sent]
+
+    def _samples(self, complete: Sequence[Labelled]) -> list[Sample]:
+        item_ids = [item_id for one in complete for item_id in one.request.item_ids]
+        keys_left = iter(self._rows.item_keys(item_ids).tolist())
+        return [self._sample(labelled, keys_left) for labelled in complete]
+
+    def _sample(self, labelled: Labelled, keys_left: Iterator[int]) -> Sample:
+        request = labelled.request
+        event, record, features = request.event, request.record, request.features
+        assert features is not None, "every request heard has got its features"
+        return Sample(
+            source_partition=self.number,
+            source_offset=record.offset,
+            lane=request.lane,
+            schema=SCHEMA,
+            request_id=event.request_id or event.event_id,
+            event_time_ms=event.event_time_ms,
+            arrival_ms=record.arrival_ms,
+            user_key=key(event.user_id),
+            user_token_keys=request.user_token_keys,
+            item_keys=tuple(islice(keys_left, len(request.item_ids))),
+            outcomes=labelled.outcomes,
+            labelled=request.labelled,
+            dense=features.dense_NF.tobytes(),
+            history=features.history_3T.tobytes(),
+            positions=event.positions if isinstance(event, ImpressionEvent) else (),
+            surface=event.surface,
+        )

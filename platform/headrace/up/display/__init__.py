@@ -1,0 +1,1 @@
+"""Display: what the parts say, put together for the live view and the report."""

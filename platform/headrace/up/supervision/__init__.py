@@ -1,0 +1,1 @@
+"""Supervision: processes and symptoms watched, and what died started again."""

@@ -1,0 +1,90 @@
+"""The levels: a package imports only packages on levels below its own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = ROOT / "platform" / "headrace"
+
+# The longest name that matches a module counts: headrace.features.rows is on a level of its own.
+LEVELS: Final = (
+    "__init__ clock config epoch errors event keys latency sample settings_text skipped "
+    "access features/aggregation metrics",
+    "api broker catalogue features features/store services",
+    "encoders features/rows model",
+    "feast_adapter features/checks learning registry",
+    "monitoring feature_repo",
+    "datasets stream up",
+    "evaluation offline",
+    "commands benchmarks",
+    "cli serving trainers",
+)
+LEVEL_OF: Final = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
+
+# What has to be cut yet: a package, and one on its own level or above that it imports.
+KNOWN: Final = {
+    ("evaluation", "commands"),
+    ("feast_adapter", "offline"),
+    ("features", "feast_adapter"),
+    ("features/store", "feast_adapter"),
+    ("model", "learning"),
+    ("monitoring", "stream"),
+    ("offline", "commands"),
+    ("up", "stream"),
+}
+
+
+def package_of(module: str) -> str:
+    """The longest package of the table that a dotted name lies in, empty if none."""
+    parts = module.removeprefix("headrace.").split(".")
+    names = ("/".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((name for name in names if name in LEVEL_OF), "")
+
+
+def files() -> Iterator[tuple[str, Path]]:
+    """Each file of the core and of the rooms beside it, with its package."""
+    roots = [(CORE, CORE), *((ROOT, ROOT / room) for room in ("serving", "trainers"))]
+    for root, folder in [*roots, (ROOT, ROOT / "feature_repo"), (ROOT, ROOT / "benchmarks")]:
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(root).with_suffix("").parts
+            yield package_of(".".join(parts)), path
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules of the project that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def is_ours(module: str) -> bool:
+    return module.split(".")[0] in ("headrace", "serving", "trainers", "benchmarks", "feature_repo")
+
+
+def upward() -> set[tuple[str, str]]:
+    """Pairs of packages of which the first imports the second, though that is not below it."""
+    found = set()
+    for package, path in files():
+        targets = {package_of(module) for module in imported(path) if is_ours(module)}
+        level = LEVEL_OF.get(package, len(LEVELS))
+        # The modules at the top of the core are one room.
+        found |= {
+            (package, target)
+            for target in targets - {package, ""}
+            if LEVEL_OF[target] >= level and not (level == LEVEL_OF[target] == 0)
+        }
+    return found
+
+
+def test_every_file_has_a_level() -> None:
+    assert not [path for package, path in files() if not package]
+
+
+def test_a_package_imports_only_packages_on_levels_below_its_own() -> None:
+    assert upward() == KNOWN
