@@ -38,7 +38,7 @@ from headrace.monitoring.status import StatusBoard
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
 from headrace.services.priority import SETUP_HOOK
-from headrace.stream.memory import give_back
+from headrace.stream.memory import ONE_HEAP, give_back
 from trainers.recipe import check_continues, ranker_config
 from trainers.sample_log import SampleReader, take_refusal, tell_refusal
 
@@ -272,6 +272,7 @@ def main() -> int:
             storage_path=str(settings.home_path / "train"),
             failure_config=FailureConfig(max_failures=-1),
             checkpoint_config=CheckpointConfig(num_to_keep=3),
+            worker_runtime_env=ONE_HEAP,
         ),
     )
     trainer.fit()  # ends by itself only where the loop refused to go on
