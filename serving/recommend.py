@@ -24,7 +24,8 @@ from headrace.event import ImpressionEvent, Served, Shown
 from headrace.features.aggregation.accumulators import State
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.features.rows.state_row import decode_rows
-from headrace.features.table import SCHEMA, USER_LAYOUT
+from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.table import USER_LAYOUT
 from headrace.keys import key, surface_code
 from headrace.model.batch import Batch, Request, make_request_batch
 from serving.breaker import Breaker
@@ -221,7 +222,7 @@ class Recommender:
             items=tuple(Shown(item.item_id, item.position) for item in slate.items),
             surface=request.surface,
             model_version=slate.model_version,
-            served=Served(SCHEMA, dense, ranked.features.history_3T.tobytes()),
+            served=Served(INPUT_SCHEMA, dense, ranked.features.history_3T.tobytes()),
         )
 
 

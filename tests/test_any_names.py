@@ -39,15 +39,15 @@ import torch
 from redis import Redis
 from headrace import config
 from headrace.broker.topics import create_topics
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.model.config import RankerConfig
 from headrace.registry.registry import Manifest, Publisher, Subscriber, load_weights
 settings = config.load()
 create_topics(settings)
 publisher = Publisher(settings, Redis.from_url(settings.redis_url))
 publisher.publish({"w": torch.ones(2)}, Manifest(
-    version=0, uri="", sha256="", created_ms=1, schema=SCHEMA, model=RankerConfig(num_dense=1),
-    num_samples=1, newest_event_ms=1))
+    version=0, uri="", sha256="", created_ms=1, schema=INPUT_SCHEMA,
+    model=RankerConfig(num_dense=1), num_samples=1, newest_event_ms=1))
 print(load_weights(Subscriber(settings).newest())["w"].sum().item())
 """
 

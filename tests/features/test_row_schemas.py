@@ -21,9 +21,10 @@ from headrace.features.rows.schemas import (
     encode_description,
 )
 from headrace.features.rows.state_row import decode_rows, encode_rows, fresh_rows
-from headrace.features.table import FEATURES, ITEM, ITEM_LAYOUT, SCHEMA, USER, USER_LAYOUT
+from headrace.features.schema import STATE_SCHEMA
+from headrace.features.table import FEATURES, ITEM, ITEM_LAYOUT, USER, USER_LAYOUT
 
-OLD = SCHEMA ^ 0x5A5A5A5A
+OLD = STATE_SCHEMA ^ 0x5A5A5A5A
 NOW_MS = np.full(NUM_ENTITIES, START_MS + 3_600_000)
 OF_USERS = [feature for feature in FEATURES if feature.entity == USER]
 
@@ -87,7 +88,7 @@ def test_a_row_that_is_not_as_described_and_one_that_nobody_described_are_refuse
 ) -> None:
     (row,) = as_old(encode_rows(fresh_rows(USER_LAYOUT, 1)))
     for payload, tables in ((row[:size], {OLD: described(USER_LAYOUT)}), (row, {})):
-        with pytest.raises(ServiceError, match="feature schema .*HEADRACE_NAMESPACE"):
+        with pytest.raises(ServiceError, match="state schema .*HEADRACE_NAMESPACE"):
             decode_rows(carry_over([payload], USER_LAYOUT, tables.get), USER_LAYOUT)
 
 

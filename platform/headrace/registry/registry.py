@@ -25,7 +25,7 @@ from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.config import Settings
 from headrace.errors import ConfigError, ServiceError
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.model.config import RankerConfig
 from headrace.skipped import Skipped, place, shortened
 
@@ -42,7 +42,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     uri: str
     sha256: str
     created_ms: Count
-    schema: Count  # of the features that it reads
+    schema: Count  # of the inputs that it reads
     model: RankerConfig
     num_samples: Count  # impressions it has trained on
     newest_event_ms: Count  # event time of the newest of them
@@ -170,10 +170,11 @@ def has_weights(manifest: Manifest) -> bool:
 
 def load_weights(manifest: Manifest) -> dict[str, Any]:
     """The weights of a version; raises `ServiceError` if they are damaged or do not fit."""
-    if manifest.schema != SCHEMA:
+    if manifest.schema != INPUT_SCHEMA:
         raise ServiceError(
-            f"model {manifest.version} reads feature schema {manifest.schema:08x}, this build has "
-            f"{SCHEMA:08x}: serve it with the build that trained it, or train anew"
+            f"model {manifest.version} reads the input schema {manifest.schema:08x}, this build "
+            f"has {INPUT_SCHEMA:08x}: `headrace train` of this build publishes one that fits; the "
+            "build that trained this one serves it"
         )
     try:
         files, path = fs.FileSystem.from_uri(manifest.uri)
