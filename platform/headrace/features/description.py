@@ -14,11 +14,10 @@ import numpy as np
 
 from headrace.features.aggregation.accumulators import span
 from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
-from headrace.features.aggregation.crosses import Asked
+from headrace.features.aggregation.crosses import Asked, cross_values
 from headrace.features.aggregation.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, SHOWN, VALUE
 from headrace.features.aggregation.layout import Feature, Layout
-from headrace.features.inputs import cross_values
-from headrace.features.table import CANDIDATE, CROSSES, LAYOUTS, USER_LAYOUT
+from headrace.features.table import CANDIDATE, LAYOUTS, USER_LAYOUT
 
 # The events that carry a measure: an impression may come with its outcome, a click without an
 # impression counts as shown.
@@ -159,7 +158,7 @@ def _example(feature: Feature) -> Any:
     layout, never = layout_of(feature), np.zeros(1, np.int64)
     if is_cross(feature):
         asked = Asked(layout, layout.new(1), never, np.full((1, 1), -1), never)
-        return cross_values(asked, never)[0, CROSSES.index(feature)]
+        return next(cross_values([feature], asked, never))[0]
     return layout.value(feature.name, layout.new(1), never)[0]
 
 

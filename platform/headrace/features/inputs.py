@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.aggregators import Rate
-from headrace.features.aggregation.crosses import Asked
+from headrace.features.aggregation.crosses import Asked, cross_values
 from headrace.features.aggregation.facts import Ints
 from headrace.features.table import CROSSES, ITEM_LAYOUT, LAST, USER_LAYOUT
 
@@ -52,20 +52,13 @@ def assemble(
     user_BF = USER_LAYOUT.dense_values(user_state_B, now_ms_B)
     item_NF = ITEM_LAYOUT.dense_values(item_state_N, now_ms_B[request_N])
     asked = Asked(USER_LAYOUT, user_state_B, surface_B, slot_NS, request_N)
-    crosses_NX = cross_values(asked, now_ms_B)
-    dense_NF = np.concatenate([user_BF[request_N], item_NF, crosses_NX], axis=1)
+    crosses_XN = [
+        column_N.astype(np.float32) for column_N in cross_values(CROSSES, asked, now_ms_B)
+    ]
+    dense_NF = np.column_stack([user_BF[request_N], item_NF, *crosses_XN])
     history_B4T = USER_LAYOUT.value(HISTORY.name, user_state_B, now_ms_B)
     bounds = np.searchsorted(request_N, np.arange(len(now_ms_B) + 1)).tolist()
     return [
         RequestFeatures(dense_NF[start:end], history_B4T[request, :3])
         for request, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False))
     ]
-
-
-def cross_values(asked: Asked, now_ms_B: Ints) -> NDArray[np.float32]:
-    """[N, X]: the crosses of each candidate, in the order of the table."""
-    views = dict.fromkeys(cross.aggregator.over for cross in CROSSES)
-    reads = {view: view.read(asked, now_ms_B) for view in views}
-    now_ms_N = now_ms_B[asked.request_N]
-    columns = [cross.aggregator.value(reads[cross.aggregator.over], now_ms_N) for cross in CROSSES]
-    return np.stack(columns, axis=1).astype(np.float32)

@@ -9,14 +9,16 @@ its candidates. It keeps nothing of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import Accumulator, State, Values
 from headrace.features.aggregation.aggregators import SlotRates, kept_by
 from headrace.features.aggregation.facts import Ints
-from headrace.features.aggregation.layout import Layout
+from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent
 
 
@@ -38,7 +40,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class OnSurface:
-    """Of a user's last outcomes those on the surface of the request. Reads [N, m]."""
+    """Of a user's last outcomes those on the surface of the request. Reads [B, m]."""
 
     outcomes: Recent
 
@@ -55,8 +57,7 @@ class OnSurface:
         return self.outcomes.measures
 
     def read(self, asked: Asked, now_ms_B: Ints) -> Values:
-        sums_Bm = self.outcomes.read_on(asked.state_of(self.of), asked.surface_B)
-        return sums_Bm[asked.request_N]
+        return self.outcomes.read_on(asked.state_of(self.of), asked.surface_B)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +83,19 @@ class InCategories:
         rate_BK = self.rates.value(read_BKm, now_ms_B)
         rate_NS = rate_BK[asked.request_N[:, None], np.maximum(asked.slot_NS, 0)]
         return np.where(asked.slot_NS >= 0, rate_NS, np.nan)
+
+
+def cross_values(
+    crosses: Sequence[Feature], asked: Asked, now_ms_B: Ints
+) -> Iterator[NDArray[np.float64]]:
+    """The values of each cross, [N]; those of `OnSurface` are the same for a request's candidates,
+    and made once."""
+    views = {cross.aggregator.over for cross in crosses}
+    reads = {view: view.read(asked, now_ms_B) for view in views}
+    now_ms_N = now_ms_B[asked.request_N]
+    for cross in crosses:
+        read_X = reads[cross.aggregator.over]
+        if isinstance(cross.aggregator.over, OnSurface):
+            yield cross.aggregator.value(read_X, now_ms_B)[asked.request_N]
+        else:
+            yield cross.aggregator.value(read_X, now_ms_N)
