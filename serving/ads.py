@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 from redis import Redis
 
+from headrace.action import BIT, CLICK
 from headrace.api.slate import AdSlate, AdsRequest, PlacedAd
 from headrace.errors import ConfigError, StoreUnavailable
 from headrace.event import Id
@@ -187,7 +188,7 @@ class AdServer:
 
     def _clicked_categories(self, user: User) -> set[str]:
         item_T, _, action_T, _ = USER_LAYOUT.value("user_history", user.state_1, NO_TIME)[0]
-        clicked_keys = item_T[action_T & 1 == 1].tolist()
+        clicked_keys = item_T[action_T & BIT[CLICK] != 0].tolist()
         rows = (self._catalogue.row_of_key.get(item_key, 0) for item_key in clicked_keys)
         return {name for row in rows for name in self._catalogue.items[row].categories}
 

@@ -64,7 +64,14 @@ class LiveModel:
     ranker: Ranker
     calibration: PlattBank
     items: ItemCache  # one row per catalogue row
-    weight_J: NDArray[np.float32]  # of each head's probability, in the order of slates
+    weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
+
+    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[X]: the order of slates, from the heads' probabilities; those given a click count by
+        how probable both are."""
+        both_XJ = np.where(self.manifest.model.after_click, p_XJ * p_XJ[..., :1], p_XJ)
+        scores_X: NDArray[np.float32] = both_XJ @ self.weight_J
+        return scores_X
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,7 +142,7 @@ class Recommender:
         if view.model is None or not len(rows_C):
             return Ranked(rows_C, None, None, features)
         p_CJ = probabilities(self.batch(user, rows_C, features, view.model, surface), view.model)
-        return Ranked(rows_C, p_CJ[:, 0], p_CJ @ view.model.weight_J, features)
+        return Ranked(rows_C, p_CJ[:, 0], view.model.scores(p_CJ), features)
 
     def features(
         self, user: User, rows_C: NDArray[np.int64], view: View, now_ms: int, surface: str

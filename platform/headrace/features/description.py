@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from headrace.action import TABLE
 from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
 from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
 from headrace.features.aggregation.collaborative import NormalEquations
-from headrace.features.aggregation.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, SHOWN, VALUE
+from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN, VALUE
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
@@ -43,10 +44,9 @@ WINDOWS: Final[dict[type, Callable[[Any], str]]] = {
 # impression counts as shown.
 EVENTS: Final = {
     SHOWN: ("impression", "click"),
+    **{name: ("impression", f"action:{name}") for name in ACTIONS},
     CLICK: ("impression", "click"),
-    LIKE: ("impression", "action:like"),
-    LONG_VIEW: ("impression", "action:long_view"),
-    VALUE: ("impression", "action:like", "action:long_view"),
+    VALUE: ("impression", *(f"action:{row.name}" for row in TABLE if row.value)),
 }
 
 

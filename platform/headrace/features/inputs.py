@@ -1,6 +1,6 @@
 """From states to the ranker's inputs: the one function that training and serving both call.
 
-B requests   N candidates of all requests   F features   T history   S category slots
+B requests   N candidates of all requests   F features   T history   S category slots   A actions
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import TABLE
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.aggregators import Rate
-from headrace.features.aggregation.facts import CLICK, LIKE, LONG_VIEW, Ints
+from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.sequence import Recent
-from headrace.features.table import ITEM_LAYOUT, LAST, USER_LAYOUT
+from headrace.features.table import ITEM_LAYOUT, LAST, USER_LAYOUT, strength_of_last
 
 OUTCOMES: Final = Recent(LAST, LAST.length)
 SURFACE_RATES: Final = {  # of the user's last outcomes on the surface of the request
-    "user_surface_click_rate": Rate(CLICK, OUTCOMES, 0.5, 2),
-    "user_surface_like_rate": Rate(LIKE, OUTCOMES, 0.02, 5),
-    "user_surface_long_view_rate": Rate(LONG_VIEW, OUTCOMES, 0.3, 2),
+    f"user_surface_{one.name}_rate": Rate(one.name, OUTCOMES, one.prior, strength_of_last(one))
+    for one in TABLE
 }
 CATEGORY_RATES: Final = ("category_rate_mean", "category_rate_max")  # of the user, in the item's
 CROSSES: Final = (*SURFACE_RATES, *CATEGORY_RATES)
@@ -59,9 +59,9 @@ def assemble(
     user_BF = USER_LAYOUT.dense_values(user_state_B, now_ms_B)
     item_NF = ITEM_LAYOUT.dense_values(item_state_N, now_ms_B[request_N])
     rates_BK = USER_LAYOUT.value("user_category_rates", user_state_B, now_ms_B)
-    on_surface_B3 = _on_surface(user_state_B, surface_B, now_ms_B)
+    on_surface_BA = _on_surface(user_state_B, surface_B, now_ms_B)
     in_categories_N2 = _in_categories(rates_BK, slot_NS, request_N)
-    crosses = (on_surface_B3[request_N], in_categories_N2)
+    crosses = (on_surface_BA[request_N], in_categories_N2)
     dense_NF = np.concatenate([user_BF[request_N], item_NF, *crosses], axis=1)
     history_B4T = USER_LAYOUT.value("user_history", user_state_B, now_ms_B)
     bounds = np.searchsorted(request_N, np.arange(len(now_ms_B) + 1)).tolist()
@@ -72,7 +72,7 @@ def assemble(
 
 
 def _on_surface(user_B: State, surface_B: Ints, now_ms_B: Ints) -> NDArray[np.float32]:
-    """[B, 3]: the users' rates on the surfaces of the requests."""
+    """[B, A]: the users' rates on the surfaces of the requests."""
     sums_Bm = OUTCOMES.read_on(user_B[USER_LAYOUT.field_of[LAST]], surface_B)
     rates = [rate.value(sums_Bm, now_ms_B) for rate in SURFACE_RATES.values()]
     return np.stack(rates, axis=1).astype(np.float32)

@@ -92,7 +92,9 @@ class UserTower(nn.Module):
         self.profile = nn.Linear(dim, dim)
         self.age = nn.Embedding(TIME_BUCKETS, dim)
         self.dwell = nn.Embedding(TIME_BUCKETS, dim)
-        self.action = nn.Embedding(config.num_actions, dim)
+        self.action = nn.Embedding(1 << len(config.actions), dim)  # a row per set of actions
+        bits = {name: 1 << bit for bit, name in enumerate(config.actions)}
+        self._wishes = sum(bit for name, bit in bits.items() if name not in config.aversions)
         self.layers = nn.ModuleList([CausalLayer(config) for _ in range(config.num_layers)])
         self.norm = nn.LayerNorm(dim)
         self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, 2 * config.pair)
@@ -104,9 +106,8 @@ class UserTower(nn.Module):
 
     def forward(self, profile_BD: Tensor, history: History, items: ItemSide) -> Tensor:
         """[B, S, D]: the places after all layers. Attributes are already in the profile."""
-        action_BT = history.action_BT.clamp(0, self.action.num_embeddings - 1)
         event_BTD = rows_of(items.vector_XD, history.item_BT)
-        event_BTD = event_BTD + rows_of(self.action.weight, action_BT)
+        event_BTD = event_BTD + rows_of(self.action.weight, history.action_BT)
         event_BTD = event_BTD + rows_of(self.age.weight, time_bucket(history.age_BT))
         if history.dwell_BT is not None:
             event_BTD = event_BTD + rows_of(self.dwell.weight, time_bucket(history.dwell_BT))
@@ -139,7 +140,7 @@ class UserTower(nn.Module):
             place_BSD=place_BSD,
             mask_BS=_with_request(history.mask_BT),
             content_BTD=rows_of(items.content_XD, history.item_BT),
-            action_BT=history.action_BT,
+            action_BT=history.action_BT & self._wishes,
         )
 
 
