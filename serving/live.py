@@ -39,7 +39,7 @@ from headrace.keys import key
 from headrace.latency import Latencies
 from headrace.learning.learner import make_calibration
 from headrace.model.batch import make_items
-from headrace.model.calibration import PlattBank
+from headrace.model.calibration import PlattBank, per_impression
 from headrace.model.config import RankerConfig
 from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker
@@ -67,10 +67,9 @@ class LiveModel:
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
 
     def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[X]: the order of slates, from the heads' probabilities; those given a click count by
-        how probable both are."""
-        both_XJ = np.where(self.manifest.model.after_click, p_XJ * p_XJ[..., :1], p_XJ)
-        scores_X: NDArray[np.float32] = both_XJ @ self.weight_J
+        """[X]: the order of slates, from the heads' probabilities."""
+        of_impression_XJ = per_impression(p_XJ, self.manifest.model.after_click)
+        scores_X: NDArray[np.float32] = of_impression_XJ @ self.weight_J
         return scores_X
 
 

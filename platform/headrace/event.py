@@ -3,9 +3,9 @@
 Nothing in an event can be part of a cycle, so the collector of cycles need not look at them
 (`gc=False`): a stream worker makes tens of thousands a second.
 
-Three kinds exist. An `ImpressionEvent` says which items a request showed to a user, and the outcome
-where it is known (a replayed log). A `ClickEvent` says that a user clicked an item, an `ActionEvent`
-that there was another action of `headrace.action.TABLE`; both name the request if they can.
+Three kinds exist. An `ImpressionEvent` says which items a request showed to a user, and what came
+of them where that is known (a replayed log). A `ClickEvent` says that a user clicked an item, an
+`ActionEvent` that it was another action of `headrace.action.TABLE`; both name the request if known.
 """
 
 from __future__ import annotations
@@ -250,19 +250,19 @@ def _fault(event: Event, arrival_ms: int, max_ahead_ms: int) -> InvalidEvent | N
 def _fault_of_items(items: Sequence[Shown]) -> InvalidEvent | None:
     if len(items) > 1 and len({shown.item_id for shown in items}) != len(items):
         return InvalidEvent("an item is shown twice in one request", field="items")
-    for shown in items:
+    for place, shown in enumerate(items):
         if shown.outcomes is not None or _OF_NO_ACTION:
-            if fault := _fault_of_outcomes(shown):
+            if fault := _fault_of_outcomes(shown, f"items[{place}]"):
                 return fault
     return None
 
 
-def _fault_of_outcomes(shown: Shown) -> InvalidEvent | None:
+def _fault_of_outcomes(shown: Shown, path: str) -> InvalidEvent | None:
     for field in _OF_NO_ACTION:
         if getattr(shown, field) is not None:
-            return InvalidEvent("tells of no action of the table", field=f"items[...].{field}")
+            return InvalidEvent("tells of no action of the table", field=f"{path}.{field}")
     if unknown := (shown.outcomes or {}).keys() - _IN_OUTCOMES:
-        return InvalidEvent(_unknown(min(unknown), _IN_OUTCOMES), field="items[...].outcomes")
+        return InvalidEvent(_unknown(min(unknown), _IN_OUTCOMES), field=f"{path}.outcomes")
     return None
 
 
