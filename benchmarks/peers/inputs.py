@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headrace.action import EVERY_ACTION
+from headrace.action import ACTIONS, EVERY_ACTION
 
 IDS: Final = ("user", "item")
 HISTORY: Final = 20
@@ -33,7 +33,7 @@ NUM_VALUES: Final = 100  # of an attribute that is drawn
 MIDNIGHT: Final = "midnight"  # in the name of a file with what would have been seen as of it
 # What is commonly counted of users and items: how often, and what came of it, ever and lately.
 PLAIN: Final = re.compile(
-    r"(user|item)_(impressions|clicks|(click|like|long_view)_rate)(_1h|_1d|_7d|_lately)?(_log)?"
+    rf"(user|item)_(impressions|clicks|({'|'.join(ACTIONS)})_rate)(_1h|_1d|_7d|_lately)?(_log)?"
 )
 
 Ints = NDArray[np.int64]

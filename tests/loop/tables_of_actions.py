@@ -46,7 +46,7 @@ def declare(rows: Sequence[Row]) -> None:
     exec(compile(text, str(SOURCE), "exec"), module.__dict__)
 
 
-def samples_of(log: Log) -> tuple[list[Sample], BatchPath]:
+def streamed(log: Log) -> tuple[list[Sample], BatchPath]:
     """What the stream makes of the log's JSON, a step of 50 events at a time, and its state."""
     from headrace.broker.record import Record
     from headrace.catalogue.item import Item
@@ -85,6 +85,22 @@ def check_samples(samples: Sequence[Sample], log: Log) -> None:
         for one in labelled
         for item_key, outcome in zip(one.item_keys, one.outcomes, strict=True)
     } == log.expected.outcomes
+
+
+def check_archive(samples: Sequence[Sample]) -> None:
+    """Samples come back from their topic and their archive as they were."""
+    from headrace.broker.record import Record
+    from headrace.features.rows.sample_intake import samples_in
+    from headrace.offline.tables import sample_tables, samples_of
+    from headrace.sample import encode_batches
+    from headrace.skipped import Skipped
+
+    records = [Record(0, n, 0, b"", value) for n, value in enumerate(encode_batches(samples))]
+    skipped = Skipped()
+    assert [sample for one in records for sample in samples_in(one, skipped)] == samples
+    tables = sample_tables(records, skipped)
+    assert [sample for table in tables.values() for sample in samples_of(table)] == samples
+    assert skipped.total() == 0
 
 
 def check_features(path: BatchPath, log: Log, names: Sequence[str]) -> None:
@@ -167,8 +183,9 @@ def main() -> None:
         rows = drawn(random, num)
         declare(rows)
         log = Log(random, rows)
-        samples, path = samples_of(log)
+        samples, path = streamed(log)
         check_samples(samples, log)
+        check_archive(samples)
         check_features(path, log, [row["name"] for row in rows])
         num_labels[num] = check_heads(samples, rows)
         check_refusals(rows)

@@ -40,7 +40,7 @@ class UserSide:
     place_BSD: Tensor
     mask_BS: Tensor
     content_BTD: Tensor  # of the past items, for cosines
-    action_BT: Tensor
+    wish_BT: Tensor  # sets of actions, none where one is an aversion
 
 
 class CausalLayer(nn.Module):
@@ -93,8 +93,7 @@ class UserTower(nn.Module):
         self.age = nn.Embedding(TIME_BUCKETS, dim)
         self.dwell = nn.Embedding(TIME_BUCKETS, dim)
         self.action = nn.Embedding(1 << len(config.actions), dim)  # a row per set of actions
-        bits = {name: 1 << bit for bit, name in enumerate(config.actions)}
-        self._wishes = sum(bit for name, bit in bits.items() if name not in config.aversions)
+        self._aversions = sum(1 << config.actions.index(name) for name in config.aversions)
         self.layers = nn.ModuleList([CausalLayer(config) for _ in range(config.num_layers)])
         self.norm = nn.LayerNorm(dim)
         self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, 2 * config.pair)
@@ -140,7 +139,7 @@ class UserTower(nn.Module):
             place_BSD=place_BSD,
             mask_BS=_with_request(history.mask_BT),
             content_BTD=rows_of(items.content_XD, history.item_BT),
-            action_BT=history.action_BT & self._wishes,
+            wish_BT=history.action_BT.masked_fill(history.action_BT & self._aversions != 0, 0),
         )
 
 
