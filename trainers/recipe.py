@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from headrace import config
+from headrace.action import ACTIONS, TABLE
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
-from headrace.features.aggregation.facts import ACTIONS
 from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.model.config import Head, RankerConfig, nano
@@ -26,12 +27,18 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
     return replace(
         nano(NUM_DENSE),
         rates=RATES,
-        heads=tuple(Head(name) for name in settings.head_names),
+        heads=heads(settings.head_names),
         surfaces=settings.surface_names,
         content_widths=vectors.widths,
         admit_after=settings.embedding_admit_after,
         expire_after=settings.embedding_expire_after,
     )
+
+
+def heads(names: Sequence[str]) -> tuple[Head, ...]:
+    """The heads of these actions of the table."""
+    after = {row.name: row.after for row in TABLE}
+    return tuple(Head(name, "after_click" if after[name] else "binary") for name in names)
 
 
 def check_continues(settings: config.Settings) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 
 import numpy as np
 
+from headrace.action import EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item, User
 from headrace.catalogue.words import user_token_keys
@@ -29,7 +30,7 @@ from headrace.features.rows.state_row import fresh_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.sample import LANE_KNOWN
 from headrace.stream.step.facts_of_step import Heard, Request
-from headrace.stream.step.join import EVERY_ACTION, ask, hear_shown
+from headrace.stream.step.join import ask, hear_shown
 from headrace.stream.step.partition_rows import PartitionRows
 
 VISIBLE_AFTER_MS: Final = 60_000
