@@ -25,6 +25,7 @@ from headrace.event import Event, ImpressionEvent, Shown
 
 LOG_COLUMNS: Final = ("user_id", "video_id", "time_ms", "is_click", "tab")
 OUTCOME_COLUMNS: Final = ("is_like", "long_view", "play_time_ms", "duration_ms")
+TIME_ZONE: Final = "Asia/Shanghai"
 MAX_SHARE: Final = 10.0  # a video that went on in the background is no more than this
 VIDEO_COLUMNS: Final = (
     "video_id",
@@ -71,6 +72,7 @@ def load(folder: Path | None) -> Dataset:
         num_events=span.num_rows,
         start_ms=span.start_ms,
         end_ms=span.end_ms,
+        time_zone=TIME_ZONE,
     )
 
 
