@@ -138,8 +138,9 @@ class Cases:
             self._of_user[user_id],
             tuple(self._of_item[one.item_id] for one in shown),
         )
-        self._of_user[user_id] += len(shown)
-        self._of_item.update(one.item_id for one in shown)
+        if isinstance(event, ImpressionEvent):
+            self._of_user[user_id] += len(shown)
+            self._of_item.update(one.item_id for one in shown)
 
     def _work_until(self, now_ms: int) -> Iterator[Case]:
         """Work on what was taken, and close the windows that are over by now."""

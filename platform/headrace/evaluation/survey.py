@@ -73,7 +73,7 @@ def survey(dataset: Dataset, start_ms: int, labels: Sequence[str], learns: bool)
             _take_impression(found, event, is_test)
         if is_test:
             found.outcomes.update(_outcomes(event))
-    name, at = dataset.name, _iso(start_ms)
+    name, at = dataset.name, _iso(found.test_ms)
     if not found.num_test:
         raise DatasetError(
             f"{name}: no impressions from {at} on, where the test begins; only what was shown can "
@@ -124,4 +124,6 @@ def _outcomes_of(shown: Shown, known: bool) -> Iterator[tuple[str, bool]]:
 
 
 def _iso(time_ms: int) -> str:
-    return datetime.fromtimestamp(time_ms / 1_000, UTC).isoformat().replace("+00:00", "Z")
+    whole_s = time_ms % 1_000 == 0
+    time = datetime.fromtimestamp(time_ms / 1_000, UTC)
+    return time.isoformat(timespec="seconds" if whole_s else "milliseconds").replace("+00:00", "Z")
