@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 from benchmarks.peers.inputs import at_midnight
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
-from headrace.evaluation.inputs_file import InputsFile
-from headrace.evaluation.log import Log, add_log_flags, open_log
+from headrace.evaluation.files.evaluation import Evaluation
+from headrace.evaluation.files.inputs_file import InputsFile
+from headrace.evaluation.files.log import Log, add_log_flags, open_log
+from headrace.evaluation.files.visibility import Observed, Observer
 from headrace.evaluation.progress import told
-from headrace.evaluation.progressive import Evaluation, ranker_config
+from headrace.evaluation.progressive import ranker_config
 from headrace.evaluation.quality import NEW, Quality
 from headrace.evaluation.row import TEST, batches_of
-from headrace.evaluation.visibility import Observed, Observer
 
 ALL_FROZEN: Final = "FuseRank, all frozen"
 FROZEN: Final = "FuseRank, frozen"

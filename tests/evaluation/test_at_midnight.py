@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from small_log import impression
 
 from headrace.catalogue.words import ContentTable
-from headrace.evaluation.progressive import Evaluation, ranker_config
+from headrace.evaluation.files.evaluation import Evaluation
+from headrace.evaluation.files.visibility import Observed
+from headrace.evaluation.progressive import ranker_config
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import BATCH_IMPRESSIONS, TEST, batches_of
-from headrace.evaluation.visibility import Observed
 from headrace.features.inputs import NUM_DENSE, RequestFeatures
 
 NOTHING = RequestFeatures(np.zeros((1, NUM_DENSE), np.float32), np.zeros((3, 64), np.int64))

@@ -12,11 +12,11 @@ from small_log import ITEMS, START_MS, USERS, impression
 
 from headrace.catalogue.item import Dataset
 from headrace.config import Settings
-from headrace.evaluation.cases import Case, Cases, Terms
+from headrace.evaluation.dataset.cases import Case, Cases, Terms
 from headrace.evaluation.days import Days
-from headrace.evaluation.impressions import Impression
+from headrace.evaluation.files.impressions import Impression
+from headrace.evaluation.files.visibility import Observer
 from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
-from headrace.evaluation.visibility import Observer
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
 
 SETTINGS = Settings()

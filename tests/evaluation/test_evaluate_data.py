@@ -18,8 +18,8 @@ from headrace.cli import main
 from headrace.config import Settings
 from headrace.datasets.movielens import loader as movielens
 from headrace.evaluation import progress
-from headrace.evaluation.dataset_run import Asked
-from headrace.evaluation.dataset_run import evaluate as evaluate_dataset
+from headrace.evaluation.dataset.run import Asked
+from headrace.evaluation.dataset.run import evaluate as evaluate_dataset
 
 NUM_TRAIN, NUM_TEST = 1_500, 600
 NUM_REQUESTS = 1_500  # of the shop

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_log import impression
 
+from headrace.evaluation.files.visibility import Observed
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import TEST
-from headrace.evaluation.visibility import Observed
 from headrace.features.inputs import NUM_DENSE, RequestFeatures
 from headrace.keys import key
 from headrace.metrics.grouped import GroupedScores, user_day

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from small_log import ITEMS, START_MS, USERS, impression
 
 from headrace.evaluation.days import Days
-from headrace.evaluation.impressions import Impression
+from headrace.evaluation.files.impressions import Impression
+from headrace.evaluation.files.visibility import Observed, Observer
 from headrace.evaluation.row import BEFORE, TEST, TRAIN, VISIBLE_AFTER_MS
-from headrace.evaluation.visibility import Observed, Observer
 from headrace.features.inputs import DENSE_NAMES
 
 DAY_MS = 86_400_000

@@ -20,9 +20,13 @@ from headrace.catalogue.words import ContentTable
 from headrace.cli import main
 from headrace.config import Settings
 from headrace.errors import ConfigError, ServiceError
-from headrace.evaluation.cases import Case, Cases, Terms
+from headrace.evaluation.dataset.cases import Case, Cases, Terms
+from headrace.evaluation.dataset.published import (
+    PublishedEvaluation,
+    PublishedVersion,
+    find_version,
+)
 from headrace.evaluation.days import Days
-from headrace.evaluation.published import PublishedEvaluation, PublishedVersion, find_version
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import batches_of
 from headrace.event import ImpressionEvent, Shown

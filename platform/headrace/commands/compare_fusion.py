@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from headrace import config
 from headrace.commands.flags import add_tokens_flag
 from headrace.errors import ConfigError
-from headrace.evaluation.log import Log, add_log_flags, open_log
+from headrace.evaluation.files.log import Log, add_log_flags, open_log
 
 if TYPE_CHECKING:
-    from headrace.evaluation.visibility import Observed
+    from headrace.evaluation.files.visibility import Observed
 
 
 def add_compare_fusion(commands: Any) -> None:
@@ -50,10 +50,11 @@ def _run(log: Log, names: Sequence[str], settings: config.Settings) -> dict[str,
     """By fusion: the online quality of each label, parameters, and microseconds a row."""
     import torch
 
+    from headrace.evaluation.files.evaluation import Evaluation
+    from headrace.evaluation.files.visibility import Observer
     from headrace.evaluation.progress import told
-    from headrace.evaluation.progressive import Evaluation, ranker_config
+    from headrace.evaluation.progressive import ranker_config
     from headrace.evaluation.row import batches_of
-    from headrace.evaluation.visibility import Observer
 
     torch.set_num_threads(1)  # times are of one core
     options, content = log.options, log.content(settings)

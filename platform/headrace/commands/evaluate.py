@@ -15,12 +15,18 @@ from headrace import config
 from headrace.commands.flags import add_data_flags, add_tokens_flag, iso_time_ms, load_data
 from headrace.commands.running import settings_for
 from headrace.errors import ConfigError
-from headrace.evaluation.log import FILES, Log, add_log_flags, check_ranker_and_outputs, open_log
+from headrace.evaluation.files.log import (
+    FILES,
+    Log,
+    add_log_flags,
+    check_ranker_and_outputs,
+    open_log,
+)
 from headrace.evaluation.quality import Measures, Quality
 from headrace.evaluation.report import to_text
 
 if TYPE_CHECKING:
-    from headrace.evaluation.dataset_run import Asked
+    from headrace.evaluation.dataset.run import Asked
 
 TEST_SHARE: Final = 0.2
 NUM_DRAWS: Final = 1_000
@@ -123,7 +129,7 @@ def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def _of_dataset(options: argparse.Namespace, settings: config.Settings) -> dict[str, Any]:
     """The figures of what --data names."""
-    from headrace.evaluation.dataset_run import evaluate
+    from headrace.evaluation.dataset.run import evaluate
 
     if options.model_version is not None:
         settings = _publishers_settings(options, settings)
@@ -146,7 +152,7 @@ def _publishers_settings(options: argparse.Namespace, settings: config.Settings)
 
 
 def _asked(options: argparse.Namespace) -> Asked:
-    from headrace.evaluation.dataset_run import Asked
+    from headrace.evaluation.dataset.run import Asked
 
     return Asked(
         labels=tuple((options.labels or "click").split(",")),
@@ -168,11 +174,12 @@ def _of_files(options: argparse.Namespace, settings: config.Settings) -> dict[st
     """The figures of files in KuaiRand's columns."""
     import torch
 
-    from headrace.evaluation.inputs_file import InputsFile
+    from headrace.evaluation.files.evaluation import Evaluation
+    from headrace.evaluation.files.inputs_file import InputsFile
+    from headrace.evaluation.files.visibility import Observer
     from headrace.evaluation.progress import told
-    from headrace.evaluation.progressive import Evaluation, ranker_config
+    from headrace.evaluation.progressive import ranker_config
     from headrace.evaluation.row import batches_of
-    from headrace.evaluation.visibility import Observer
 
     torch.set_num_threads(1)  # batches are small: two threads wait for each other more than work
     log = open_log(options, settings)

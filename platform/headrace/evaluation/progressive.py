@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import heapq
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -18,16 +19,12 @@ import torch
 from numpy.typing import NDArray
 
 from headrace.catalogue.words import ContentTable
-from headrace.evaluation.cases import Case
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import BATCH_IMPRESSIONS, TEST, AnyRow
-from headrace.evaluation.visibility import Observed
-from headrace.features.inputs import NUM_DENSE, RATES, RequestFeatures
-from headrace.keys import key
+from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.learning.learner import OnlineLearner
-from headrace.model.batch import Batch, Request, batch_of_samples, make_batch
+from headrace.model.batch import Batch
 from headrace.model.config import CLICK, SIZES, Head, RankerConfig
-from headrace.stream.step.join import outcome_known
 
 CLICK_LABEL: Final = "is_click"
 
@@ -51,11 +48,11 @@ def ranker_config(
     )
 
 
-class Progressive(Generic[AnyRow]):
+class Progressive(ABC, Generic[AnyRow]):
     """A learner that goes through a log once. Without `online` it stands still after the train.
 
     What predicts is the learner as it was at the last multiple of `publish_every_ms`, or as it is.
-    How rows become a batch is for the kinds of it to say.
+    How rows become a batch is for the kinds of log to say.
     """
 
     def __init__(
@@ -150,46 +147,6 @@ class Progressive(Generic[AnyRow]):
         p_at_midnight_CJ = self._at_midnight.predict(self._batch(rows, at_midnight=True))
         self.quality.add(rows, p_CJ[:, self._columns], p_at_midnight_CJ[:, self._columns])
 
+    @abstractmethod
     def _batch(self, rows: Sequence[AnyRow], at_midnight: bool = False) -> Batch:
         """The batch of these rows, with the users of now or of midnight."""
-        raise NotImplementedError
-
-
-class CaseEvaluation(Progressive[Case]):
-    """The same over the samples of a dataset, in batches as the platform trains on them."""
-
-    def _batch(self, rows: Sequence[Case], at_midnight: bool = False) -> Batch:
-        samples = [row.at_midnight if at_midnight else row.sample for row in rows]
-        return batch_of_samples(samples, self._content, self._config)
-
-
-class Evaluation(Progressive[Observed]):
-    """The same over files of impressions, whose labels may be others than actions."""
-
-    def _batch(self, rows: Sequence[Observed], at_midnight: bool = False) -> Batch:
-        requests = [
-            Request(
-                user_key=key(row.impression.event.user_id),
-                user_tokens=row.user_tokens,
-                item_keys=(key(row.impression.item_id),),
-                features=_features(row, at_midnight),
-                label_NJ=self._labels(row),
-                outcome_N=np.array([outcome_known(row.impression.event.items[0])]),
-                surface=self._config.surface_number(row.impression.event.surface),
-            )
-            for row in rows
-        ]
-        return make_batch(requests, self._content, self._config.history)
-
-    def _labels(self, row: Observed) -> NDArray[np.float32]:
-        """[1, J]: what came of a row, for each head."""
-        label_J, clicked = row.impression.label_J, row.impression.event.items[0].clicked
-        of_heads = [
-            float(bool(clicked)) if head.name == CLICK else label_J[self._places[head.name]]
-            for head in self._config.heads
-        ]
-        return np.array([of_heads], np.float32)
-
-
-def _features(row: Observed, at_midnight: bool) -> RequestFeatures:
-    return row.at_midnight if at_midnight else row.features

@@ -23,7 +23,7 @@ from headrace.broker.record import Record
 from headrace.catalogue.item import Item, User
 from headrace.catalogue.words import user_token_keys
 from headrace.evaluation.days import Days
-from headrace.evaluation.impressions import Impression
+from headrace.evaluation.files.impressions import Impression
 from headrace.evaluation.row import BEFORE, TEST, VISIBLE_AFTER_MS
 from headrace.features.aggregation.accumulators import State
 from headrace.features.inputs import RequestFeatures

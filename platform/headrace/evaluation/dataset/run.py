@@ -13,14 +13,19 @@ from headrace.catalogue.item import Dataset
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
-from headrace.evaluation.cases import Case, Cases, Terms
+from headrace.evaluation.dataset.cases import Case, Cases, Terms
+from headrace.evaluation.dataset.evaluation import CaseEvaluation
+from headrace.evaluation.dataset.published import (
+    PublishedEvaluation,
+    PublishedVersion,
+    find_version,
+)
+from headrace.evaluation.dataset.survey import Survey, check_labels, survey, test_start_ms
 from headrace.evaluation.days import Days
 from headrace.evaluation.progress import told
-from headrace.evaluation.progressive import CaseEvaluation, ranker_config
-from headrace.evaluation.published import PublishedEvaluation, PublishedVersion, find_version
+from headrace.evaluation.progressive import ranker_config
 from headrace.evaluation.quality import Measures, Quality
 from headrace.evaluation.row import batches_of
-from headrace.evaluation.survey import Survey, check_labels, survey, test_start_ms
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,8 @@ from headrace.broker.record import Record
 from headrace.catalogue.item import Dataset
 from headrace.catalogue.words import user_token_keys
 from headrace.config import Settings
+from headrace.evaluation.dataset.delayed_facts import Delay, DelayedPartition
 from headrace.evaluation.days import Days
-from headrace.evaluation.delayed_facts import Delay, DelayedPartition
 from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.event import Event, ImpressionEvent
 from headrace.features.aggregation.facts import ACTIONS, action_masks

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
 from headrace.errors import ConfigError, ServiceError
-from headrace.evaluation.cases import Case
+from headrace.evaluation.dataset.cases import Case
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import TEST
 from headrace.learning.learner import make_calibration, probabilities

@@ -17,9 +17,9 @@ from headrace.config import Settings
 from headrace.datasets.kuairand import history as kuairand_history
 from headrace.datasets.kuairand import loader as kuairand
 from headrace.errors import ConfigError
-from headrace.evaluation import impressions
 from headrace.evaluation.days import Days
-from headrace.evaluation.impressions import Impression
+from headrace.evaluation.files import impressions
+from headrace.evaluation.files.impressions import Impression
 from headrace.evaluation.row import BEFORE, TEST, TRAIN
 from headrace.model.config import SIZES
 
