@@ -26,7 +26,7 @@ from headrace.evaluation.files.evaluation import Evaluation
 from headrace.evaluation.files.inputs_file import InputsFile
 from headrace.evaluation.files.log import Log, add_log_flags, open_log
 from headrace.evaluation.files.visibility import Observed, Observer
-from headrace.evaluation.progress import told
+from headrace.evaluation.progress import with_progress
 from headrace.evaluation.progressive import ranker_config
 from headrace.evaluation.quality import NEW, Quality
 from headrace.evaluation.row import TEST, batches_of
@@ -159,7 +159,7 @@ def _kept(evaluation: Evaluation) -> Kept:
 
 def _batches(log: Log, freeze: bool) -> Iterator[Sequence[Observed]]:
     observer = Observer(log.items, log.users, log.days, freeze=freeze)
-    return told(batches_of(observer.observe(log.rows())), log.num_rows)
+    return with_progress(batches_of(observer.observe(log.rows())), log.num_rows)
 
 
 def _all_frozen(log: Log, trained: Sequence[Evaluation]) -> list[Kept]:

@@ -182,6 +182,7 @@ def test_it_says_how_far_it_is(
         (["--inputs=inputs.parquet"], "--inputs does not go with --data"),
         (["--platform=mine"], "--platform does not go with a learner of its own"),
         (["--model-version=1", "--online"], "--online does not go with --model-version"),
+        (["--model-version=1", "--size=base"], "--size does not go with --model-version"),
         (["--top=0"], "--top 0: expected a number of places"),
         (["--threshold=1"], "--threshold 1: expected more than 0, less than 1"),
         (["--bootstrap=-1"], "--bootstrap -1: expected a number of draws"),

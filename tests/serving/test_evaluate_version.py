@@ -102,8 +102,8 @@ def test_a_version_says_what_a_replica_ranks_by(published: Settings) -> None:
     terms = Terms(LABELS, NOW_MS + 120_000 * 20, Days())
     content = ContentTable({item.item_id: item for item in ITEMS}, ContentVectors.of(published))
     version = PublishedVersion(find_version(published, 1), content)
-    predictions = Predictions()
-    evaluation = PublishedEvaluation(version, LABELS, predictions)
+    evaluation = PublishedEvaluation(version, LABELS)
+    evaluation.quality = predictions = Predictions()
     for batch in batches_of(Cases(log(), published, terms)):
         evaluation.take(batch)
     assert len(predictions.of) == NUM_EVENTS - 20
@@ -171,4 +171,4 @@ def test_a_label_that_the_version_does_not_predict_is_named(loop: SmallLoop) -> 
         pass
     version = PublishedVersion(find_version(settings, 1), ContentTable({}))
     with pytest.raises(ConfigError, match="1 does not predict 'long_view'; its heads are click"):
-        PublishedEvaluation(version, LABELS, Quality(LABELS))
+        PublishedEvaluation(version, LABELS)

@@ -52,7 +52,7 @@ def _run(log: Log, names: Sequence[str], settings: config.Settings) -> dict[str,
 
     from headrace.evaluation.files.evaluation import Evaluation
     from headrace.evaluation.files.visibility import Observer
-    from headrace.evaluation.progress import told
+    from headrace.evaluation.progress import with_progress
     from headrace.evaluation.progressive import ranker_config
     from headrace.evaluation.row import batches_of
 
@@ -66,7 +66,7 @@ def _run(log: Log, names: Sequence[str], settings: config.Settings) -> dict[str,
     }
     spent_s = dict.fromkeys(names, 0.0)
     observed = Observer(log.items, log.users, log.days).observe(log.rows())
-    for batch in told(batches_of(observed), log.num_rows):
+    for batch in with_progress(batches_of(observed), log.num_rows):
         for name, evaluation in running.items():
             spent_s[name] += _seconds(evaluation, batch)
     return {

@@ -6,8 +6,6 @@ import argparse
 import json
 import math
 import resource
-import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,13 +14,13 @@ from headrace.commands.flags import add_data_flags, add_tokens_flag, iso_time_ms
 from headrace.commands.running import settings_for
 from headrace.errors import ConfigError
 from headrace.evaluation.files.log import (
+    DEFAULT_SIZE,
     FILES,
-    Log,
     add_log_flags,
     check_ranker_and_outputs,
     open_log,
 )
-from headrace.evaluation.quality import Measures, Quality
+from headrace.evaluation.quality import Measures
 from headrace.evaluation.report import to_text
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ TEST_SHARE: Final = 0.2
 NUM_DRAWS: Final = 1_000
 DATASET_ONLY: Final = ("test_from", "test_share", "model_version")
 FILES_ONLY: Final = ("train", "test", "users", "items", "history", "inputs")
-LEARNER_ONLY: Final = ("online", "publish_every")
+LEARNER_ONLY: Final = ("online", "publish_every", "seed")
 
 
 def add_evaluate(commands: Any) -> None:
@@ -171,45 +169,11 @@ def _asked(options: argparse.Namespace) -> Asked:
 
 
 def _of_files(options: argparse.Namespace, settings: config.Settings) -> dict[str, Any]:
-    """The figures of files in KuaiRand's columns."""
-    import torch
+    """The figures of what --train and --test name."""
+    from headrace.evaluation.files.run import evaluate
 
-    from headrace.evaluation.files.evaluation import Evaluation
-    from headrace.evaluation.files.inputs_file import InputsFile
-    from headrace.evaluation.files.visibility import Observer
-    from headrace.evaluation.progress import told
-    from headrace.evaluation.progressive import ranker_config
-    from headrace.evaluation.row import batches_of
-
-    torch.set_num_threads(1)  # batches are small: two threads wait for each other more than work
-    log = open_log(options, settings)
-    content = log.content(settings)
-    ranker = ranker_config(options.size, log.labels, log.surfaces, content.vectors.widths)
-    every_ms = int(options.publish_every * 1_000)
-    evaluation = Evaluation(ranker, log.labels, content, options.seed, options.online, every_ms)
     measures = Measures(options.top, options.threshold, num_draws=options.bootstrap)
-    evaluation.quality = Quality(log.labels, measures)
-    observer = Observer(log.items, log.users, log.days, freeze=options.frozen_features)
-    started_s = time.monotonic()
-    with ExitStack() as stack:
-        file: InputsFile | None = None
-        if options.inputs:
-            file = InputsFile(options.inputs, log.labels, log.items, log.users)
-            stack.enter_context(file.open())
-        for batch in told(batches_of(observer.observe(log.rows())), log.num_rows):
-            evaluation.take(batch)
-            if file:
-                file.write(batch, evaluation.affinities(batch))
-    seconds = time.monotonic() - started_s
-    return {**evaluation.quality.report(), **_parts(log), "seconds": seconds}
-
-
-def _parts(log: Log) -> dict[str, Any]:
-    return {
-        "samples": log.test.num_rows,
-        "train_samples": log.train.num_rows,
-        "time_zone": log.days.time_zone,
-    }
+    return evaluate(open_log(options, settings), settings, measures)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -246,7 +210,8 @@ def _check_log(options: argparse.Namespace) -> None:
     if options.model_version is None:
         _refuse(options, ("platform",), "a learner of its own")
     else:
-        _refuse(options, LEARNER_ONLY, "--model-version")
+        other_size = () if options.size == DEFAULT_SIZE else ("size",)
+        _refuse(options, (*LEARNER_ONLY, *other_size), "--model-version")
 
 
 def _refuse(options: argparse.Namespace, names: tuple[str, ...], form: str) -> None:
@@ -256,6 +221,9 @@ def _refuse(options: argparse.Namespace, names: tuple[str, ...], form: str) -> N
 
 
 def _regime(options: argparse.Namespace) -> str:
+    if options.model_version is not None:
+        features = "are frozen after the train" if options.frozen_features else "go on"
+        return f"the version stands still, features {features}"
     if options.publish_every:
         return f"online: model and features go on, a version every {options.publish_every:g} s"
     if options.online:

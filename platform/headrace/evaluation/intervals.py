@@ -19,7 +19,7 @@ Ints = NDArray[np.int64]
 
 
 @dataclass(slots=True)
-class Kept:
+class Predictions:
     """One label's predictions and lists, all of them: 40 bytes an impression."""
 
     parts: list[tuple[Ints, Ints, Floats, Floats, Floats]] = field(default_factory=list)

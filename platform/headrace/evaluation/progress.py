@@ -12,7 +12,7 @@ from headrace.evaluation.row import AnyRow
 REPORT_EVERY_S: Final = 5.0
 
 
-def told(batches: Iterable[Sequence[AnyRow]], total: int) -> Iterator[Sequence[AnyRow]]:
+def with_progress(batches: Iterable[Sequence[AnyRow]], total: int) -> Iterator[Sequence[AnyRow]]:
     """The same batches; says every few seconds how many of the impressions are done, and of which
     part the last were."""
     done, said_s = 0, time.monotonic()

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.evaluation.intervals import Kept
+from headrace.evaluation.intervals import Predictions
 from headrace.evaluation.row import Row
 from headrace.metrics import Scores
 from headrace.metrics.confusion import Confusion
@@ -70,7 +70,7 @@ class LabelQuality:
         self.overall, self.within_day = Scores(), GroupedScores()
         self.slices = {name: Scores() for name in SLICES}
         self.decisions, self.lists = Confusion(), RankedLists(measures.top)
-        self._kept = Kept()
+        self._predictions = Predictions()
         self._sum_auc, self._num_ranked = 0.0, 0  # of the days that are over
 
     def add(self, of: Columns) -> None:
@@ -86,7 +86,7 @@ class LabelQuality:
         if not self._measures.lists_of_days:
             self._add_lists(of.row_C, of.user_C, of.p_C, of.label_C)
         if self._measures.num_draws:
-            self._kept.parts.append(
+            self._predictions.parts.append(
                 (
                     of.user_C,
                     np.full(len(of.user_C), of.day),
@@ -117,7 +117,7 @@ class LabelQuality:
         values = list_values(list_C, score_C, label_C, self._measures.top)
         self.lists.add_values(values, len(np.unique(list_C)))
         if self._measures.num_draws:
-            self._kept.lists.append((_users_of(values, list_C, user_C), values))
+            self._predictions.lists.append((_users_of(values, list_C, user_C), values))
 
     @property
     def gauc(self) -> float:
@@ -150,7 +150,7 @@ class LabelQuality:
         measures = self._measures
         if not measures.num_draws or not self.overall.num_samples:
             return {}
-        found = self._kept.intervals(measures.threshold, measures.num_draws)
+        found = self._predictions.intervals(measures.threshold, measures.num_draws)
         return {"intervals": {name: [_number(x) for x in of] for name, of in found.items()}}
 
 

@@ -59,19 +59,14 @@ class PublishedVersion:
 class PublishedEvaluation:
     """A version that stands still: what it says of the cases of the test."""
 
-    def __init__(
-        self,
-        version: PublishedVersion,
-        labels: Sequence[str],
-        quality: Quality,
-    ) -> None:
+    def __init__(self, version: PublishedVersion, labels: Sequence[str]) -> None:
         heads = [head.name for head in version.config.scalar_heads]
         if missing := [label for label in labels if label not in heads]:
             raise ConfigError(
                 f"--labels: model version {version.manifest.version} does not predict "
                 f"{missing[0]!r}; its heads are {', '.join(heads)}"
             )
-        self._version, self.quality = version, quality
+        self._version, self.quality = version, Quality(labels)
         self._columns = [heads.index(label) for label in labels]
 
     def take(self, cases: Sequence[Case]) -> None:

@@ -22,7 +22,7 @@ from headrace.evaluation.dataset.published import (
 )
 from headrace.evaluation.dataset.survey import Survey, check_labels, survey, test_start_ms
 from headrace.evaluation.days import Days
-from headrace.evaluation.progress import told
+from headrace.evaluation.progress import with_progress
 from headrace.evaluation.progressive import ranker_config
 from headrace.evaluation.quality import Measures, Quality
 from headrace.evaluation.row import batches_of
@@ -61,13 +61,24 @@ class Taking(Protocol):
 def evaluate(dataset: Dataset, settings: Settings, asked: Asked) -> dict[str, Any]:
     """The figures of the test, and what they are of."""
     check_labels(asked.labels)
+    version = asked.model_version
+    manifest = None if version is None else find_version(settings, version)
     days = Days(settings.time_zone or dataset.time_zone)
     start_ms = test_start_ms(dataset, asked.test_from_ms, asked.test_share)
-    found = survey(dataset, start_ms, asked.labels, learns=asked.model_version is None)
-    evaluation = _evaluation(dataset, settings, asked, found)
+    found = survey(dataset, start_ms, asked.labels, learns=manifest is None)
+    items = {item.item_id: item for item in dataset.items}
+    content = ContentTable(items, ContentVectors.of(settings))
+    torch.set_num_threads(1)  # batches are small: two threads wait for each other more than work
+    evaluation: Taking
+    if manifest is None:
+        evaluation = _learner(asked, found, content)
+    else:
+        evaluation = PublishedEvaluation(PublishedVersion(manifest, content), asked.labels)
+    measures = Measures(asked.top, asked.threshold, not found.shows_lists, asked.num_draws)
+    evaluation.quality = Quality(asked.labels, measures)
     terms = Terms(asked.labels, found.test_ms, days, asked.frozen_features)
     cases, started_s = Cases(dataset, settings, terms), time.monotonic()
-    for batch in told(batches_of(cases), found.num_impressions):
+    for batch in with_progress(batches_of(cases), found.num_impressions):
         evaluation.take(batch)
     seconds = time.monotonic() - started_s
     return {
@@ -81,18 +92,7 @@ def evaluate(dataset: Dataset, settings: Settings, asked: Asked) -> dict[str, An
     }
 
 
-def _evaluation(dataset: Dataset, settings: Settings, asked: Asked, found: Survey) -> Taking:
-    measures = Measures(asked.top, asked.threshold, not found.shows_lists, asked.num_draws)
-    items = {item.item_id: item for item in dataset.items}
-    content = ContentTable(items, ContentVectors.of(settings))
-    torch.set_num_threads(1)  # batches are small: two threads wait for each other more than work
-    quality = Quality(asked.labels, measures)
-    if asked.model_version is not None:
-        manifest = find_version(settings, asked.model_version)
-        version = PublishedVersion(manifest, content)
-        return PublishedEvaluation(version, asked.labels, quality)
+def _learner(asked: Asked, found: Survey, content: ContentTable) -> CaseEvaluation:
     config = ranker_config(asked.size, asked.labels, found.surfaces, content.vectors.widths)
     regime = asked.online, asked.publish_every_ms
-    evaluation = CaseEvaluation(config, asked.labels, content, asked.seed, *regime)
-    evaluation.quality = quality
-    return evaluation
+    return CaseEvaluation(config, asked.labels, content, asked.seed, *regime)

@@ -16,7 +16,11 @@ from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Show
 from headrace.features.aggregation.facts import ACTIONS, CLICK, LIKE, LONG_VIEW
 
 MAX_SURFACES: Final = 64
-TELLS: Final = {CLICK: "clicked", LIKE: "liked", LONG_VIEW: "long_viewed"}  # fields of `Shown`
+OUTCOME_FIELDS: Final = {
+    CLICK: "clicked",
+    LIKE: "liked",
+    LONG_VIEW: "long_viewed",
+}  # fields of `Shown`
 
 
 @dataclass(slots=True)
@@ -64,11 +68,11 @@ def test_start_ms(dataset: Dataset, test_from_ms: int | None, share: float) -> i
 def survey(dataset: Dataset, start_ms: int, labels: Sequence[str], learns: bool) -> Survey:
     """Looks at every event; raises `DatasetError` where there is nothing to test, nothing to learn
     from, or one class only."""
-    found = Survey(start_ms)
+    found = Survey(dataset.end_ms)
     for event in dataset.events():
         is_test = event.event_time_ms >= start_ms
-        if is_test and not found.num_test:
-            found.test_ms = event.event_time_ms
+        if is_test:
+            found.test_ms = min(found.test_ms, event.event_time_ms)
         if isinstance(event, ImpressionEvent):
             _take_impression(found, event, is_test)
         if is_test:
@@ -82,10 +86,10 @@ def survey(dataset: Dataset, start_ms: int, labels: Sequence[str], learns: bool)
     if learns and not found.num_train:
         raise DatasetError(f"{name}: no impressions before {at}, where the test begins, to learn")
     for label in labels:
-        for outcome, told in ((True, "has"), (False, "lacks")):
+        for outcome, verb in ((True, "has"), (False, "lacks")):
             if not found.outcomes[label, outcome]:
                 raise DatasetError(
-                    f"{name}: one class only: no impression from {at} on {told} the action "
+                    f"{name}: one class only: no impression from {at} on {verb} the action "
                     f"{label!r}, so that its prediction cannot be judged; choose another label "
                     "(--labels) or another time"
                 )
@@ -117,7 +121,7 @@ def _outcomes(event: Event) -> Iterator[tuple[str, bool]]:
 
 
 def _outcomes_of(shown: Shown, known: bool) -> Iterator[tuple[str, bool]]:
-    for action, name in TELLS.items():
+    for action, name in OUTCOME_FIELDS.items():
         outcome: bool | None = getattr(shown, name)
         if outcome is not None or not known:  # what has not come yet, mostly never does
             yield action, bool(outcome)

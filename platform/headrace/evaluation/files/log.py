@@ -29,6 +29,7 @@ FILES: Final = {
     "--users": "what is known of users before the log",
     "--items": "what is known of items before the log",
 }
+DEFAULT_SIZE: Final = "nano"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ def add_log_flags(parser: argparse.ArgumentParser, required: bool = True) -> Non
     parser.add_argument(
         "--labels", help="what to predict, with commas (default: the click): actions, or columns"
     )
-    parser.add_argument("--size", default="nano", help=f"{', '.join(SIZES)} (default: nano)")
+    parser.add_argument(
+        "--size", default=DEFAULT_SIZE, help=f"{', '.join(SIZES)} (default: {DEFAULT_SIZE})"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the result as JSON")
     parser.add_argument(
