@@ -24,6 +24,7 @@ from headrace import config
 from headrace.access.api_keys.ring import Keyring
 from headrace.access.api_keys.store import KeyStore
 from headrace.access.redis import prompt_redis
+from headrace.ads.campaign import read_campaigns
 from headrace.api.slate import AdsRequest, RecommendRequest
 from headrace.broker.log_sender import LogSender, Message
 from headrace.broker.spool import Spool
@@ -32,7 +33,7 @@ from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
 from headrace.features.serving_key import ServingKey
 from headrace.monitoring.status import StatusBoard
-from serving.ads import AdServer, Budgets, read_campaigns
+from serving.ads import AdServer
 from serving.breaker import Breaker
 from serving.health import Errors, Health
 from serving.http.body import Bodies
@@ -40,14 +41,18 @@ from serving.http.budget import Budget
 from serving.http.door import Door
 from serving.http.problem import busy, json_response
 from serving.http.rate import Rate
+from serving.http.route import Answer
 from serving.http.router import Router
-from serving.http.routes import Answer, routes
+from serving.http.routes import routes
 from serving.impressions import ImpressionLog
-from serving.live import Live
 from serving.loopback import keep_on_loopback
-from serving.posted import Accepted, read_events
+from serving.posted import Accepted, Taken, read_events
 from serving.recommend import Recommender
+from serving.replica.follow import Live
+from serving.replica.snapshot import Snapshot
 from serving.reporter import Reporter
+from serving.stages.budgets import Budgets
+from serving.stages.hydrate import Hydrate
 
 MAX_POSTS: Final = 64  # of events, that wait to be read at one time
 SWITCH_S: Final = 0.001  # that a thread may keep the event loop waiting
@@ -70,12 +75,11 @@ class Gateway:
         redis = prompt_redis(settings.redis_url, settings.store_timeout_s)
         store = OnlineStore(settings, skipped, settings.store_timeout_s)
         self._store = Breaker("the online store", lambda: store.read_users([""]))
-        self._recommender = Recommender(
-            store, self._live.catalogue, settings.max_candidates, self._store
-        )
-        campaigns = read_campaigns(settings.campaigns, self._live.catalogue)
+        hydrate, catalogue = Hydrate(store, self._store), self._live.catalogue
+        self._recommender = Recommender(hydrate, catalogue, settings.max_candidates)
+        campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
         budgets = Budgets(redis, namespace, skipped)
-        self._ads = AdServer(campaigns, budgets, self._recommender, self._live.catalogue)
+        self._ads = AdServer(campaigns, budgets, hydrate, catalogue)
         self._key: ServingKey | None = None
         topic, deadline_s = Topics(namespace).events, settings.events_deadline_s
         self._events = LogSender(settings, topic, deadline_s, settings.max_waiting_events)
@@ -114,18 +118,18 @@ class Gateway:
 
     def recommend(self, request: RecommendRequest) -> Answer:
         """A slate; its impression goes to the log behind it."""
-        view, at_ms = self._live.view, now_ms()
-        slate, impression = self._recommender.recommend(request, view, at_ms, self._marks(at_ms))
+        snapshot, at_ms = self._live.snapshot.of_version(request.model_version), now_ms()
+        marks = self._marks(snapshot, at_ms)
+        slate, impression = self._recommender.recommend(request, snapshot, at_ms, marks)
         if impression:
             self._impressions.add(impression)
         return json_response(slate)
 
     def place_ads(self, request: AdsRequest) -> Answer:
         """Ads, each paid for."""
-        at_ms = now_ms()
-        return json_response(
-            self._ads.place(request, self._live.view, at_ms, self._marks(at_ms, is_logged=False))
-        )
+        snapshot, at_ms = self._live.snapshot, now_ms()
+        marks = self._marks(snapshot, at_ms, is_logged=False)
+        return json_response(self._ads.place(request, snapshot, at_ms, marks))
 
     def read_events(self, body: bytes) -> Sequence[Accepted]:
         """The events of a body."""
@@ -151,11 +155,11 @@ class Gateway:
                 "event_id, and each counts once"
             )
             raise busy(told, {"event_ids": event_ids}) from None
-        return json_response({"accepted": len(event_ids), "event_ids": event_ids}, 202)
+        return json_response(Taken(len(event_ids), tuple(event_ids)), 202)
 
-    def _marks(self, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
+    def _marks(self, snapshot: Snapshot, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
         """What an answer has to do without, beside what its user's features tell."""
-        model = self._live.view.model
+        model = snapshot.model
         stale_ms = 1_000 * self._settings.stale_model_s
         is_stale = model is not None and at_ms - model.manifest.created_ms > stale_ms
         is_lost = is_logged and not self._impressions.is_reaching
@@ -177,7 +181,7 @@ class Gateway:
 
     def _document(self) -> dict[str, Any]:
         """What this replica has done, for the status."""
-        model, traffic = self._live.view.model, self._router.traffic
+        model, traffic = self._live.snapshot.model, self._router.traffic
         return {
             "requests": traffic.requests,
             "failures": traffic.failures,

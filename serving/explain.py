@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from typing import Final
 
 import msgspec
 import numpy as np
@@ -17,16 +18,30 @@ from headrace import config
 from headrace.catalogue.words import MODALITIES
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags
-from headrace.errors import ConfigError, HeadraceError, ServiceError
+from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
 from headrace.feast_adapter.online import OnlineStore
+from headrace.features.aggregation.crosses import InCategories, OnSurface
 from headrace.features.aggregation.facts import ACTIONS
-from headrace.features.inputs import CATEGORY_RATES, SURFACE_RATES
-from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
+from headrace.features.inputs import DENSE
+from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items
-from serving.live import Catalogue, Live, LiveModel, View
-from serving.recommend import Recommender, probabilities
+from headrace.pipeline.candidates import Candidates
+from serving.replica.catalogue import Catalogue
+from serving.replica.follow import Live
+from serving.replica.models import LiveModel
+from serving.replica.snapshot import Snapshot
+from serving.stages.context import ReplicaContext
+from serving.stages.hydrate import Hydrate
+from serving.stages.rank import inputs, probabilities, request_batch
+
+GROUPS: Final[Mapping[str | type, str]] = {  # by the entity of a feature, or the view of a cross
+    USER: "user_features",
+    ITEM: "item_features",
+    OnSurface: "surface_features",  # of the user on it, the same for all candidates
+    InCategories: "user_item_features",
+}
 
 
 class PastEvent(msgspec.Struct, frozen=True):
@@ -63,30 +78,26 @@ class Explained(msgspec.Struct, frozen=True):
     items: tuple[ExplainedItem, ...]
 
 
-def dense_groups() -> dict[str, range]:
+def dense_groups() -> dict[str, list[int]]:
     """The columns of the dense features by what they tell of."""
-    groups = {
-        "user_features": USER_LAYOUT.dense,
-        "item_features": ITEM_LAYOUT.dense,
-        "surface_features": SURFACE_RATES,  # of the user on it, the same for all candidates
-        "user_item_features": CATEGORY_RATES,
-    }
-    ends = np.cumsum([len(group) for group in groups.values()]).tolist()
-    starts = [0, *ends]
-    return {name: range(*bounds) for name, *bounds in zip(groups, starts, ends, strict=False)}
+    groups: dict[str, list[int]] = {name: [] for name in GROUPS.values()}
+    for place, feature in enumerate(DENSE):
+        about = type(feature.aggregator.over) if feature.entity == CANDIDATE else feature.entity
+        groups[GROUPS[about]].append(place)
+    return groups
 
 
 class Explainer:
     """Explains with a view, a catalogue and a store as a replica has them."""
 
     def __init__(self, live: Live, store: OnlineStore) -> None:
-        self._live, self._recommender = live, Recommender(store, live.catalogue, 0)
+        self._live, self._hydrate = live, Hydrate(store)
 
     def explain(
         self,
         user_id: str,
         item_ids: Sequence[str],
-        view: View,
+        view: Snapshot,
         at_ms: int,
         surface: str = DEFAULT_SURFACE,
     ) -> Explained:
@@ -97,20 +108,15 @@ class Explainer:
         """
         if view.model is None:
             raise ConfigError("there is no model version yet: run `headrace train` on some samples")
-        user = self._recommender.user(user_id)
-        if user.degraded:
-            raise ServiceError(f"the online store does not answer, so user {user_id!r} is unknown")
-        rows = [self._live.catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
-        rows_C = np.array(rows, dtype=np.int64)
-        features = self._recommender.features(user, rows_C, view, at_ms, surface)
-        served = self._recommender.batch(user, rows_C, features, view.model, surface)
+        context = self._context(user_id, item_ids, view, at_ms, surface)
+        served = request_batch(context, inputs(context), view.model)
         p_CJ = probabilities(served, view.model)
         batch = with_items(served, self._live.catalogue.key_I, self._live.content)
         explanations = explain(view.model.ranker, batch, dense_groups())
         nobody = USER_LAYOUT.new(1).tobytes()
         return Explained(
             user_id=user_id,
-            known=bool(user.token_keys) or user.state_1.tobytes() != nobody,
+            known=bool(context.user.token_keys) or context.user.state_1.tobytes() != nobody,
             surface=surface,
             surface_known=surface in view.model.manifest.model.surfaces,
             model_version=view.model.manifest.version,
@@ -119,6 +125,28 @@ class Explainer:
                 for item_id, explanation, p_J in zip(item_ids, explanations, p_CJ, strict=True)
             ),
         )
+
+    def _context(
+        self, user_id: str, item_ids: Sequence[str], view: Snapshot, at_ms: int, surface: str
+    ) -> ReplicaContext:
+        """A request to rank these items, as hydrated by serving."""
+        catalogue = self._live.catalogue
+        rows = [catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
+        context = ReplicaContext(
+            user_id=user_id,
+            now_ms=at_ms,
+            catalogue=catalogue,
+            snapshot=view,
+            num_items=len(rows),
+            surface=surface,
+            candidates=Candidates.of("given", np.array(rows, dtype=np.int64)),
+        )
+        try:
+            self._hydrate(context)
+        except StoreUnavailable as error:
+            told = f"the online store does not answer, so user {user_id!r} is unknown"
+            raise ServiceError(told) from error
+        return context
 
 
 def _item(

@@ -5,13 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from headrace.config import Settings
 from serving.http.problem import busy, json_response
-from serving.live import Live
+from serving.replica.follow import Live
 
 Errors = Mapping[str, Callable[[], str]]  # by what it is about; empty while nothing is wrong
+
+
+class Livez(msgspec.Struct, frozen=True):
+    """The answer of a process that lives."""
+
+    live: bool = True
+
+
+class Readyz(msgspec.Struct, frozen=True):
+    """The answer of a replica that is ready; all but `ready` to whom it concerns, each part "ok"
+    or with what is wrong."""
+
+    ready: bool = True
+    model_version: int | UnsetType = UNSET
+    following: str | UnsetType = UNSET  # of versions and item states
+    store: str | UnsetType = UNSET
+    log: str | UnsetType = UNSET
+    impressions: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    keys: str | UnsetType = UNSET
+
+
+class Healthz(msgspec.Struct, frozen=True):
+    """The answer with what is served, by whom, and what is wrong now."""
+
+    namespace: str
+    model_version: int  # 0: no model yet
+    held: str  # why the trainer publishes nothing newer
+    error: str  # empty when nothing is wrong
 
 
 class Health:
@@ -31,12 +62,12 @@ class Health:
     @property
     def model_version(self) -> int:
         """The version that is served, 0 while there is none."""
-        model = self._live.view.model
+        model = self._live.snapshot.model
         return model.manifest.version if model else 0
 
     def livez(self, may_read: bool) -> Response:
         """200: this process answers."""
-        return json_response({"live": True})
+        return json_response(Livez())
 
     def readyz(self, may_read: bool) -> Response:
         """200 from the first model on, or before it where that was decided; 503 until then.
@@ -50,14 +81,10 @@ class Health:
             document = {"model_version": self.model_version, **states}
         if not self.model_version and not self._settings.ready_without_model:
             raise busy("there is no model yet", document)
-        return json_response({"ready": True, **document})
+        return json_response(Readyz(ready=True, **document))
 
     def healthz(self, may_read: bool) -> Response:
         """200 with what is served, by whom, and what is wrong now."""
-        document: dict[str, Any] = {
-            "namespace": self._settings.namespace,
-            "model_version": self.model_version,
-            "held": self._held(),
-            "error": self.error,
-        }
-        return json_response(document)
+        return json_response(
+            Healthz(self._settings.namespace, self.model_version, self._held(), self.error)
+        )

@@ -39,15 +39,18 @@ import torch
 from redis import Redis
 from headrace import config
 from headrace.broker.topics import create_topics
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.model.config import RankerConfig
-from headrace.registry.registry import Manifest, Publisher, Subscriber, load_weights
+from headrace.registry.manifest import Manifest
+from headrace.registry.publisher import Publisher
+from headrace.registry.subscriber import Subscriber
+from headrace.registry.versions import load_weights
 settings = config.load()
 create_topics(settings)
 publisher = Publisher(settings, Redis.from_url(settings.redis_url))
 publisher.publish({"w": torch.ones(2)}, Manifest(
-    version=0, uri="", sha256="", created_ms=1, schema=SCHEMA, model=RankerConfig(num_dense=1),
-    num_samples=1, newest_event_ms=1))
+    version=0, uri="", sha256="", created_ms=1, schema=INPUT_SCHEMA,
+    model=RankerConfig(num_dense=1), num_samples=1, newest_event_ms=1))
 print(load_weights(Subscriber(settings).newest())["w"].sum().item())
 """
 
@@ -120,8 +123,8 @@ def test_a_model_is_published_and_loaded_in_a_home_of_any_characters(
     environ: dict[str, str],
 ) -> None:
     assert python(environ, "-c", IN_REGISTRY).split() == ["2.0"]
-    (file,) = (Path(environ["HOME_OF_IT"]) / "models").iterdir()
-    assert file.name == "1e5-00000001.pt"
+    files = {path.name for path in (Path(environ["HOME_OF_IT"]) / "models").iterdir()}
+    assert files == {"1e5-00000001.pt", "1e5.versions.json"}
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
 from headrace.features.aggregation.facts import ACTIONS
 from headrace.features.inputs import NUM_DENSE, RATES
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.model.config import Head, RankerConfig, nano
-from headrace.registry.registry import Subscriber, check_tokens
+from headrace.registry.manifest import check_tokens
+from headrace.registry.subscriber import Subscriber
 
 
 def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerConfig:
@@ -33,11 +35,14 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
 
 
 def check_continues(settings: config.Settings) -> None:
-    """Raises `ConfigError` where this namespace has been trained as something else."""
+    """Raises `ConfigError` where this namespace has been trained as something else.
+
+    What a model of another input schema was is no matter: none continues it.
+    """
     models = Subscriber(settings)
     newest = models.newest_kept()
     models.close()
-    if newest:
+    if newest and newest.schema == INPUT_SCHEMA:
         check_tokens(newest, settings.token_table_names)
         wanted = ranker_config(settings, ContentVectors.of(settings))
         if newest.model != wanted:

@@ -86,6 +86,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     store_timeout_s: Positive = 0.25  # that Redis may take for an answer
     stale_model_s: Positive = 3_600.0  # slates by an older model are marked
     ready_without_model: bool = False  # `/readyz` before the first model
+    loaded_versions: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1  # that a request may name
     spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64_000_000  # for impressions; 0: no spool
     rank_by: str = "click=1"  # slates are ordered by the sum of weight x probability of actions
     max_candidates: PositiveInt = 500

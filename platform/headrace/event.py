@@ -59,8 +59,8 @@ class Shown(_Strict, frozen=True):
 class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The features that the ranker read when it made this slate, so that training reads the same.
 
-    Ignored where no replica signed them, where `schema` is not that of the reader's feature table,
-    or the sizes do not fit.
+    Ignored where no replica signed them, where `schema` is not that of what the reader's ranker
+    reads, or the sizes do not fit.
     """
 
     schema: int

@@ -33,7 +33,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     source_partition: int
     source_offset: int
     lane: int
-    schema: int  # of the feature table that made it
+    schema: int  # of the inputs that the ranker reads of it
     request_id: str
     event_time_ms: int
     arrival_ms: int  # when the event reached the broker

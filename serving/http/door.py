@@ -10,7 +10,7 @@ from headrace.services.haproxy import PLATFORM_HEADER
 from serving.http.auth import Auth
 from serving.http.problem import busy
 from serving.http.rate import Rate, caller_of
-from serving.http.routes import Route
+from serving.http.route import Route
 from serving.http.site import Site
 
 ANYBODY = "anybody on this machine"

@@ -18,7 +18,7 @@ from headrace.latency import Latencies
 from serving.http.body import Bodies, require_json
 from serving.http.door import Door
 from serving.http.problem import Problem, busy
-from serving.http.routes import Answer, Route
+from serving.http.route import Answer, Route
 from serving.http.site import PREFLIGHT
 
 HEAD_OF: Final = "GET"
@@ -86,7 +86,7 @@ class Router:
             told = f"no {request.method[:20]} {path}; there are {self._known}"
             raise Problem(405, told, headers={"Allow": _allowed(methods)})
         self._door.require(headers, peer, route)
-        if route.read is None:
+        if route.request is None:
             return await _settled(route.handler(self._door.auth.may_read(headers)))
         require_json(headers)
         async with self._bodies.read(headers, request.stream()) as body:
@@ -101,9 +101,9 @@ class Router:
 
 
 async def _posted(route: Route, body: bytes) -> Response:
-    read, handler, budget = route.read, route.handler, route.budget
-    assert read is not None and budget is not None, f"{route.path} takes bodies from no budget"
-    return await _settled(await budget.run(lambda: handler(read(body))))
+    handler, budget = route.handler, route.budget
+    assert budget is not None, f"{route.path} takes bodies from no budget"
+    return await _settled(await budget.run(lambda: handler(route.read(body))))
 
 
 async def _settled(answer: Answer) -> Response:

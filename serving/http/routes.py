@@ -1,46 +1,23 @@
 """THE table of routes: who answers what, from which budget, and for whom.
 
 A row is all there is to say about a route; what HTTP asks of each follows from it (405 with Allow,
-HEAD, OPTIONS, 415): `serving.http.router`.
+HEAD, OPTIONS, 415): `serving.http.router`. So does what a client may know: `serving.http.openapi`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, Protocol
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, Protocol
 
-from starlette.responses import Response
-
-from headrace.api.slate import AdsRequest, RecommendRequest, parse
-from serving.health import Health
+from headrace.api.slate import AdSlate, AdsRequest, RecommendRequest, Slate
+from serving.health import Health, Healthz, Livez, Readyz
 from serving.http.budget import Budget
+from serving.http.openapi import openapi_document
+from serving.http.problem import json_response
 from serving.http.rate import Rate
-from serving.posted import Accepted
-
-Scope = Literal["open", "read", "write", "admin"]  # whom a route is for, where keys are required
-Answer = Response | Awaitable[Response]  # the latter is awaited without a thread
-Handler = Callable[[Any], Answer]
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One method of one path.
-
-    `read` makes a request of the posted body; `handler` answers it. Where nothing is posted `read`
-    is None, and the handler is given whether whoever asks may read more than that all is well.
-    Both run in a thread of the `budget`, or on the event loop where there is none. `rate` bounds
-    how often one key or address may ask, beside the rate of all routes.
-    """
-
-    method: str
-    path: str
-    read: Callable[[bytes], Any] | None
-    handler: Handler
-    budget: Budget | None
-    scope: Scope
-    rate: Rate | None = None
+from serving.http.route import Answer, Route
+from serving.posted import Accepted, Posted, Taken
 
 
 class Answers(Protocol):
@@ -59,14 +36,24 @@ class Answers(Protocol):
 
 def routes(by: Answers) -> tuple[Route, ...]:
     """The table, answered by this replica."""
-    slate = partial(parse, request_type=RecommendRequest)
-    ads = partial(parse, request_type=AdsRequest)
-    return (
-        Route("POST", "/v1/recommend", slate, by.recommend, by.slates, "read"),
+    document = cache(lambda: openapi_document(table))
+
+    def openapi(may_read: bool) -> Answer:
+        """These routes as an OpenAPI document."""
+        return json_response(document())
+
+    # fmt: off
+    table = (
+        Route("POST", "/v1/recommend", RecommendRequest, Slate, by.recommend, by.slates, "read"),
         # Ads spend budgets: to read is not enough.
-        Route("POST", "/v1/ads", ads, by.place_ads, by.slates, "write", by.ads_rate),
-        Route("POST", "/v1/events", by.read_events, by.take_events, by.events, "write"),
-        Route("GET", "/livez", None, by.health.livez, None, "open"),
-        Route("GET", "/readyz", None, by.health.readyz, None, "open"),
-        Route("GET", "/healthz", None, by.health.healthz, None, "read"),
+        Route("POST", "/v1/ads", AdsRequest, AdSlate, by.place_ads, by.slates, "write",
+              rate=by.ads_rate),
+        Route("POST", "/v1/events", Posted, Taken, by.take_events, by.events, "write",
+              reader=by.read_events, status=202),
+        Route("GET", "/livez", None, Livez, by.health.livez, None, "open"),
+        Route("GET", "/readyz", None, Readyz, by.health.readyz, None, "open"),
+        Route("GET", "/healthz", None, Healthz, by.health.healthz, None, "read"),
+        Route("GET", "/openapi.json", None, dict[str, Any], openapi, None, "open"),
     )
+    # fmt: on
+    return table

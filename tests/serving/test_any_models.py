@@ -14,12 +14,13 @@ import pytest
 from redis import Redis
 from small_loop import NOW_MS, SmallLoop, replica, sample, small_loop
 
+from headrace.ads.campaign import Campaign
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.config import Settings
-from headrace.registry.registry import Subscriber
+from headrace.registry.subscriber import Subscriber
 from headrace.sample import Sample, encode_batches
-from serving.ads import Budgets, Campaign
+from serving.stages.budgets import Budgets
 from trainers.online import OnlineTrainer
 
 pytestmark = pytest.mark.services
@@ -110,13 +111,13 @@ def test_a_replica_keeps_what_it_has_and_says_what_is_wrong(loop: SmallLoop) -> 
     send(settings, topics.item_features, *JUNK)
     with replica(settings) as live:
         live.start()
-        until(lambda: live.view.model is not None, "the version before the damaged ones is served")
-        assert live.view.model is not None
-        assert live.view.model.manifest == good and live.followed.last_error
+        until(lambda: live.snapshot.model is not None, "the one before the damaged is served")
+        assert live.snapshot.model is not None
+        assert live.snapshot.model.manifest == good and live.followed.last_error
         until(lambda: live.skipped.total() >= 3 * len(JUNK), "all are counted")
         again = msgspec.structs.replace(good, version=good.version + 3)
         send(settings, topics.models, msgspec.json.encode(again))
-        until(lambda: _version(live.view.model) == again.version, "the next good one is served")
+        until(lambda: _version(live.snapshot.model) == again.version, "the next good one is served")
         assert live.followed.last_error == ""
     with Redis.from_url(settings.redis_url) as redis:
         redis.set(f"{settings.namespace}:model_version", "junk")

@@ -23,8 +23,8 @@ from headrace.skipped import Skipped
 from serving.http.body import Bodies
 from serving.http.budget import Budget
 from serving.http.problem import json_response
+from serving.http.route import Route
 from serving.http.router import Router
-from serving.http.routes import Route
 
 NOW_MS = 1_714_554_000_000
 SCOPES: tuple[tuple[Scope, ...], ...] = (("read",), ("write",), ("read", "write"), ("admin",))
@@ -35,13 +35,21 @@ def told(may_read: bool) -> Response:
     return json_response({"ready": True, **({"store": "ok"} if may_read else {})})
 
 
+def read(_: bytes) -> Response:
+    return json_response({})
+
+
+def taken(_: bytes) -> Response:
+    return json_response({}, 202)
+
+
 def router(keyring: Keyring, **settings: object) -> Router:
     budget = Budget("slates", 1, places=2, deadline_s=1)
     table = (
-        Route("POST", "/v1/recommend", bytes, lambda _: json_response({}), budget, "read"),
-        Route("POST", "/v1/events", bytes, lambda _: json_response({}, 202), budget, "write"),
-        Route("GET", "/readyz", None, told, None, "open"),
-        Route("GET", "/healthz", None, told, None, "read"),
+        Route("POST", "/v1/recommend", dict, dict, read, budget, "read", reader=bytes),
+        Route("POST", "/v1/events", dict, dict, taken, budget, "write", reader=bytes),
+        Route("GET", "/readyz", None, dict, told, None, "open"),
+        Route("GET", "/healthz", None, dict, told, None, "read"),
     )
     return Router(table, Bodies(timeout_s=1), door(keyring, **settings))
 

@@ -11,15 +11,15 @@ import pytest
 from http_door import answer_to, door
 from starlette.responses import Response
 
-from headrace.api.slate import RecommendRequest, parse
+from headrace.api.slate import RecommendRequest
 from headrace.errors import ServiceError
 from headrace.services.haproxy import MAX_BODY_BYTES, PLATFORM_HEADER
 from serving.http import body as body_rules
 from serving.http.body import Bodies
 from serving.http.budget import Budget, StandingQueue
 from serving.http.problem import Problem, json_response
+from serving.http.route import Route
 from serving.http.router import Router
-from serving.http.routes import Route
 
 JSON = {"content-type": "application/json"}
 OURS = "a1b2"
@@ -33,16 +33,12 @@ def answered(request: RecommendRequest) -> Response:
     return json_response({"user_id": request.user_id})
 
 
-def read(payload: bytes) -> RecommendRequest:
-    return parse(payload, RecommendRequest)
-
-
 @pytest.fixture
 def router() -> Router:
     budget = Budget("slates", 1, places=2, deadline_s=1)
     table = (
-        Route("POST", "/v1/recommend", read, answered, budget, "read"),
-        Route("GET", "/livez", None, lambda _: json_response({}), None, "open"),
+        Route("POST", "/v1/recommend", RecommendRequest, dict, answered, budget, "read"),
+        Route("GET", "/livez", None, dict, lambda _: json_response({}), None, "open"),
     )
     return Router(table, Bodies(timeout_s=0.2), door(platform=OURS))
 

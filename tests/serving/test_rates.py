@@ -14,8 +14,8 @@ from serving.http.body import Bodies
 from serving.http.budget import Budget
 from serving.http.problem import Problem, json_response
 from serving.http.rate import BURST_S, MAX_CALLERS, Rate, caller_of
+from serving.http.route import Route
 from serving.http.router import Router
-from serving.http.routes import Route
 
 OURS = "a1b2"
 
@@ -89,8 +89,8 @@ def router(keyring: Keyring | None = None, **settings: object) -> Router:
     budget = Budget("slates", 1, places=2, deadline_s=1)
     ads_rate = Rate("ads", 0.4, clock=lambda: 0.0)
     table = (
-        Route("POST", "/v1/recommend", bytes, accepted, budget, "read"),
-        Route("POST", "/v1/ads", bytes, accepted, budget, "write", ads_rate),
+        Route("POST", "/v1/recommend", dict, dict, accepted, budget, "read", reader=bytes),
+        Route("POST", "/v1/ads", dict, dict, accepted, budget, "write", ads_rate, bytes),
     )
     return Router(table, Bodies(timeout_s=1), door(keyring, platform=OURS, **settings))
 
@@ -151,4 +151,5 @@ def test_who_reads_may_not_have_ads() -> None:
         "/livez": "open",
         "/readyz": "open",
         "/healthz": "read",
+        "/openapi.json": "open",
     }

@@ -11,11 +11,15 @@ from headrace.errors import ConfigError
 from serving.http.body import Bodies
 from serving.http.budget import Budget
 from serving.http.problem import json_response
+from serving.http.route import Route
 from serving.http.router import Router
-from serving.http.routes import Route
 
 SHOP = "https://shop.example"
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
+
+
+def well(_: bytes) -> Response:
+    return json_response({})
 
 
 def mistaken(body: bytes) -> Response:
@@ -25,8 +29,8 @@ def mistaken(body: bytes) -> Response:
 def router(**settings: object) -> Router:
     budget = Budget("slates", 1, places=2, deadline_s=1)
     table = (
-        Route("POST", "/v1/recommend", bytes, lambda _: json_response({}), budget, "read"),
-        Route("POST", "/v1/ads", bytes, mistaken, budget, "write"),
+        Route("POST", "/v1/recommend", dict, dict, well, budget, "read", reader=bytes),
+        Route("POST", "/v1/ads", dict, dict, mistaken, budget, "write", reader=bytes),
     )
     return Router(table, Bodies(timeout_s=1), door(**settings))
 

@@ -21,7 +21,8 @@ from headrace.model.batch import Request, batch_of_samples, make_request_batch
 from headrace.model.ranker import Ranker
 from headrace.monitoring.progress import ProgressBoard
 from headrace.sample import Sample
-from serving.live import Live, LiveModel
+from serving.replica.follow import Live
+from serving.replica.models import LiveModel
 from trainers.online import OnlineTrainer
 from trainers.recipe import check_continues
 
@@ -91,7 +92,7 @@ def test_a_replica_refuses_a_model_trained_with_other_tokens(loop: SmallLoop, ta
         while not live.followed.last_error and time.monotonic() < deadline:
             time.sleep(0.05)
         assert f"trained with the token tables {FOUR}" in live.followed.last_error
-        assert live.view.model is None
+        assert live.snapshot.model is None
 
 
 def test_training_goes_on_with_the_same_tokens_only(loop: SmallLoop) -> None:

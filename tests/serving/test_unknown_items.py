@@ -13,7 +13,7 @@ from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import Request, make_batch, make_items, make_request_batch
 from headrace.model.config import nano
-from serving.live import build_catalogue
+from serving.replica.catalogue import build_catalogue
 
 ITEMS = {f"i{n}": Item(f"i{n}", f"film {n % 3}", ("drama",)) for n in range(12)}
 CONTENT, CATALOGUE = ContentTable(ITEMS), build_catalogue(list(ITEMS.values()))

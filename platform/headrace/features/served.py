@@ -12,14 +12,14 @@ import numpy as np
 from headrace.event import Served
 from headrace.features.aggregation.facts import ACTIONS, MAX_OUTCOME, action_masks
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 
 MAX_SERVED: Final = 1e4  # no feature is near it; a greater one would spoil the ranker's scale
 
 
 def as_served(served: Served | None, num_items: int) -> RequestFeatures | None:
     """The features that serving logged, if this build can read them."""
-    if served is None or served.schema != SCHEMA:
+    if served is None or served.schema != INPUT_SCHEMA:
         return None
     if len(served.dense) != 4 * num_items * NUM_DENSE or len(served.history) != 24 * HISTORY_LENGTH:
         return None

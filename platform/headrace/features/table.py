@@ -1,26 +1,28 @@
 """The feature table: every streaming feature, defined once.
 
 Stream update, online read, backfill, the Feast definitions and the documentation page all come from
-these rows; adding a feature is adding a row. `SCHEMA` changes whenever a row does, so that no state
-is read by the wrong table.
+these rows; adding a feature, or a cross, is adding a row. `headrace.features.schema` says what a
+change of a row makes begin anew.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
 from headrace.features.aggregation.aggregators import (
+    Greatest,
     History,
     LogOf,
     LogSum,
+    Mean,
     Part,
     Rate,
     SinceLast,
     SlotRates,
     TopKeys,
 )
+from headrace.features.aggregation.crosses import InCategories, OnSurface
 from headrace.features.aggregation.facts import CLICK, LIKE, LONG_VIEW, SHOWN
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent, Session
@@ -34,6 +36,7 @@ USER: Final = "user"
 ITEM: Final = "item"
 CATEGORY: Final = "category"  # of items; authors count as categories
 CAMPAIGN: Final = "campaign"
+CANDIDATE: Final = "candidate"  # of a request: an item for a user, on a surface
 
 HOUR: Final = Tiles(10 * MINUTE_MS, 6)
 DAY: Final = Tiles(HOUR_MS, 24)
@@ -44,7 +47,10 @@ LATELY: Final = Decayed(DAY_MS)
 LAST: Final = LastN(64)
 SESSION: Final = Session(LAST)
 SLOTS: Final = BySlot(32)
+SLOT_RATES: Final = SlotRates(SLOTS)
 TOP: Final = TopItems(8, CLICK)
+ON_SURFACE: Final = OnSurface(Recent(LAST, LAST.length))
+IN_CATEGORIES: Final = InCategories(SLOT_RATES)
 
 FEATURES: Final = (
     Feature("user_impressions_log", USER, LogSum(SHOWN, LIFE), "log(1 + items ever shown)"),
@@ -103,7 +109,7 @@ FEATURES: Final = (
             ranked=False),
     Feature("campaign_click_rate_1d", CAMPAIGN, Rate(CLICK, DAY, 0.02, 50), "the same, last day",
             ranked=False),
-    Feature("user_category_rates", USER, SlotRates(SLOTS),
+    Feature("user_category_rates", USER, SLOT_RATES,
             "click rate per category slot, centred on the user's", shape=(32,)),
     Feature("user_history", USER, History(LAST),
             "the last 64: item, age, outcome, position", shape=(4, 64)),
@@ -111,12 +117,23 @@ FEATURES: Final = (
             shape=(3,)),
 )  # fmt: skip
 
-USER_LAYOUT: Final = Layout(USER, FEATURES)
+# Numbers of a user and a candidate together, made at each request: the ranker reads all of them.
+CROSSES: Final = (
+    Feature("user_surface_click_rate", CANDIDATE, Rate(CLICK, ON_SURFACE, 0.5, 2),
+            "clicks per outcome, of the user's last 64 those on the surface of the request"),
+    Feature("user_surface_like_rate", CANDIDATE, Rate(LIKE, ON_SURFACE, 0.02, 5),
+            "likes per outcome, of the same"),
+    Feature("user_surface_long_view_rate", CANDIDATE, Rate(LONG_VIEW, ON_SURFACE, 0.3, 2),
+            "long views per outcome, of the same"),
+    Feature("category_rate_mean", CANDIDATE, Mean(IN_CATEGORIES),
+            "the user's click rate in the candidate's categories, centred: their mean"),
+    Feature("category_rate_max", CANDIDATE, Greatest(IN_CATEGORIES),
+            "the greatest of the same"),
+)  # fmt: skip
+
+USER_LAYOUT: Final = Layout(USER, FEATURES, CROSSES)
 ITEM_LAYOUT: Final = Layout(ITEM, FEATURES)
 CATEGORY_LAYOUT: Final = Layout(CATEGORY, FEATURES)
 CAMPAIGN_LAYOUT: Final = Layout(CAMPAIGN, FEATURES)
 SHARED_LAYOUTS: Final = (ITEM_LAYOUT, CATEGORY_LAYOUT, CAMPAIGN_LAYOUT)  # not one partition's own
 LAYOUTS: Final = (USER_LAYOUT, *SHARED_LAYOUTS)
-
-_DEFINED: Final = repr((FEATURES, [layout.dtype for layout in LAYOUTS]))
-SCHEMA: Final = int.from_bytes(hashlib.blake2b(_DEFINED.encode(), digest_size=4).digest(), "big")

@@ -139,7 +139,7 @@ class Request:
 def batch_of_samples(
     samples: Sequence[Sample], content: ContentTable, config: RankerConfig
 ) -> Batch:
-    """One training batch for this ranker; the samples must come from one feature schema.
+    """One training batch for this ranker; the samples must be of one input schema.
 
     A head has the label of the action of its name; NaN where the log does not tell.
     """

@@ -1,6 +1,6 @@
 """Facts: what events say about entities, in columns.
 
-    N facts   M measures   S category slots of a fact, padded with -1   D width of item vectors
+    N facts   M measures   S category slots of a fact, padded with -1
 
 One event gives one fact per item that it names and entity that it is about. A measure is a number
 that a fact carries: whether the item was shown and what came of it. An impression whose outcome is
@@ -24,11 +24,13 @@ LONG_VIEW: Final = "long_view"
 VALUE: Final = "value"  # a number that came with the outcome: what was paid, the share watched
 
 MEASURES: Final = (SHOWN, CLICK, LIKE, LONG_VIEW, VALUE)
-ACTIONS: Final = (CLICK, LIKE, LONG_VIEW)  # yes or no; bit b of an action mask is ACTIONS[b]
+# Yes or no; bit b of an action mask is ACTIONS[b]. States keep such bits, so append to it only.
+ACTIONS: Final = (CLICK, LIKE, LONG_VIEW)
 
 # An outcome is a number: an action mask, and above it the value as a share of 1, in 255ths.
 SHARE_SHIFT: Final = 8
 WHOLE: Final = 255
+OUTCOME_CODE: Final = (ACTIONS, SHARE_SHIFT, WHOLE)
 MAX_OUTCOME: Final = WHOLE << SHARE_SHIFT | (1 << len(ACTIONS)) - 1
 
 Ints = NDArray[np.int64]
@@ -46,7 +48,6 @@ class Facts:
     measure_NM: NDArray[np.float32]
     settled_N: NDArray[np.bool_]
     slot_NS: Ints
-    factor_ND: NDArray[np.float32]  # the items' vectors of a factor model; D is 0 without one
 
     def __len__(self) -> int:
         return len(self.entity_N)

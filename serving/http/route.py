@@ -1,0 +1,45 @@
+"""A row of the table of routes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from starlette.responses import Response
+
+from headrace.api.slate import parse
+from serving.http.budget import Budget
+from serving.http.rate import Rate
+
+Scope = Literal["open", "read", "write", "admin"]  # whom a route is for, where keys are required
+Answer = Response | Awaitable[Response]  # the latter is awaited without a thread
+Handler = Callable[[Any], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path.
+
+    `request` is the type of the posted body and `answer` that of a success, as the OpenAPI document
+    describes them. `handler` answers the request; where nothing is posted `request` is None, and
+    the handler is given whether whoever asks may read more than that all is well. It runs in a
+    thread of the `budget`, or on the event loop where there is none. `rate` bounds how often one
+    key or address may ask, beside the rate of all routes. `reader` reads a body that is not simply
+    JSON of the request's type.
+    """
+
+    method: str
+    path: str
+    request: Any
+    answer: Any
+    handler: Handler
+    budget: Budget | None
+    scope: Scope
+    rate: Rate | None = None
+    reader: Callable[[bytes], Any] | None = None
+    status: int = 200  # of a success
+
+    def read(self, body: bytes) -> Any:
+        """The request in a body."""
+        return self.reader(body) if self.reader else parse(body, self.request)

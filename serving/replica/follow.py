@@ -1,0 +1,176 @@
+"""Following: the thread that keeps a replica's models and item states fresh.
+
+Requests read one reference, `Live.snapshot`, and keep what they read until they end: a request
+never sees half of a new version.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from redis import RedisError
+
+from headrace import config
+from headrace.access.own_key import write_key
+from headrace.access.redis import prompt_redis
+from headrace.broker.reader import LogReader
+from headrace.broker.topics import Topics
+from headrace.catalogue.files import read_items
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
+from headrace.features.rows.schemas import RowSchemas
+from headrace.latency import Latencies
+from headrace.registry.manifest import Manifest
+from headrace.registry.subscriber import Subscriber
+from headrace.registry.versions import KEEP_VERSIONS
+from headrace.skipped import Skipped, shortened
+from serving.replica.catalogue import build_catalogue
+from serving.replica.item_states import ItemStates
+from serving.replica.models import LiveModel, load_model
+from serving.replica.snapshot import Snapshot
+
+REFRESH_S = 0.2
+FIRST_LOOK_S = 5.0
+
+
+@dataclass(slots=True)
+class Followed:
+    """What the background thread has seen, for the status."""
+
+    model_freshness: Latencies = field(default_factory=Latencies)
+    version_error: str = ""  # why a newer version is not served, until one is
+    reading_error: str = ""  # what was wrong when the topics were read last
+
+    @property
+    def last_error(self) -> str:
+        """What is wrong now, empty when nothing is."""
+        return self.reading_error or self.version_error
+
+
+class Live:
+    """Follows published versions and the `item-features` topic; `snapshot` is always whole."""
+
+    def __init__(self, settings: config.Settings, clock: Callable[[], int]) -> None:
+        self._settings, self._clock = settings, clock
+        items = read_items(config.catalogue_path(settings))
+        self.catalogue = build_catalogue(list(items.values()))
+        self.followed = Followed()
+        self.content = ContentTable(items, ContentVectors.of(settings))
+        self._redis = prompt_redis(settings.redis_url, settings.store_timeout_s)
+        schemas = RowSchemas(self._redis, settings.namespace)
+        self.skipped = Skipped(clock)
+        self._states = ItemStates(items, self.catalogue, schemas, self.skipped, clock)
+        self._stopping, self._has_looked = threading.Event(), threading.Event()
+        self.snapshot = Snapshot((), self._states.state_I, self._states.trending_rows)
+        self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow, with the newest version where there is one and it can be read in
+        `FIRST_LOOK_S`: a replica that takes another's place begins with what that one had."""
+        self._thread.start()
+        self._has_looked.wait(FIRST_LOOK_S)
+
+    @property
+    def is_following(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    def close(self) -> None:
+        """End the thread, if it runs, and leave the servers."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5)
+        self._redis.close()
+
+    def catch_up(self, version: int | None = None) -> Snapshot:
+        """What there is now, read once and without the thread, with this model version.
+
+        Without a version it is the newest, if there is one. Raises `ConfigError` for a version that
+        was not published, is gone or does not fit the settings, `ServiceError` for damaged weights.
+        """
+        with self._readers() as (models, states):
+            chosen = models.newest() if version is None else models.find(version)
+            loaded = (self._load(chosen),) if chosen else ()
+            self.snapshot = replace(self.snapshot, models=loaded)
+            for records in states.read_to_end():
+                if self._states.take(records):
+                    self._show_states()
+        return self.snapshot
+
+    def _follow(self) -> None:
+        """Follow the topics from their beginning, anew where no broker answers at first."""
+        while not self._stopping.wait(REFRESH_S):
+            try:
+                with self._readers() as (models, states):
+                    self._follow_with(models, states)
+            except Exception as error:
+                self._say(error)
+
+    def _follow_with(self, models: Subscriber, states: LogReader) -> None:
+        while not self._stopping.wait(REFRESH_S):
+            try:
+                self._load_newest(models)
+                if self._states.take(states.poll(timeout_ms=0)):
+                    self._show_states()
+                self.followed.reading_error = ""
+                self._has_looked.set()
+            except Exception as error:  # the replica goes on with what it has, and says so
+                self._say(error)
+
+    def _load_newest(self, models: Subscriber) -> None:
+        """Load the newest versions of those that were announced and can be served, and serve the
+        first of them: what is wrong with a later one is said for as long as none comes that is
+        right."""
+        announced, wrong = models.announced(), models.last_error
+        models.last_error = ""
+        loaded: tuple[LiveModel, ...] = ()
+        before, most = self.snapshot, self._settings.loaded_versions
+        for manifest in announced[: -KEEP_VERSIONS - 1 : -1]:
+            try:
+                loaded += (self._load(manifest) if loaded else self._serve(manifest),)
+            except Exception as error:
+                wrong = wrong if loaded else wrong or f"{type(error).__name__}: {error}"
+                self.skipped.add("models", "a version that cannot be served", str(error))
+                continue
+            self.snapshot = before.with_models(loaded, most)
+            if len(loaded) == most:
+                break
+        self.followed.version_error = wrong or ("" if loaded else self.followed.version_error)
+
+    def _show_states(self) -> None:
+        state_I, trending_rows = self._states.state_I, self._states.trending_rows
+        self.snapshot = replace(self.snapshot, state_I=state_I, trending_rows=trending_rows)
+
+    def _say(self, error: Exception) -> None:
+        self.followed.reading_error = shortened(f"{type(error).__name__}: {error}")
+
+    @contextmanager
+    def _readers(self) -> Iterator[tuple[Subscriber, LogReader]]:
+        topic = Topics(self._settings.namespace).item_features
+        partitions = dict.fromkeys(range(self._settings.num_partitions), 0)
+        with (
+            closing(Subscriber(self._settings, self.skipped)) as models,
+            closing(LogReader(self._settings, topic, partitions, max_records=20_000)) as states,
+        ):
+            yield models, states
+
+    def _serve(self, manifest: Manifest) -> LiveModel:
+        """The version ready to rank; from now on it counts as served."""
+        model = self._load(manifest)
+        name = f"{self._settings.namespace}:served_versions"
+        try:
+            add = partial(self._redis.sadd, name, manifest.version)
+            write_key(self._redis, name, add, self.skipped)
+        except RedisError as error:
+            self.skipped.add("served versions", "not written", str(error))
+        now_ms = self._clock()
+        for arrival_ms in manifest.arrivals_ms:
+            self.followed.model_freshness.add(now_ms - arrival_ms)
+        return model
+
+    def _load(self, manifest: Manifest) -> LiveModel:
+        return load_model(manifest, self._settings, self.catalogue, self.content)

@@ -1,0 +1,66 @@
+"""Models of a replica: published versions, ready to rank."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headrace.catalogue.words import ContentTable
+from headrace.config import Settings, variable
+from headrace.errors import ConfigError
+from headrace.learning.learner import make_calibration
+from headrace.model.batch import make_items
+from headrace.model.calibration import PlattBank
+from headrace.model.config import RankerConfig
+from headrace.model.layers.item_tower import ItemCache
+from headrace.model.ranker import Ranker
+from headrace.registry.manifest import Manifest, check_tokens
+from headrace.registry.versions import load_weights
+from serving.replica.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class LiveModel:
+    """A published version, ready to rank: the item side of the whole catalogue is computed."""
+
+    manifest: Manifest
+    ranker: Ranker
+    calibration: PlattBank
+    items: ItemCache  # one row per catalogue row
+    weight_J: NDArray[np.float32]  # of each head's probability, in the order of slates
+
+
+def load_model(
+    manifest: Manifest, settings: Settings, catalogue: Catalogue, content: ContentTable
+) -> LiveModel:
+    """The version of a manifest over this catalogue.
+
+    Raises `ConfigError` where it does not fit the settings, `ServiceError` for damaged weights.
+    """
+    weight_J = _weights(settings.ranking_weights, manifest.model)
+    check_tokens(manifest, content.vectors.names)
+    weights = load_weights(manifest)
+    ranker = Ranker(manifest.model)
+    ranker.load_state(weights["ranker"])
+    ranker.eval()
+    calibration = make_calibration(manifest.model)
+    calibration.load_state(weights["calibration"])
+    with torch.inference_mode():
+        items = ranker.cache(make_items(catalogue.key_I, content))
+    return LiveModel(manifest, ranker, calibration, items, weight_J)
+
+
+def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.float32]:
+    """[J]: the weight of each scalar head; raises `ConfigError` for a head that is not there."""
+    names = [head.name for head in model.scalar_heads]
+    for name in weights:
+        if name not in names:
+            raise ConfigError(
+                f"slates are to be ranked by {name!r}, the model's heads are {', '.join(names)}: "
+                f"change {variable('rank_by')}"
+            )
+    return np.array([weights.get(name, 0.0) for name in names], dtype=np.float32)

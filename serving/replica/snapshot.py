@@ -1,0 +1,46 @@
+"""The snapshot: what one request reads of a replica, from its beginning to its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from headrace.api.slate import InvalidRequest
+from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.facts import Ints
+from serving.replica.models import LiveModel
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The loaded versions and the items' states of one moment.
+
+    I rows of the catalogue
+    """
+
+    models: tuple[LiveModel, ...]  # the one that answers, then older ones
+    state_I: State
+    trending_rows: Ints  # catalogue rows, most clicked of late first
+
+    @property
+    def model(self) -> LiveModel | None:
+        """The model that answers, None before there is one."""
+        return self.models[0] if self.models else None
+
+    def of_version(self, version: int | None) -> Snapshot:
+        """The snapshot in which this version answers, None for the one that does; raises
+        `InvalidRequest` for one that is not loaded."""
+        if version is None:
+            return self
+        loaded = {model.manifest.version: model for model in self.models}
+        if version not in loaded:
+            numbers = ", ".join(map(str, sorted(loaded))) or "none yet"
+            told = f"model version {version} is not loaded, there are: {numbers}"
+            raise InvalidRequest(told, "model_version")
+        return replace(self, models=(loaded[version],))
+
+    def with_models(self, loaded: tuple[LiveModel, ...], most: int) -> Snapshot:
+        """The snapshot in which the first of these answers; of those that were loaded before,
+        the newest stay, so that there are `most` together."""
+        versions = {model.manifest.version for model in loaded}
+        before = [model for model in self.models if model.manifest.version not in versions]
+        return replace(self, models=(*loaded, *before)[:most])

@@ -1,0 +1,193 @@
+"""The OpenAPI document: every route is in it, and requests and answers are as it says."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+import pytest
+from http_door import answer_to, door
+from jsonschema import Draft202012Validator, ValidationError
+
+from headrace import config
+from headrace.api.slate import (
+    AdSlate,
+    AdsRequest,
+    PlacedAd,
+    RankedItem,
+    RecommendRequest,
+    Slate,
+)
+from serving.health import Health
+from serving.http.body import Bodies
+from serving.http.budget import Budget
+from serving.http.problem import Problem, json_response
+from serving.http.rate import Rate
+from serving.http.route import Answer, Route
+from serving.http.router import Router
+from serving.http.routes import routes
+from serving.posted import Accepted, Taken, read_events
+
+JSON = {"content-type": "application/json"}
+CLICK = {"type": "click", "user_id": "ann", "item_id": "mug"}
+SHOWN = {"type": "impression", "user_id": "ann", "request_id": "r", "items": [{"item_id": "mug"}]}
+
+
+class NoModel:
+    """What health asks of a replica that has no model."""
+
+    class snapshot:
+        model = None
+
+
+class Shop:
+    """Answers that do not depend on the request."""
+
+    def __init__(self) -> None:
+        self.slates = self.events = Budget("all", 1, places=8, deadline_s=1)
+        self.ads_rate = Rate("ads", 0)
+        settings = config.changed(config.Settings(), ready_without_model=True)
+        names = ("following", "store", "log", "impressions", "status", "keys")
+        errors = {name: (lambda: "") for name in names}
+        self.health = Health(settings, NoModel(), errors, lambda: "")  # type: ignore[arg-type]
+
+    def recommend(self, request: RecommendRequest) -> Answer:
+        """A slate; its impression goes to the log behind it."""
+        item = RankedItem("mug", "A mug", ("kitchen",), 0, None, None)
+        return json_response(Slate("r", request.user_id, 0, None, ("no_model",), {"x": 1}, (item,)))
+
+    def place_ads(self, request: AdsRequest) -> Answer:
+        ad = PlacedAd("c", "mug", "A mug", 0, 0.5, 10, 5_000, 1)
+        return json_response(AdSlate("r", request.user_id, 3, 1_000, (), {"x": 1.5}, (ad,)))
+
+    def read_events(self, body: bytes) -> list[Accepted]:
+        return read_events(body, round(1_000 * time.time()))
+
+    def take_events(self, events: list[Accepted]) -> Answer:
+        if events[0].event.user_id == "nobody":
+            raise Problem(503, "no broker", {"event_ids": ["e1"]})
+        ids = tuple(one.event.event_id for one in events)
+        return json_response(Taken(len(events), ids), 202)
+
+
+@pytest.fixture(scope="module")
+def table() -> tuple[Route, ...]:
+    return routes(Shop())
+
+
+@pytest.fixture(scope="module")
+def document(table: tuple[Route, ...]) -> Any:
+    response = answered(table, "GET", "/openapi.json")
+    assert response.status_code == 200 and response.media_type == "application/json"
+    return msgspec.json.decode(response.body)
+
+
+def answered(table: tuple[Route, ...], method: str, path: str, sent: object = None) -> Any:
+    router = Router(table, Bodies(timeout_s=1), door())
+    return answer_to(router, method, path, JSON, [msgspec.json.encode(sent)])
+
+
+def check(document: Any, schema: Any, value: object) -> None:
+    """Raises `ValidationError` unless the value is as a schema of the document says."""
+    Draft202012Validator({**schema, "components": document["components"]}).validate(value)
+
+
+def body_of(part: Any) -> Any:
+    return part["content"]["application/json"]["schema"]
+
+
+def test_every_route_is_in_the_document_and_nothing_else(
+    table: tuple[Route, ...], document: Any
+) -> None:
+    described = {
+        (method.upper(), path)
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    assert described == {(route.method, route.path) for route in table}
+    assert document["openapi"] == "3.1.0" and document["info"]["version"]
+    ids = [one["operationId"] for path in document["paths"].values() for one in path.values()]
+    assert len(set(ids)) == len(table) and "post_v1_recommend" in ids
+
+
+def test_each_operation_says_its_scope_its_body_and_its_statuses(
+    table: tuple[Route, ...], document: Any
+) -> None:
+    for route in table:
+        operation = document["paths"][route.path][route.method.lower()]
+        assert (
+            ("requestBody" in operation) == (route.request is not None) == (route.method != "GET")
+        )
+        scopes = {
+            scope for way in operation.get("security", ()) for of in way.values() for scope in of
+        }
+        assert scopes == ({route.scope} if route.scope != "open" else set())
+        assert operation["responses"].keys() == {str(route.status), "default"}
+    slate = document["paths"]["/v1/recommend"]["post"]
+    assert slate["summary"] == "A slate; its impression goes to the log behind it."
+
+
+def test_every_schema_is_one_and_every_reference_leads_to_one(document: Any) -> None:
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    named = set(document["components"]["schemas"])
+    text = msgspec.json.encode(document).decode()
+    told = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert told <= named and {"RecommendRequest", "ClickEvent", "Fault"} <= told
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "sent"),
+    [
+        ("POST", "/v1/recommend", {"user_id": "ann", "num_items": 3, "exclude": ["cup"]}),
+        ("POST", "/v1/ads", {"user_id": "ann"}),
+        ("POST", "/v1/events", CLICK),
+        ("POST", "/v1/events", [CLICK, SHOWN]),
+        ("GET", "/livez", None),
+        ("GET", "/readyz", None),
+        ("GET", "/healthz", None),
+        ("GET", "/openapi.json", None),
+    ],
+)
+def test_requests_and_answers_are_as_the_document_says(
+    table: tuple[Route, ...], document: Any, method: str, path: str, sent: object
+) -> None:
+    operation = document["paths"][path][method.lower()]
+    if sent is not None:
+        check(document, body_of(operation["requestBody"]), sent)
+    response = answered(table, method, path, sent)
+    schema = body_of(operation["responses"][str(response.status_code)])
+    check(document, schema, msgspec.json.decode(response.body))
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "status"),
+    [
+        ("/v1/recommend", {"user_id": "ann", "num_items": 0}, 422),
+        ("/v1/recommend", {"user": "ann"}, 422),
+        ("/v1/ads", {"user_id": "ann", "num_ads": 11}, 422),
+        ("/v1/events", [], 422),
+        ("/v1/events", {"type": "view", "user_id": "ann", "item_id": "mug"}, 422),
+    ],
+)
+def test_what_is_refused_is_not_as_the_document_says(
+    table: tuple[Route, ...], document: Any, path: str, sent: object, status: int
+) -> None:
+    operation = document["paths"][path]["post"]
+    with pytest.raises(ValidationError):
+        check(document, body_of(operation["requestBody"]), sent)
+    response = answered(table, "POST", path, sent)
+    assert response.status_code == status
+    fault = msgspec.json.decode(response.body)
+    check(document, body_of(operation["responses"]["default"]), fault)
+    assert fault["error"] and fault["field"]
+
+
+def test_events_that_were_not_taken_have_their_ids_in_the_fault(
+    table: tuple[Route, ...], document: Any
+) -> None:
+    response = answered(table, "POST", "/v1/events", {**CLICK, "user_id": "nobody"})
+    fault = msgspec.json.decode(response.body)
+    check(document, {"$ref": "#/components/schemas/Fault"}, fault)
+    assert response.status_code == 503 and fault["event_ids"] == ["e1"]
