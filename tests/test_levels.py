@@ -27,7 +27,6 @@ LEVEL_OF: Final = {name: level for level, names in enumerate(LEVELS) for name in
 
 # What has to be cut yet: a package, and one on its own level or above that it imports.
 KNOWN: Final = {
-    ("evaluation", "commands"),
     ("feast_adapter", "offline"),
     ("features", "feast_adapter"),
     ("features/store", "feast_adapter"),

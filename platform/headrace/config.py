@@ -55,6 +55,8 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     unknown_campaign_ttl_s: Positive = 2_592_000.0
     unknown_user_ttl_s: Positive = 604_800.0
 
+    time_zone: str = ""  # whose midnights begin the days of `headrace evaluate`; empty: the log's
+
     archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often
 
     batch_size: PositiveInt = 256  # impressions per training step, at most

@@ -40,13 +40,13 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.serving_key import ServingKey
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.offline.archive import Archive
-from headrace.offline.batch_path import BatchPath
 from headrace.offline.folder import EVENTS, SAMPLES, log_folder, rows_path
 from headrace.offline.tables import samples_of
 from headrace.services.download import RECBOLE, fetch
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.commit_store import CommitStore
+from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import PartitionSettings
 from headrace.stream.worker import Worker

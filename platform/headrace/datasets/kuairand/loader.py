@@ -30,6 +30,7 @@ ACTION_COLUMNS: Final = {
     of: name for name in ACTIONS for of in (f"is_{name}", name) if name != CLICK
 }
 OUTCOME_COLUMNS: Final = ("play_time_ms", "duration_ms", *ACTION_COLUMNS)
+TIME_ZONE: Final = "Asia/Shanghai"
 MAX_SHARE: Final = 10.0  # a video that went on in the background is no more than this
 VIDEO_COLUMNS: Final = (
     "video_id",
@@ -76,6 +77,7 @@ def load(folder: Path | None) -> Dataset:
         num_events=span.num_rows,
         start_ms=span.start_ms,
         end_ms=span.end_ms,
+        time_zone=TIME_ZONE,
     )
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from headrace.catalogue import columnar
 from headrace.catalogue.item import Item, User
-from headrace.evaluation.visibility import Observed
+from headrace.evaluation.files.visibility import Observed
 from headrace.features.aggregation.facts import action_masks
 from headrace.features.inputs import DENSE_NAMES
 from headrace.keys import key
