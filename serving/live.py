@@ -37,9 +37,8 @@ from headrace.features.rows.schemas import RowSchemas
 from headrace.features.table import ITEM, ITEM_LAYOUT, SLOTS
 from headrace.keys import key
 from headrace.latency import Latencies
-from headrace.learning.learner import make_calibration
 from headrace.model.batch import make_items
-from headrace.model.calibration import PlattBank
+from headrace.model.calibration import PlattBank, make_calibration
 from headrace.model.config import RankerConfig
 from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker

@@ -1,51 +1,37 @@
-"""The online trainer: reads samples as they come, trains once on each, publishes every few seconds.
+"""The online trainer: samples of a topic in, published versions of the model out.
 
-It keeps its positions in the log inside the model's checkpoint: after a crash, weights, progressive
-metrics and positions are of one moment, and each sample takes effect exactly once.
+Its loop reads samples as they come, trains once on each, lets the guard look at each version that
+is due, publishes it and reports. It keeps its positions in the log inside the model's checkpoint:
+after a crash, weights, progressive metrics and positions are of one moment, and each sample takes
+effect exactly once.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import ray
-import ray.train
 import torch
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-from ray.train.backend import Backend
-from ray.train.torch import TorchConfig, TorchTrainer
 from redis import Redis
 
 from headrace import config
-from headrace.broker.topics import create_topics
 from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
-from headrace.clock import now_ms
-from headrace.errors import HeadraceError, LogMismatch
 from headrace.features.table import SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
 from headrace.monitoring.progress import ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.registry import Manifest, Publisher
-from headrace.services.priority import SETUP_HOOK
-from headrace.stream.memory import give_back
-from trainers.recipe import check_continues, ranker_config
-from trainers.sample_log import SampleReader, take_refusal, tell_refusal
+from headrace.sample import Sample
+from trainers.recipe import ranker_config
+from trainers.sample_reader import SampleReader
 
-STATUS_EVERY_MS = 500
-GIVE_BACK_EVERY_MS = 60_000  # memory that is free
-MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
-MAX_HELD_ARRIVALS = 10_000  # while versions are held
-STATE_FILE = "trainer.pt"
+STATUS_EVERY_MS: Final = 500
+MAX_ARRIVALS: Final = 256  # arrival times kept per version, to measure the freshness of models
+MAX_HELD_ARRIVALS: Final = 10_000  # while versions are held
 
 log = logging.getLogger(__name__)
 
@@ -86,18 +72,26 @@ class OnlineTrainer:
         return self._guarded.learner
 
     def step(self) -> None:
-        """Read what came; train when a batch is full or old; publish and report when due."""
+        """One round of the loop: read, train, guard, publish, report, each when it is due."""
         self._samples.poll()
         now = self._clock()
         if self._samples.is_due():
-            self._train()
+            self._train(self._samples.take())
         if self._arrivals_ms and now - self._published_ms >= 1_000 * self._settings.publish_every_s:
-            self._publish_or_hold(now)
+            self._published_ms = now
+            if self._is_let_pass(now):
+                self._publish(now)
+            else:
+                self._hold(now)
         if now - self._status_ms >= STATUS_EVERY_MS:
+            self._status_ms = now
             self._report(now)
 
     def state(self) -> dict[str, Any]:
-        """Weights, optimizer, progressive window and positions, of this moment."""
+        """Weights, optimizer, progressive window and positions, to be saved before the next step.
+
+        Asking for it has no effect: it trains on nothing, and nothing is sent or written.
+        """
         state = {"guarded": self._guarded.state(), "samples": self._samples.state()}
         return {**state, "newest_event_ms": self._newest_event_ms, "schema": SCHEMA}
 
@@ -126,25 +120,25 @@ class OnlineTrainer:
         self._publisher.close()
         self._redis.close()
 
-    def _train(self) -> None:
-        samples = self._guarded.learn(self._samples.take())
+    def _train(self, samples: list[Sample]) -> None:
+        trained = self._guarded.learn(samples)
         self.is_worth_saving = False
-        newest_ms = max((sample.event_time_ms for sample in samples), default=0)
+        newest_ms = max((sample.event_time_ms for sample in trained), default=0)
         self._newest_event_ms = max(self._newest_event_ms, newest_ms)
-        self._arrivals_ms += [sample.arrival_ms for sample in samples]
+        self._arrivals_ms += [sample.arrival_ms for sample in trained]
 
-    def _publish_or_hold(self, now: int) -> None:
-        """Publish what has been learned, unless the guard holds it; serving keeps what it has."""
+    def _is_let_pass(self, now: int) -> bool:
+        """Whether the guard has nothing against what has been learned."""
         before, self.held = self.held, self._guarded.verdict(now)
-        self._published_ms = now
-        if not self.held:
-            if before:
-                log.warning("versions are published again: the guard has nothing against them")
-            self._publish(now)
-            return
-        del self._arrivals_ms[:-MAX_HELD_ARRIVALS]
-        if not before:
+        if self.held and not before:
             log.warning("a version is held, %d is served on: %s", self.version, self.held)
+        if before and not self.held:
+            log.warning("versions are published again: the guard has nothing against them")
+        return not self.held
+
+    def _hold(self, now: int) -> None:
+        """Serving keeps what it has; a learner that is held for long goes back."""
+        del self._arrivals_ms[:-MAX_HELD_ARRIVALS]
         if self._guarded.roll_back_if_due(now):
             log.warning(
                 "the learner went back to what it was at version %d and goes on with the samples "
@@ -177,7 +171,6 @@ class OnlineTrainer:
             self.is_worth_saving = True
 
     def _report(self, now: int) -> None:
-        self._status_ms = now
         for head, board in self._progress.items():
             windows = self.learner.take_windows(head)
             board.write({n: scores for n, scores in windows.items() if scores.num_samples})
@@ -196,87 +189,3 @@ class OnlineTrainer:
             "ids": {name: len(table) for name, table in self.learner.ranker.tables.items()},
         }
         self._status.write("train", document, now)
-
-
-class OneWorkerTorch(TorchConfig):  # type: ignore[misc]  # Ray is not typed here
-    """No process group: one worker has nobody to talk to, and torch's store would listen on every
-    interface of the machine."""
-
-    @property
-    def backend_cls(self) -> type[Backend]:
-        backend: type[Backend] = Backend
-        return backend
-
-
-def train_loop(loop_config: dict[str, Any]) -> None:
-    """What the Ray Train worker runs: restore, then step for ever, saving now and then.
-
-    What is saved was published, or had been when the learner went back to it: a restart never goes
-    on from a version that was held. It ends only where the log is not that of the positions.
-    """
-    settings: config.Settings = loop_config["settings"]
-    trainer = OnlineTrainer(settings, now_ms)
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint:
-        with checkpoint.as_directory() as folder:
-            trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
-    gave_back_ms = now_ms()
-    try:
-        while True:
-            trainer.step()
-            if now_ms() - gave_back_ms >= GIVE_BACK_EVERY_MS:
-                give_back()
-                gave_back_ms = now_ms()
-            if trainer.is_worth_saving:
-                _save(trainer)
-    except LogMismatch as error:
-        tell_refusal(settings, str(error))
-
-
-def _save(trainer: OnlineTrainer) -> None:
-    trainer.is_worth_saving = False
-    with tempfile.TemporaryDirectory() as folder:
-        torch.save(trainer.state(), Path(folder) / STATE_FILE)
-        ray.train.report(
-            {"samples": trainer.learner.num_samples}, checkpoint=Checkpoint.from_directory(folder)
-        )
-
-
-def _end(*_: object) -> None:
-    """End now: a run may end at any moment, its checkpoints are complete."""
-    ray.shutdown()
-    os._exit(0)
-
-
-def main() -> int:
-    """`headrace train`: one run per namespace; starting it again resumes at its last checkpoint."""
-    settings = config.load()
-    try:
-        read_items(config.catalogue_path(settings))
-        ranker_config(settings, ContentVectors.of(settings))
-        create_topics(settings)
-        check_continues(settings)
-    except HeadraceError as error:
-        print(f"headrace train: {error}", file=sys.stderr)
-        return 2
-    ray.init(**config.ray_options(SETUP_HOOK))
-    signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
-    trainer = TorchTrainer(
-        train_loop,
-        train_loop_config={"settings": settings},
-        torch_config=OneWorkerTorch(),
-        scaling_config=ScalingConfig(num_workers=1),
-        run_config=RunConfig(
-            name=f"{settings.namespace}-online",
-            storage_path=str(settings.home_path / "train"),
-            failure_config=FailureConfig(max_failures=-1),
-            checkpoint_config=CheckpointConfig(num_to_keep=3),
-        ),
-    )
-    trainer.fit()  # ends by itself only where the loop refused to go on
-    print(f"headrace train: {take_refusal(settings)}", file=sys.stderr)
-    return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())

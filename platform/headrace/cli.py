@@ -109,7 +109,7 @@ def _add_parts(commands: Commands) -> None:
     stream.set_defaults(run=_stream, is_background=True)
     train = commands.add_parser("train", help="train continuously and publish model versions")
     add_tokens_flag(train)
-    online = _module("trainers.online")
+    online = _module("trainers.job")
     train.set_defaults(run=online, writes_home=True, is_background=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_tokens_flag(serve)

@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.words import ContentTable
 from headrace.learning.guard import WINDOW, Guard, Scored
-from headrace.learning.learner import OnlineLearner, make_calibration, probabilities
+from headrace.learning.learner import OnlineLearner, probabilities
 from headrace.learning.share_limit import ShareLimit
 from headrace.model.batch import Batch, batch_of_samples
+from headrace.model.calibration import make_calibration
 from headrace.model.config import RankerConfig
 from headrace.model.ranker import Ranker
 from headrace.sample import Sample

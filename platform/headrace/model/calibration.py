@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from headrace.model.config import RankerConfig
+
 MIN_LABELS = 1_000  # of a surface and head, before its own scale is used
 MIN_SLOPE, MAX_SLOPE = 0.1, 10.0  # a rank must never turn over
 STEP = 256  # candidates from one step to the next, however small the batches that they come in
@@ -94,3 +96,8 @@ class PlattBank:
         self._num_gathered = state["num_gathered"]
         self._gathered_SJ2 = state["gathered"].clone()
         self._gathered_count_SJ = state["gathered_count"].clone()
+
+
+def make_calibration(config: RankerConfig) -> PlattBank:
+    """A fresh bank for the surfaces and scalar heads of a configuration."""
+    return PlattBank(len(config.surfaces) + 1, len(config.scalar_heads))
