@@ -22,6 +22,7 @@ from headrace.catalogue.words import ContentTable
 from headrace.features.table import SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
+from headrace.monitoring.documents import TrainDocument
 from headrace.monitoring.progress import ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.registry import Manifest, Publisher
@@ -175,17 +176,17 @@ class OnlineTrainer:
             windows = self.learner.take_windows(head)
             board.write({n: scores for n, scores in windows.items() if scores.num_samples})
         left_out, given_up = self._guarded.limit.num_left_out, self._guarded.num_rolled_back
-        document = {
-            "lag": self._samples.lag(),
-            "samples": self.learner.num_samples + left_out + given_up,
-            "left_out": left_out,
-            "given_up": given_up,
-            "held": self.held,
-            "unreadable_samples": self._samples.num_unreadable,
-            "lost_messages": self._samples.num_lost,
-            "skipped": self._samples.skipped.report(),
-            "skipped_batches": self.learner.num_skipped,
-            "version": self.version,
-            "ids": {name: len(table) for name, table in self.learner.ranker.tables.items()},
-        }
-        self._status.write("train", document, now)
+        document = TrainDocument(
+            lag=self._samples.lag(),
+            samples=self.learner.num_samples + left_out + given_up,
+            left_out=left_out,
+            given_up=given_up,
+            held=self.held,
+            unreadable_samples=self._samples.num_unreadable,
+            lost_messages=self._samples.num_lost,
+            skipped=self._samples.skipped.report(),
+            skipped_batches=self.learner.num_skipped,
+            version=self.version,
+            ids={name: len(table) for name, table in self.learner.ranker.tables.items()},
+        )
+        self._status.write(document, now)

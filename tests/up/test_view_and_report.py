@@ -14,6 +14,7 @@ from headrace.api.front import Front
 from headrace.config import Settings
 from headrace.latency import Latencies
 from headrace.metrics import Scores
+from headrace.monitoring.documents import ReplayDocument
 from headrace.up.display.report import build_report, fifths, to_lines
 from headrace.up.display.totals import Totals
 from headrace.up.display.view import View
@@ -37,7 +38,7 @@ def latencies(*durations_ms: float) -> Latencies:
 
 NOTHING = Totals(
     now_ms=101_000,
-    replay={},
+    replay=None,
     accepted=0,
     rejected=0,
     unreadable=0,
@@ -60,7 +61,7 @@ NOTHING = Totals(
 MUCH = replace(
     NOTHING,
     now_ms=103_000,
-    replay={"sent": 2_000, "of": 10_000, "done": False},
+    replay=ReplayDocument(sent=2_000, of=10_000),
     accepted=1_990,
     rejected=7,
     duplicates=3,
@@ -102,7 +103,8 @@ def test_the_table_shows_rates_freshness_quality_model_and_requests() -> None:
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_a_replica_could_not_do_is_shown(terminal: bool) -> None:
-    assert "damaged file" in shown(replace(MUCH, errors=("damaged file",)), terminal=terminal)
+    text = shown(replace(MUCH, errors=("damaged file [/of] w.pt",)), terminal=terminal)
+    assert "damaged file [/of] w.pt" in text, "and no markup is looked for in it"
 
 
 @pytest.mark.parametrize("terminal", [True, False])

@@ -21,8 +21,6 @@ from headrace.up.supervision.health import probe
 if TYPE_CHECKING:
     from headrace.up.display.totals import Totals
 
-PARTS = ("stream", "train", "serve", "archive")
-
 
 def add_status(commands: Any) -> None:
     """Add `status` to the command line."""
@@ -86,13 +84,14 @@ def _observed(settings: config.Settings) -> tuple[Totals | None, dict[str, int],
     """What the parts report, the age of each part's report in ms, and why there is none."""
     from redis import RedisError
 
+    from headrace.monitoring.documents import PARTS
     from headrace.services.redis import masked
     from headrace.up.display.totals import Observer
 
     now = now_ms()
     observer = Observer(settings)
     try:
-        times = {name: observer.reported_ms(name) for name in PARTS}
+        times = {form.part: observer.reported_ms(form.part) for form in PARTS}
         ages = {name: now - time for name, time in times.items() if time is not None}
         return observer.totals(now), ages, ""
     except (RedisError, OSError) as error:

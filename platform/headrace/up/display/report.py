@@ -26,7 +26,7 @@ def build_report(
     """The summary with the keys that docs/benchmarks.md explains."""
     return {
         "events": {
-            "replayed": totals.replay.get("sent", 0),
+            "replayed": totals.replay.sent if totals.replay else 0,
             "accepted": totals.accepted,
             "rejected": totals.rejected,
             "duplicates": totals.duplicates,

@@ -10,6 +10,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from headrace.latency import Latencies
@@ -67,12 +68,12 @@ class View:
         if self.console.is_terminal:
             table = Table(title="headrace", show_header=False, min_width=72)
             for row in rows:
-                table.add_row(*row)
+                table.add_row(*map(escape, row))
             if not self._is_deaf:
                 with self._until_the_terminal_goes():
                     self._live.update(table, refresh=True)
         elif totals.now_ms - self._printed_ms >= (
-            PLAIN_AFTER_REPLAY_EVERY_MS if totals.replay.get("done") else PLAIN_EVERY_MS
+            PLAIN_AFTER_REPLAY_EVERY_MS if totals.replay and totals.replay.done else PLAIN_EVERY_MS
         ):
             self._printed_ms = totals.now_ms
             self.say(" | ".join(f"{name} {text}" for name, text in rows[:-NUM_CURVES]))
@@ -98,7 +99,7 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     def rate(count: int, earlier: int) -> str:
         return f"{max(count - earlier, 0) / seconds:,.0f}/s"
 
-    sent, of = now.replay.get("sent", 0), now.replay.get("of", 0)
+    sent, of = (now.replay.sent, now.replay.of) if now.replay else (0, 0)
     yield "replay", f"{sent:,} of {of:,}"
     yield (
         "events",
