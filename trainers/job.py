@@ -25,7 +25,7 @@ from headrace.broker.topics import create_topics
 from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.clock import now_ms
-from headrace.errors import HeadraceError, LogMismatch
+from headrace.errors import ConfigError, HeadraceError, LogMismatch
 from headrace.services.priority import SETUP_HOOK
 from headrace.stream.memory import give_back
 from trainers.online import OnlineTrainer
@@ -50,16 +50,15 @@ def train_loop(loop_config: dict[str, Any]) -> None:
     """What the Ray Train worker runs: restore, then step for ever, saving now and then.
 
     What is saved was published, or had been when the learner went back to it: a restart never goes
-    on from a version that was held. It ends only where the log is not that of the positions.
+    on from a version that was held. It ends only where the checkpoint is of another ranker, or the
+    log is not that of its positions.
     """
     settings: config.Settings = loop_config["settings"]
-    trainer = OnlineTrainer(settings, now_ms)
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint:
-        with checkpoint.as_directory() as folder:
-            trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
-    gave_back_ms = now_ms()
+    trainer, gave_back_ms = OnlineTrainer(settings, now_ms), now_ms()
     try:
+        if checkpoint := ray.train.get_checkpoint():
+            with checkpoint.as_directory() as folder:
+                trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
         while True:
             trainer.step()
             if now_ms() - gave_back_ms >= GIVE_BACK_EVERY_MS:
@@ -67,7 +66,7 @@ def train_loop(loop_config: dict[str, Any]) -> None:
                 gave_back_ms = now_ms()
             if trainer.is_worth_saving:
                 _save(trainer)
-    except LogMismatch as error:
+    except (ConfigError, LogMismatch) as error:
         tell_refusal(settings, str(error))
 
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 import torch
 from redis import Redis
 
@@ -27,7 +28,7 @@ from headrace.monitoring.progress import ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.registry import Manifest, Publisher
 from headrace.sample import Sample
-from trainers.recipe import ranker_config
+from trainers.recipe import check_checkpoint, ranker_config
 from trainers.sample_reader import SampleReader
 
 STATUS_EVERY_MS: Final = 500
@@ -94,16 +95,19 @@ class OnlineTrainer:
         Asking for it has no effect: it trains on nothing, and nothing is sent or written.
         """
         state = {"guarded": self._guarded.state(), "samples": self._samples.state()}
-        return {**state, "newest_event_ms": self._newest_event_ms, "schema": SCHEMA}
+        of = {"schema": SCHEMA, "model": msgspec.to_builtins(self._config)}
+        return {**state, **of, "newest_event_ms": self._newest_event_ms}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` described.
 
         Weights of another feature table are of other columns: where the table has changed, a new
         model begins with the samples that come from then on; so it does where the checkpoint is of
-        a build whose learner had no guard.
+        a build whose learner had no guard. Raises `ConfigError` for those of another ranker.
         """
         if state["schema"] == SCHEMA and "guarded" in state:
+            if "model" in state:  # checkpoints from before sizes could be chosen lack it
+                check_checkpoint(state["model"], self._config)
             self._guarded.load_state(state["guarded"])
         else:
             log.warning(
