@@ -23,12 +23,12 @@ from headrace.catalogue.words import ContentTable
 from headrace.features.table import SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
-from headrace.monitoring.documents import TrainDocument
+from headrace.monitoring.documents import Quality, TrainDocument
 from headrace.monitoring.progress import ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.registry import Manifest, Publisher
 from headrace.sample import Sample
-from trainers.recipe import check_checkpoint, ranker_config
+from trainers.recipe import check_checkpoint, ranker_config, slices_of
 from trainers.sample_reader import SampleReader
 
 STATUS_EVERY_MS: Final = 500
@@ -53,7 +53,9 @@ class OnlineTrainer:
             settings.progressive_window,
             patience_ms=round(1_000 * settings.guard_patience_s),
         )
-        self._guarded = GuardedLearner(self._config, self._content, settings.model_seed, pace)
+        self._guarded = GuardedLearner(
+            self._config, self._content, settings.model_seed, pace, slices_of(settings)
+        )
         self._samples = SampleReader(settings, clock)
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
@@ -192,5 +194,6 @@ class OnlineTrainer:
             skipped_batches=self.learner.num_skipped,
             version=self.version,
             ids={name: len(table) for name, table in self.learner.ranker.tables.items()},
+            quality={name: Quality.of(one) for name, one in self._guarded.slices.scores().items()},
         )
         self._status.write(document, now)

@@ -14,7 +14,8 @@ from headrace import config
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
 from headrace.features.aggregation.facts import ACTIONS
-from headrace.features.inputs import NUM_DENSE, RATES
+from headrace.features.inputs import DENSE_NAMES, NUM_DENSE, RATES
+from headrace.learning.slices import SliceScores
 from headrace.model.config import SIZED, SIZES, Head, RankerConfig, size_of
 from headrace.registry.registry import Subscriber, check_tokens
 
@@ -37,6 +38,13 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
         admit_after=settings.embedding_admit_after,
         expire_after=settings.embedding_expire_after,
     )
+
+
+def slices_of(settings: config.Settings) -> SliceScores:
+    """The parts of the traffic whose quality is reported."""
+    names = {"new_users": "user_impressions_log", "new_items": "item_impressions_log"}
+    columns = {of: DENSE_NAMES.index(name) for of, name in names.items()}
+    return SliceScores(settings.surface_names, columns)
 
 
 def check_continues(settings: config.Settings) -> None:

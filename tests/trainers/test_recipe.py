@@ -13,6 +13,7 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
+from redis import Redis
 from trainer_servers import send
 
 from headrace import cli, config
@@ -22,6 +23,10 @@ from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RATES
 from headrace.features.table import SCHEMA
 from headrace.model.config import SIZES, Head, RankerConfig, nano, size_of
 from headrace.model.layers.fusion import FUSIONS
+from headrace.monitoring.documents import TrainDocument
+from headrace.monitoring.health import read_health
+from headrace.monitoring.health_report import to_document
+from headrace.monitoring.status import StatusBoard
 from headrace.sample import LANE_KNOWN, Sample
 from trainers.online import OnlineTrainer
 from trainers.recipe import check_continues, ranker_config
@@ -127,6 +132,27 @@ def test_a_model_of_another_size_or_fusion_does_not_go_on_and_one_line_says_what
     (line,) = [one for one in ended.stderr.splitlines() if one.startswith("headrace train: ")]
     assert ended.returncode == 2 and "Traceback" not in ended.stderr
     assert "RANKER_SIZE=nano (now base); HEADRACE_FUSION=gated (now mean): set" in line
+
+
+@pytest.mark.services
+def test_the_trainer_reports_its_quality_for_what_is_new_and_by_surface(
+    settings: config.Settings,
+) -> None:
+    with trained(config.changed(settings, surfaces="home")) as trainer:
+        while not trainer.learner.num_samples:
+            trainer.step()
+        trainer.step()  # a second later, by the clock that it is given
+        with Redis.from_url(settings.redis_url) as redis:
+            (document,) = StatusBoard(redis, settings.namespace).read(TrainDocument)
+            health = read_health(redis, settings.namespace, document.updated_ms)
+    new = ("new_users", "new_items", "other_surfaces")  # nothing was shown before, and nowhere
+    assert {name: one.samples for name, one in document.quality.items()} == dict.fromkeys(
+        ("all", *new), 10
+    )
+    assert document.quality["new_users"].auc is not None
+    assert health.quality == document.quality
+    report = to_document(health)["quality"]
+    assert report["new_items"]["samples"] == 10 and report["new_items"].keys() >= {"auc"}
 
 
 @pytest.mark.services

@@ -14,7 +14,7 @@ from headrace.api.front import Front
 from headrace.config import Settings
 from headrace.latency import Latencies
 from headrace.metrics import Scores
-from headrace.monitoring.documents import ReplayDocument
+from headrace.monitoring.documents import Quality, ReplayDocument
 from headrace.up.display.report import build_report, fifths, to_lines
 from headrace.up.display.totals import Totals
 from headrace.up.display.view import View
@@ -111,6 +111,19 @@ def test_what_a_replica_could_not_do_is_shown(terminal: bool) -> None:
 def test_a_version_that_is_held_is_shown_with_the_one_that_is_served_on(terminal: bool) -> None:
     text = shown(replace(MUCH, held="worse than the base rate"), terminal=terminal)
     assert "version 3 is served on: worse than the base rate" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_quality_of_slices_is_shown_where_there_is_any(terminal: bool) -> None:
+    known = Quality(samples=1_204, auc=0.7, normalized_entropy=0.95, calibration=None)
+    text = shown(replace(MUCH, quality={"all": known, "new_users": known}), terminal=terminal)
+    assert "AUC 0.7000, normalised entropy 0.9500, calibration nan of 1,204" in text
+    assert "new_users" in text and "new_users" not in shown(MUCH, terminal=terminal)
+    load = BackgroundLoad(Front(Settings()), [], 1.0)
+    report = build_report(replace(MUCH, quality={"new_users": known}), load, 0, 0.0, 0.0)
+    assert report["progressive_slices"]["new_users"] == {
+        **{"samples": 1_204, "auc": 0.7, "normalized_entropy": 0.95, "calibration": None}
+    }
 
 
 def test_events_that_were_not_taken_as_they_came_are_shown_where_there_are_any() -> None:

@@ -76,6 +76,7 @@ def status_document(settings: config.Settings, run: RunFile | None) -> dict[str,
         "parts": parts,
         "http": {"ok": health.is_ok, **health.answer},
         "versions": _versions(totals),
+        "quality": to_builtins(totals.quality) if totals else {},
         "lags": _lags(totals),
     }
 
@@ -174,6 +175,10 @@ def _show(document: dict[str, Any]) -> None:
     for heading in ("addresses", "http", "versions", "lags"):
         line = "  ".join(f"{name} {value}" for name, value in document[heading].items())
         console.print(f"{heading}: {line}", highlight=False, markup=False, soft_wrap=True)
+    if document["quality"]:
+        from headrace.monitoring.quality_table import quality_table
+
+        console.print(quality_table(document["quality"]))
     console.print(f"home: {document['home']}", highlight=False, markup=False, soft_wrap=True)
     for problem in document["problems"]:
         console.print(f"problem: {problem}", highlight=False, markup=False, soft_wrap=True)

@@ -7,11 +7,13 @@ default, and fields that a build does not know are passed over.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, ClassVar, Final
 
 import msgspec
 
 from headrace.latency import NUM_BINS
+from headrace.metrics import Scores
 from headrace.services.redis_condition import RedisCondition
 from headrace.skipped import SkippedKind
 
@@ -81,6 +83,25 @@ class StreamDocument(PartDocument, frozen=True, kw_only=True):
     stores: tuple[RedisCondition, ...] = ()  # the servers that rows and commits lie on
 
 
+class Quality(msgspec.Struct, frozen=True, kw_only=True):
+    """Progressive quality of predicted clicks; None where a number is not defined."""
+
+    samples: Count
+    auc: float | None
+    normalized_entropy: float | None
+    calibration: float | None  # predicted over observed
+
+    @classmethod
+    def of(cls, scores: Scores) -> Quality:
+        """What these scores come to."""
+        return cls(
+            samples=scores.num_samples,
+            auc=_known(scores.auc),
+            normalized_entropy=_known(scores.normalized_entropy),
+            calibration=_known(scores.calibration),
+        )
+
+
 class TrainDocument(PartDocument, frozen=True, kw_only=True):
     """What the trainer has done."""
 
@@ -95,6 +116,7 @@ class TrainDocument(PartDocument, frozen=True, kw_only=True):
     skipped_batches: Count = 0  # whose features or loss were not finite
     version: Count = 0
     ids: dict[str, Count] = {}  # rows by embedding table
+    quality: dict[str, Quality] = {}  # of the newest impressions, by slice of the traffic
 
 
 class ServeDocument(PartDocument, frozen=True, kw_only=True):
@@ -119,6 +141,10 @@ class ArchiveDocument(PartDocument, frozen=True, kw_only=True):
     part: ClassVar[str] = "archive"
     lag: Count  # messages that are in no file yet
     lost: Count = 0  # messages gone from the log before they were read
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 PARTS: Final[tuple[type[PartDocument], ...]] = (

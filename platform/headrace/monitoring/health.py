@@ -26,7 +26,7 @@ from headrace.features.checks.drift import (
 )
 from headrace.features.table import LAYOUTS, SCHEMA
 from headrace.latency import Latencies
-from headrace.monitoring.documents import PARTS, StreamDocument, ViewReport
+from headrace.monitoring.documents import PARTS, Quality, StreamDocument, TrainDocument, ViewReport
 from headrace.monitoring.monitor import ReferenceStore
 from headrace.monitoring.status import StatusBoard
 from headrace.services.redis_condition import RedisCondition, read_conditions
@@ -95,6 +95,7 @@ class Health:
     stores: tuple[RedisCondition, ...] = ()  # the servers that rows and commits lie on
     lost_rows: int = 0  # of users, written and gone when they were needed, as far as is known
     corrected: dict[str, str] = field(default_factory=dict)  # by a commit's count: the first
+    quality: dict[str, Quality] = field(default_factory=dict)  # of predicted clicks, by slice
 
     @property
     def num_late(self) -> int:
@@ -148,7 +149,14 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
         _stores(redis, documents),
         sum(document.lost_rows for document in documents),
         {kind: text for d in running.values() for kind, text in d.corrected.items()},
+        _quality(board),
     )
+
+
+def _quality(board: StatusBoard) -> dict[str, Quality]:
+    """What the trainer that reported last says of the newest impressions."""
+    newest = max(board.read(TrainDocument), key=lambda d: d.updated_ms, default=None)
+    return newest.quality if newest else {}
 
 
 def stream_documents(board: StatusBoard, skipped: Skipped) -> list[StreamDocument]:

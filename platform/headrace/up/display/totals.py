@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from redis import Redis
@@ -20,6 +20,7 @@ from headrace.metrics import Scores
 from headrace.monitoring.documents import (
     DOCUMENT_OF,
     Document,
+    Quality,
     ReplayDocument,
     ServeDocument,
     TrainDocument,
@@ -62,6 +63,7 @@ class Totals:
     ahead: int = 0
     unsigned: int = 0
     held: str = ""  # why the newest version of the model is not published
+    quality: dict[str, Quality] = field(default_factory=dict)  # by slice, newest impressions
     skipped: int = 0  # messages and keys that the running parts and this view passed over
 
     @property
@@ -126,6 +128,7 @@ class Observer:
             samples=train.samples if train else 0,
             train_lag=train.lag if train and train.is_fresh(now_ms) else None,
             held=train.held if train else "",
+            quality=train.quality if train else {},
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
             num_published=num_published,

@@ -14,7 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from headrace.latency import Latencies
-from headrace.metrics import Scores
+from headrace.metrics import ALL, Scores
+from headrace.monitoring.documents import Quality
 from headrace.monitoring.progress import merged
 from headrace.up.display.totals import Totals
 
@@ -118,6 +119,9 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
         f"AUC {recent.auc:.4f}, normalised entropy {recent.normalized_entropy:.4f}, "
         f"calibration {recent.calibration:.3f} (progressive, latest windows)",
     )
+    for name, quality in now.quality.items():
+        if name != ALL:
+            yield name, _quality(quality)
     age = "none yet" if now.model_age_ms is None else f"{now.model_age_ms / 1_000:.1f} s old"
     yield (
         "model",
@@ -129,6 +133,15 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     yield "AUC", _curve([window.auc for window in _points(now.windows)])
     yield "entropy", _curve([window.normalized_entropy for window in _points(now.windows)])
     yield "calibration", _curve([window.calibration for window in _points(now.windows)])
+
+
+def _quality(quality: Quality) -> str:
+    numbers = quality.auc, quality.normalized_entropy, quality.calibration
+    auc, entropy, calibration = (math.nan if one is None else one for one in numbers)
+    return (
+        f"AUC {auc:.4f}, normalised entropy {entropy:.4f}, calibration {calibration:.3f} "
+        f"of {quality.samples:,}"
+    )
 
 
 def _faults(now: Totals) -> Iterator[tuple[str, str]]:
