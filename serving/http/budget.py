@@ -12,22 +12,22 @@ from typing import Any, Final, TypeVar
 from serving.http.problem import busy
 
 TARGET: Final = 0.04  # of the deadline: a wait that a queue which empties now and then stays below
-INTERVAL: Final = 0.5  # of the deadline: a stall's queue is gone in that time
 Result = TypeVar("Result")
 
 
 class StandingQueue:
     """Controlled delay (CoDel): tells a queue that stands from one that a stall has left.
 
-    While the shortest wait of an interval was above `target_s`, the queue does not empty: more
-    comes than is done, and whoever waits for twice that is refused, which keeps everybody's wait
-    short. Else a wait of any length is borne, as it will be over soon. After B. Maurer, "Fail at
-    Scale", ACM Queue 13(8), 2015. Times are seconds of a monotonic clock.
+    While the shortest wait in an interval, which is as long as the deadline, was above `TARGET` of
+    it, the queue does not empty: more comes than is done, and whoever waits for three times that is
+    refused, which keeps everybody's wait short. Else a wait of any length is borne, as it will be
+    over soon. After B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015. Times are seconds of a
+    monotonic clock.
     """
 
     def __init__(self, deadline_s: float) -> None:
         self._deadline_s = deadline_s
-        self._target_s, self._interval_s = TARGET * deadline_s, INTERVAL * deadline_s
+        self._target_s = TARGET * deadline_s
         self._ends_s = 0.0
         self._least_s = 0.0  # the shortest wait of this interval
         self._stands = False
@@ -36,9 +36,9 @@ class StandingQueue:
         """The longest wait after which a request is begun, now that one has waited so long."""
         if now_s >= self._ends_s:
             self._stands = self._least_s > self._target_s
-            self._ends_s, self._least_s = now_s + self._interval_s, waited_s
+            self._ends_s, self._least_s = now_s + self._deadline_s, waited_s
         self._least_s = min(self._least_s, waited_s)
-        return 2 * self._target_s if self._stands else self._deadline_s
+        return 3 * self._target_s if self._stands else self._deadline_s
 
 
 class Budget:

@@ -16,6 +16,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
+from headrace.access.kafka import KafkaAccess
 from headrace.errors import ServiceError
 from headrace.services.kafka import Broker, check_broker, start_broker
 from headrace.services.ports import free_ports
@@ -43,7 +44,7 @@ def broker(environ: Environ, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def test_is_the_kind_that_the_environment_asks_for(broker: Broker, environ: Environ) -> None:
     assert broker.kind == ("apache-kafka" if "KAFKA_HOME" in environ else "tansu")
     assert broker.process.is_running
-    check_broker(broker.bootstrap)
+    check_broker(broker.bootstrap, KafkaAccess())
 
 
 def test_a_hundred_values_come_back_in_order(broker: Broker) -> None:
@@ -118,7 +119,7 @@ def test_no_broker_available_says_how_to_get_one(
 def test_an_unreachable_broker_is_one_line_with_every_address() -> None:
     first, second = free_ports(2)
     with pytest.raises(ServiceError) as caught:
-        check_broker(f"127.0.0.1:{first},127.0.0.1:{second}")
+        check_broker(f"127.0.0.1:{first},127.0.0.1:{second}", KafkaAccess())
     message = str(caught.value)
     assert f"127.0.0.1:{first} [" in message and f"127.0.0.1:{second} [" in message
     assert "or name another with KAFKA_BOOTSTRAP; `headrace up` starts one" in message
@@ -128,12 +129,12 @@ def test_an_unreachable_broker_is_one_line_with_every_address() -> None:
 @pytest.mark.parametrize("bootstrap", ["", "localhost", "host:", ":9092", "host:abc", "a:1,b"])
 def test_what_is_not_an_address_is_refused(bootstrap: str) -> None:
     with pytest.raises(ServiceError, match=r"expected host:port\[,host:port\], got"):
-        check_broker(bootstrap)
+        check_broker(bootstrap, KafkaAccess())
 
 
 def test_one_reachable_address_is_enough(tansu_environ: Environ, tmp_path: Path) -> None:
     with start_broker(tmp_path, tansu_environ) as broker:
-        check_broker(f"127.0.0.1:{free_ports(1)[0]},{broker.bootstrap}")
+        check_broker(f"127.0.0.1:{free_ports(1)[0]},{broker.bootstrap}", KafkaAccess())
 
 
 def test_a_server_that_does_not_speak_kafka_is_refused() -> None:
@@ -148,14 +149,14 @@ def test_a_server_that_does_not_speak_kafka_is_refused() -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         with pytest.raises(ServiceError, match="does not speak the Kafka protocol"):
-            check_broker(f"127.0.0.1:{server.getsockname()[1]}")
+            check_broker(f"127.0.0.1:{server.getsockname()[1]}", KafkaAccess())
         thread.join()
 
 
 def test_a_server_that_says_nothing_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         with pytest.raises(ServiceError, match="timed out"):
-            check_broker(f"127.0.0.1:{mute.getsockname()[1]}")
+            check_broker(f"127.0.0.1:{mute.getsockname()[1]}", KafkaAccess())
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -180,7 +181,7 @@ def _check_until_it_listens(bootstrap: str) -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         try:
-            check_broker(bootstrap)
+            check_broker(bootstrap, KafkaAccess())
         except ServiceError as error:
             if not str(error).startswith("no Kafka broker answers"):
                 raise

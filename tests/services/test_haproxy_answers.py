@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -54,6 +54,8 @@ listen stats
     bind :{unused}
     stats enable
 """
+
+MOST = 30  # connections of one address
 
 
 class Replica(BaseHTTPRequestHandler):
@@ -100,7 +102,9 @@ def haproxy(folder: Path, *replicas: type[Replica]) -> Iterator[int]:
             servers.append(f"    server replica-{number} 127.0.0.1:{server.server_port}")
         ports = {"port": port, "servers": "\n".join(servers), "unused": free_port()}
         (folder / "rays.cfg").write_text(RAYS.format(folder=folder, **ports))
-        serve_environment(folder, changed(Settings(), host="127.0.0.2"))
+        serve_environment(
+            folder, changed(Settings(), host="127.0.0.2", connections_per_client=MOST)
+        )
         node = started(folder)
         stack.callback(node.wait)
         stack.callback(end_session, node.pid)
@@ -130,6 +134,12 @@ def is_open(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def is_answered(port: int) -> bool:
+    with suppress(OSError, http.client.HTTPException):
+        return ask(port, "GET", "/livez")[0] == 200
+    return False
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -199,6 +209,29 @@ def test_a_slate_that_one_replica_owes_is_given_by_another(tmp_path: Path) -> No
         # Each is paid for: the one that hangs is asked once, and no other instead of it.
         assert sorted(ads) == [200, 503] and Hanging.num_taken == before + 1
         Hanging.going_on.set()
+
+
+def test_one_client_has_a_bounded_number_of_connections(port: int) -> None:
+    request = b"GET /livez HTTP/1.1\r\nHost: shop\r\n\r\n"
+    with ExitStack() as stack:
+        opened = [socket.create_connection(("127.0.0.2", port), timeout=5) for _ in range(MOST + 9)]
+        for connection in opened:
+            stack.callback(connection.close)
+        assert sum(answer_to(connection, request) == b"HTTP" for connection in opened) == MOST
+        # Another address is not held up by it.
+        other = http.client.HTTPConnection("127.0.0.2", port, 5, ("127.0.0.3", 0))
+        stack.callback(other.close)
+        other.request("GET", "/livez")
+        assert other.getresponse().status == 200
+    wait_until(lambda: is_answered(port))
+
+
+def answer_to(connection: socket.socket, request: bytes) -> bytes:
+    """The first bytes of an answer; none where the connection was refused."""
+    with suppress(ConnectionError):
+        connection.sendall(request)
+        return connection.recv(4)
+    return b""
 
 
 def running(folder: Path, name: str) -> list[psutil.Process]:

@@ -80,6 +80,7 @@ def test_replicas_get_no_more_slates_than_they_have_places_for(configure: Config
     assert re.search(r"^\s+server replica-1 .* maxconn 24$", slates, re.MULTILINE)
     uses = re.findall(r"^\s+use_backend (\S+)", text, re.MULTILINE)
     assert uses == ["shop-slates", "shop"]
+    assert re.search(r"^\s+default_backend shop$", text, re.MULTILINE)  # of `OPTIONS *` too
 
 
 def test_requests_carry_the_name_of_their_platform(
@@ -142,6 +143,18 @@ def test_rays_own_proxy_gets_no_requests(configure: Configure) -> None:
 def test_without_a_replica_the_answer_is_503_and_when_to_try_again(configure: Configure) -> None:
     (default,) = re.findall(r"^backend default_backend\n(.*)", configure([]), re.MULTILINE)
     assert "status 503" in default and "Retry-After" in default
+
+
+def test_one_that_starts_anew_knows_the_replicas_of_the_last(
+    configure: Configure, tmp_path: Path, environ: dict[str, str]
+) -> None:
+    configure([REPLICA])
+    assert "server replica-1" in configure([])
+    path = tmp_path / "haproxy.cfg"
+    path.write_text(RAYS.format(port=free_port()))
+    script = environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
+    subprocess.run([script, "-c", "-f", str(path), "-sf", "1"], check=True, capture_output=True)
+    assert "server replica-1" not in path.read_text()  # a reload says what there is now
 
 
 def test_two_platforms_have_names_and_ports_of_their_own(tmp_path: Path) -> None:

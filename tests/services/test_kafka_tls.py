@@ -14,6 +14,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import UserScramCredentialUpsertion
 
 from headrace import config
+from headrace.access.kafka import KafkaAccess
 from headrace.broker.reader import LogReader
 from headrace.broker.topics import Topics, create_topics, log_identity
 from headrace.broker.writer import LogWriter
@@ -100,7 +101,7 @@ def guarded(
     bootstrap = f"{LOOPBACK}:{ports['plain']}"
     with ServerProcess(command) as process:
         process.start()
-        process.wait_ready(lambda: check_broker(bootstrap), 90)
+        process.wait_ready(lambda: check_broker(bootstrap, KafkaAccess()), 90)
         with closing(KafkaAdminClient(bootstrap_servers=bootstrap)) as admin:
             for name in MECHANISMS[1:]:
                 credential = UserScramCredentialUpsertion("me", name, PASSWORD)
@@ -187,4 +188,4 @@ def test_the_name_in_the_certificate_counts_unless_it_is_said_that_it_does_not(
 
 def test_a_plain_client_of_a_broker_behind_tls_is_told_so(guarded: Guarded) -> None:
     with pytest.raises(ServiceError, match="or only by TLS: see HEADRACE_KAFKA_SECURITY_PROTOCOL"):
-        check_broker(guarded.secure)
+        check_broker(guarded.secure, KafkaAccess())

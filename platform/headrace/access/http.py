@@ -38,6 +38,7 @@ class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=T
     rate_per_key: PerSecond = 1_000.0  # requests a second, in each replica; 0: no limit
     rate_per_address: PerSecond = 1_000.0  # of an address that is not this machine's
     ads_rate: PerSecond = 20.0  # requests for ads, which spend budgets, of one key or address
+    connections_per_client: Annotated[int, msgspec.Meta(ge=1)] = 512  # of one address, to HAProxy
     tls_cert: str = ""  # PEM file of the certificate and its chain; empty: no TLS
     tls_key: str = ""  # PEM file; empty: the key is in `tls_cert`
 

@@ -31,19 +31,20 @@ PLATFORM_HEADER: Final = "x-headrace-platform"  # whose HAProxy has passed a req
 _SCRIPT: Final = """#!/bin/sh
 # Completes the configuration that Ray Serve wrote, then becomes HAProxy, with a keeper beside it.
 slates="${{HEADRACE_MAX_WAITING_SLATES:-{slates}}}"
+case " $* " in *" -sf "*) reload=-sf ;; esac
 for argument in "$@"; do
   case "$argument" in
     *.cfg)
       written="$argument"
-      {python} -IS {config} {front} "$slates" "$written" || exit 1 ;;
+      {python} -IS {config} {front} "$slates" "$written" $reload || exit 1 ;;
     -c) checks=1 ;;
   esac
 done
 if [ "$written" ] && [ ! "$checks" ]; then
   {python} -IS {keeper} {program} "$written" $$ $PPID < /dev/null > /dev/null 2>&1 &
   read -r stand_in < "$(dirname "$written")/{pid_file}"
-  if grep -q {stand_in} "/proc/$stand_in/cmdline"; then
-    case " $* " in *" -sf "*) ;; *) set -- "$@" -sf "$stand_in" ;; esac
+  if [ ! "$reload" ] && grep -q {stand_in} "/proc/$stand_in/cmdline"; then
+    set -- "$@" -sf "$stand_in"
   fi
 fi 2> /dev/null
 exec {program} "$@"
@@ -66,7 +67,10 @@ def serve_environment(folder: Path, access: HttpAccess | None = None) -> dict[st
     _write_errors(folder)
     certificate = _link_certificate(folder, access) if access and access.tls_cert else ""
     host = access.host if access else ""
-    front = Front(platform, PLATFORM_HEADER, str(folder), MAX_BODY_BYTES, host, certificate)
+    per_client = (access or HttpAccess()).connections_per_client
+    front = Front(
+        platform, PLATFORM_HEADER, str(folder), MAX_BODY_BYTES, per_client, host, certificate
+    )
     return {
         "HEADRACE_PLATFORM": platform,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",

@@ -1,9 +1,11 @@
 """The configuration of HAProxy: what Ray Serve wrote, with what a front door needs.
 
-    python haproxy_config.py FRONT MAX_SLATES haproxy.cfg
+    python haproxy_config.py FRONT MAX_SLATES haproxy.cfg [-sf]
 
 It runs as a file of its own, on every start and reload of HAProxy, and imports nothing of headrace.
-`FRONT` is a `Front` as JSON, `MAX_SLATES` how many slates and ads a replica takes at one time.
+`FRONT` is a `Front` as JSON, `MAX_SLATES` how many slates and ads a replica takes at one time, and
+`-sf` stands for a reload. Where Ray starts HAProxy anew it names no replicas yet: until the reload
+that does, a second later, those of the last configuration are taken.
 Raises where Ray's text is not what it is known to be: no HAProxy is better than one without its
 limits.
 """
@@ -18,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+LAST: Final = "last.cfg"  # beside the configuration: the last one with replicas
 SLATES: Final = "-slates"
 PATHS: Final = "/v1/recommend /v1/ads"  # of them
 RETRY: Final = "hdr Retry-After 1"
@@ -59,6 +62,7 @@ class Front:
     header: str
     folder: str
     max_body_bytes: int
+    max_connections: int  # of one address
     host: str = ""  # where it listens; empty: where Ray was told to
     certificate: str = ""  # PEM file, its key beside it as `.key`; empty: no TLS
 
@@ -91,10 +95,17 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
             yield f"    errorfile {status} {front.folder}/{file}.http"
     elif name == "frontend http_frontend":
         yield _bind(body[0], front)
+        yield "    stick-table type ipv6 size 100k expire 60s store conn_cur"
+        yield "    tcp-request connection track-sc0 src"
+        yield f"    tcp-request connection reject if {{ sc0_conn_cur gt {front.max_connections} }}"
         yield from (f"    {rule}" for rule in _rules(front))
+        app = ""  # every path is the one application's, also `*`
         for line in body[1:]:
+            if line.strip() == "default_backend default_backend" and app:
+                line = f"    default_backend {app}"
             if use := re.fullmatch(r"\s+use_backend (\S+) if (.*)", line):
-                yield f"    use_backend {use[1]}{SLATES} if {use[2]} {{ path {PATHS} }}"
+                app = use[1]
+                yield f"    use_backend {app}{SLATES} if {use[2]} {{ path {PATHS} }}"
             yield line
     elif name == "backend default_backend":
         yield f"    http-request return {_answer(503, 'no replica serves yet')} {RETRY}"
@@ -185,7 +196,16 @@ def _sections(text: str) -> list[tuple[str, list[str]]]:
     return sections
 
 
+def complete(path: Path, front: Front, max_slates: int, is_reload: bool) -> None:
+    """Complete the configuration in a file; that of a start without replicas is the last one."""
+    text, last = configured(path.read_text(), front, max_slates), path.parent / LAST
+    if re.search(r"^\s+use_backend ", text, re.MULTILINE):
+        last.write_text(text)
+    elif not is_reload and last.exists():
+        text = last.read_text()
+    path.write_text(text)
+
+
 if __name__ == "__main__":
-    path = Path(sys.argv[3])
-    front = Front(**json.loads(sys.argv[1]))
-    path.write_text(configured(path.read_text(), front, int(sys.argv[2])))
+    told = Front(**json.loads(sys.argv[1]))
+    complete(Path(sys.argv[3]), told, int(sys.argv[2]), is_reload="-sf" in sys.argv[4:])

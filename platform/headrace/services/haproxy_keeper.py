@@ -110,5 +110,6 @@ def _stat(pid: int) -> list[str]:
 
 
 if __name__ == "__main__":
+    os.setpgid(0, 0)  # Ray ends the process group of an actor that it replaces
     node = int(_stat(int(sys.argv[4]))[1])
     keep(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), node)

@@ -50,7 +50,9 @@ class Broker:
         self.process.stop()
         process = ServerProcess(self.process.command)
         process.start()
-        process.wait_ready(lambda: check_broker(self.bootstrap), READY_TIMEOUT_S[self.kind])
+        process.wait_ready(
+            lambda: check_broker(self.bootstrap, KafkaAccess()), READY_TIMEOUT_S[self.kind]
+        )
         return replace(self, process=process)
 
     def stop(self) -> None:
@@ -80,14 +82,13 @@ def start_broker(folder: Path, environ: Mapping[str, str], port: int | None = No
     return Broker(process, f"{LOOPBACK}:{port}", kind).started_again()
 
 
-def check_broker(bootstrap: str, access: KafkaAccess | None = None) -> None:
+def check_broker(bootstrap: str, access: KafkaAccess) -> None:
     """Raises `ServiceError` unless a broker at `host:port[,host:port]` answers in about 5 s, and
     lets in whom `access` says we are.
 
     A socket of our own asks first: kafka-python would wait for 30 s, and a KafkaAdminClient that
     cannot connect leaves its thread and sockets behind.
     """
-    access = access or KafkaAccess()
     answering = _first_answering(bootstrap, access)
     try:
         admin = KafkaAdminClient(
