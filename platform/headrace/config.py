@@ -13,7 +13,7 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -25,6 +25,11 @@ from headrace.settings_text import require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+RankerSize = Literal["nano", "base", "large"]  # `SIZES` of the model
+FusionName = Literal[  # `FUSIONS` of the model
+    "concat", "mean", "max", "gated", "attention", "early", "late", "co_attention",
+    "cross_attention", "perceiver",
+]  # fmt: skip
 Wait = Annotated[float, msgspec.Meta(gt=0, le=4)]  # HAProxy gives an answer up after five seconds
 
 
@@ -71,6 +76,8 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     embedding_expire_after: PositiveInt = 5_000_000
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
     model_seed: int = 0
+    ranker_size: RankerSize = "nano"  # of the ranker that a namespace is begun with
+    fusion: FusionName = "gated"  # how it makes one vector of what describes an item
     heads: str = ",".join(PREDICTED)  # actions that the ranker predicts, the click first
     surfaces: str = ""  # those with a calibration and a position bias of their own
     token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
@@ -161,7 +168,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             require_text(field.name, text)
         except (msgspec.ValidationError, ConfigError) as error:
             shown = SECRET if field.name in SECRETS else repr(text)
-            problems.append(f"{variable(field.name)}={shown}: {error}")
+            problems.append(f"{variable(field.name)}={shown}: {_expected(field.type) or error}")
     if problems:
         raise ConfigError("; ".join(problems))
     settings = Settings(**given)
@@ -176,6 +183,11 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if problems:
         raise ConfigError("; ".join(problems))
     return settings
+
+
+def _expected(kind: Any) -> str:
+    """The names that a setting may have, where it is one of a few."""
+    return f"expected {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
 
 
 def changed(settings: Settings, **changes: Any) -> Settings:
