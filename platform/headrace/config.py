@@ -13,7 +13,7 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -21,7 +21,7 @@ from headrace.access.http import HttpAccess
 from headrace.access.kafka import SECRET, SECRETS
 from headrace.action import CLICK, PREDICTED, windows_s
 from headrace.errors import ConfigError
-from headrace.settings_text import require_text
+from headrace.settings_text import expected_names, require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -168,7 +168,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             require_text(field.name, text)
         except (msgspec.ValidationError, ConfigError) as error:
             shown = SECRET if field.name in SECRETS else repr(text)
-            problems.append(f"{variable(field.name)}={shown}: {_expected(field.type) or error}")
+            problems.append(
+                f"{variable(field.name)}={shown}: {expected_names(field.type) or error}"
+            )
     if problems:
         raise ConfigError("; ".join(problems))
     settings = Settings(**given)
@@ -183,11 +185,6 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     if problems:
         raise ConfigError("; ".join(problems))
     return settings
-
-
-def _expected(kind: Any) -> str:
-    """The names that a setting may have, where it is one of a few."""
-    return f"expected {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
 
 
 def changed(settings: Settings, **changes: Any) -> Settings:
@@ -240,8 +237,8 @@ def local_ray() -> dict[str, str]:
 
     On Linux Ray takes the machine's outward address as its own, even when it is told 127.0.0.1, and
     then listens on every interface; the switch, meant for other systems, makes it use loopback. The
-    token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another.
-    Workers have the priority of any other program, not Ray's niceness of 15 (`services.priority`).
+    token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another. For
+    the niceness see `services.priority`.
     """
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -253,9 +250,8 @@ def local_ray() -> dict[str, str]:
 
 
 def ray_options(setup_hook: str = "") -> dict[str, Any]:
-    """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own.
-
-    Each worker process of this driver begins with the function that `setup_hook` names.
+    """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own;
+    each worker process of this driver begins with the function that `setup_hook` names.
 
     Without an address Ray tries the cluster that was last started on the machine, dead or alive. A
     dashboard of our own Ray would be a dozen processes, at an address that nobody is told.
