@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from headrace import cli
-from headrace.features.table import FEATURES
+from headrace.features.table import CROSSES, FEATURES
 from headrace.services.ports import free_port
 from headrace.services.redis import RedisServer, start_redis
 
@@ -36,10 +36,10 @@ def said(capsys: Capture, *arguments: str) -> str:
     return capsys.readouterr().out
 
 
-def test_list_has_one_line_per_feature(capsys: Capture) -> None:
+def test_list_has_one_line_per_feature_and_cross(capsys: Capture) -> None:
     heading, *lines = said(capsys, "list").splitlines()
     assert heading.split()[:3] == ["name", "entity", "type"]
-    assert [line.split()[0] for line in lines] == [feature.name for feature in FEATURES]
+    assert [line.split()[0] for line in lines] == [row.name for row in (*FEATURES, *CROSSES)]
     (line,) = [line for line in lines if line.startswith("user_click_rate_1h ")]
     for answer in ("user", "float32", "last 1 h, by 10 min", "never", "clicks per impression"):
         assert answer in line

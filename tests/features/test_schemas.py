@@ -61,7 +61,7 @@ def added(row: str) -> Edit:
 
 CHANGES: Final[dict[str, tuple[Edit, str]]] = {  # and the schemas that are then others
     "a description": (edited("items ever shown)", "items)"), ""),
-    "the description of a cross": (edited("likes per outcome, of the same", "likes"), ""),
+    "the description of a cross": (edited("the greatest of the same", "the greatest"), ""),
     "a comment": (edited("# half the bytes:", "# 104 bytes:"), ""),
     "the order of kinds of entities": (first("item_impressions_log"), ""),
     "the order of accumulators": (first("user_history"), ""),
@@ -77,15 +77,16 @@ CHANGES: Final[dict[str, tuple[Edit, str]]] = {  # and the schemas that are then
     "a window within what is kept": (edited("Recent(LAST, 3)", "Recent(LAST, 4)"), "input view"),
     "a prior": (edited("Recent(LAST, 10), 0.5", "Recent(LAST, 10), 0.4"), "input view"),
     "a prior that nobody ranks by": (edited("DAY, 0.02, 50", "DAY, 0.02, 60"), "view"),
-    "the prior of a cross": (edited("ON_SURFACE, 0.02, 5", "ON_SURFACE, 0.02, 6"), "input"),
+    "a cross": (edited("Greatest(IN_CATEGORIES)", "Mean(IN_CATEGORIES)"), "input"),
+    "priors of crosses": (edited("ON_SURFACE, one.prior", "ON_SURFACE, one.prior / 2"), "input"),
     "what a cross reads": (edited("SlotRates(SLOTS)", "SlotRates(SLOTS, strength=5)"), "input"),
     "the code of outcomes": (edited("WHOLE: Final = 255", "WHOLE: Final = 127", FACTS), "input"),
-    "an action more": (edited("LIKE, LONG_VIEW)\n", "LIKE, LONG_VIEW, VALUE)\n", FACTS), "input"),
+    "an aversion": (edited("(ACTIONS, AVERSIONS,", "(ACTIONS, 4,", FACTS), "input"),
     "a feature of what is kept": (
-        added('Feature("user_likes_log", USER, LogSum(LIKE, LIFE), "likes")'), "input view"
+        added('Feature("user_likes_log", USER, LogSum("like", LIFE), "likes")'), "input view"
     ),
     "a feature that nobody ranks by": (
-        added('Feature("category_likes_log", CATEGORY, LogSum(LIKE, LIFE), "", ranked=False)'),
+        added('Feature("category_likes_log", CATEGORY, LogSum("like", LIFE), "", ranked=False)'),
         "view",
     ),
 }  # fmt: skip
@@ -149,7 +150,7 @@ NUMBERS = ["numbers of campaign", "numbers of category", "numbers of item", "num
     [
         ("a description", [], []),
         ("the order of accumulators", [], []),
-        ("the prior of a cross", [], MODEL),
+        ("a cross", [], MODEL),
         ("a feature that nobody ranks by", [], NUMBERS),
         ("a window that nobody ranks by", ["category_click_rate_7d"], NUMBERS),
         ("a half-life", ["item_click_rate_lately", "item_clicks_lately_log"], [*NUMBERS, *MODEL]),
