@@ -19,7 +19,7 @@ from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.cli import main
 from headrace.config import Settings
-from headrace.errors import ConfigError, ServiceError
+from headrace.errors import ConfigError
 from headrace.evaluation.dataset.cases import Case, Cases, Terms
 from headrace.evaluation.dataset.published import (
     PublishedEvaluation,
@@ -32,8 +32,9 @@ from headrace.evaluation.row import batches_of
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import RequestFeatures
 from headrace.model.batch import Request, make_request_batch
-from serving.live import Live, LiveModel
-from serving.recommend import probabilities
+from serving.replica.follow import Live
+from serving.replica.models import LiveModel
+from serving.stages.rank import probabilities
 
 pytestmark = pytest.mark.services
 
@@ -161,8 +162,8 @@ def test_a_version_whose_weights_are_gone_is_named(loop: SmallLoop) -> None:
         pass
     for file in (settings.home_path / "models").glob("gone-*"):
         file.unlink()
-    with pytest.raises(ServiceError, match="model version 1 is gone: its weights, .*, are not"):
-        PublishedVersion(find_version(settings, 1), ContentTable({}))
+    with pytest.raises(ConfigError, match="the weights of model version 1 in .* are gone; of the"):
+        find_version(settings, 1)
 
 
 def test_a_label_that_the_version_does_not_predict_is_named(loop: SmallLoop) -> None:

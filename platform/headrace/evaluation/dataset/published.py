@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
-from headrace.errors import ConfigError, ServiceError
+from headrace.errors import ConfigError
 from headrace.evaluation.dataset.cases import Case
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import TEST
@@ -18,27 +18,18 @@ from headrace.learning.learner import make_calibration, probabilities
 from headrace.model.batch import Batch, batch_of_samples
 from headrace.model.config import RankerConfig
 from headrace.model.ranker import Ranker
-from headrace.registry.registry import (
-    Manifest,
-    Subscriber,
-    check_tokens,
-    has_weights,
-    load_weights,
-)
+from headrace.registry.manifest import Manifest, check_tokens
+from headrace.registry.subscriber import Subscriber
+from headrace.registry.versions import load_weights
 from headrace.sample import Sample
 
 
 class PublishedVersion:
     """The ranker and the calibration of a manifest; raises `ConfigError` where the settings name
-    other content, `ServiceError` where its weights are gone, damaged or of another build."""
+    other content, `ServiceError` where its weights are damaged or of another build."""
 
     def __init__(self, manifest: Manifest, content: ContentTable) -> None:
         check_tokens(manifest, content.vectors.names)
-        if not has_weights(manifest):
-            raise ServiceError(
-                f"model version {manifest.version} is gone: its weights, {manifest.uri}, are not "
-                "kept any more; choose a later version"
-            )
         weights = load_weights(manifest)
         self.manifest, self.content = manifest, content
         self.ranker = Ranker(manifest.model)
@@ -82,13 +73,6 @@ class PublishedEvaluation:
 
 
 def find_version(settings: Settings, version: int) -> Manifest:
-    """What the topic announces of a version; raises `ConfigError` if it does not."""
+    """The manifest of a version; raises `ConfigError` for one that is not there, or gone."""
     with closing(Subscriber(settings)) as models:
-        announced = {manifest.version: manifest for manifest in models.announced()}
-    if version not in announced:
-        published = f"{min(announced)} to {max(announced)}" if announced else "none yet"
-        raise ConfigError(
-            f"no model version {version} in namespace {settings.namespace!r}; published: "
-            f"{published}"
-        )
-    return announced[version]
+        return models.find(version)
