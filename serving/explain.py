@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from headrace import config
+from headrace.action import BIT
 from headrace.catalogue.words import MODALITIES
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags
@@ -22,7 +23,6 @@ from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnava
 from headrace.event import DEFAULT_SURFACE, Id
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.crosses import InCategories, OnSurface
-from headrace.features.aggregation.facts import ACTIONS
 from headrace.features.inputs import DENSE
 from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
 from headrace.model.batch import Batch
@@ -163,7 +163,7 @@ def _item(
     return ExplainedItem(
         item_id=item_id,
         known=item_id in catalogue.row_of_id,
-        score=float(p_J @ model.weight_J),
+        score=float(model.scores(p_J)),
         p=dict(zip(heads, p_J.tolist(), strict=True)),
         logit=explanation.logit,
         effects=dict(explanation.effects),
@@ -184,7 +184,7 @@ def _history(explanation: Explanation, batch: Batch, catalogue: Catalogue) -> tu
         PastEvent(
             item_id=catalogue.items[row].item_id if row else None,
             age_ms=age_ms,
-            actions=tuple(name for bit, name in enumerate(ACTIONS) if actions >> bit & 1),
+            actions=tuple(name for name, bit in BIT.items() if actions & bit),
             attention=attention,
         )
         for row, there, age_ms, actions, attention in zip(rows, *told, strict=True)

@@ -12,7 +12,7 @@ CORE = ROOT / "platform" / "headrace"
 
 # The longest name that matches a module counts: headrace.features.rows is on a level of its own.
 LEVELS: Final = (
-    "__init__ clock config epoch errors event keys latency sample settings_text skipped "
+    "__init__ action clock config epoch errors event keys latency sample settings_text skipped "
     "access features/aggregation metrics",
     "api broker catalogue features features/store services",
     "ads encoders features/rows model pipeline",

@@ -13,17 +13,23 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from headrace.access.http import HttpAccess
 from headrace.access.kafka import SECRET, SECRETS
+from headrace.action import CLICK, PREDICTED, windows_s
 from headrace.errors import ConfigError
-from headrace.settings_text import require_text
+from headrace.settings_text import expected_names, require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+RankerSize = Literal["nano", "base", "large"]  # `SIZES` of the model
+FusionName = Literal[  # `FUSIONS` of the model
+    "concat", "mean", "max", "gated", "attention", "early", "late", "co_attention",
+    "cross_attention", "perceiver",
+]  # fmt: skip
 Wait = Annotated[float, msgspec.Meta(gt=0, le=4)]  # HAProxy gives an answer up after five seconds
 
 
@@ -41,7 +47,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     events_retention_h: Positive = 168.0  # that events and samples stay in topics headrace makes
     num_stream_workers: PositiveInt = 2
     dedupe_window: PositiveInt = 200_000  # event ids remembered per partition
-    click_window_s: Positive = 300.0  # attribution window of an impression
+    click_window_s: Positive = 300.0  # attribution window of actions that have none of their own
     make_samples: bool = True  # false: features only, nothing to train on
     allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
     max_ahead_s: Positive = 300.0  # how far ahead of its arrival an event's time may lie
@@ -70,7 +76,9 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     embedding_expire_after: PositiveInt = 5_000_000
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
     model_seed: int = 0
-    heads: str = "click,like,long_view"  # actions that the ranker predicts, the click first
+    ranker_size: RankerSize = "nano"  # of the ranker that a namespace is begun with
+    fusion: FusionName = "gated"  # how it makes one vector of what describes an item
+    heads: str = ",".join(PREDICTED)  # actions that the ranker predicts, the click first
     surfaces: str = ""  # those with a calibration and a position bias of their own
     token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
 
@@ -88,7 +96,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     ready_without_model: bool = False  # `/readyz` before the first model
     loaded_versions: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1  # that a request may name
     spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64_000_000  # for impressions; 0: no spool
-    rank_by: str = "click=1"  # slates are ordered by the sum of weight x probability of actions
+    rank_by: str = f"{CLICK}=1"  # slates are ordered by the sum of weight x probability of actions
     max_candidates: PositiveInt = 500
     campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
 
@@ -118,7 +126,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
         if not weights or not all(map(math.isfinite, weights.values())):
             raise ConfigError(
                 f"{variable('rank_by')}={self.rank_by!r}: expected weights of heads such as "
-                "'click=1,long_view=0.5'"
+                f"'{','.join(f'{name}=1' for name in PREDICTED[:2])}'"
             )
         return weights
 
@@ -160,15 +168,19 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             require_text(field.name, text)
         except (msgspec.ValidationError, ConfigError) as error:
             shown = SECRET if field.name in SECRETS else repr(text)
-            problems.append(f"{variable(field.name)}={shown}: {error}")
+            problems.append(
+                f"{variable(field.name)}={shown}: {expected_names(field.type) or error}"
+            )
     if problems:
         raise ConfigError("; ".join(problems))
     settings = Settings(**given)
     problems += [*settings.access_problems(), *settings.http_problems()]
-    if 3_600 * settings.events_retention_h < settings.click_window_s:
+    window_s = max(windows_s(settings.click_window_s).values())
+    if 3_600 * settings.events_retention_h < window_s:
         problems.append(
             f"{variable('events_retention_h')}={settings.events_retention_h:g} is shorter than the "
-            f"attribution window, {variable('click_window_s')}={settings.click_window_s:g} s"
+            f"longest attribution window, {window_s:g} s ({variable('click_window_s')}, or an "
+            "action's own)"
         )
     if problems:
         raise ConfigError("; ".join(problems))
@@ -225,8 +237,8 @@ def local_ray() -> dict[str, str]:
 
     On Linux Ray takes the machine's outward address as its own, even when it is told 127.0.0.1, and
     then listens on every interface; the switch, meant for other systems, makes it use loopback. The
-    token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another.
-    Workers have the priority of any other program, not Ray's niceness of 15 (`services.priority`).
+    token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another. For
+    the niceness see `services.priority`.
     """
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -238,9 +250,8 @@ def local_ray() -> dict[str, str]:
 
 
 def ray_options(setup_hook: str = "") -> dict[str, Any]:
-    """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own.
-
-    Each worker process of this driver begins with the function that `setup_hook` names.
+    """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own;
+    each worker process of this driver begins with the function that `setup_hook` names.
 
     Without an address Ray tries the cluster that was last started on the machine, dead or alive. A
     dashboard of our own Ray would be a dozen processes, at an address that nobody is told.

@@ -41,7 +41,7 @@ from headrace.features.aggregation.aggregators import (
     TopKeys,
     kept_by,
 )
-from headrace.features.aggregation.facts import CLICK, LIKE, MEASURES, SHOWN, Ints
+from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
@@ -50,8 +50,8 @@ LAST = LastN(6)
 SLOTS = BySlot(NUM_SLOTS)
 TOP = TopItems(50)
 EVERY: list[Aggregator] = [
-    Sum(LIKE, LIFE), LogSum(SHOWN, LIFE), Rate(CLICK, LIFE), Rate(CLICK, Tiles(TILE_MS, 5)),
-    Rate(CLICK, Decayed(TILE_MS)), Rate(LIKE, Recent(LAST, 3)), LogSum(SHOWN, Session(LAST)),
+    Sum("like", LIFE), LogSum(SHOWN, LIFE), Rate(CLICK, LIFE), Rate(CLICK, Tiles(TILE_MS, 5)),
+    Rate(CLICK, Decayed(TILE_MS)), Rate("like", Recent(LAST, 3)), LogSum(SHOWN, Session(LAST)),
     SinceLast(Newest(CLICK)), Part(Extremes(), 1), LogOf(Distinct()), SlotRates(SLOTS),
     History(LAST), TopKeys(TOP),
 ]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from headrace.features import description
 from headrace.features.aggregation.accumulators import Decayed, Lifetime, Newest, Tiles
 from headrace.features.aggregation.aggregators import History, LogOf, Rate, SinceLast, Sum, TopKeys
-from headrace.features.aggregation.facts import CLICK, LIKE, SHOWN
+from headrace.features.aggregation.facts import CLICK, SHOWN
 from headrace.features.aggregation.layout import Feature
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import Distinct, TopItems
@@ -51,8 +51,8 @@ def test_the_window_is_said_in_the_greatest_unit_that_fits(over: object, expecte
     ("aggregator", "expected"),
     [
         (Sum(SHOWN, Lifetime()), ["impression", "click"]),
-        (Rate(LIKE, Lifetime((SHOWN, LIKE))), ["impression", "click", "action:like"]),
-        (SinceLast(Newest(LIKE)), ["impression", "action:like"]),
+        (Rate("like", Lifetime((SHOWN, "like"))), ["impression", "click", "action:like"]),
+        (SinceLast(Newest("like")), ["impression", "action:like"]),
         (TopKeys(TopItems(8, CLICK)), ["impression", "click"]),
         (LogOf(Distinct()), ["impression", "click"]),
         (History(LastN()), ["impression", "click", "action:like", "action:long_view"]),

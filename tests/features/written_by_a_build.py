@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-from headrace.registry.registry import Manifest, load_weights
 from plain_facts import START_MS, Fact, columns
 
 from headrace.broker.record import Record
@@ -28,6 +27,8 @@ from headrace.features.table import LAYOUTS
 from headrace.model.config import RankerConfig
 from headrace.offline.archived_samples import ArchivedSamples
 from headrace.offline.tables import feature_row_tables, sample_tables
+from headrace.registry.manifest import Manifest
+from headrace.registry.versions import load_weights
 from headrace.sample import Sample, decode_batch, encode_batches
 
 # Every accumulator has something of it.

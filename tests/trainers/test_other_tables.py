@@ -9,7 +9,6 @@ from dataclasses import replace
 import msgspec
 import numpy as np
 import pytest
-from headrace.registry.registry import Manifest, Publisher, load_weights
 from redis import Redis
 from trainer_servers import send
 
@@ -19,6 +18,9 @@ from headrace.clock import now_ms
 from headrace.errors import ConfigError, ServiceError
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
+from headrace.registry.manifest import Manifest
+from headrace.registry.publisher import Publisher
+from headrace.registry.versions import load_weights
 from headrace.sample import LANE_KNOWN, Sample
 from trainers.online import OnlineTrainer
 from trainers.recipe import check_continues, ranker_config

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from headrace.action import TABLE
 from headrace.features.aggregation.accumulators import span
 from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
 from headrace.features.aggregation.crosses import Asked, cross_values
-from headrace.features.aggregation.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, SHOWN, VALUE
+from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN, VALUE
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.table import CANDIDATE, LAYOUTS, USER_LAYOUT
 
@@ -23,10 +24,9 @@ from headrace.features.table import CANDIDATE, LAYOUTS, USER_LAYOUT
 # impression counts as shown.
 EVENTS: Final = {
     SHOWN: ("impression", "click"),
+    **{name: ("impression", f"action:{name}") for name in ACTIONS},
     CLICK: ("impression", "click"),
-    LIKE: ("impression", "action:like"),
-    LONG_VIEW: ("impression", "action:long_view"),
-    VALUE: ("impression", "action:like", "action:long_view"),
+    VALUE: ("impression", *(f"action:{row.name}" for row in TABLE if row.value)),
 }
 
 

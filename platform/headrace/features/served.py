@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
+from headrace.action import EVERY_ACTION
 from headrace.event import Served
-from headrace.features.aggregation.facts import ACTIONS, MAX_OUTCOME, action_masks
+from headrace.features.aggregation.facts import MAX_OUTCOME, action_masks
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
 from headrace.features.schema import INPUT_SCHEMA
 
@@ -26,7 +27,7 @@ def as_served(served: Served | None, num_items: int) -> RequestFeatures | None:
     dense_NF = np.frombuffer(served.dense, dtype="<f4").reshape(num_items, NUM_DENSE)
     history_3T = np.frombuffer(served.history, dtype="<i8").reshape(3, -1)
     known_T = (history_3T[2] >= 0) & (history_3T[2] <= MAX_OUTCOME)
-    known_T &= action_masks(history_3T[2]) < 1 << len(ACTIONS)
+    known_T &= action_masks(history_3T[2]) <= EVERY_ACTION
     if not (np.abs(dense_NF) <= MAX_SERVED).all() or not known_T.all():
         return None
     return RequestFeatures(dense_NF, history_3T)

@@ -20,7 +20,7 @@ from headrace.learning.last_layer_fit import LastLayerFit
 from headrace.learning.loss import heads_loss
 from headrace.metrics import Scores
 from headrace.model.batch import Batch
-from headrace.model.calibration import PlattBank
+from headrace.model.calibration import PlattBank, make_calibration
 from headrace.model.config import CLICK, RankerConfig
 from headrace.model.ranker import Ranker, Scored
 
@@ -152,8 +152,7 @@ class OnlineLearner:
 
         What would have followed a click is not known where there was none.
         """
-        kinds = [head.kind == "after_click" for head in self._config.scalar_heads]
-        after = torch.tensor(kinds, device=label_CJ.device)
+        after = torch.tensor(self._config.after_click, device=label_CJ.device)
         not_clicked_C1 = label_CJ[:, :1] != 1
         return label_CJ.masked_fill(after & not_clicked_C1, torch.nan)
 
@@ -202,8 +201,3 @@ def probabilities(ranker: Ranker, calibration: PlattBank, batch: Batch) -> NDArr
     logit_CJ = as_served(ranker, batch).logit_CK[:, :num_heads].cpu()
     p_CJ: NDArray[np.float32] = calibration(logit_CJ, batch.surface_C.cpu()).numpy()
     return p_CJ
-
-
-def make_calibration(config: RankerConfig) -> PlattBank:
-    """A fresh bank for the surfaces and scalar heads of a configuration."""
-    return PlattBank(len(config.surfaces) + 1, len(config.scalar_heads))

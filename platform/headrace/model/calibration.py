@@ -5,10 +5,15 @@ C candidates   S surfaces   J scalar heads   K logits, those of the scalar heads
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from headrace.model.config import RankerConfig
 
 MIN_LABELS = 1_000  # of a surface and head, before its own scale is used
 MIN_SLOPE, MAX_SLOPE = 0.1, 10.0  # a rank must never turn over
@@ -94,3 +99,16 @@ class PlattBank:
         self._num_gathered = state["num_gathered"]
         self._gathered_SJ2 = state["gathered"].clone()
         self._gathered_count_SJ = state["gathered_count"].clone()
+
+
+def make_calibration(config: RankerConfig) -> PlattBank:
+    """A fresh bank for the surfaces and scalar heads of a configuration."""
+    return PlattBank(len(config.surfaces) + 1, len(config.scalar_heads))
+
+
+def per_impression(p_XJ: NDArray[np.float32], after_click: Sequence[bool]) -> NDArray[np.float32]:
+    """[X, J]: probabilities of an impression, from those of heads, some of which are given a click.
+
+    The click is the first of them.
+    """
+    return np.where(after_click, p_XJ * p_XJ[..., :1], p_XJ)

@@ -45,7 +45,7 @@ SAMPLE_SCHEMA: Final = pa.schema(
         ("user_token_keys", _KEYS),
         ("item_keys", _KEYS),
         ("outcomes", _KEYS),
-        ("labelled", pa.int8()),
+        ("labelled", pa.int16()),  # eight bits and no sign
         ("dense", pa.binary()),
         ("history", pa.binary()),
         ("positions", pa.list_(pa.int32())),

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from headrace.features.rows.merged import SharedState
 from headrace.stream.step.commit import Commit
@@ -77,8 +77,9 @@ class DelayedRows(PartitionRows):
             fact = self._waiting.popleft()
             if self._delay.last_ms is None or self._due_ms(fact) <= self._delay.last_ms:
                 ordinal = bisect_left(heard.times_ms, self._due_ms(fact))
-                heard.facts.append(cast(Fact, (*fact[:ORDINAL], ordinal, *fact[ORDINAL + 1 :])))
+                heard.facts.append((*fact[:ORDINAL], ordinal, *fact[ORDINAL + 1 :]))
         return super().learn(heard)
 
     def _due_ms(self, fact: Fact) -> int:
-        return fact[TIME] + self._delay.delay_ms
+        due_ms: int = fact[TIME] + self._delay.delay_ms
+        return due_ms

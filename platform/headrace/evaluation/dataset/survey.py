@@ -10,17 +10,12 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Final
 
+from headrace.action import ACTIONS, CLICK, TABLE
 from headrace.catalogue.item import Dataset
 from headrace.errors import ConfigError, DatasetError
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
-from headrace.features.aggregation.facts import ACTIONS, CLICK, LIKE, LONG_VIEW
 
 MAX_SURFACES: Final = 64
-OUTCOME_FIELDS: Final = {
-    CLICK: "clicked",
-    LIKE: "liked",
-    LONG_VIEW: "long_viewed",
-}  # fields of `Shown`
 
 
 @dataclass(slots=True)
@@ -121,10 +116,10 @@ def _outcomes(event: Event) -> Iterator[tuple[str, bool]]:
 
 
 def _outcomes_of(shown: Shown, known: bool) -> Iterator[tuple[str, bool]]:
-    for action, name in OUTCOME_FIELDS.items():
-        outcome: bool | None = getattr(shown, name)
-        if outcome is not None or not known:  # what has not come yet, mostly never does
-            yield action, bool(outcome)
+    for row in TABLE:
+        told = getattr(shown, row.field) if row.field else (shown.outcomes or {}).get(row.name)
+        if told is not None or not known:  # what has not come yet, mostly never does
+            yield row.name, bool(told)
 
 
 def _iso(time_ms: int) -> str:

@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item, User
 from headrace.catalogue.words import user_token_keys
@@ -33,7 +34,7 @@ from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.sample import LANE_KNOWN
 from headrace.stream.step.facts_of_step import Heard, Request
-from headrace.stream.step.join import EVERY_ACTION, ask, hear_shown
+from headrace.stream.step.join import ask, hear_shown
 from headrace.stream.step.partition_rows import PartitionRows
 
 PARTITION: Final = 0

@@ -17,21 +17,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import ACTIONS as ACTIONS
+from headrace.action import AVERSIONS, BIT, EVERY_ACTION, MAX_ACTIONS
+from headrace.action import CLICK as CLICK
+
 SHOWN: Final = "shown"
-CLICK: Final = "click"
-LIKE: Final = "like"
-LONG_VIEW: Final = "long_view"
 VALUE: Final = "value"  # a number that came with the outcome: what was paid, the share watched
 
-MEASURES: Final = (SHOWN, CLICK, LIKE, LONG_VIEW, VALUE)
-# Yes or no; bit b of an action mask is ACTIONS[b]. States keep such bits, so append to it only.
-ACTIONS: Final = (CLICK, LIKE, LONG_VIEW)
+MEASURES: Final = (SHOWN, *ACTIONS, VALUE)
 
 # An outcome is a number: an action mask, and above it the value as a share of 1, in 255ths.
-SHARE_SHIFT: Final = 8
+SHARE_SHIFT: Final = MAX_ACTIONS
 WHOLE: Final = 255
-OUTCOME_CODE: Final = (ACTIONS, SHARE_SHIFT, WHOLE)
-MAX_OUTCOME: Final = WHOLE << SHARE_SHIFT | (1 << len(ACTIONS)) - 1
+OUTCOME_CODE: Final = (ACTIONS, AVERSIONS, SHARE_SHIFT, WHOLE)
+MAX_OUTCOME: Final = WHOLE << SHARE_SHIFT | EVERY_ACTION
 
 Ints = NDArray[np.int64]
 
@@ -93,6 +92,8 @@ def action_masks(outcome_X: Ints) -> Ints:
 
 def grades(outcome_X: Ints) -> NDArray[np.float32]:
     """How much came of impressions, from 0 to 1: the share that is told, else whether there was a
-    click."""
-    share_X, clicked_X = outcome_X >> SHARE_SHIFT, outcome_X & 1 << ACTIONS.index(CLICK)
-    return np.where(share_X > 0, share_X / WHOLE, clicked_X > 0).astype(np.float32)
+    click; 0 where there was an aversion."""
+    share_X, clicked_X = outcome_X >> SHARE_SHIFT, outcome_X & BIT[CLICK]
+    grade_X = np.where(share_X > 0, share_X / WHOLE, clicked_X > 0).astype(np.float32)
+    grade_X[outcome_X & AVERSIONS != 0] = 0
+    return grade_X

@@ -14,9 +14,10 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from headrace.action import EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.event import MAX_ITEMS, MAX_SURFACE
-from headrace.features.aggregation.facts import ACTIONS, MAX_OUTCOME, SHARE_SHIFT, action_masks
+from headrace.features.aggregation.facts import MAX_OUTCOME, SHARE_SHIFT, action_masks
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.served import MAX_SERVED
@@ -27,7 +28,6 @@ TOPIC: Final = "samples"
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 MAX_TIME_MS: Final = 253_402_300_799_999  # the last of the year 9999
 MAX_ID: Final = 256
-EVERY_ACTION: Final = (1 << len(ACTIONS)) - 1
 OTHER_BITS: Final = (1 << SHARE_SHIFT) - 1 - EVERY_ACTION  # of an outcome's actions
 HISTORY_BYTES: Final = 24 * HISTORY_LENGTH
 MAX_AGE_MS: Final = 10**15
