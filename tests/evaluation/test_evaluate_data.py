@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from small_log import START_MS, columns, write, write_catalogue
 
+from benchmarks.outside import NO_DATA, larger_data
 from headrace.cli import main
 from headrace.config import Settings
 from headrace.datasets.movielens import loader as movielens
@@ -21,6 +21,7 @@ from headrace.evaluation import progress
 from headrace.evaluation.dataset.run import Asked
 from headrace.evaluation.dataset.run import evaluate as evaluate_dataset
 
+REAL = larger_data("movielens")
 NUM_TRAIN, NUM_TEST = 1_500, 600
 NUM_REQUESTS = 1_500  # of the shop
 EVERY_MS = 60_000  # the log is a day and a half long
@@ -201,9 +202,9 @@ def test_without_any_log_it_says_how_to_name_one(capsys: pytest.CaptureFixture[s
     assert "give --data FOLDER, or all of --train, --test" in capsys.readouterr().err
 
 
-@pytest.mark.skipif("HEADRACE_TEST_DATA" not in os.environ, reason="set HEADRACE_TEST_DATA")
-def test_movielens_is_predicted(tmp_path: Path) -> None:
-    whole = movielens.load(Path(os.environ["HEADRACE_TEST_DATA"]) / "movielens")
+@pytest.mark.skipif(not REAL, reason=NO_DATA)
+def test_movielens_is_predicted() -> None:
+    whole = movielens.load(REAL)
     first = list(islice(whole.events(), 20_000))
     end_ms = first[-1].event_time_ms
     dataset = replace(whole, events=lambda: iter(first), num_events=len(first), end_ms=end_ms)
