@@ -67,10 +67,10 @@ def ids(slate: Any) -> list[str]:
 
 
 def before_the_rank(max_candidates: int, **asked: Any) -> Context:
-    """A hydrated request after its sources, merge and filters."""
+    """A request after its sources, merge and filters, none of which reads a replica."""
     context = request(**asked)
     picked = [one for one in stages(Hydrate(Store()), max_candidates) if one.name in PICKED]
-    run(picked, context)  # type: ignore[arg-type]  # these read no replica
+    run(picked, context)
     return context
 
 

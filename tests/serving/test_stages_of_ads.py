@@ -40,7 +40,7 @@ class Budgets:
         return left >= price_micros
 
 
-def hold(left_micros: Mapping[str, int | None] = {}, **asked: Any) -> AdsContext:
+def hold(left_micros: Mapping[str, int | None] | None = None, **asked: Any) -> AdsContext:
     """An auction in which everybody is clicked with probability 0.5."""
     context = AdsContext(
         user_id="ann",
@@ -57,7 +57,7 @@ def hold(left_micros: Mapping[str, int | None] = {}, **asked: Any) -> AdsContext
         Stage("sources", Campaigns(CAMPAIGNS, CATALOGUE)),
         Stage("filters", Rules(Untargeted(CAMPAIGNS))),
         Stage("rank", rank),
-        Stage("rerank", Auction(CAMPAIGNS, Budgets(left_micros)), without="no_budgets"),
+        Stage("rerank", Auction(CAMPAIGNS, Budgets(left_micros or {})), without="no_budgets"),
         Stage("answer", answer),
     )
     run(stages, context)
