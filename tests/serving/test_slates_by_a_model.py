@@ -68,7 +68,7 @@ def test_it_is_ready_with_its_first_model_and_a_slate_by_an_old_one_is_marked(
     settings: config.Settings,
 ) -> None:
     with replica(settings) as port:  # the model is of 2024
-        assert set(states_of_readiness(port)) == {503, 200}
+        assert states_of_readiness(port)[-1] == 200
         status, slate = ask(port, "/v1/recommend", {"user_id": "u1", "record": False})
         assert status == 200 and slate["model_version"] > 0
         assert slate["degraded"] == ["stale_model"]
