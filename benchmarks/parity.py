@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.outside import larger_data
 from headrace.broker.partitioner import partition_of
 from headrace.broker.record import Record
 from headrace.catalogue.item import Dataset
@@ -32,12 +33,13 @@ BATCH = 5_000
 MAX_STEP = 200
 RULES = PartitionSettings(dedupe_window=200_000, click_window_ms=5_000)
 BY_PARTITION = (1, 4)
-KUAIRAND = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "kuairand"
 
 
 def run() -> dict[str, Any]:
     """All of MovieLens, and of KuaiRand where it is: how many values were compared and differ."""
-    folders = {"movielens": None} | ({"kuairand": KUAIRAND} if KUAIRAND.is_dir() else {})
+    folders: dict[str, Path | None] = {"movielens": None}
+    if kuairand := larger_data("kuairand"):
+        folders["kuairand"] = kuairand
     return {name: measure(load_dataset(name, folder)) for name, folder in folders.items()}
 
 

@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 import torch
 
 from benchmarks import quality_logs
+from benchmarks.outside import larger_data
 from benchmarks.peers import environment
 from benchmarks.quality_logs import LogFiles
 from benchmarks.quality_rankers import Predictions, run_rankers, write_inputs
@@ -43,7 +44,7 @@ COLUMNS: Final = {"auc": "AUC", "gauc": "GAUC", "normalized_entropy": "NE"}
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of this benchmark."""
     peers, logs = ",".join(environment.MODULES), ",".join(LOGS)
-    parser.add_argument("--kuairand", type=Path, default=quality_logs.KUAIRAND, metavar="FOLDER")
+    parser.add_argument("--kuairand", type=Path, default=larger_data("kuairand"), metavar="FOLDER")
     parser.add_argument("--logs", default=logs, help=f"some of {logs} (default: all)")
     parser.add_argument("--peers", default=peers, help=f"{NO_PEERS}, or some of {peers}")
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="how many (default: 3)")
@@ -99,13 +100,14 @@ def _chosen(text: str, known: Sequence[str] | Mapping[str, Any]) -> list[str]:
 def _log_files(name: str, folder: Path, options: argparse.Namespace) -> LogFiles | None:
     if name == "movielens":
         return quality_logs.movielens(folder, options.quick)
-    if not (options.kuairand / "impressions.parquet").exists():
+    if not options.kuairand or not (options.kuairand / "impressions.parquet").exists():
         return None
     return quality_logs.kuairand(options.kuairand, folder, options.quick)
 
 
-def _absent(folder: Path) -> dict[str, str]:
-    said = f"{folder} has no impressions.parquet: give KuaiRand's folder with --kuairand FOLDER"
+def _absent(folder: Path | None) -> dict[str, str]:
+    found = f"{folder} has no impressions.parquet" if folder else "HEADRACE_TEST_DATA is not set"
+    said = f"{found}: give KuaiRand's folder with --kuairand FOLDER"
     print(f"kuairand is left out: {said}", file=sys.stderr)
     return {"left_out": said}
 

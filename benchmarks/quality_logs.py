@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 
 from headrace.datasets.movielens import impressions as movielens_impressions
 
-KUAIRAND: Final = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "kuairand"
 TEST_BEGINS_MS: Final = 1_651_420_800_000  # midnight of 2022-05-02 in UTC+8
 QUICK_TRAIN, QUICK_TEST = 4_000, 1_000  # rows
 

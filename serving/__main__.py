@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from headrace import config
+from headrace.ads.campaign import read_campaigns
 from headrace.api.front import Front
 from headrace.broker.topics import create_topics
 from headrace.catalogue.files import read_items
@@ -51,11 +52,7 @@ def _prepared(folder: Path) -> config.Settings:
         raise ConfigError(NO_TLS)
     for warning in settings.http_warnings():
         print(f"warning: {warning}", file=sys.stderr, flush=True)
-    from serving.ads import read_campaigns
-    from serving.replica.catalogue import build_catalogue
-
-    items = read_items(config.catalogue_path(settings))
-    read_campaigns(settings.campaigns, build_catalogue(list(items.values())))
+    read_campaigns(settings.campaigns, read_items(config.catalogue_path(settings)))
     ContentVectors.of(settings)
     settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
     create_topics(settings)

@@ -24,6 +24,7 @@ from headrace import config
 from headrace.access.api_keys.ring import Keyring
 from headrace.access.api_keys.store import KeyStore
 from headrace.access.redis import prompt_redis
+from headrace.ads.campaign import read_campaigns
 from headrace.api.slate import AdsRequest, RecommendRequest
 from headrace.broker.log_sender import LogSender, Message
 from headrace.broker.spool import Spool
@@ -32,7 +33,7 @@ from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
 from headrace.features.serving_key import ServingKey
 from headrace.monitoring.status import StatusBoard
-from serving.ads import AdServer, Budgets, read_campaigns
+from serving.ads import AdServer
 from serving.breaker import Breaker
 from serving.health import Errors, Health
 from serving.http.body import Bodies
@@ -50,6 +51,8 @@ from serving.recommend import Recommender
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
 from serving.reporter import Reporter
+from serving.stages.budgets import Budgets
+from serving.stages.hydrate import Hydrate
 
 MAX_POSTS: Final = 64  # of events, that wait to be read at one time
 SWITCH_S: Final = 0.001  # that a thread may keep the event loop waiting
@@ -72,12 +75,11 @@ class Gateway:
         redis = prompt_redis(settings.redis_url, settings.store_timeout_s)
         store = OnlineStore(settings, skipped, settings.store_timeout_s)
         self._store = Breaker("the online store", lambda: store.read_users([""]))
-        self._recommender = Recommender(
-            store, self._live.catalogue, settings.max_candidates, self._store
-        )
-        campaigns = read_campaigns(settings.campaigns, self._live.catalogue)
+        hydrate, catalogue = Hydrate(store, self._store), self._live.catalogue
+        self._recommender = Recommender(hydrate, catalogue, settings.max_candidates)
+        campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
         budgets = Budgets(redis, namespace, skipped)
-        self._ads = AdServer(campaigns, budgets, self._recommender, self._live.catalogue)
+        self._ads = AdServer(campaigns, budgets, hydrate, catalogue)
         self._key: ServingKey | None = None
         topic, deadline_s = Topics(namespace).events, settings.events_deadline_s
         self._events = LogSender(settings, topic, deadline_s, settings.max_waiting_events)

@@ -17,7 +17,7 @@ from headrace import config
 from headrace.catalogue.words import MODALITIES
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags
-from headrace.errors import ConfigError, HeadraceError, ServiceError
+from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.facts import ACTIONS
@@ -25,11 +25,14 @@ from headrace.features.inputs import CATEGORY_RATES, SURFACE_RATES
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items
-from serving.recommend import Recommender, probabilities
+from headrace.pipeline.candidates import Candidates
 from serving.replica.catalogue import Catalogue
 from serving.replica.follow import Live
 from serving.replica.models import LiveModel
-from serving.replica.snapshot import Snapshot as View
+from serving.replica.snapshot import Snapshot
+from serving.stages.context import ReplicaContext
+from serving.stages.hydrate import Hydrate
+from serving.stages.rank import inputs, probabilities, request_batch
 
 
 class PastEvent(msgspec.Struct, frozen=True):
@@ -80,16 +83,16 @@ def dense_groups() -> dict[str, range]:
 
 
 class Explainer:
-    """Explains with a view, a catalogue and a store as a replica has them."""
+    """Explains with a snapshot, a catalogue and a store as a replica has them."""
 
     def __init__(self, live: Live, store: OnlineStore) -> None:
-        self._live, self._recommender = live, Recommender(store, live.catalogue, 0)
+        self._live, self._hydrate = live, Hydrate(store)
 
     def explain(
         self,
         user_id: str,
         item_ids: Sequence[str],
-        view: View,
+        snapshot: Snapshot,
         at_ms: int,
         surface: str = DEFAULT_SURFACE,
     ) -> Explained:
@@ -98,30 +101,47 @@ class Explainer:
 
         Raises `ConfigError` while there is no model, `ServiceError` where the store is silent.
         """
-        if view.model is None:
+        if snapshot.model is None:
             raise ConfigError("there is no model version yet: run `headrace train` on some samples")
-        user = self._recommender.user(user_id)
-        if user.degraded:
-            raise ServiceError(f"the online store does not answer, so user {user_id!r} is unknown")
-        rows = [self._live.catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
-        rows_C = np.array(rows, dtype=np.int64)
-        features = self._recommender.features(user, rows_C, view, at_ms, surface)
-        served = self._recommender.batch(user, rows_C, features, view.model, surface)
-        p_CJ = probabilities(served, view.model)
+        context = self._context(user_id, item_ids, snapshot, at_ms, surface)
+        served = request_batch(context, inputs(context), snapshot.model)
+        p_CJ = probabilities(served, snapshot.model)
         batch = with_items(served, self._live.catalogue.key_I, self._live.content)
-        explanations = explain(view.model.ranker, batch, dense_groups())
+        explanations = explain(snapshot.model.ranker, batch, dense_groups())
         nobody = USER_LAYOUT.new(1).tobytes()
         return Explained(
             user_id=user_id,
-            known=bool(user.token_keys) or user.state_1.tobytes() != nobody,
+            known=bool(context.user.token_keys) or context.user.state_1.tobytes() != nobody,
             surface=surface,
-            surface_known=surface in view.model.manifest.model.surfaces,
-            model_version=view.model.manifest.version,
+            surface_known=surface in snapshot.model.manifest.model.surfaces,
+            model_version=snapshot.model.manifest.version,
             items=tuple(
-                _item(item_id, explanation, p_J, batch, (self._live.catalogue, view.model))
+                _item(item_id, explanation, p_J, batch, (self._live.catalogue, snapshot.model))
                 for item_id, explanation, p_J in zip(item_ids, explanations, p_CJ, strict=True)
             ),
         )
+
+    def _context(
+        self, user_id: str, item_ids: Sequence[str], snapshot: Snapshot, at_ms: int, surface: str
+    ) -> ReplicaContext:
+        """A request to rank these items, as hydrated by serving."""
+        catalogue = self._live.catalogue
+        rows = [catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
+        context = ReplicaContext(
+            user_id=user_id,
+            now_ms=at_ms,
+            catalogue=catalogue,
+            snapshot=snapshot,
+            num_items=len(rows),
+            surface=surface,
+            candidates=Candidates.of("given", np.array(rows, dtype=np.int64)),
+        )
+        try:
+            self._hydrate(context)
+        except StoreUnavailable as error:
+            told = f"the online store does not answer, so user {user_id!r} is unknown"
+            raise ServiceError(told) from error
+        return context
 
 
 def _item(
@@ -202,10 +222,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = config.load()
     try:
         with closing(Live(settings, now_ms)) as live:
-            view = live.catch_up(options.model_version)
+            snapshot = live.catch_up(options.model_version)
             explainer = Explainer(live, OnlineStore(settings))
             explained = explainer.explain(
-                options.user, options.item, view, now_ms(), options.surface
+                options.user, options.item, snapshot, now_ms(), options.surface
             )
     except HeadraceError as error:
         print(f"headrace explain: {error}", file=sys.stderr)

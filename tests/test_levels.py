@@ -15,8 +15,8 @@ LEVELS: Final = (
     "__init__ clock config epoch errors event keys latency sample settings_text skipped "
     "access features/aggregation metrics",
     "api broker catalogue features features/store services",
-    "encoders features/rows model",
-    "feast_adapter features/checks learning registry",
+    "ads encoders features/rows model pipeline",
+    "feast_adapter features/checks learning registry retrieval",
     "monitoring feature_repo",
     "datasets stream up",
     "evaluation offline",

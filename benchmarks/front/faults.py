@@ -26,8 +26,8 @@ from benchmarks.front.platform import (
     STREAM,
     TRAINER,
     Running,
-    kafka_environ,
 )
+from benchmarks.outside import kafka_environ
 
 SLATES_PER_S, EVENTS_PER_S = 25.0, 5.0
 HANG_S, QUICK_HANG_S = 10.0, 5.0

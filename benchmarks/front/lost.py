@@ -16,7 +16,8 @@ from typing import Any
 from benchmarks.front.answers import Answer, lost
 from benchmarks.front.generator import event_ids
 from benchmarks.front.load import FOR_EVER_S, Load
-from benchmarks.front.platform import Running, kafka_environ
+from benchmarks.front.platform import Running
+from benchmarks.outside import kafka_environ
 from headrace import config
 from headrace.broker.reader import LogReader
 from headrace.broker.topics import Topics

@@ -33,13 +33,6 @@ items: {file: items.csv, item_id: i, title: name}
 """
 
 
-def kafka_environ() -> dict[str, str]:
-    """KAFKA_HOME of an Apache Kafka, as configured or beside the checkout; empty without one."""
-    beside = ROOT.parent / "shared" / "kafka"
-    home = os.environ.get("KAFKA_HOME") or (str(beside) if beside.is_dir() else "")
-    return {"KAFKA_HOME": home} if home else {}
-
-
 class Running:
     """A platform on a log of its own. `environ` goes to it; `checkout` is whose code runs."""
 

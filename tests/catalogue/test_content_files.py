@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.outside import NO_DATA, larger_data
 from headrace.catalogue import content
 from headrace.catalogue.content import MODALITIES, Modality
 from headrace.catalogue.item import Content, Dataset, Item
@@ -21,7 +22,7 @@ from headrace.errors import DatasetError
 
 MUG = Item("mug", "Coffee mug", ("kitchen", "gift"), ("colour=red",))
 ITEMS = (MUG, Item("pen", "Pen"), Item("lamp"))
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "movielens"
+REAL = larger_data("movielens")
 
 
 def write(folder: Path, *contents: Content, items: Sequence[Item] = ITEMS) -> None:
@@ -111,9 +112,9 @@ def test_a_catalogue_without_content_says_what_to_run(tmp_path: Path) -> None:
         content.vector_width(tmp_path)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not here")
+@pytest.mark.skipif(not REAL, reason=NO_DATA)
 def test_movielens_has_plots_posters_and_trailer_features(tmp_path: Path) -> None:
-    content.write_content(movielens.load(SHARED), tmp_path)
+    content.write_content(movielens.load(REAL), tmp_path)
     missing = {
         m: sum(h is None for h in content.read_hashes(tmp_path, m).values()) for m in MODALITIES
     }

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.outside import NO_DATA, larger_data
 from headrace.catalogue import columnar
 from headrace.catalogue.item import Dataset
 from headrace.datasets.kuairand import history as kuairand_history
@@ -17,7 +18,7 @@ from headrace.datasets.registry import load_dataset
 from headrace.errors import DatasetError
 from headrace.event import ImpressionEvent, decode, encode
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "kuairand"
+REAL = larger_data("kuairand")
 VIDEO: dict[str, Any] = {
     "video_id": 5,
     "tag": "39,43",
@@ -201,9 +202,9 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         kuairand.load(tmp_path)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not here")
+@pytest.mark.skipif(not REAL, reason=NO_DATA)
 def test_the_real_log_is_in_order_unique_and_covered_by_its_catalogue() -> None:
-    dataset = kuairand.load(SHARED)
+    dataset = kuairand.load(REAL)
     events = impressions(dataset)
     assert len(events) == dataset.num_events == 167_055
     assert len({event.event_id for event in events}) == 167_055

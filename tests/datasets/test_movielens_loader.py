@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.outside import NO_DATA, larger_data
 from headrace.catalogue.item import Dataset
 from headrace.datasets.movielens import loader as movielens
 from headrace.errors import DatasetError
 from headrace.event import ImpressionEvent, decode, encode
 from headrace.services import download
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "movielens"
+REAL = larger_data("movielens")
 INTER = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 ITEM = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
 USER = "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
@@ -87,9 +88,9 @@ def test_a_folder_with_the_text_files_gives_the_same(dataset: Dataset, tmp_path:
     assert_same(movielens.load(tmp_path), dataset)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data is not here")
+@pytest.mark.skipif(not REAL, reason=NO_DATA)
 def test_a_folder_with_the_parquet_files_gives_the_same(dataset: Dataset) -> None:
-    assert_same(movielens.load(SHARED), dataset)
+    assert_same(movielens.load(REAL), dataset)
 
 
 def assert_same(one: Dataset, other: Dataset) -> None:

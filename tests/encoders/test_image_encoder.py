@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from benchmarks.outside import NO_DATA, larger_data
 from headrace.encoders.encoder import Setup
 from headrace.encoders.pretrained.image_efficientnet import ImageEfficientNet, load, read_picture
 
-FASHION = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "fashion"
+FASHION = larger_data("fashion")
 TYPES = ("Watches", "Sunglasses", "Jeans", "Casual Shoes")
 SUNGLASSES = {836, 837}  # classes of ImageNet
 
@@ -158,8 +159,8 @@ def test_a_picture_is_turned_as_its_camera_was() -> None:
 @pytest.fixture(scope="module")
 def photos() -> dict[str, list[bytes]]:
     """A few photos of each of `TYPES`."""
-    if not FASHION.is_dir():
-        pytest.skip("the shared data is not here")
+    if not FASHION:
+        pytest.skip(NO_DATA)
     found: dict[str, list[bytes]] = defaultdict(list)
     table = pq.read_table(FASHION / "products.parquet", columns=["articleType", "image_jpeg"])
     for row in table.slice(0, 2_000).to_pylist():

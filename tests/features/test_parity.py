@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 
+from benchmarks.outside import NO_DATA, larger_data
 from benchmarks.parity import compare_paths
 from headrace.datasets.registry import load_dataset
 from headrace.features.checks.parity import Agreement, Parity, kind_of
 from headrace.features.table import FEATURES, ITEM_LAYOUT, USER_LAYOUT
 
 NUM_EVENTS = 3_000
-KUAIRAND = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "kuairand"
+KUAIRAND = larger_data("kuairand")
 
 
 def broken(parity: Parity) -> dict[str, Agreement]:
@@ -31,8 +31,8 @@ def broken(parity: Parity) -> dict[str, Agreement]:
 def test_steps_of_any_size_make_the_same_features_as_large_batches(
     name: str, num_partitions: int
 ) -> None:
-    if name == "kuairand" and not KUAIRAND.is_dir():
-        pytest.skip("the shared data is not here")
+    if name == "kuairand" and not KUAIRAND:
+        pytest.skip(NO_DATA)
     dataset = load_dataset(name, KUAIRAND if name == "kuairand" else None)
     parity = compare_paths(dataset, NUM_EVENTS, num_partitions, Random(num_partitions))
     assert not broken(parity)

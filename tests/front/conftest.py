@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from stand import Stand, stand
 
+from benchmarks.outside import NO_KAFKA, kafka_environ
+
 MAX_WAITING = 2_000
-SHARED_KAFKA = Path(__file__).resolve().parents[2].parent / "shared" / "kafka"
 
 
 def broker_environ(kind: str) -> dict[str, str]:
@@ -18,10 +18,9 @@ def broker_environ(kind: str) -> dict[str, str]:
     plain = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
     if kind == "embedded":
         return plain
-    home = os.environ.get("KAFKA_HOME") or (str(SHARED_KAFKA) if SHARED_KAFKA.is_dir() else "")
-    if not home:
-        pytest.skip("no Apache Kafka: set KAFKA_HOME")
-    return {**plain, "KAFKA_HOME": home}
+    if not kafka_environ():
+        pytest.skip(NO_KAFKA)
+    return {**plain, **kafka_environ()}
 
 
 @pytest.fixture(scope="module", params=["embedded", "apache-kafka"])

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from platform_run import PlatformRun, write_slice
 from second_terminal import Terminal, open_terminal
 
+from benchmarks.outside import kafka_environ
+
 NUM_RATINGS = 12_000
 EVENTS_PER_S = 400.0
-APACHE_KAFKA = Path(__file__).resolve().parents[2].parent / "shared" / "kafka"
 
 
 @pytest.fixture(scope="module")
@@ -21,8 +20,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlatformRun]:
 
     On Apache Kafka where there is one; the platform beside the terminal has the embedded broker.
     """
-    beside = str(APACHE_KAFKA) if APACHE_KAFKA.is_dir() else ""
-    environ = {"KAFKA_HOME": os.environ.get("KAFKA_HOME") or beside}
+    environ = {"KAFKA_HOME": "", **kafka_environ()}
     folder = tmp_path_factory.mktemp("loop")
     write_slice(folder / "data", NUM_RATINGS)
     run = PlatformRun(folder, folder / "data", EVENTS_PER_S, environ)

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.outside import NO_KAFKA, kafka_environ
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
 def apache_environ() -> dict[str, str]:
     """This process's environment with KAFKA_HOME; skips where there is no Apache Kafka."""
-    beside = ROOT.parent / "shared" / "kafka"
-    home = os.environ.get("KAFKA_HOME") or (str(beside) if beside.is_dir() else "")
-    if not home:
-        pytest.skip("no Apache Kafka: set KAFKA_HOME")
-    return {**os.environ, "KAFKA_HOME": home}
+    if not kafka_environ():
+        pytest.skip(NO_KAFKA)
+    return dict(os.environ)
 
 
 @pytest.fixture(scope="session")

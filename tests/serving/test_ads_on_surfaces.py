@@ -12,12 +12,15 @@ from redis import Redis
 from small_loop import NOW_MS, replica
 from two_surfaces import SURFACES
 
+from headrace.ads.campaign import Campaign
 from headrace.api.slate import AdsRequest, InvalidRequest, RecommendRequest, parse
 from headrace.config import Settings
 from headrace.feast_adapter.online import OnlineStore
-from serving.ads import AdServer, Budgets, Campaign
+from serving.ads import AdServer
 from serving.recommend import Recommender
 from serving.replica.snapshot import Snapshot
+from serving.stages.budgets import Budgets
+from serving.stages.hydrate import Hydrate
 
 pytestmark = pytest.mark.services
 
@@ -30,8 +33,9 @@ def serving(settings: Settings) -> Iterator[tuple[Recommender, AdServer, Snapsho
     with replica(settings) as live, closing(Redis.from_url(settings.redis_url)) as redis:
         view, budgets = live.catch_up(), Budgets(redis, settings.namespace)
         budgets.open(CAMPAIGNS)
-        recommender = Recommender(OnlineStore(settings), live.catalogue, 30)
-        yield recommender, AdServer(CAMPAIGNS, budgets, recommender, live.catalogue), view
+        hydrate = Hydrate(OnlineStore(settings))
+        recommender = Recommender(hydrate, live.catalogue, 30)
+        yield recommender, AdServer(CAMPAIGNS, budgets, hydrate, live.catalogue), view
 
 
 def test_an_ad_has_the_probability_of_its_item_on_the_surface(

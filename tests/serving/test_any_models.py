@@ -14,12 +14,13 @@ import pytest
 from redis import Redis
 from small_loop import NOW_MS, SmallLoop, replica, sample, small_loop
 
+from headrace.ads.campaign import Campaign
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.config import Settings
 from headrace.registry.subscriber import Subscriber
 from headrace.sample import Sample, encode_batches
-from serving.ads import Budgets, Campaign
+from serving.stages.budgets import Budgets
 from trainers.online import OnlineTrainer
 
 pytestmark = pytest.mark.services

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from headrace.catalogue.item import Item
+from headrace.ads.auction import MIN_PRICE_MICROS, Bid, second_price
+from headrace.ads.campaign import Campaign, read_campaigns
 from headrace.errors import ConfigError
-from serving.ads import MIN_PRICE_MICROS, Bid, Campaign, read_campaigns, second_price
-from serving.replica.catalogue import Catalogue, build_catalogue
 
 
 def bid(campaign_id: str, bid_micros: int, p_click: float) -> Bid:
@@ -107,14 +106,14 @@ def test_a_winner_pays_the_same_whatever_it_bids_above_the_next(
     assert new_price == price
 
 
-CATALOGUE: Catalogue = build_catalogue([Item("mug"), Item("pen")])
+ITEM_IDS = {"mug", "pen"}
 GOOD = "{id: c1, item_id: mug, bid_micros: 5, budget_micros: 100}"
 
 
 def read(folder: Path, *campaigns: str) -> tuple[Campaign, ...]:
     path = folder / "campaigns.yaml"
     path.write_text("campaigns:\n" + "".join(f"  - {one}\n" for one in campaigns))
-    return read_campaigns(str(path), CATALOGUE)
+    return read_campaigns(str(path), ITEM_IDS)
 
 
 def test_a_campaign_file_is_read_in_its_order(tmp_path: Path) -> None:
@@ -126,7 +125,7 @@ def test_a_campaign_file_is_read_in_its_order(tmp_path: Path) -> None:
 
 
 def test_without_a_file_there_are_no_campaigns() -> None:
-    assert read_campaigns("", CATALOGUE) == ()
+    assert read_campaigns("", ITEM_IDS) == ()
 
 
 def test_all_problems_of_a_campaign_file_are_named_at_once(tmp_path: Path) -> None:
@@ -176,9 +175,9 @@ def test_a_file_that_is_no_campaign_file_is_refused(tmp_path: Path, text: str) -
     path = tmp_path / "campaigns.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=r"campaigns file .*campaigns\.yaml"):
-        read_campaigns(str(path), CATALOGUE)
+        read_campaigns(str(path), ITEM_IDS)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml: No such file"):
-        read_campaigns(str(tmp_path / "nowhere.yaml"), CATALOGUE)
+        read_campaigns(str(tmp_path / "nowhere.yaml"), ITEM_IDS)

@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 import torch
 from small_loop import ITEMS, NOW_MS, SHOP, replica
 from two_surfaces import SURFACES, TOKENS
 
 from headrace import config
+from headrace.api.slate import RecommendRequest
 from headrace.catalogue.files import write_catalogue
 from headrace.cli import build_parser
 from headrace.commands.flags import explain_arguments
@@ -25,6 +25,7 @@ from headrace.features.inputs import CATEGORY_RATES, DENSE_NAMES, SURFACE_RATES
 from serving import explain
 from serving.explain import Explained, Explainer, dense_groups
 from serving.recommend import Recommender
+from serving.stages.hydrate import Hydrate
 
 pytestmark = pytest.mark.services
 
@@ -53,15 +54,15 @@ def check_explained_as_served(settings: Settings, surface: str = "home") -> Expl
     ids = ["i3", "i4", "i7"]
     with replica(settings) as live:
         view, store = live.catch_up(), OnlineStore(settings)
-        recommender = Recommender(store, live.catalogue, 10)
-        rows = np.array([live.catalogue.row_of_id[item_id] for item_id in ids])
-        ranked = recommender.rank(recommender.user("u0"), rows, view, NOW_MS, surface)
+        others = tuple(item.item_id for item in live.catalogue.items[1:] if item.item_id not in ids)
+        asked = RecommendRequest("u0", len(ids), surface, others)
+        slate, _ = Recommender(Hydrate(store), live.catalogue, 10).recommend(asked, view, NOW_MS)
         answer = Explainer(live, store).explain("u0", ids, view, NOW_MS, surface)
     assert view.model is not None
-    assert ranked.p_click_C is not None and ranked.score_C is not None
     assert [item.item_id for item in answer.items] == ids
-    assert [item.p["click"] for item in answer.items] == ranked.p_click_C.tolist()
-    assert [item.score for item in answer.items] == ranked.score_C.tolist()
+    served = {item.item_id: (item.p_click, item.score) for item in slate.items}
+    for item in answer.items:
+        assert (item.p["click"], item.score) == pytest.approx(served[item.item_id])
     number = view.model.manifest.model.surface_number(surface)
     logit_CK = torch.tensor([[item.logit, 0, 0] for item in answer.items])
     p_CJ = view.model.calibration(logit_CK, torch.full((len(ids),), number))

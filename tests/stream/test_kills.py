@@ -14,8 +14,7 @@ import pytest
 pytestmark = [pytest.mark.services, pytest.mark.ray, pytest.mark.loop]
 
 ROOT = Path(__file__).resolve().parents[2]
-KAFKA = ROOT.parent / "shared" / "kafka"
-KAFKA_HOME = os.environ.get("KAFKA_HOME") or (str(KAFKA) if KAFKA.is_dir() else "")
+KAFKA_HOME = os.environ.get("KAFKA_HOME", "")
 COUNTS = ("accepted", "duplicates", "rejected", "dead_letters", "samples", "users", "items")
 EXACT = dict.fromkeys(COUNTS, 0)
 MOVE_WITHIN_S = 30.0

@@ -13,6 +13,7 @@ from headrace.event import DEFAULT_SURFACE, Id, Surface
 MAX_SLATE = 100
 MAX_EXCLUDED = 1_000  # items that a request does not want
 MAX_CATEGORIES = 100  # of the page of an ads request
+MARKS = ("no_features", "no_model", "stale_model", "no_log", "no_budgets")  # in `degraded`
 _PATH = re.compile(r" - at `\$?\.?(?P<path>[^`]*)`")
 _NAME = re.compile(r"field `(?P<name>\w+)`")
 Request = TypeVar("Request")
@@ -47,6 +48,17 @@ class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     categories: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_CATEGORIES)] = ()
 
 
+class Envelope(msgspec.Struct, frozen=True):
+    """The fields of every answer beside what was asked for."""
+
+    request_id: str
+    user_id: str
+    model_version: int  # 0: no model yet
+    model_age_ms: int | None
+    degraded: tuple[str, ...]  # what had to be done without, empty when nothing
+    stage_ms: dict[str, float]  # of each stage and source, in their order, and of all: `total`
+
+
 class RankedItem(msgspec.Struct, frozen=True):
     """One item of a slate."""
 
@@ -58,16 +70,10 @@ class RankedItem(msgspec.Struct, frozen=True):
     score: float | None  # the order: the sum of weight x probability over the heads (`rank_by`)
 
 
-class Slate(msgspec.Struct, frozen=True):
+class Slate(Envelope, frozen=True):
     """The answer to a `RecommendRequest`."""
 
-    request_id: str
-    user_id: str
-    model_version: int  # 0: no model yet
-    model_age_ms: int | None
     items: tuple[RankedItem, ...]
-    degraded: tuple[str, ...]  # what had to be done without, empty when nothing
-    stage_ms: dict[str, float]
 
 
 class PlacedAd(msgspec.Struct, frozen=True):
@@ -83,16 +89,10 @@ class PlacedAd(msgspec.Struct, frozen=True):
     price_micros: int  # charged for this impression: the next eCPM / 1,000
 
 
-class AdSlate(msgspec.Struct, frozen=True):
+class AdSlate(Envelope, frozen=True):
     """The answer to an `AdsRequest`."""
 
-    request_id: str
-    user_id: str
-    model_version: int
-    model_age_ms: int | None
     ads: tuple[PlacedAd, ...]
-    degraded: tuple[str, ...]
-    stage_ms: dict[str, float]
 
 
 def parse(body: bytes, request_type: type[Request]) -> Request:

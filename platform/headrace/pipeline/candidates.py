@@ -1,0 +1,84 @@
+"""Candidates: the items under consideration for a request, in columns, each with its sources.
+
+C candidates   K those that a rule keeps   N those that it removes   S sources   F features
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.features.aggregation.facts import Ints
+
+ABSENT: Final = np.iinfo(np.int32).max  # the rank in a source that did not propose the candidate
+Kept = NDArray[np.bool_] | Ints  # a mask, or places in their new order
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """Rows of the catalogue that one rule took out of the candidates."""
+
+    reason: str
+    row_N: Ints
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Rows of the catalogue in an order, with the rank that each source gave them, scores once
+    they are ranked, and what was removed on the way."""
+
+    sources: tuple[str, ...]
+    row_C: Ints
+    rank_SC: NDArray[np.int32]
+    p_click_C: NDArray[np.float32] | None = None  # None: nothing has ranked them
+    score_C: NDArray[np.float32] | None = None  # what slates are ordered by
+    dense_CF: NDArray[np.float32] | None = None  # what the ranker reads of each
+    removed: list[Removed] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, source: str, row_C: Ints) -> Candidates:
+        """The candidates of one source, its best first; a row may be there more than once."""
+        return cls((source,), row_C, np.arange(len(row_C), dtype=np.int32)[None])
+
+    def __len__(self) -> int:
+        return len(self.row_C)
+
+    def keep(self, kept: Kept, reason: str) -> None:
+        """Keep these candidates, by a mask or by places in their new order; the others are removed
+        for this reason."""
+        is_mask = kept.dtype == np.bool_
+        place_K = np.flatnonzero(kept) if is_mask else kept
+        if len(place_K) < len(self):
+            is_gone_C = np.ones(len(self), np.bool_)
+            is_gone_C[place_K] = False
+            self.removed.append(Removed(reason, self.row_C[is_gone_C]))
+        elif is_mask:
+            return
+        self.row_C, self.rank_SC = self.row_C[place_K], self.rank_SC.take(place_K, axis=1)
+        self.p_click_C = None if self.p_click_C is None else self.p_click_C[place_K]
+        self.score_C = None if self.score_C is None else self.score_C[place_K]
+        self.dense_CF = None if self.dense_CF is None else self.dense_CF.take(place_K, axis=0)
+
+    def rank_in(self, source: str) -> NDArray[np.int32]:
+        """[C]: the rank that a source gave each candidate, `ABSENT` where it gave none."""
+        if source in self.sources:
+            rank_C: NDArray[np.int32] = self.rank_SC[self.sources.index(source)]
+            return rank_C
+        return np.full(len(self), ABSENT, np.int32)
+
+    def sources_of(self, place: int) -> tuple[str, ...]:
+        """The sources that proposed the candidate at a place."""
+        ranks = self.rank_SC[:, place].tolist()
+        return tuple(name for name, rank in zip(self.sources, ranks, strict=True) if rank != ABSENT)
+
+    def reason_of(self, row: int) -> str | None:
+        """Why a row of the catalogue was removed, None where it was not."""
+        return next((one.reason for one in self.removed if row in one.row_N), None)
+
+
+def no_candidates() -> Candidates:
+    """Those of a request that no source was asked for yet."""
+    return Candidates((), np.zeros(0, np.int64), np.zeros((0, 0), np.int32))

@@ -1,0 +1,95 @@
+"""The context of a request: what was asked, what it reads, and what its stages have made so far."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.catalogue.item import Item
+from headrace.event import DEFAULT_SURFACE
+from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.facts import Ints
+from headrace.features.table import USER_LAYOUT
+from headrace.pipeline.candidates import Candidates, no_candidates
+
+NO_TIME: Final = np.zeros(1, np.int64)  # for features that do not depend on it
+
+
+class Catalogue(Protocol):
+    """The items that can be recommended. Row 0 stands for any item that is not among them."""
+
+    @property
+    def items(self) -> Sequence[Item]: ...
+    @property
+    def row_of_key(self) -> Mapping[int, int]: ...
+    @property
+    def row_of_id(self) -> Mapping[str, int]: ...
+    @property
+    def rows_of_slot(self) -> Sequence[Ints]:
+        """The rows that have a category slot."""
+        ...
+
+
+class Snapshot(Protocol):
+    """What changes while requests are served; one request reads one of them, which stays."""
+
+    @property
+    def trending_rows(self) -> Ints:
+        """Catalogue rows, most clicked of late first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """What is known of the requesting user."""
+
+    state_1: State = field(default_factory=lambda: USER_LAYOUT.new(1))
+    token_keys: tuple[int, ...] = ()
+
+    @property
+    def history_4T(self) -> Ints:
+        """Item keys (0: empty), ages in ms, outcomes and positions of the last events."""
+        history_4T: Ints = USER_LAYOUT.value("user_history", self.state_1, NO_TIME)[0]
+        return history_4T
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """One request on its way through the stages. Whoever runs them keeps `stage_ms`, `degraded`."""
+
+    user_id: str
+    now_ms: int
+    catalogue: Catalogue
+    snapshot: Snapshot
+    num_items: int  # wanted in the answer
+    surface: str = DEFAULT_SURFACE
+    exclude: Sequence[str] = ()  # ids of items that the request does not want
+    categories: Sequence[str] = ()  # of the page
+    user: User = field(default_factory=User)  # a new one, until it is hydrated
+    found: dict[str, Ints] = field(default_factory=dict)  # catalogue rows, by the source's name
+    candidates: Candidates = field(default_factory=no_candidates)
+    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    degraded: list[str] = field(default_factory=list)  # what had to be done without
+    stage_ms: dict[str, float] = field(default_factory=dict)
+    clock: Callable[[], float] = time.perf_counter  # seconds
+    began_s: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began_s = self.clock()
+
+    def outside(self, rows: Sequence[int]) -> NDArray[np.bool_]:
+        """[C]: which candidates are none of these catalogue rows."""
+        is_one_I = np.zeros(len(self.catalogue.items), np.bool_)
+        is_one_I[rows] = True
+        outside_C: NDArray[np.bool_] = ~is_one_I[self.candidates.row_C]
+        return outside_C
+
+    def elapsed_ms(self) -> float:
+        """Since the request began."""
+        return (self.clock() - self.began_s) * 1_000

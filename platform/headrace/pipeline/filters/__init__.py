@@ -1,0 +1,1 @@
+"""Filters: rules that take candidates out before they are ranked, one a file."""

@@ -1,0 +1,1 @@
+"""Re-rankers: rules over a ranked list, one a file."""

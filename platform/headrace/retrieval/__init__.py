@@ -1,0 +1,1 @@
+"""Retrieval: the sources of candidates, one a file."""

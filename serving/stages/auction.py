@@ -1,0 +1,132 @@
+"""The stages that are an ad request's own: campaigns, targeting, and the auction with its prices.
+
+A campaigns   C those that are candidates
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from headrace.ads.auction import Bid, second_price
+from headrace.ads.campaign import Campaign
+from headrace.api.slate import PlacedAd
+from headrace.errors import StoreUnavailable
+from headrace.pipeline.candidates import Candidates, Kept
+from headrace.pipeline.context import Context
+from serving.replica.catalogue import Catalogue
+from serving.stages.budgets import Budgets
+from serving.stages.context import ReplicaContext
+
+CAMPAIGNS: Final = "campaigns"  # the source: its n-th candidate is the n-th campaign
+
+
+@dataclass(slots=True, kw_only=True)
+class AdsContext(ReplicaContext):
+    """The context of a request for ads."""
+
+    sold: list[tuple[Bid, int]] = field(default_factory=list)  # with the price in micros, paid
+    ads: tuple[PlacedAd, ...] = ()
+
+
+class Campaigns:
+    """The work of `sources`: the items of all campaigns, one as often as it is advertised."""
+
+    def __init__(self, campaigns: Sequence[Campaign], catalogue: Catalogue) -> None:
+        rows = [catalogue.row_of_id[campaign.item_id] for campaign in campaigns]
+        self._row_A = np.array(rows, dtype=np.int64)
+
+    def __call__(self, context: AdsContext) -> None:
+        context.candidates = Candidates.of(CAMPAIGNS, self._row_A)
+
+
+class Untargeted:
+    """A filter: campaigns that target neither the page nor what the user clicked, and do target."""
+
+    name: Final = "untargeted"
+
+    def __init__(self, campaigns: Sequence[Campaign]) -> None:
+        self._targets = [frozenset(campaign.categories) for campaign in campaigns]
+
+    def keep(self, context: Context) -> Kept:
+        """A mask over the candidates."""
+        named = set(context.categories) or _clicked_categories(context)
+        numbers = context.candidates.rank_in(CAMPAIGNS).tolist()
+        targets = (self._targets[number] for number in numbers)
+        return np.array([not target or bool(named & target) for target in targets], np.bool_)
+
+
+class Auction:
+    """The work of `rerank`: fill the slots from the best bid down.
+
+    Who cannot pay leaves, and prices are made anew. Raises `StoreUnavailable` with the ads that
+    are paid in `sold` where budgets could not be charged any more: one that was asked to be charged
+    then may be, and is not shown, so nobody pays less than he is shown.
+    """
+
+    def __init__(self, campaigns: Sequence[Campaign], budgets: Budgets) -> None:
+        self._campaigns, self._budgets = tuple(campaigns), budgets
+
+    def __call__(self, context: AdsContext) -> None:
+        running = self._bids(context.candidates)
+        try:
+            while running and len(context.sold) < context.num_items:
+                bid, price_micros = second_price(running)[0]
+                running.remove(bid)
+                if self._budgets.charge(bid.campaign.id, price_micros):
+                    context.sold.append((bid, price_micros))
+                else:
+                    self._remove(context.candidates, bid, "cannot_pay")
+        except StoreUnavailable:
+            self._keep_sold(context, "not_charged")
+            raise
+        self._keep_sold(context, "outbid")
+
+    def _bids(self, candidates: Candidates) -> list[Bid]:
+        """A bid for each candidate; none without a model to price clicks with."""
+        if candidates.p_click_C is None:
+            return []
+        p_clicks = candidates.p_click_C.tolist()
+        return [Bid(*one) for one in zip(self._campaigns_of(candidates), p_clicks, strict=True)]
+
+    def _campaigns_of(self, candidates: Candidates) -> list[Campaign]:
+        return [self._campaigns[number] for number in candidates.rank_in(CAMPAIGNS).tolist()]
+
+    def _remove(self, candidates: Candidates, bid: Bid, reason: str) -> None:
+        others = [campaign.id != bid.campaign.id for campaign in self._campaigns_of(candidates)]
+        candidates.keep(np.array(others, np.bool_), reason)
+
+    def _keep_sold(self, context: AdsContext, reason: str) -> None:
+        candidates = context.candidates
+        ids = [campaign.id for campaign in self._campaigns_of(candidates)]
+        places = [ids.index(bid.campaign.id) for bid, _ in context.sold]
+        reason = reason if candidates.p_click_C is not None else "no_price"
+        candidates.keep(np.array(places, np.int64), reason)
+
+
+def answer(context: AdsContext) -> None:
+    """Make the ads out of what was sold, in its order."""
+    catalogue = context.catalogue
+    context.ads = tuple(
+        PlacedAd(
+            campaign_id=bid.campaign.id,
+            item_id=bid.campaign.item_id,
+            title=catalogue.items[catalogue.row_of_id[bid.campaign.item_id]].title,
+            position=position,
+            p_click=bid.p_click,
+            bid_micros=bid.campaign.bid_micros,
+            ecpm_micros=bid.ecpm_micros,
+            price_micros=price_micros,
+        )
+        for position, (bid, price_micros) in enumerate(context.sold)
+    )
+
+
+def _clicked_categories(context: Context) -> set[str]:
+    item_T, _, action_T, _ = context.user.history_4T
+    clicked_keys = item_T[action_T & 1 == 1].tolist()
+    rows = (context.catalogue.row_of_key.get(item_key, 0) for item_key in clicked_keys)
+    return {name for row in rows for name in context.catalogue.items[row].categories}

@@ -1,0 +1,46 @@
+"""The context of a request to a replica, and what every answer says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from headrace.api.slate import MARKS, Envelope
+from headrace.features.aggregation.facts import Ints
+from headrace.pipeline.context import Context
+from serving.replica.catalogue import Catalogue
+from serving.replica.snapshot import Snapshot
+
+Answer = TypeVar("Answer", bound=Envelope)
+
+
+@dataclass(slots=True, kw_only=True)
+class ReplicaContext(Context):
+    """What the stages of a replica read and make, beside what all stages do."""
+
+    catalogue: Catalogue
+    snapshot: Snapshot
+    history_3T: Ints | None = None  # of the user as the ranker reads it, once that was made
+
+
+def enveloped(
+    answer: type[Answer], context: ReplicaContext, marks: Sequence[str], **held: Any
+) -> Answer:
+    """An answer that holds this, in the envelope of its request. `marks` are what it had to do
+    without beside what its stages say."""
+    model = context.snapshot.model
+    return answer(
+        request_id=context.request_id,
+        user_id=context.user_id,
+        model_version=model.manifest.version if model else 0,
+        model_age_ms=context.now_ms - model.manifest.created_ms if model else None,
+        degraded=_in_order((*context.degraded, *marks)),
+        stage_ms={**context.stage_ms, "total": round(context.elapsed_ms(), 3)},
+        **held,
+    )
+
+
+def _in_order(marks: Sequence[str]) -> tuple[str, ...]:
+    """Those of `MARKS` first, in its order."""
+    return tuple(sorted(marks, key=lambda one: MARKS.index(one) if one in MARKS else len(MARKS)))

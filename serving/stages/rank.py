@@ -1,0 +1,71 @@
+"""The stage `rank`: FuseRank's probabilities and scores for the candidates, the best first.
+
+C candidates   J scalar heads   T past events
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headrace.errors import ServiceError
+from headrace.features.inputs import RequestFeatures, assemble
+from headrace.keys import key, surface_code
+from headrace.model.batch import Batch, Request, make_request_batch
+from serving.replica.models import LiveModel
+from serving.stages.context import ReplicaContext
+
+
+class NoModel(ServiceError):
+    """No version was published yet."""
+
+
+def rank(context: ReplicaContext) -> None:
+    """Give the candidates their features, probabilities and scores, and put the best first.
+
+    Raises `NoModel` where there is none: they have features then, and the order that they came in.
+    """
+    candidates, model = context.candidates, context.snapshot.model
+    features = inputs(context)
+    candidates.dense_CF, context.history_3T = features.dense_NF, features.history_3T
+    if model is None:
+        raise NoModel("there is no model yet")
+    if not len(candidates):
+        return
+    p_CJ = probabilities(request_batch(context, features, model), model)
+    candidates.p_click_C, score_C = p_CJ[:, 0], p_CJ @ model.weight_J
+    candidates.score_C = score_C
+    candidates.keep(np.argsort(-score_C, kind="stable"), "rank")
+
+
+def inputs(context: ReplicaContext) -> RequestFeatures:
+    """What the ranker reads of the user and the candidates on the request's surface."""
+    row_C = context.candidates.row_C
+    (features,) = assemble(
+        context.user.state_1,
+        context.snapshot.state_I[row_C],
+        slot_NS=context.catalogue.slot_IS[row_C],
+        surface_B=np.array([surface_code(context.surface)]),
+        request_N=np.zeros(len(row_C), np.int64),
+        now_ms_B=np.array([context.now_ms]),
+    )
+    return features
+
+
+def request_batch(context: ReplicaContext, features: RequestFeatures, model: LiveModel) -> Batch:
+    """What the model reads; items are rows of the catalogue, those that left it are row 0."""
+    number = model.manifest.model.surface_number(context.surface)
+    tokens = context.user.token_keys
+    request = Request(key(context.user_id), tokens, (), features, surface=number)
+    row_of_key = context.catalogue.row_of_key
+    history_rows_T = [row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
+    return make_request_batch(request, np.array(history_rows_T), context.candidates.row_C)
+
+
+def probabilities(batch: Batch, model: LiveModel) -> NDArray[np.float32]:
+    """[C, J]: of each scalar head's action, for the candidates of a batch."""
+    with torch.inference_mode():
+        logit_CK = model.ranker.serve(batch, model.items)
+        p_CJ: NDArray[np.float32] = model.calibration(logit_CK, batch.surface_C).numpy()
+    return p_CJ

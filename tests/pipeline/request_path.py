@@ -1,0 +1,58 @@
+"""A shop of twelve items, and requests to it, for the tests of the request path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from headrace import event
+from headrace.broker.record import Record
+from headrace.catalogue.item import Item
+from headrace.event import ImpressionEvent, Shown
+from headrace.features.aggregation.facts import Ints
+from headrace.features.rows.merged import SharedState
+from headrace.pipeline.context import Context, User
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.intake import decode_records
+from headrace.stream.step.partition import Partition, PartitionSettings
+from serving.replica.catalogue import build_catalogue
+
+NOW_MS = 1_714_554_000_000
+CATEGORIES = ("tea", "mugs", "pens")
+ITEMS = tuple(Item(f"i{n}", f"item {n}", (CATEGORIES[n % 3],)) for n in range(1, 13))
+CATALOGUE = build_catalogue(ITEMS)  # the item of row n is i<n>
+
+
+@dataclass(frozen=True)
+class Trends:
+    """A snapshot in which these rows trend."""
+
+    trending_rows: Ints
+
+
+def request(trending: Sequence[int] = range(1, 13), **more: Any) -> Context:
+    """A request for three items, by somebody new if no user is given."""
+    asked = {"user_id": "ann", "now_ms": NOW_MS, "num_items": 3, "catalogue": CATALOGUE, **more}
+    return Context(snapshot=Trends(np.array(trending, np.int64)), **asked)
+
+
+def user_who(*shown: Shown) -> User:
+    """A user who was shown these, one a minute, as the stream would have it."""
+    items = {item.item_id: item for item in ITEMS}
+    partition = Partition(0, Commit(), SharedState(items.get), PartitionSettings(100, 100))
+    partition.add_users(["ann"], [None], [()])
+    events = [
+        ImpressionEvent(f"e{n}", NOW_MS - 60_000 * (len(shown) - n), "ann", f"r{n}", (one,))
+        for n, one in enumerate(shown)
+    ]
+    records = [Record(0, n, NOW_MS, b"", event.encode(one)) for n, one in enumerate(events)]
+    _, rows = partition.process(decode_records(records, NOW_MS), NOW_MS).changed.users
+    return User(rows["state"])
+
+
+def clicked(*item_ids: str) -> User:
+    """A user who was shown these items and clicked each."""
+    return user_who(*(Shown(item_id, clicked=True) for item_id in item_ids))

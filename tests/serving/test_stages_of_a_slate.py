@@ -1,0 +1,163 @@
+"""A slate without servers: its candidates, their sources, why the others are not in it, its marks.
+
+The stages are those of `serving.recommend`; the store is a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from request_path import CATALOGUE, NOW_MS, clicked, request, user_who
+
+from headrace.api.slate import RecommendRequest
+from headrace.errors import StoreUnavailable
+from headrace.event import ImpressionEvent, Shown
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.rows.state_row import encode_rows, fresh_rows
+from headrace.features.table import ITEM_LAYOUT, SCHEMA, USER_LAYOUT
+from headrace.pipeline.context import NO_TIME, Context, User
+from headrace.pipeline.run import run
+from serving.recommend import Recommender, stages
+from serving.replica.snapshot import Snapshot
+from serving.stages.hydrate import Hydrate
+
+UNRANKED = Snapshot((), ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 13))
+
+
+@dataclass(frozen=True)
+class Stored:
+    rows: list[bytes | None]
+    attributes: list[tuple[str, ...]]
+
+
+@dataclass
+class Store:
+    """Users by their ids; it may be away."""
+
+    users: Mapping[str, User] = field(default_factory=dict)
+    is_away: bool = False
+
+    def read_users(self, user_ids: Sequence[str]) -> Stored:
+        if self.is_away:
+            raise StoreUnavailable("silent")
+        return Stored([self._row(one) for one in user_ids], [() for _ in user_ids])
+
+    def _row(self, user_id: str) -> bytes | None:
+        if user_id not in self.users:
+            return None
+        rows = fresh_rows(USER_LAYOUT, 1)
+        rows["state"] = self.users[user_id].state_1
+        return encode_rows(rows)[0]
+
+
+def slate(store: Store, *marks: str, **asked: Any) -> tuple[Any, ImpressionEvent | None]:
+    recommender = Recommender(Hydrate(store), CATALOGUE, 8)
+    return recommender.recommend(RecommendRequest("ann", **asked), UNRANKED, NOW_MS, marks)
+
+
+def ids(slate: Any) -> list[str]:
+    return [item.item_id for item in slate.items]
+
+
+def before_the_rank(max_candidates: int, **asked: Any) -> Context:
+    """A hydrated request after its sources, merge and filters."""
+    context = request(**asked)
+    picked = [one for one in stages(Hydrate(Store()), max_candidates) if one.name in PICKED]
+    run(picked, context)  # type: ignore[arg-type]  # these read no replica
+    return context
+
+
+PICKED = ("sources", "merge", "filters")
+
+
+def test_half_of_the_candidates_are_of_the_best_categories_and_the_rest_trend() -> None:
+    found = before_the_rank(4, user=clicked("i11", "i8")).candidates  # pens
+    assert found.row_C.tolist() == [2, 5, 1, 3]
+    assert [found.sources_of(place) for place in range(4)] == [
+        ("best_categories", "trending"),
+        ("best_categories", "trending"),
+        ("trending",),
+        ("trending",),
+    ]
+
+
+def test_what_is_not_ranked_has_a_reason() -> None:
+    asked = {"user": clicked("i2", "i8"), "exclude": ("i1", "i5")}
+    found = before_the_rank(4, **asked).candidates
+    assert found.row_C.tolist() == [11, 3, 4, 6]
+    reasons = {row: found.reason_of(row) for row in (1, 2, 5, 7, 8)}
+    assert reasons == {1: "excluded", 2: "seen", 5: "excluded", 7: "over_quota", 8: "seen"}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.permutations(range(1, 13)),
+    st.lists(st.tuples(st.integers(1, 13), st.booleans()), max_size=8),
+    st.lists(st.integers(1, 14), max_size=14),
+    st.integers(0, 13),
+)
+def test_the_candidates_are_as_told_one_by_one(
+    trending: list[int], past: list[tuple[int, bool]], excluded: list[int], limit: int
+) -> None:
+    user = user_who(*(Shown(f"i{n}", clicked=done) for n, done in past)) if past else User()
+    asked = {"trending": trending, "user": user, "exclude": tuple(f"i{n}" for n in excluded)}
+    found = before_the_rank(limit, **asked).candidates
+
+    hidden = {n for n, _ in past} | {*excluded}
+    free = [row for row in trending if row not in hidden]
+    rates_K = USER_LAYOUT.value("user_category_rates", user.state_1, NO_TIME)[0]
+    liked = {slot for slot in np.argsort(-rates_K)[:3].tolist() if rates_K[slot] > 0}
+    chosen = [row for row in free if liked & {*CATALOGUE.slot_IS[row].tolist()}][: limit // 2]
+    chosen += [row for row in free if row not in chosen][: limit - len(chosen)]
+    assert found.row_C.tolist() == chosen
+    reasons = {row: found.reason_of(row) for row in range(1, 13)}
+    assert {row for row, reason in reasons.items() if reason in ("seen", "excluded")} <= hidden
+
+
+def test_without_a_model_a_slate_has_what_trends_and_says_so() -> None:
+    answer, _ = slate(Store({"ann": clicked("i11")}), num_items=3, exclude=("i1",))
+    assert ids(answer) == ["i2", "i5", "i8"]
+    assert answer.degraded == ("no_model",) and answer.model_version == 0
+    assert all(item.p_click is None and item.score is None for item in answer.items)
+    assert [item.position for item in answer.items] == [0, 1, 2]
+
+
+def test_where_the_store_is_away_the_user_is_taken_for_a_new_one() -> None:
+    store = Store({"ann": clicked("i11")}, is_away=True)
+    answer, _ = slate(store, "stale_model", "no_log", num_items=3)
+    assert ids(answer) == ["i1", "i2", "i3"]
+    assert answer.degraded == ("no_features", "no_model", "stale_model", "no_log")
+
+
+def test_an_impression_has_the_items_of_the_slate_and_what_the_ranker_read() -> None:
+    answer, impression = slate(Store({"ann": clicked("i11")}), num_items=3, surface="search")
+    assert impression is not None and impression.served is not None
+    assert impression.request_id == impression.event_id == answer.request_id
+    assert impression.items == tuple(Shown(item.item_id, item.position) for item in answer.items)
+    assert (impression.surface, impression.event_time_ms) == ("search", NOW_MS)
+    assert impression.served.schema == SCHEMA
+    assert len(impression.served.dense) == 3 * NUM_DENSE * 4
+    assert len(impression.served.history) == 3 * HISTORY_LENGTH * 8
+
+
+@pytest.mark.parametrize(
+    "asked", [{"record": False}, {"exclude": tuple(f"i{n}" for n in range(1, 13))}]
+)
+def test_nothing_is_logged_of_a_slate_that_is_empty_or_not_to_be(asked: dict[str, Any]) -> None:
+    assert slate(Store(), **asked)[1] is None
+
+
+def test_a_slate_has_the_time_of_each_stage_and_source() -> None:
+    answer, _ = slate(Store())
+    *names, last = answer.stage_ms
+    assert names == [
+        *("hydrate", "best_categories", "trending", "sources", "merge", "filters"),
+        *("rank", "rerank", "answer"),
+    ]
+    assert last == "total" and answer.stage_ms["total"] >= answer.stage_ms["hydrate"]
