@@ -24,8 +24,8 @@ from headrace.features.inputs import DENSE_NAMES
 from headrace.features.rows.merged_table import SharedTable
 from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.table import SHARED_LAYOUTS, USER_LAYOUT
-from headrace.offline.batch_path import BatchPath
 from headrace.sample import Sample
+from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import PartitionSettings
 

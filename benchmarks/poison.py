@@ -29,8 +29,8 @@ from headrace.metrics import Scores
 from headrace.model.batch import batch_of_samples
 from headrace.model.config import Head, nano
 from headrace.monitoring.progress import merged
-from headrace.offline.batch_path import BatchPath
 from headrace.sample import Sample
+from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import PartitionSettings
 

@@ -21,12 +21,15 @@ from numpy.typing import NDArray
 
 from benchmarks.peers.inputs import at_midnight
 from headrace.catalogue.words import ContentTable
-from headrace.evaluation.impressions import TEST
-from headrace.evaluation.inputs_file import InputsFile
-from headrace.evaluation.log import Log, add_log_flags, open_log
-from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
+from headrace.config import Settings
+from headrace.evaluation.files.evaluation import Evaluation
+from headrace.evaluation.files.inputs_file import InputsFile
+from headrace.evaluation.files.log import Log, add_log_flags, open_log
+from headrace.evaluation.files.visibility import Observed, Observer
+from headrace.evaluation.progress import with_progress
+from headrace.evaluation.progressive import ranker_config
 from headrace.evaluation.quality import NEW, Quality
-from headrace.evaluation.visibility import Observed, Observer, day_of
+from headrace.evaluation.row import TEST, batches_of
 
 ALL_FROZEN: Final = "FuseRank, all frozen"
 FROZEN: Final = "FuseRank, frozen"
@@ -69,7 +72,7 @@ class Kept(Quality):
         self._p.append(p_QJ)
         self._p_at_midnight.append(p_at_midnight_QJ)
         for row in rows:
-            user, day = int(row.impression.event.user_id), day_of(row.impression.time_ms)
+            user, day = int(row.impression.event.user_id), row.day
             is_new = row.num_of_user <= NEW, row.num_of_item <= NEW
             self._rows.append((user, day, *is_new, row.impression.label_J))
 
@@ -121,7 +124,7 @@ def write_inputs(flags: Sequence[str], inputs: Path) -> None:
 def _log(flags: Sequence[str]) -> Log:
     parser = argparse.ArgumentParser()
     add_log_flags(parser)
-    return open_log(parser.parse_args(flags))
+    return open_log(parser.parse_args(flags), Settings())
 
 
 @contextmanager
@@ -155,8 +158,8 @@ def _kept(evaluation: Evaluation) -> Kept:
 
 
 def _batches(log: Log, freeze: bool) -> Iterator[Sequence[Observed]]:
-    observer = Observer(log.items, log.users, freeze=freeze)
-    return iter(log.told(batches_of(observer.observe(log.rows()))))
+    observer = Observer(log.items, log.users, log.days, freeze=freeze)
+    return with_progress(batches_of(observer.observe(log.rows())), log.num_rows)
 
 
 def _all_frozen(log: Log, trained: Sequence[Evaluation]) -> list[Kept]:

@@ -16,9 +16,9 @@ import torch
 
 from benchmarks.pairs import compare_timed, seconds
 from benchmarks.peers import environment
+from headrace.action import BIT, CLICK
 from headrace.catalogue.item import Item
 from headrace.catalogue.words import ContentTable, user_token_keys
-from headrace.features.aggregation.facts import ACTIONS, CLICK
 from headrace.features.inputs import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
@@ -145,7 +145,7 @@ def request(seed: int, num: int, num_events: int) -> Request:
         item_keys=draw.choice(ITEM_KEYS, num).tolist(),
         features=RequestFeatures(draw.random((num, NUM_DENSE), np.float32), history_3T),
         label_NJ=label_N1.astype(np.float32),
-        outcome_N=label_N1[:, 0] << ACTIONS.index(CLICK),
+        outcome_N=label_N1[:, 0] * BIT[CLICK],
     )
 
 

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
+from typing import Final
 
 import msgspec
 import numpy as np
 
 from headrace import config
+from headrace.action import BIT
 from headrace.catalogue.words import MODALITIES
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
 from headrace.feast_adapter.online import OnlineStore
-from headrace.features.aggregation.facts import ACTIONS
-from headrace.features.inputs import CATEGORY_RATES, SURFACE_RATES
-from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
+from headrace.features.aggregation.crosses import InCategories, OnSurface
+from headrace.features.inputs import DENSE
+from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items
 from headrace.pipeline.candidates import Candidates
@@ -33,6 +35,13 @@ from serving.replica.snapshot import Snapshot
 from serving.stages.context import ReplicaContext
 from serving.stages.hydrate import Hydrate
 from serving.stages.rank import inputs, probabilities, request_batch
+
+GROUPS: Final[Mapping[str | type, str]] = {  # by the entity of a feature, or the view of a cross
+    USER: "user_features",
+    ITEM: "item_features",
+    OnSurface: "surface_features",  # of the user on it, the same for all candidates
+    InCategories: "user_item_features",
+}
 
 
 class PastEvent(msgspec.Struct, frozen=True):
@@ -69,17 +78,13 @@ class Explained(msgspec.Struct, frozen=True):
     items: tuple[ExplainedItem, ...]
 
 
-def dense_groups() -> dict[str, range]:
+def dense_groups() -> dict[str, list[int]]:
     """The columns of the dense features by what they tell of."""
-    groups = {
-        "user_features": USER_LAYOUT.dense,
-        "item_features": ITEM_LAYOUT.dense,
-        "surface_features": SURFACE_RATES,  # of the user on it, the same for all candidates
-        "user_item_features": CATEGORY_RATES,
-    }
-    ends = np.cumsum([len(group) for group in groups.values()]).tolist()
-    starts = [0, *ends]
-    return {name: range(*bounds) for name, *bounds in zip(groups, starts, ends, strict=False)}
+    groups: dict[str, list[int]] = {name: [] for name in GROUPS.values()}
+    for place, feature in enumerate(DENSE):
+        about = type(feature.aggregator.over) if feature.entity == CANDIDATE else feature.entity
+        groups[GROUPS[about]].append(place)
+    return groups
 
 
 class Explainer:
@@ -158,7 +163,7 @@ def _item(
     return ExplainedItem(
         item_id=item_id,
         known=item_id in catalogue.row_of_id,
-        score=float(p_J @ model.weight_J),
+        score=float(model.scores(p_J)),
         p=dict(zip(heads, p_J.tolist(), strict=True)),
         logit=explanation.logit,
         effects=dict(explanation.effects),
@@ -179,7 +184,7 @@ def _history(explanation: Explanation, batch: Batch, catalogue: Catalogue) -> tu
         PastEvent(
             item_id=catalogue.items[row].item_id if row else None,
             age_ms=age_ms,
-            actions=tuple(name for bit, name in enumerate(ACTIONS) if actions >> bit & 1),
+            actions=tuple(name for name, bit in BIT.items() if actions & bit),
             attention=attention,
         )
         for row, there, age_ms, actions, attention in zip(rows, *told, strict=True)

@@ -39,7 +39,7 @@ import torch
 from redis import Redis
 from headrace import config
 from headrace.broker.topics import create_topics
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.model.config import RankerConfig
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
@@ -49,8 +49,8 @@ settings = config.load()
 create_topics(settings)
 publisher = Publisher(settings, Redis.from_url(settings.redis_url))
 publisher.publish({"w": torch.ones(2)}, Manifest(
-    version=0, uri="", sha256="", created_ms=1, schema=SCHEMA, model=RankerConfig(num_dense=1),
-    num_samples=1, newest_event_ms=1))
+    version=0, uri="", sha256="", created_ms=1, schema=INPUT_SCHEMA,
+    model=RankerConfig(num_dense=1), num_samples=1, newest_event_ms=1))
 print(load_weights(Subscriber(settings).newest())["w"].sum().item())
 """
 

@@ -12,7 +12,7 @@ CORE = ROOT / "platform" / "headrace"
 
 # The longest name that matches a module counts: headrace.features.rows is on a level of its own.
 LEVELS: Final = (
-    "__init__ clock config epoch errors event keys latency sample settings_text skipped "
+    "__init__ action clock config epoch errors event keys latency sample settings_text skipped "
     "access features/aggregation metrics",
     "api broker catalogue features features/store services",
     "ads encoders features/rows model pipeline",
@@ -27,7 +27,6 @@ LEVEL_OF: Final = {name: level for level, names in enumerate(LEVELS) for name in
 
 # What has to be cut yet: a package, and one on its own level or above that it imports.
 KNOWN: Final = {
-    ("evaluation", "commands"),
     ("feast_adapter", "offline"),
     ("features", "feast_adapter"),
     ("features/store", "feast_adapter"),

@@ -30,7 +30,7 @@ from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.clock import now_ms
 from headrace.errors import HeadraceError, LogMismatch
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
 from headrace.monitoring.progress import ProgressBoard
@@ -38,7 +38,7 @@ from headrace.monitoring.status import StatusBoard
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
 from headrace.services.priority import SETUP_HOOK
-from headrace.stream.memory import give_back
+from headrace.stream.memory import ONE_HEAP, give_back
 from trainers.recipe import check_continues, ranker_config
 from trainers.sample_log import SampleReader, take_refusal, tell_refusal
 
@@ -100,23 +100,23 @@ class OnlineTrainer:
     def state(self) -> dict[str, Any]:
         """Weights, optimizer, progressive window and positions, of this moment."""
         state = {"guarded": self._guarded.state(), "samples": self._samples.state()}
-        return {**state, "newest_event_ms": self._newest_event_ms, "schema": SCHEMA}
+        return {**state, "newest_event_ms": self._newest_event_ms, "schema": INPUT_SCHEMA}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` described.
 
-        Weights of another feature table are of other columns: where the table has changed, a new
-        model begins with the samples that come from then on; so it does where the checkpoint is of
-        a build whose learner had no guard.
+        Weights of another input schema are of other columns: where it has changed, a new model
+        begins with the samples that come from then on; so it does where the checkpoint is of a
+        build whose learner had no guard.
         """
-        if state["schema"] == SCHEMA and "guarded" in state:
+        if state["schema"] == INPUT_SCHEMA and "guarded" in state:
             self._guarded.load_state(state["guarded"])
         else:
             log.warning(
-                "the checkpoint is of another build or feature table (%08x, this build has %08x): "
+                "the checkpoint is of another build or input schema (%08x, this build has %08x): "
                 "a new model begins, with the samples from here on; serving has none until it is "
-                "published",
-                *(state["schema"], SCHEMA),
+                "published. To keep the old one, go back to the build that trained it",
+                *(state["schema"], INPUT_SCHEMA),
             )
         self._samples.load_state(state.get("samples", state))
         self._newest_event_ms = state["newest_event_ms"]
@@ -161,7 +161,7 @@ class OnlineTrainer:
             uri="",
             sha256="",
             created_ms=now,
-            schema=SCHEMA,
+            schema=INPUT_SCHEMA,
             model=self._config,
             token_tables=self._content.vectors.names,
             num_samples=self.learner.num_samples,
@@ -272,6 +272,7 @@ def main() -> int:
             storage_path=str(settings.home_path / "train"),
             failure_config=FailureConfig(max_failures=-1),
             checkpoint_config=CheckpointConfig(num_to_keep=3),
+            worker_runtime_env=ONE_HEAP,
         ),
     )
     trainer.fit()  # ends by itself only where the loop refused to go on

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 
 from headrace import config
+from headrace.action import ACTIONS, TABLE
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
-from headrace.features.aggregation.facts import ACTIONS
 from headrace.features.inputs import NUM_DENSE, RATES
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.model.config import Head, RankerConfig, nano
 from headrace.registry.manifest import check_tokens
 from headrace.registry.subscriber import Subscriber
@@ -25,7 +27,7 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
     return replace(
         nano(NUM_DENSE),
         rates=RATES,
-        heads=tuple(Head(name) for name in settings.head_names),
+        heads=heads(settings.head_names),
         surfaces=settings.surface_names,
         content_widths=vectors.widths,
         admit_after=settings.embedding_admit_after,
@@ -33,12 +35,21 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
     )
 
 
+def heads(names: Sequence[str]) -> tuple[Head, ...]:
+    """The heads of these actions of the table."""
+    after = {row.name: row.after for row in TABLE}
+    return tuple(Head(name, "after_click" if after[name] else "binary") for name in names)
+
+
 def check_continues(settings: config.Settings) -> None:
-    """Raises `ConfigError` where this namespace has been trained as something else."""
+    """Raises `ConfigError` where this namespace has been trained as something else.
+
+    What a model of another input schema was is no matter: none continues it.
+    """
     models = Subscriber(settings)
     newest = models.newest_kept()
     models.close()
-    if newest:
+    if newest and newest.schema == INPUT_SCHEMA:
         check_tokens(newest, settings.token_table_names)
         wanted = ranker_config(settings, ContentVectors.of(settings))
         if newest.model != wanted:

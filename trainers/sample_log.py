@@ -13,7 +13,7 @@ from headrace.broker.record import Record
 from headrace.broker.topics import Topics, agreed, log_identity
 from headrace.config import Settings
 from headrace.features.rows.sample_intake import KnownOffsets, samples_in, without_those_beyond
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.sample import Sample, decode_batch, encode_batches
 from headrace.skipped import Skipped
 
@@ -80,13 +80,13 @@ class SampleReader:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` described; samples of another feature table do not wait on."""
+        """Go on from what `state` described; samples of other inputs do not wait on."""
         self.positions.update(state["positions"])  # the topic may have been grown meanwhile
         self._taken = state["taken"]
         # Checkpoints from before these were kept lack them.
         self._log, self.num_lost = state.get("log", ""), state.get("lost", 0)
         pending = [one for message in state.get("pending", ()) for one in decode_batch(message)]
-        self._pending = [sample for sample in pending if sample.schema == SCHEMA]
+        self._pending = [sample for sample in pending if sample.schema == INPUT_SCHEMA]
 
     def close(self) -> None:
         """Leave the broker."""
@@ -98,13 +98,14 @@ class SampleReader:
         self.positions[record.partition] = record.offset + 1
         samples = samples_in(record, self.skipped)
         for sample in without_those_beyond(samples, self._known, self.skipped, self._clock()):
-            if sample.schema != SCHEMA:
+            if sample.schema != INPUT_SCHEMA:
                 self.num_unreadable += 1
                 if self.num_unreadable == 1:
                     log.warning(
-                        "samples of feature schema %08x are skipped, this build has %08x; their "
-                        "number is in the status (unreadable_samples)",
-                        *(sample.schema, SCHEMA),
+                        "samples of the input schema %08x are skipped, this build has %08x: start "
+                        "`headrace stream` of this build, and new ones come; the number of those "
+                        "skipped is in the status (unreadable_samples)",
+                        *(sample.schema, INPUT_SCHEMA),
                     )
                 continue
             lane = (sample.source_partition, sample.lane)

@@ -15,7 +15,9 @@ from typing import Any, NoReturn
 from headrace import __version__, config
 from headrace.catalogue.files import read_items
 from headrace.clock import now_ms
+from headrace.commands.compare_fusion import add_compare_fusion
 from headrace.commands.dead_letters import add_dead_letters
+from headrace.commands.evaluate import add_evaluate
 from headrace.commands.features import add_features
 from headrace.commands.flags import (
     ENCODERS,
@@ -39,8 +41,6 @@ from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
-from headrace.evaluation.command import add_evaluate
-from headrace.evaluation.compare_fusion import add_compare_fusion
 from headrace.feast_adapter.servers import kept_on_loopback
 from headrace.services.priority import yield_to_requests
 from headrace.settings_text import require_home

@@ -19,6 +19,7 @@ import msgspec
 
 from headrace.access.http import HttpAccess
 from headrace.access.kafka import SECRET, SECRETS
+from headrace.action import CLICK, PREDICTED, windows_s
 from headrace.errors import ConfigError
 from headrace.settings_text import require_text
 
@@ -41,7 +42,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     events_retention_h: Positive = 168.0  # that events and samples stay in topics headrace makes
     num_stream_workers: PositiveInt = 2
     dedupe_window: PositiveInt = 200_000  # event ids remembered per partition
-    click_window_s: Positive = 300.0  # attribution window of an impression
+    click_window_s: Positive = 300.0  # attribution window of actions that have none of their own
     make_samples: bool = True  # false: features only, nothing to train on
     allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
     max_ahead_s: Positive = 300.0  # how far ahead of its arrival an event's time may lie
@@ -53,6 +54,8 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_unknown_campaigns: PositiveInt = 10_000  # in no campaigns' file
     unknown_campaign_ttl_s: Positive = 2_592_000.0
     unknown_user_ttl_s: Positive = 604_800.0
+
+    time_zone: str = ""  # whose midnights begin the days of `headrace evaluate`; empty: the log's
 
     archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often
 
@@ -68,7 +71,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     embedding_expire_after: PositiveInt = 5_000_000
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
     model_seed: int = 0
-    heads: str = "click,like,long_view"  # actions that the ranker predicts, the click first
+    heads: str = ",".join(PREDICTED)  # actions that the ranker predicts, the click first
     surfaces: str = ""  # those with a calibration and a position bias of their own
     token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
 
@@ -86,7 +89,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     ready_without_model: bool = False  # `/readyz` before the first model
     loaded_versions: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1  # that a request may name
     spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64_000_000  # for impressions; 0: no spool
-    rank_by: str = "click=1"  # slates are ordered by the sum of weight x probability of actions
+    rank_by: str = f"{CLICK}=1"  # slates are ordered by the sum of weight x probability of actions
     max_candidates: PositiveInt = 500
     campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
 
@@ -116,7 +119,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
         if not weights or not all(map(math.isfinite, weights.values())):
             raise ConfigError(
                 f"{variable('rank_by')}={self.rank_by!r}: expected weights of heads such as "
-                "'click=1,long_view=0.5'"
+                f"'{','.join(f'{name}=1' for name in PREDICTED[:2])}'"
             )
         return weights
 
@@ -163,10 +166,12 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         raise ConfigError("; ".join(problems))
     settings = Settings(**given)
     problems += [*settings.access_problems(), *settings.http_problems()]
-    if 3_600 * settings.events_retention_h < settings.click_window_s:
+    window_s = max(windows_s(settings.click_window_s).values())
+    if 3_600 * settings.events_retention_h < window_s:
         problems.append(
             f"{variable('events_retention_h')}={settings.events_retention_h:g} is shorter than the "
-            f"attribution window, {variable('click_window_s')}={settings.click_window_s:g} s"
+            f"longest attribution window, {window_s:g} s ({variable('click_window_s')}, or an "
+            "action's own)"
         )
     if problems:
         raise ConfigError("; ".join(problems))

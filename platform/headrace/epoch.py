@@ -50,3 +50,17 @@ def arrival_ms(timestamp: int, now_ms: int) -> int:
     """
     stamped_ms = record_time_ms(timestamp, now_ms)
     return stamped_ms if stamped_ms <= now_ms + MAX_SKEW_MS else now_ms
+
+
+def wrong_time(time_ms: int, arrival_ms: int, max_ahead_ms: int) -> str | None:
+    """Why an event of this time cannot have arrived then, None if it can."""
+    if unit := mistaken_unit(time_ms):
+        return f"expected epoch milliseconds, got {time_ms}: is it in {unit}?"
+    ahead_ms = time_ms - arrival_ms
+    if ahead_ms <= max_ahead_ms:
+        return None
+    return (
+        f"{time_ms} lies {ahead_ms / 1_000:.1f} s ahead of its arrival at {arrival_ms}, at most "
+        f"{max_ahead_ms / 1_000:g} s are allowed: set the clock of the machine that is wrong, the "
+        "sender's or the one that received it"
+    )

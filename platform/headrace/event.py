@@ -3,22 +3,23 @@
 Nothing in an event can be part of a cycle, so the collector of cycles need not look at them
 (`gc=False`): a stream worker makes tens of thousands a second.
 
-Three kinds exist. An `ImpressionEvent` says which items one request showed to a user; where the
-outcome is already known (a replayed log) each item carries it. A `ClickEvent` says that a user
-clicked an item, an `ActionEvent` that a user did something else with it; both name the request that
-showed it if the client knows it.
+Three kinds exist. An `ImpressionEvent` says which items a request showed to a user, and what came
+of them where that is known (a replayed log). A `ClickEvent` says that a user clicked an item, an
+`ActionEvent` that it was another action of `headrace.action.TABLE`; both name the request if known.
 """
 
 from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from headrace.epoch import EARLIEST_MS, mistaken_unit
+from headrace.action import CLICK, FIELDS, TABLE
+from headrace.epoch import EARLIEST_MS, wrong_time
 from headrace.errors import InvalidEvent
 
 EVENT_VERSION: Final = 1
@@ -35,6 +36,7 @@ Surface = Annotated[str, msgspec.Meta(max_length=MAX_SURFACE)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]  # holds nanoseconds sent by mistake
 Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # of a model
 Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # paid, the share watched
+Told = tuple[bool | None, ...]  # of each action of the table
 
 
 class _Strict(
@@ -54,13 +56,23 @@ class Shown(_Strict, frozen=True):
     value: Value = 0.0
     campaign_id: Id | None = None  # the campaign, where the item was shown as an ad
     propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    outcomes: dict[str, bool] | None = None  # of the actions that have no field here
+
+    @property
+    def told(self) -> Told:
+        """[A]: whether each action of the table came, None where that is not said."""
+        fields: Told = _fields(self)
+        if self.outcomes is None:
+            return fields
+        named = zip(fields, _TOLD_BY, strict=True)
+        return tuple([came if field else self.outcomes.get(name) for came, (field, name) in named])
 
 
 class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """The features that the ranker read when it made this slate, so that training reads the same.
 
-    Ignored where no replica signed them, where `schema` is not that of the reader's feature table,
-    or the sizes do not fit.
+    Ignored where no replica signed them, where `schema` is not that of what the reader's ranker
+    reads, or the sizes do not fit.
     """
 
     schema: int
@@ -121,7 +133,7 @@ class ActionEvent(_Strict, frozen=True, tag="action"):
     event_time_ms: EpochMs
     user_id: Id
     item_id: Id
-    action: Literal["like", "long_view"]
+    action: Id
     value: Value = 0.0
     request_id: Id | None = None
     surface: Surface = DEFAULT_SURFACE
@@ -129,6 +141,22 @@ class ActionEvent(_Strict, frozen=True, tag="action"):
 
 
 Event = ImpressionEvent | ClickEvent | ActionEvent
+
+
+def told_by(came: Mapping[str, bool]) -> dict[str, Any]:
+    """The fields of `Shown` that tell whether these actions came."""
+    fields = {field: came[name] for field, name in _TOLD_BY if field and name in came}
+    others = {name: came[name] for field, name in _TOLD_BY if not field and name in came}
+    return {**fields, "outcomes": others} if others else fields
+
+
+_TOLD_BY: Final = [(row.field, row.name) for row in TABLE]
+# For actions without a field `outcomes`, which is None where it says nothing. One is no tuple.
+_get_fields: Final = attrgetter(*(row.field or "outcomes" for row in TABLE))
+_fields: Final = _get_fields if len(TABLE) > 1 else lambda shown: (_get_fields(shown),)
+_IN_OUTCOMES: Final = {row.name for row in TABLE if not row.field}
+_OF_NO_ACTION: Final = set(FIELDS) - {row.field for row in TABLE}
+_WITH_EVENTS: Final = {row.name: row for row in TABLE if row.name != CLICK}
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
@@ -212,30 +240,48 @@ def _fault(event: Event, arrival_ms: int, max_ahead_ms: int) -> InvalidEvent | N
     if event.version != EVENT_VERSION:
         return _of_version(event.version)
     if not EARLIEST_MS <= event.event_time_ms <= arrival_ms:
-        if wrong := _wrong_time(event.event_time_ms, arrival_ms, max_ahead_ms):
+        if wrong := wrong_time(event.event_time_ms, arrival_ms, max_ahead_ms):
             return InvalidEvent(wrong, field="event_time_ms")
-    if type(event) is ImpressionEvent and len(event.items) > 1:
-        if len({shown.item_id for shown in event.items}) != len(event.items):
-            return InvalidEvent("an item is shown twice in one request", field="items")
+    if type(event) is ImpressionEvent:
+        return _fault_of_items(event.items)
+    return _fault_of_action(event) if type(event) is ActionEvent else None
+
+
+def _fault_of_items(items: Sequence[Shown]) -> InvalidEvent | None:
+    if len(items) > 1 and len({shown.item_id for shown in items}) != len(items):
+        return InvalidEvent("an item is shown twice in one request", field="items")
+    for place, shown in enumerate(items):
+        if shown.outcomes is not None or _OF_NO_ACTION:
+            if fault := _fault_of_outcomes(shown, f"items[{place}]"):
+                return fault
     return None
+
+
+def _fault_of_outcomes(shown: Shown, path: str) -> InvalidEvent | None:
+    for field in _OF_NO_ACTION:
+        if getattr(shown, field) is not None:
+            return InvalidEvent("tells of no action of the table", field=f"{path}.{field}")
+    if unknown := (shown.outcomes or {}).keys() - _IN_OUTCOMES:
+        return InvalidEvent(_unknown(min(unknown), _IN_OUTCOMES), field=f"{path}.outcomes")
+    return None
+
+
+def _fault_of_action(event: ActionEvent) -> InvalidEvent | None:
+    row = _WITH_EVENTS.get(event.action)
+    if row is None:
+        return InvalidEvent(_unknown(event.action, _WITH_EVENTS), field="action")
+    if event.value and not row.value:
+        return InvalidEvent(f"got {event.value:g}, a {row.name} has no value", field="value")
+    return None
+
+
+def _unknown(action: str, known: Collection[str]) -> str:
+    return f"got {action[:40]!r}, expected one of: {', '.join(sorted(known)) or 'none'}"
 
 
 def _of_version(version: int) -> InvalidEvent:
     reason = f"unknown version {str(version)[:20]}, this build reads version {EVENT_VERSION}"
     return InvalidEvent(reason, field="version")
-
-
-def _wrong_time(time_ms: int, arrival_ms: int, max_ahead_ms: int) -> str | None:
-    if unit := mistaken_unit(time_ms):
-        return f"expected epoch milliseconds, got {time_ms}: is it in {unit}?"
-    ahead_ms = time_ms - arrival_ms
-    if ahead_ms <= max_ahead_ms:
-        return None
-    return (
-        f"{time_ms} lies {ahead_ms / 1_000:.1f} s ahead of its arrival at {arrival_ms}, at most "
-        f"{max_ahead_ms / 1_000:g} s are allowed: set the clock of the machine that is wrong, the "
-        "sender's or the one that received it"
-    )
 
 
 def _invalid(error: msgspec.ValidationError, payload: bytes) -> InvalidEvent:

@@ -17,6 +17,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import BIT, CLICK
+
 LANE_KNOWN: Final = 0  # the event carried its outcome, or was a click without an impression
 LANE_JOINED: Final = 1  # the outcome came later, within the attribution window
 
@@ -27,13 +29,13 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     """One request: the items shown, their labels, and the features of both as of the request.
 
     Arrays are little-endian bytes; the properties give them back in shape. Outcomes are those of
-    `headrace.features.aggregation.facts.outcome`, whose bit 0 is the click.
+    `headrace.features.aggregation.facts.outcome`, whose bits are `headrace.action.BIT`.
     """
 
     source_partition: int
     source_offset: int
     lane: int
-    schema: int  # of the feature table that made it
+    schema: int  # of the inputs that the ranker reads of it
     request_id: str
     event_time_ms: int
     arrival_ms: int  # when the event reached the broker
@@ -54,7 +56,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     @property
     def clicked(self) -> tuple[int, ...]:
         """[N]: 0 or 1."""
-        return tuple(outcome & 1 for outcome in self.outcomes)
+        return tuple(int(outcome & BIT[CLICK] != 0) for outcome in self.outcomes)
 
     @property
     def dense_NF(self) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from headrace.config import Settings, variable
 from headrace.errors import ConfigError
 from headrace.learning.learner import make_calibration
 from headrace.model.batch import make_items
-from headrace.model.calibration import PlattBank
+from headrace.model.calibration import PlattBank, per_impression
 from headrace.model.config import RankerConfig
 from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker
@@ -31,7 +31,13 @@ class LiveModel:
     ranker: Ranker
     calibration: PlattBank
     items: ItemCache  # one row per catalogue row
-    weight_J: NDArray[np.float32]  # of each head's probability, in the order of slates
+    weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
+
+    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[X]: the order of slates, from the heads' probabilities."""
+        of_impression_XJ = per_impression(p_XJ, self.manifest.model.after_click)
+        scores_X: NDArray[np.float32] = of_impression_XJ @ self.weight_J
+        return scores_X
 
 
 def load_model(

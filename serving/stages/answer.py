@@ -8,7 +8,7 @@ import numpy as np
 
 from headrace.api.slate import RankedItem, Slate
 from headrace.event import ImpressionEvent, Served, Shown
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from serving.stages.context import ReplicaContext
 
 
@@ -47,7 +47,7 @@ def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
         items=tuple(Shown(item.item_id, item.position) for item in slate.items),
         surface=context.surface,
         model_version=slate.model_version,
-        served=Served(SCHEMA, np.ascontiguousarray(dense_CF).tobytes(), history_3T.tobytes()),
+        served=Served(INPUT_SCHEMA, np.ascontiguousarray(dense_CF).tobytes(), history_3T.tobytes()),
     )
 
 

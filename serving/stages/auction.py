@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from headrace.action import BIT, CLICK
 from headrace.ads.auction import Bid, second_price
 from headrace.ads.campaign import Campaign
 from headrace.api.slate import PlacedAd
@@ -127,6 +128,6 @@ def answer(context: AdsContext) -> None:
 
 def _clicked_categories(context: Context) -> set[str]:
     item_T, _, action_T, _ = context.user.history_4T
-    clicked_keys = item_T[action_T & 1 == 1].tolist()
+    clicked_keys = item_T[action_T & BIT[CLICK] != 0].tolist()
     rows = (context.catalogue.row_of_key.get(item_key, 0) for item_key in clicked_keys)
     return {name for row in rows for name in context.catalogue.items[row].categories}

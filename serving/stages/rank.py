@@ -34,7 +34,7 @@ def rank(context: ReplicaContext) -> None:
     if not len(candidates):
         return
     p_CJ = probabilities(request_batch(context, features, model), model)
-    candidates.p_click_C, score_C = p_CJ[:, 0], p_CJ @ model.weight_J
+    candidates.p_click_C, score_C = p_CJ[:, 0], model.scores(p_CJ)
     candidates.score_C = score_C
     candidates.keep(np.argsort(-score_C, kind="stable"), "rank")
 

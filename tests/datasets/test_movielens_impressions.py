@@ -10,7 +10,7 @@ import pytest
 from headrace.datasets.kuairand import loader as kuairand
 from headrace.datasets.movielens import impressions as movielens_impressions
 from headrace.datasets.movielens import loader as movielens
-from headrace.evaluation import impressions
+from headrace.evaluation.files import impressions
 
 
 @pytest.fixture(scope="module")

@@ -47,11 +47,26 @@ def test_a_column_may_carry_its_own_keys(tmp_path: Path) -> None:
     ]
 
 
+def test_outcomes_are_actions_of_the_table(tmp_path: Path) -> None:
+    text = f"events: {{{EVENTS}, outcomes: {{like: l, long_view: {{column: s, at_least: 9}}}}}}"
+    events = table_mapping.read(write(tmp_path, text)).events
+    assert events.outcomes == {"like": "l", "long_view": Threshold(column="s", at_least=9)}
+    columns = [column for _, column in table_mapping.columns(events)]
+    assert columns == ["u", "i", "t", "c", "l", "s"]
+
+
+@pytest.mark.parametrize("name", ["click", "wink"])
+def test_an_outcome_that_is_no_further_action_is_refused(tmp_path: Path, name: str) -> None:
+    write(tmp_path, f"events: {{{EVENTS}, outcomes: {{{name}: w}}}}")
+    with pytest.raises(ConfigError, match=f"got '{name}', expected some of: like, long_view"):
+        table_mapping.read(tmp_path)
+
+
 def test_all_problems_are_reported_at_once_with_their_keys(tmp_path: Path) -> None:
     text = (
         "events: {file: e.xlsx, user_id: 7, time: {column: t, unit: days, zone: CET}, clickd: c,"
         " clicked: {column: stars, atleast: 4}, position: {first: 1},"
-        " value: {column: stars, of: 0}}\n"
+        " value: {column: stars, of: 0}, outcomes: {like: {}}}\n"
         "items: [mug, pen]\nuser: {}"
     )
     with pytest.raises(ConfigError) as caught:
@@ -70,6 +85,7 @@ def test_all_problems_are_reported_at_once_with_their_keys(tmp_path: Path) -> No
         "events.clicked.at_least: missing",
         "events.position.column: missing",
         "events.value.of: got 0",
+        "events.outcomes: got {'like': {}}",
         "items: got ['mug', 'pen'], expected the keys file, item_id",
     ):
         assert problem in message

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.catalogue.item import Item, User
-from headrace.evaluation.impressions import Impression
+from headrace.evaluation.files.impressions import Impression
 from headrace.event import ImpressionEvent, Shown
 
 START_MS = 1_650_816_000_000  # midnight in UTC+8

@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from small_log import START_MS, impression
+from small_log import impression
 
 from headrace.catalogue.words import ContentTable
-from headrace.evaluation.impressions import TEST
-from headrace.evaluation.progressive import BATCH_ROWS, Evaluation, batches_of, ranker_config
+from headrace.evaluation.files.evaluation import Evaluation
+from headrace.evaluation.files.visibility import Observed
+from headrace.evaluation.progressive import ranker_config
 from headrace.evaluation.quality import Quality
-from headrace.evaluation.visibility import DAY_MS, MIDNIGHT_MS, Observed
+from headrace.evaluation.row import BATCH_IMPRESSIONS, TEST, batches_of
 from headrace.features.inputs import NUM_DENSE, RequestFeatures
 
 NOTHING = RequestFeatures(np.zeros((1, NUM_DENSE), np.float32), np.zeros((3, 64), np.int64))
 LABELS = ["is_click"]
+DAY_MS = 86_400_000
 
 
 class Differences(Quality):
@@ -36,7 +38,7 @@ def test_what_is_learned_within_a_day_is_not_known_at_its_midnight() -> None:
     ranker = ranker_config("nano", LABELS, [])
     evaluation = Evaluation(ranker, LABELS, ContentTable({}), seed=0, online=True)
     evaluation.quality = differences = Differences()
-    num_a_day = 3 * BATCH_ROWS
+    num_a_day = 3 * BATCH_IMPRESSIONS
     every_ms = DAY_MS // num_a_day
     for batch in batches_of(shown(2 * num_a_day, every_ms)):
         evaluation.take(batch)
@@ -46,6 +48,8 @@ def test_what_is_learned_within_a_day_is_not_known_at_its_midnight() -> None:
 
 
 def shown(num: int, every_ms: int) -> list[Observed]:
-    start_ms = -(START_MS + MIDNIGHT_MS) % DAY_MS  # a midnight
-    rows = [impression(start_ms + n * every_ms, n % 2, 0, bool(n % 2), TEST) for n in range(num)]
-    return [Observed(row, (), NOTHING, NOTHING, 0, 0) for row in rows]
+    rows = [impression(n * every_ms, n % 2, 0, bool(n % 2), TEST) for n in range(num)]
+    days = [n * every_ms // DAY_MS for n in range(num)]
+    return [
+        Observed(row, (), NOTHING, NOTHING, day, 0, 0) for row, day in zip(rows, days, strict=True)
+    ]

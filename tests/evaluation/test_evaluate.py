@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from small_log import START_MS, columns, write, write_catalogue
 
 from headrace.cli import main
-from headrace.evaluation.inputs_file import AFFINITIES
+from headrace.evaluation.files.inputs_file import AFFINITIES
 from headrace.features.inputs import DENSE_NAMES
 from headrace.keys import key
 

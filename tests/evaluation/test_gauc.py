@@ -8,14 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_log import impression
 
-from headrace.evaluation.impressions import TEST
+from headrace.evaluation.files.visibility import Observed
 from headrace.evaluation.quality import Quality
-from headrace.evaluation.visibility import DAY_MS, MIDNIGHT_MS, Observed
+from headrace.evaluation.row import TEST
 from headrace.features.inputs import NUM_DENSE, RequestFeatures
 from headrace.keys import key
 from headrace.metrics.grouped import GroupedScores, user_day
 
 NOTHING = RequestFeatures(np.zeros((1, NUM_DENSE), np.float32), np.zeros((3, 64), np.int64))
+
+HOUR_MS = 3_600_000
 
 Row = tuple[int, int, bool, float]  # hours, user, clicked, probability
 
@@ -28,7 +30,13 @@ def test_gauc_is_within_each_user_and_day(rows: list[Row], size: int) -> None:
     rows = sorted(rows)
     seen = [
         Observed(
-            impression(hours * DAY_MS // 24, user, 0, clicked, TEST), (), NOTHING, NOTHING, 0, 0
+            impression(hours * HOUR_MS, user, 0, clicked, TEST),
+            (),
+            NOTHING,
+            NOTHING,
+            hours // 24,
+            0,
+            0,
         )
         for hours, user, clicked, _ in rows
     ]
@@ -39,8 +47,8 @@ def test_gauc_is_within_each_user_and_day(rows: list[Row], size: int) -> None:
         quality.add(seen[part], np.full_like(p_N1[part], 0.5), p_N1[part])
     if rows:
         user_N = np.array([key(f"{user}") for _, user, _, _ in rows])
-        time_ms_N = np.array([row.impression.time_ms for row in seen]) + MIDNIGHT_MS
+        day_N = np.array([row.day for row in seen])
         label_N = np.array([float(clicked) for _, _, clicked, _ in rows])
-        expected.add(user_day(user_N, time_ms_N), p_N1[:, 0].astype(np.float64), label_N)
+        expected.add(user_day(user_N, day_N), p_N1[:, 0].astype(np.float64), label_N)
     gauc = quality.report()["labels"]["is_click"]["gauc"]
     assert gauc == (None if np.isnan(expected.gauc) else pytest.approx(expected.gauc, abs=1e-5))

@@ -7,10 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_log import ITEMS, START_MS, USERS, impression
 
-from headrace.evaluation.impressions import BEFORE, TEST, TRAIN, Impression
-from headrace.evaluation.visibility import DAY_MS, VISIBLE_AFTER_MS, Observed, Observer
+from headrace.evaluation.days import Days
+from headrace.evaluation.files.impressions import Impression
+from headrace.evaluation.files.visibility import Observed, Observer
+from headrace.evaluation.row import BEFORE, TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.features.inputs import DENSE_NAMES
 
+DAY_MS = 86_400_000
+DAYS = Days("Asia/Shanghai")  # START_MS is a midnight there
 OF_USER = [n for n, name in enumerate(DENSE_NAMES) if name.startswith("user_")]
 
 
@@ -29,7 +33,7 @@ def logs(draw: st.DrawFn) -> list[Impression]:
 
 
 def observe(rows: list[Impression], freeze: bool = False, chunk: int = 4_096) -> list[Observed]:
-    return list(Observer(ITEMS, USERS, freeze, chunk).observe(rows))
+    return list(Observer(ITEMS, USERS, DAYS, freeze, chunk).observe(rows))
 
 
 def visible(rows: list[Impression], by_ms: int) -> list[Impression]:

@@ -18,7 +18,6 @@ SPAN_MS = 12 * TILE_MS
 NUM_ENTITIES = 3
 NUM_SLOTS = 6
 MAX_SLOTS = 3
-WIDTH = 2
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,6 @@ class Fact:
     value: float = 0.0
     settled: bool = True
     slots: tuple[int, ...] = ()
-    factor: tuple[float, ...] = (0.0,) * WIDTH
 
     @property
     def actions(self) -> int:
@@ -77,7 +75,6 @@ def made_up(random: Random) -> Fact:
         value=random.choice([0.0, 0.0, 0.25, 1.5, -2.75, 7.0]),
         settled=random.random() < 0.7,
         slots=tuple(sorted(slots)),
-        factor=tuple(random.choices([-1.5, -0.5, 0.0, 0.5, 1.0], k=WIDTH)),
     )
 
 
@@ -105,7 +102,6 @@ def columns(log: Sequence[Fact]) -> Facts:
     """These facts in this order."""
     slots = [fact.slots + (-1,) * (MAX_SLOTS - len(fact.slots)) for fact in log]
     measures = [[getattr(fact, name) for name in MEASURES] for fact in log]
-    factors = [fact.factor for fact in log]
     return Facts(
         entity_N=np.array([fact.entity for fact in log], np.int64),
         time_ms_N=np.array([fact.time_ms for fact in log], np.int64),
@@ -115,7 +111,6 @@ def columns(log: Sequence[Fact]) -> Facts:
         measure_NM=np.array(measures, np.float32).reshape(len(log), len(MEASURES)),
         settled_N=np.array([fact.settled for fact in log], bool),
         slot_NS=np.array(slots, np.int64).reshape(len(log), MAX_SLOTS),
-        factor_ND=np.array(factors, np.float32).reshape(len(log), -1 if log else WIDTH),
     )
 
 

@@ -15,7 +15,6 @@ from plain_facts import (
     NUM_SLOTS,
     START_MS,
     TILE_MS,
-    WIDTH,
     Fact,
     fresh,
     logs,
@@ -40,11 +39,9 @@ from headrace.features.aggregation.aggregators import (
     SlotRates,
     Sum,
     TopKeys,
-    Vector,
     kept_by,
 )
-from headrace.features.aggregation.collaborative import NormalEquations
-from headrace.features.aggregation.facts import CLICK, LIKE, MEASURES, SHOWN, Ints
+from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
@@ -53,10 +50,10 @@ LAST = LastN(6)
 SLOTS = BySlot(NUM_SLOTS)
 TOP = TopItems(50)
 EVERY: list[Aggregator] = [
-    Sum(LIKE, LIFE), LogSum(SHOWN, LIFE), Rate(CLICK, LIFE), Rate(CLICK, Tiles(TILE_MS, 5)),
-    Rate(CLICK, Decayed(TILE_MS)), Rate(LIKE, Recent(LAST, 3)), LogSum(SHOWN, Session(LAST)),
+    Sum("like", LIFE), LogSum(SHOWN, LIFE), Rate(CLICK, LIFE), Rate(CLICK, Tiles(TILE_MS, 5)),
+    Rate(CLICK, Decayed(TILE_MS)), Rate("like", Recent(LAST, 3)), LogSum(SHOWN, Session(LAST)),
     SinceLast(Newest(CLICK)), Part(Extremes(), 1), LogOf(Distinct()), SlotRates(SLOTS),
-    History(LAST), TopKeys(TOP), Vector(NormalEquations(WIDTH)),
+    History(LAST), TopKeys(TOP),
 ]  # fmt: skip
 
 every = pytest.mark.parametrize("aggregator", EVERY, ids=repr)

@@ -24,21 +24,20 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import (
-    CATEGORY_RATES,
-    CROSSES,
     DENSE_NAMES,
     HISTORY_LENGTH,
     NUM_DENSE,
     RATES,
-    SURFACE_RATES,
     RequestFeatures,
     assemble,
 )
-from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
+from headrace.features.table import CROSSES, ITEM_LAYOUT, USER_LAYOUT
 
 NOW_MS = START_MS + 3_600_000
 NUM_USER = len(USER_LAYOUT.dense)
 NUM_ITEM = len(ITEM_LAYOUT.dense)
+SURFACE_RATES = ["user_surface_click_rate", "user_surface_like_rate", "user_surface_long_view_rate"]
+CATEGORY_RATES = ["category_rate_mean", "category_rate_max"]
 NO_SLOTS = np.zeros((0, 3), np.int64)
 SURFACE = 17
 
@@ -62,8 +61,8 @@ def one_request(
 def test_the_dense_features_have_names() -> None:
     assert len(set(DENSE_NAMES)) == len(DENSE_NAMES) == NUM_DENSE
     ranked = [feature.name for feature in (*USER_LAYOUT.dense, *ITEM_LAYOUT.dense)]
-    assert DENSE_NAMES == (*ranked, *CROSSES)
-    assert CROSSES == (*SURFACE_RATES, *CATEGORY_RATES)
+    assert [cross.name for cross in CROSSES] == [*SURFACE_RATES, *CATEGORY_RATES]
+    assert DENSE_NAMES == (*ranked, *SURFACE_RATES, *CATEGORY_RATES)
     assert {*SURFACE_RATES} < {DENSE_NAMES[place] for place in RATES}
     assert not {*CATEGORY_RATES} & {DENSE_NAMES[place] for place in RATES}
 

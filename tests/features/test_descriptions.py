@@ -9,14 +9,15 @@ import pytest
 from headrace.features import description
 from headrace.features.aggregation.accumulators import Decayed, Lifetime, Newest, Tiles
 from headrace.features.aggregation.aggregators import History, LogOf, Rate, SinceLast, Sum, TopKeys
-from headrace.features.aggregation.facts import CLICK, LIKE, SHOWN
+from headrace.features.aggregation.facts import CLICK, SHOWN
 from headrace.features.aggregation.layout import Feature
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import Distinct, TopItems
-from headrace.features.table import FEATURES, USER_LAYOUT
+from headrace.features.table import CROSSES, FEATURES, USER_LAYOUT
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "features.md"
-BY_NAME = {feature.name: feature for feature in FEATURES}
+ROWS = (*FEATURES, *CROSSES)
+BY_NAME = {feature.name: feature for feature in ROWS}
 HOUR_MS = 3_600_000
 
 
@@ -24,7 +25,7 @@ def of(aggregator: object) -> Feature:
     return Feature("it", "user", aggregator, "a feature")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: str(feature.name))
+@pytest.mark.parametrize("feature", ROWS, ids=lambda feature: str(feature.name))
 def test_every_question_about_a_feature_has_an_answer(feature: Feature) -> None:
     cells = description.describe(feature).cells()
     assert len(cells) == len(description.HEADINGS) and all(cells)
@@ -50,8 +51,8 @@ def test_the_window_is_said_in_the_greatest_unit_that_fits(over: object, expecte
     ("aggregator", "expected"),
     [
         (Sum(SHOWN, Lifetime()), ["impression", "click"]),
-        (Rate(LIKE, Lifetime((SHOWN, LIKE))), ["impression", "click", "action:like"]),
-        (SinceLast(Newest(LIKE)), ["impression", "action:like"]),
+        (Rate("like", Lifetime((SHOWN, "like"))), ["impression", "click", "action:like"]),
+        (SinceLast(Newest("like")), ["impression", "action:like"]),
         (TopKeys(TopItems(8, CLICK)), ["impression", "click"]),
         (LogOf(Distinct()), ["impression", "click"]),
         (History(LastN()), ["impression", "click", "action:like", "action:long_view"]),
@@ -69,7 +70,8 @@ def test_features_over_one_accumulator_name_each_other() -> None:
     assert "user_history" in description.sharing(recent)
     assert "user_click_rate_last3" in description.sharing(BY_NAME["user_history"])
     assert "user_click_rate_last3" not in description.sharing(recent)
-    assert description.sharing(BY_NAME["user_category_rates"]) == []
+    of_categories = ["category_rate_mean", "category_rate_max"]
+    assert description.sharing(BY_NAME["user_category_rates"]) == of_categories
 
 
 def test_the_details_name_size_type_and_the_value_before_any_event() -> None:
@@ -82,7 +84,7 @@ def test_the_details_name_size_type_and_the_value_before_any_event() -> None:
 
 
 def test_the_page_is_what_the_table_says() -> None:
-    page = description.to_markdown([description.describe(feature) for feature in FEATURES])
+    page = description.to_markdown([description.describe(feature) for feature in ROWS])
     assert PAGE.read_text() == f"{page}\n", (
         "write it anew: headrace features list --markdown > docs/features.md"
     )

@@ -12,7 +12,6 @@ from plain_facts import Fact, columns, logs, randoms
 
 from headrace.features.aggregation.facts import (
     CLICK,
-    LONG_VIEW,
     MAX_OUTCOME,
     MEASURES,
     SHOWN,
@@ -48,7 +47,7 @@ def test_measures_come_in_the_order_asked_for() -> None:
     facts = columns([Fact(click=1.0, value=2.5), Fact(shown=0.0, long_view=1.0)])
     assert facts.measures([CLICK, SHOWN]).tolist() == [[1, 1], [0, 0]]
     assert facts.measures(MEASURES).tolist() == facts.measure_NM.tolist()
-    assert facts.measures([LONG_VIEW])[:, 0].tolist() == [0, 1]
+    assert facts.measures(["long_view"])[:, 0].tolist() == [0, 1]
 
 
 @settings(deadline=None, max_examples=40)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from plain_facts import NUM_SLOTS, START_MS, TILE_MS, WIDTH, Fact, columns, made_up, randoms
+from plain_facts import NUM_SLOTS, START_MS, TILE_MS, Fact, columns, made_up, randoms
 
 from headrace.features.aggregation.accumulators import (
     Decayed,
@@ -30,9 +30,7 @@ from headrace.features.aggregation.aggregators import (
     SinceLast,
     SlotRates,
     TopKeys,
-    Vector,
 )
-from headrace.features.aggregation.collaborative import NormalEquations
 from headrace.features.aggregation.facts import CLICK, SHOWN
 from headrace.features.aggregation.layout import BLOCK, Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent
@@ -57,7 +55,6 @@ EVERY = Layout(
         Feature("slots", THING, SlotRates(BySlot(NUM_SLOTS)), "rates", shape=(NUM_SLOTS,)),
         Feature("history", THING, History(LAST), "the last ones", shape=(4, 5)),
         Feature("top", THING, TopKeys(TopItems(20)), "the most clicked", shape=(3,)),
-        Feature("vector", THING, Vector(NormalEquations(WIDTH)), "factors", shape=(WIDTH,)),
         Feature("other", "another entity", Rate(CLICK, Lifetime()), "of another entity"),
     ],
 )

@@ -38,7 +38,6 @@ def shown_once(layout: Layout) -> State:
         measure_NM=np.array(measures, np.float32),
         settled_N=np.array([True]),
         slot_NS=np.full((1, 1), -1),
-        factor_ND=np.zeros((1, 0), np.float32),
     )
     layout.add(state_1, facts)
     return state_1

@@ -21,9 +21,10 @@ from headrace.features.rows.schemas import (
     encode_description,
 )
 from headrace.features.rows.state_row import decode_rows, encode_rows, fresh_rows
-from headrace.features.table import FEATURES, ITEM, ITEM_LAYOUT, SCHEMA, USER, USER_LAYOUT
+from headrace.features.schema import STATE_SCHEMA
+from headrace.features.table import FEATURES, ITEM, ITEM_LAYOUT, LIFE, USER, USER_LAYOUT
 
-OLD = SCHEMA ^ 0x5A5A5A5A
+OLD = STATE_SCHEMA ^ 0x5A5A5A5A
 NOW_MS = np.full(NUM_ENTITIES, START_MS + 3_600_000)
 OF_USERS = [feature for feature in FEATURES if feature.entity == USER]
 
@@ -87,7 +88,7 @@ def test_a_row_that_is_not_as_described_and_one_that_nobody_described_are_refuse
 ) -> None:
     (row,) = as_old(encode_rows(fresh_rows(USER_LAYOUT, 1)))
     for payload, tables in ((row[:size], {OLD: described(USER_LAYOUT)}), (row, {})):
-        with pytest.raises(ServiceError, match="feature schema .*HEADRACE_NAMESPACE"):
+        with pytest.raises(ServiceError, match="state schema .*HEADRACE_NAMESPACE"):
             decode_rows(carry_over([payload], USER_LAYOUT, tables.get), USER_LAYOUT)
 
 
@@ -108,15 +109,14 @@ def test_the_partial_rows_of_an_earlier_table_are_read_from_the_topic() -> None:
     before = Layout(ITEM, [one for one in FEATURES if one.name != "item_value_max"])
     rows = fresh_rows(before, 1, partition=2)
     before.add(rows["state"], columns([]))
-    rows["state"][before.field_of[next(iter(before.field_of))]] = 5
+    rows["state"][before.field_of[LIFE]] = 5
     rows["position"] = 9
     (value,) = as_old(encode_rows(rows))
     shared = SharedState(lambda item_id: None, {OLD: described(before)}.get)
     shared.apply([Record(2, 0, START_MS, b"item/2:mug", value)])
     (row,) = shared.items.partials(shared.items.find(["mug"]), 2)
     assert row["position"] == 9
-    first = next(iter(before.field_of))
-    assert (row["state"][ITEM_LAYOUT.field_of[first]] == 5).all()
+    assert (row["state"][ITEM_LAYOUT.field_of[LIFE]] == 5).all()
 
 
 def test_a_feature_is_described_by_what_it_keeps_and_not_by_its_name() -> None:

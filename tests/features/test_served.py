@@ -8,8 +8,8 @@ import pytest
 from headrace.event import Served
 from headrace.features.aggregation.facts import ACTIONS, MAX_OUTCOME, Ints
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.served import MAX_SERVED, as_served
-from headrace.features.table import SCHEMA
 
 NUM_ITEMS = 3
 DENSE_NF = np.random.default_rng(0).normal(size=(NUM_ITEMS, NUM_DENSE)).astype("<f4")
@@ -18,7 +18,7 @@ HISTORY_3T[:, 0] = (2**63 - 1, 60_000, (1 << len(ACTIONS)) - 1)
 
 
 def served(
-    dense_NF: np.ndarray = DENSE_NF, history_3T: Ints = HISTORY_3T, schema: int = SCHEMA
+    dense_NF: np.ndarray = DENSE_NF, history_3T: Ints = HISTORY_3T, schema: int = INPUT_SCHEMA
 ) -> Served:
     return Served(schema, dense_NF.tobytes(), history_3T.tobytes())
 
@@ -33,11 +33,11 @@ def test_what_serving_logged_is_read_back_to_the_bit() -> None:
 
 def test_features_of_nothing_of_another_table_or_of_other_sizes_are_not_read() -> None:
     assert as_served(None, NUM_ITEMS) is None
-    assert as_served(served(schema=SCHEMA ^ 1), NUM_ITEMS) is None
+    assert as_served(served(schema=INPUT_SCHEMA ^ 1), NUM_ITEMS) is None
     assert as_served(served(), NUM_ITEMS + 1) is None
     assert as_served(served(DENSE_NF[:, 1:]), NUM_ITEMS) is None
     assert as_served(served(history_3T=HISTORY_3T[:, 1:]), NUM_ITEMS) is None
-    assert as_served(Served(SCHEMA, b"", b""), NUM_ITEMS) is None
+    assert as_served(Served(INPUT_SCHEMA, b"", b""), NUM_ITEMS) is None
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 2 * MAX_SERVED, -2 * MAX_SERVED])

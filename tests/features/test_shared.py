@@ -12,6 +12,7 @@ from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.features.rows.merged import SharedState, topic_messages
 from headrace.features.rows.state_row import Rows, encode_rows, fresh_rows, row_dtype
+from headrace.features.schema import STATE_SCHEMA
 from headrace.features.table import (
     CAMPAIGN,
     CATEGORY,
@@ -19,7 +20,6 @@ from headrace.features.table import (
     ITEM,
     ITEM_LAYOUT,
     LIFE,
-    SCHEMA,
     SHARED_LAYOUTS,
     USER,
 )
@@ -177,7 +177,7 @@ def test_a_row_with_numbers_that_no_events_lead_to_is_passed_over(number: float)
             st.binary(max_size=40)
             | st.integers(0, 2**32).map(
                 lambda seed: (
-                    SCHEMA.to_bytes(4, "little")
+                    STATE_SCHEMA.to_bytes(4, "little")
                     + np.random.default_rng(seed).bytes(row_dtype(ITEM_LAYOUT).itemsize - 4)
                 )
             ),

@@ -14,7 +14,8 @@ from plain_facts import START_MS, Fact, columns, randoms
 from headrace.features.rows.bounds import Share
 from headrace.features.rows.merged_table import SharedTable
 from headrace.features.rows.state_row import Rows, fresh_rows
-from headrace.features.table import ITEM_LAYOUT, LIFE, SCHEMA
+from headrace.features.schema import STATE_SCHEMA
+from headrace.features.table import ITEM_LAYOUT, LIFE
 
 CLICKED = Fact(click=1.0)
 SHOWN = Fact(time_ms=START_MS + 1)
@@ -137,7 +138,7 @@ def test_thousands_of_entities_in_many_batches() -> None:
     states_N = table.states(table.find(f"i{number}" for number in range(5_000)))
     shown_N = states_N[ITEM_LAYOUT.field_of[LIFE]][:, 0]
     assert np.array_equal(shown_N, 2 * np.arange(5_000))
-    assert table.merged(table.find(["i7"]))["schema"].tolist() == [SCHEMA]
+    assert table.merged(table.find(["i7"]))["schema"].tolist() == [STATE_SCHEMA]
 
 
 @settings(deadline=None, max_examples=40)

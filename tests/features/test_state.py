@@ -11,7 +11,8 @@ from plain_facts import START_MS, Fact, columns
 from headrace.errors import ServiceError
 from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.state_row import decode_rows, encode_rows, fresh_rows, row_dtype
-from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, LAYOUTS, SCHEMA, USER_LAYOUT
+from headrace.features.schema import STATE_SCHEMA
+from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, LAYOUTS, USER_LAYOUT
 
 layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.entity)
 
@@ -22,7 +23,7 @@ def test_rows_come_back_bit_for_bit(layout: Layout, num: int, seed: int) -> None
     size = row_dtype(layout).itemsize
     bits = np.random.default_rng(seed).integers(0, 256, num * size, dtype=np.uint8)
     rows = np.frombuffer(bits.tobytes(), row_dtype(layout)).copy()
-    rows["schema"] = SCHEMA
+    rows["schema"] = STATE_SCHEMA
     payloads = encode_rows(rows)
     assert [len(payload) for payload in payloads] == [size] * num
     back = decode_rows(payloads, layout)
@@ -35,7 +36,7 @@ def test_a_row_is_its_header_and_the_state_in_little_endian(layout: Layout) -> N
     rows = fresh_rows(layout, 1, partition=3)
     rows["position"], rows["event_time_ms"] = 7, START_MS
     (payload,) = encode_rows(rows)
-    header = SCHEMA.to_bytes(4, "little") + (3).to_bytes(4, "little")
+    header = STATE_SCHEMA.to_bytes(4, "little") + (3).to_bytes(4, "little")
     header += (7).to_bytes(8, "little") + START_MS.to_bytes(8, "little")
     assert payload == header + layout.new(1).tobytes()
 
@@ -59,7 +60,7 @@ def test_rows_apart_in_memory_are_encoded_in_their_order() -> None:
 def test_a_row_of_another_feature_table_is_refused(layout: Layout) -> None:
     good, payload = encode_rows(fresh_rows(layout, 2))
     other = bytes([payload[0] ^ 1]) + payload[1:]
-    with pytest.raises(ServiceError, match=f"{layout.entity} row has feature schema .*NAMESPACE"):
+    with pytest.raises(ServiceError, match=f"{layout.entity} row has the state schema .*NAMESPACE"):
         decode_rows([good, other], layout)
     for size in (len(payload) + 8, len(payload) - 8, 3, 0):
         with pytest.raises(ServiceError, match="HEADRACE_NAMESPACE"):

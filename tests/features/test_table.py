@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 
 import numpy as np
@@ -19,7 +17,6 @@ from headrace.features.table import (
     HOUR_MS,
     ITEM_LAYOUT,
     LAYOUTS,
-    SCHEMA,
     USER_LAYOUT,
 )
 
@@ -48,20 +45,6 @@ def test_every_feature_belongs_to_one_layout() -> None:
 
 def test_the_row_of_a_user_fits_its_memory() -> None:
     assert row_dtype(USER_LAYOUT).itemsize <= MAX_USER_ROW_BYTES
-
-
-def test_the_schema_is_made_from_every_parameter_of_every_row() -> None:
-    assert 0 < SCHEMA < 2**32
-    written = repr(FEATURES)
-    assert all(repr(feature.aggregator) in written for feature in FEATURES)
-    for parameter in ("strength=20", "num_tiles=24", "half_life_ms=86400000", "length=64"):
-        assert parameter in written
-
-
-def test_the_schema_is_the_same_in_every_process() -> None:
-    ask = "from headrace.features.table import SCHEMA; print(SCHEMA)"
-    answer = subprocess.run([sys.executable, "-c", ask], capture_output=True, check=True, text=True)
-    assert int(answer.stdout) == SCHEMA
 
 
 @layouts

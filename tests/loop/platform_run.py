@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +71,21 @@ class PlatformRun:
         self.seen.update(running)
         return running
 
+    def titled(self, title: str) -> list[psutil.Process]:
+        """The processes whose command line has `title`."""
+        found = []
+        for process in self.processes():
+            with suppress(psutil.NoSuchProcess):
+                if title in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
+
     def kill(self, title: str) -> int:
         """`kill -9` of the first process whose command line has `title`; returns its id."""
-        for process in self.processes():
-            try:
-                if title in " ".join(process.cmdline()):
-                    process.send_signal(signal.SIGKILL)
-                    return process.pid
-            except psutil.NoSuchProcess:
-                continue
+        for process in self.titled(title):
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(signal.SIGKILL)
+                return process.pid
         raise AssertionError(f"no process {title!r} to kill; the log says:\n{self.log[-3000:]}")
 
     def wait_for(self, what: str, done: Callable[[], bool], timeout_s: float) -> None:

@@ -39,6 +39,13 @@ def test_nothing_listens_beyond_loopback(platform: PlatformRun) -> None:
     assert not {a for a in listening if a.ip not in ("127.0.0.1", "::1", "::ffff:127.0.0.1")}
 
 
+@pytest.mark.parametrize("title", ["ray::StreamWorkerActor", "ray::RayTrainWorker"])
+def test_what_takes_bursts_has_one_heap(platform: PlatformRun, title: str) -> None:
+    platform.wait_replayed(500)
+    heaps = [process.environ()["MALLOC_ARENA_MAX"] for process in platform.titled(title)]
+    assert set(heaps) == {"1"}
+
+
 def test_totals_are_exact_though_processes_are_killed(platform: PlatformRun) -> None:
     platform.wait_replayed(2_000)
     platform.kill("ray::StreamWorkerActor")

@@ -29,7 +29,7 @@ from redis import Redis
 from headrace import config
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.monitoring.status import StatusBoard
 from headrace.services.haproxy import short_folder
 from headrace.services.kafka import start_broker
@@ -233,7 +233,7 @@ def test_a_second_replay_counts_as_duplicates_only(team: Team) -> None:
 def test_the_features_of_a_replica_are_taken_and_those_of_a_client_are_not(team: Team) -> None:
     before, trained = team.totals(), team.num_samples()
     shown = {"item_id": "1", "clicked": True}
-    served = {"schema": SCHEMA, "dense": "", "history": ""}
+    served = {"schema": INPUT_SCHEMA, "dense": "", "history": ""}
     claimed = {"type": "impression", "user_id": "259", "request_id": "r", "items": [shown]}
     assert team.post("/v1/recommend", {"user_id": "259", "num_items": 1}) == 200
     assert team.post("/v1/events", {**claimed, "served": served}) == 202

@@ -118,6 +118,14 @@ def test_a_head_has_the_label_of_its_action_and_nan_where_the_log_does_not_tell(
     )
 
 
+def test_what_is_predicted_after_a_click_came_where_both_did() -> None:
+    heads = (Head(CLICK), Head("like", "after_click"))
+    samples = [told(outcomes=(0b11, 0b10)), told(labelled=0b10)]
+    made = batch_of_samples(samples, CONTENT, replace(CONFIG, heads=heads))
+    assert made.candidates.label_CJ[:2].tolist() == [[1, 1], [0, 0]]
+    assert made.candidates.label_CJ[2:].isnan().all(), "of which the click is not known"
+
+
 def test_outcomes_of_candidates_and_of_the_past_have_grades() -> None:
     history_3T = np.zeros((3, 4), np.int64)
     history_3T[0] = [key("i1"), key("i2"), key("i3"), 0]
@@ -164,6 +172,12 @@ def test_content_vectors_come_with_their_items() -> None:
 @pytest.mark.parametrize("config", [RICH, *(make(7) for make in SIZES.values())])
 def test_a_configuration_survives_a_manifest(config: RankerConfig) -> None:
     assert msgspec.json.decode(msgspec.json.encode(config), type=RankerConfig) == config
+
+
+def test_a_configuration_of_before_actions_had_names_is_of_those_three() -> None:
+    document = msgspec.json.decode(msgspec.json.encode(CONFIG))
+    del document["actions"], document["aversions"]
+    assert msgspec.convert({**document, "num_actions": 8}, RankerConfig) == CONFIG
 
 
 def test_a_surface_without_a_number_of_its_own_is_number_zero() -> None:

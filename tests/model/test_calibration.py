@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shop import flat
 from torch import Tensor
 
-from headrace.model.calibration import MIN_LABELS, STEP, PlattBank
+from headrace.model.calibration import MIN_LABELS, STEP, PlattBank, per_impression
 
 
 def stream(seed: int, slope: float, offset: float, num: int = 256) -> tuple[Tensor, Tensor]:
@@ -179,3 +179,10 @@ def test_a_loaded_bank_goes_on_as_the_saved_one() -> None:
     assert torch.equal(bank.weight_SJ2, loaded.weight_SJ2)
     assert not torch.equal(state["weight"], bank.weight_SJ2)  # what was saved stays as it was
     assert flat(bank.state()) == flat(loaded.state())
+
+
+def test_what_is_probable_given_a_click_needs_the_click_in_an_impression() -> None:
+    p_XJ = np.array([[0.5, 0.25, 0.5], [0.0, 0.25, 1.0]], np.float32)
+    made_XJ = per_impression(p_XJ, (False, False, True))
+    assert made_XJ.tolist() == [[0.5, 0.25, 0.25], [0.0, 0.25, 0.0]] and made_XJ.dtype == np.float32
+    assert np.array_equal(per_impression(p_XJ, (False,) * 3), p_XJ)

@@ -77,6 +77,9 @@ def test_a_size_gives_a_ranker_that_scores(size: str) -> None:
         ({"dim": 9, "num_attention_heads": 2}, "multiple of num_attention_heads 2"),
         ({"modality_dropout": 1.0}, "must lie in"),
         ({"surfaces": ("home", "home")}, "must be different"),
+        ({"actions": tuple(f"did_{n}" for n in range(9))}, "at most 8 different ones"),
+        ({"actions": (CLICK, CLICK)}, "at most 8 different ones"),
+        ({"aversions": ("hide",)}, "must be among the actions"),
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused(

@@ -14,6 +14,7 @@ from headrace.model.batch import History
 from headrace.model.layers.item_tower import ItemSide
 from headrace.model.layers.target_attention import far
 from headrace.model.layers.user_tower import TIME_BUCKETS, CausalLayer, UserTower, time_bucket
+from headrace.model.ranker import Ranker
 
 NUM_REQUESTS, DIM = 4, CONFIG.dim
 
@@ -109,3 +110,21 @@ def test_a_bucket_of_time_is_a_doubling_and_the_last_is_open() -> None:
     quarter = 250
     ms = [0, quarter - 1, quarter, 2 * quarter - 1, 2 * quarter, 4 * quarter, 2**62]
     assert time_bucket(torch.tensor(ms)).tolist() == [0, 0, 1, 1, 2, 3, TIME_BUCKETS - 1]
+
+
+@torch.no_grad()
+def test_an_outcome_with_an_aversion_is_no_wish() -> None:
+    config = replace(CONFIG, actions=("click", "hide"), aversions=("hide",))
+    ranker, batch = Ranker(config).eval(), batch_of(asked(0, num_events=4))
+    assert batch.items is not None
+    history = replace(batch.history, action_BT=torch.tensor([[0b00, 0b01, 0b10, 0b11]]))
+    user = ranker.user_side(replace(batch, history=history), ranker.item_side(batch.items))
+    assert user.wish_BT.tolist() == [[0b00, 0b01, 0b00, 0b00]]
+
+
+def test_a_set_of_actions_that_no_table_of_this_many_has_is_an_error() -> None:
+    """Not another set: eight actions are 256 sets."""
+    made, (profile_BD, history, items) = tower(), inputs()
+    action_BT = torch.full_like(history.action_BT, 1 << len(CONFIG.actions))
+    with pytest.raises(IndexError):
+        made(profile_BD, replace(history, action_BT=action_BT), items)

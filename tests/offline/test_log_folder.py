@@ -30,6 +30,7 @@ from headrace.offline.tables import (
     samples_of,
 )
 from headrace.sample import Sample, encode_batches
+from headrace.skipped import Skipped
 
 FIRST_DAY = 19_844  # 2024-05-01
 
@@ -162,13 +163,17 @@ def test_no_rows_are_no_message() -> None:
     assert list(encode_feature_rows(nobody)) == [] and len(nobody.number_UF) == 0
 
 
-def test_rows_of_another_feature_table_are_left_out() -> None:
+def test_rows_of_another_feature_table_are_counted() -> None:
     rows = numbered(USER_LAYOUT, 0, ["ann"], fresh_rows(USER_LAYOUT, 1))
     other = msgspec.structs.replace(rows, schema=rows.schema ^ 1)
     records = [
         Record(0, n, 0, b"", next(encode_feature_rows(r))) for n, r in enumerate((rows, other))
     ]
-    assert [len(table) for table in feature_row_tables(records).values()] == [1]
+    skipped = Skipped(say=lambda line: None)
+    assert [len(table) for table in feature_row_tables(records, skipped).values()] == [1]
+    (kind,) = skipped.report()
+    assert (kind["reason"], kind["count"]) == ("rows of another feature table", 1)
+    assert "headrace backfill" in kind["first"]
 
 
 def test_a_table_without_rows_has_no_date() -> None:

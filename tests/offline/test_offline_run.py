@@ -36,16 +36,17 @@ from headrace.feast_adapter.online import OnlineStore
 from headrace.features.checks.parity import Parity
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.rows.state_row import decode_rows
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.serving_key import ServingKey
-from headrace.features.table import ITEM_LAYOUT, SCHEMA, USER_LAYOUT
+from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.offline.archive import Archive
-from headrace.offline.batch_path import BatchPath
 from headrace.offline.folder import EVENTS, SAMPLES, log_folder, rows_path
 from headrace.offline.tables import samples_of
 from headrace.services.download import RECBOLE, fetch
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.commit_store import CommitStore
+from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import PartitionSettings
 from headrace.stream.worker import Worker
@@ -137,8 +138,7 @@ def namespace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Namespace]:
 
 def served(name: str, like: Event) -> ImpressionEvent:
     """What serving logs, with features that are far behind, before it signs them."""
-    dense, history = np.zeros((1, NUM_DENSE), "<f4"), np.zeros((3, HISTORY_LENGTH), "<i8")
-    features = Served(SCHEMA, dense.tobytes(), history.tobytes())
+    features = Served(INPUT_SCHEMA, bytes(4 * NUM_DENSE), bytes(24 * HISTORY_LENGTH))
     shown, time_ms = (Shown("1", position=3, clicked=True),), like.event_time_ms + 1_000
     return ImpressionEvent(
         name, time_ms, like.user_id, name, shown, surface="search", served=features

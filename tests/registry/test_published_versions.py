@@ -18,7 +18,7 @@ from redis import Redis
 from headrace import config
 from headrace.broker.topics import Topics, create_topics, open_admin
 from headrace.errors import ConfigError
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.model.config import RankerConfig
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
@@ -35,7 +35,7 @@ DRAFT = Manifest(
     uri="",
     sha256="",
     created_ms=1,
-    schema=SCHEMA,
+    schema=INPUT_SCHEMA,
     model=RankerConfig(num_dense=1),
     num_samples=1,
     newest_event_ms=1,

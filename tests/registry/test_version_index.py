@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.model.config import RankerConfig
 from headrace.registry.manifest import Manifest
 from headrace.registry.versions import (
@@ -29,7 +29,7 @@ def manifest(version: int) -> Manifest:
         uri=f"file:///models/{version}",
         sha256="",
         created_ms=version,
-        schema=SCHEMA,
+        schema=INPUT_SCHEMA,
         model=RankerConfig(num_dense=1),
         num_samples=version,
         newest_event_ms=version,

@@ -21,7 +21,7 @@ from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
 from headrace.errors import LogMismatch
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.sample import LANE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
@@ -73,7 +73,7 @@ def sample(partition: int, offset: int) -> Sample:
         source_partition=partition,
         source_offset=offset,
         lane=LANE_KNOWN,
-        schema=SCHEMA,
+        schema=INPUT_SCHEMA,
         request_id=f"r{offset}",
         event_time_ms=now_ms(),
         arrival_ms=now_ms(),

@@ -21,7 +21,7 @@ from headrace.catalogue.vector_table import SCHEMA as TOKEN_SCHEMA
 from headrace.catalogue.vector_table import TokenTable
 from headrace.config import Settings
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.keys import key
 from headrace.sample import LANE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
@@ -90,7 +90,7 @@ def sample(number: int, **changes: object) -> Sample:
         source_partition=0,
         source_offset=number,
         lane=LANE_KNOWN,
-        schema=SCHEMA,
+        schema=INPUT_SCHEMA,
         request_id=f"r{number}",
         event_time_ms=NOW_MS + number,
         arrival_ms=NOW_MS + number,

@@ -20,7 +20,8 @@ from headrace.errors import StoreUnavailable
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.rows.state_row import encode_rows, fresh_rows
-from headrace.features.table import ITEM_LAYOUT, SCHEMA, USER_LAYOUT
+from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
 from headrace.pipeline.run import run
 from serving.recommend import Recommender, stages
@@ -141,7 +142,7 @@ def test_an_impression_has_the_items_of_the_slate_and_what_the_ranker_read() -> 
     assert impression.request_id == impression.event_id == answer.request_id
     assert impression.items == tuple(Shown(item.item_id, item.position) for item in answer.items)
     assert (impression.surface, impression.event_time_ms) == ("search", NOW_MS)
-    assert impression.served.schema == SCHEMA
+    assert impression.served.schema == INPUT_SCHEMA
     assert len(impression.served.dense) == 3 * NUM_DENSE * 4
     assert len(impression.served.history) == 3 * HISTORY_LENGTH * 8
 

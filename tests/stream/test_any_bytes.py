@@ -12,7 +12,8 @@ from redis import Redis
 from headrace import config
 from headrace.broker.topics import Topics
 from headrace.clock import now_ms
-from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.features.schema import VIEW_SCHEMA
+from headrace.features.table import LAYOUTS
 from headrace.stream.commit_store import CommitStore
 from headrace.stream.dead_letter import Letter, read_letters
 from headrace.up.display.totals import Observer
@@ -96,14 +97,14 @@ def test_a_damaged_commit_stops_its_partition_only_until_it_is_mended(
 def test_references_and_row_schemas_that_are_none_are_passed_over(
     servers: config.Settings, redis_of_servers: Redis
 ) -> None:
-    keys = ("junk:row-schemas", f"junk:reference:{SCHEMA:08x}")
+    keys = ("junk:row-schemas", f"junk:reference:{VIEW_SCHEMA:08x}")
     before = counts(servers)[0]
     for junk in (b"junk", b"\xff", bytes(10_000)):
         redis_of_servers.delete(*keys)
         redis_of_servers.hset(
             keys[1], mapping={layout.view: junk for layout in LAYOUTS} | {b"\xff": junk}
         )
-        redis_of_servers.hset(keys[0], mapping={f"{SCHEMA ^ 1:08x}": junk, b"\xff": junk})
+        redis_of_servers.hset(keys[0], mapping={f"{VIEW_SCHEMA ^ 1:08x}": junk, b"\xff": junk})
         with running(servers):
             click(servers, "ann")
             until(partial(has_accepted, servers, before + 1), "the click counts")

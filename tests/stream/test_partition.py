@@ -26,15 +26,8 @@ from headrace.event import ActionEvent, ImpressionEvent, Shown, encode
 from headrace.features.aggregation.facts import outcome
 from headrace.features.inputs import NUM_DENSE
 from headrace.features.rows.state_row import fresh_rows
-from headrace.features.table import (
-    CAMPAIGN,
-    CATEGORY,
-    CATEGORY_LAYOUT,
-    ITEM,
-    ITEM_LAYOUT,
-    LIFE,
-    SCHEMA,
-)
+from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.table import CAMPAIGN, CATEGORY, CATEGORY_LAYOUT, ITEM, ITEM_LAYOUT, LIFE
 from headrace.keys import key
 from headrace.sample import LANE_KNOWN
 
@@ -48,7 +41,7 @@ def test_a_known_outcome_is_a_sample_and_then_counts(stream: Stream) -> None:
     effects = stream.send(known("r1", [True, False]))
     (sample,) = effects.samples
     assert (sample.source_partition, sample.source_offset, sample.lane) == (NUMBER, 0, LANE_KNOWN)
-    assert (sample.request_id, sample.clicked, sample.schema) == ("r1", (1, 0), SCHEMA)
+    assert (sample.request_id, sample.clicked, sample.schema) == ("r1", (1, 0), INPUT_SCHEMA)
     assert (sample.event_time_ms, sample.arrival_ms) == (START_MS, START_MS)
     assert sample.item_keys == (key("i0"), key("i1")) and sample.user_key == key("ann")
     assert sample.user_token_keys == (key("user:ann"),)

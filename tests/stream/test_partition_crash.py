@@ -46,7 +46,8 @@ from headrace.features.inputs import DENSE_NAMES
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
 from headrace.features.rows.merged import SharedState
 from headrace.features.rows.state_row import Rows, decode_rows
-from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, SCHEMA, USER_LAYOUT
+from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.keys import key
 from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
 from headrace.stream.step.commit import Commit
@@ -129,7 +130,10 @@ def drawn_items(random: Random, number: int) -> list[str]:
 
 def with_unsigned_features(name: str, time_ms: int, user: str, items: list[str]) -> ImpressionEvent:
     """An impression whose features no replica signed."""
-    shown, features = tuple(Shown(item, clicked=True) for item in items), Served(SCHEMA, b"", b"")
+    shown, features = (
+        tuple(Shown(item, clicked=True) for item in items),
+        Served(INPUT_SCHEMA, b"", b""),
+    )
     return ImpressionEvent(name, time_ms, user, f"r{name}", shown, served=features)
 
 

@@ -12,8 +12,8 @@ from headrace.broker.record import Record
 from headrace.event import ImpressionEvent, Served, Shown, encode
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.rows.merged import SharedState
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.serving_key import ServingKey
-from headrace.features.table import SCHEMA
 from headrace.sample import Sample
 from headrace.stream.step.commit import Commit
 from headrace.stream.step.intake import IntakeRules, decode_records
@@ -23,7 +23,9 @@ NOW_MS = 1_714_554_000_000
 KEY = ServingKey(bytes(range(32)))
 
 
-def logged(dense: float = 0.5, clicked: int = 1, schema: int = SCHEMA, rows: int = 1) -> Served:
+def logged(
+    dense: float = 0.5, clicked: int = 1, schema: int = INPUT_SCHEMA, rows: int = 1
+) -> Served:
     """What serving would log for one item, with one thing about it changed."""
     dense_NF, history_3T = np.full((rows, NUM_DENSE), dense), np.zeros((3, HISTORY_LENGTH))
     history_3T[2, 3] = clicked
@@ -71,9 +73,9 @@ def test_the_features_that_serving_logged_are_those_of_the_sample(clicked: bool 
         logged(dense=-1e30),
         logged(clicked=8),
         logged(clicked=-1),
-        logged(schema=SCHEMA ^ 1),
+        logged(schema=INPUT_SCHEMA ^ 1),
         logged(rows=2),
-        Served(SCHEMA, b"", b""),
+        Served(INPUT_SCHEMA, b"", b""),
     ],
     ids=["nan", "inf", "huge", "action 8", "action -1", "schema", "rows", "empty"],
 )

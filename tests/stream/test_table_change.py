@@ -35,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REMOVED = "user_since_click_log"  # nothing else reads its accumulator
 ADDED = "user_likes_lately_log"
 NEW_ROW = (
-    f'    Feature("{ADDED}", USER, LogSum(LIKE, Decayed(DAY_MS, (LIKE,))), "likes of late"),\n'
+    f'    Feature("{ADDED}", USER, LogSum("like", Decayed(DAY_MS, ("like",))), "likes of late"),\n'
 )
 KEPT = "user_impressions_log"
 NUM_EACH = 150

@@ -17,9 +17,9 @@ from headrace.epoch import PER_SECOND
 from headrace.event import MAX_AHEAD_MS, Event, ImpressionEvent, Shown, encode
 from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
-from headrace.offline.batch_path import BatchPath
 from headrace.offline.tables import event_tables, records_of
 from headrace.sample import Sample
+from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.commit import Commit
 from headrace.stream.step.intake import arrived_records, decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings

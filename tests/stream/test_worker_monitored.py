@@ -17,7 +17,8 @@ from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.event import ClickEvent, Event, ImpressionEvent, Served, Shown, encode
-from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.table import LAYOUTS
 from headrace.monitoring.health import Health, read_health
 from headrace.monitoring.health_report import to_document, to_tables
 from headrace.services.kafka import start_broker
@@ -123,7 +124,7 @@ def test_what_was_not_taken_as_it_came_is_counted_and_the_first_of_each_is_named
     hour_ahead_ms = now_ms() + 3_000_000
     ahead = ImpressionEvent(
         *("ahead", hour_ahead_ms, "fast", "page-fast", (Shown("8", 0),)),
-        served=Served(SCHEMA, b"", b""),
+        served=Served(INPUT_SCHEMA, b"", b""),
     )
     writer = LogWriter(settings)
     topic = Topics(settings.namespace).events

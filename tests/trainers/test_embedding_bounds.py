@@ -10,7 +10,7 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import batch_of_samples
@@ -29,7 +29,7 @@ def sample(number: int, user: str, *items: str, attributes: tuple[int, ...] = ()
         source_partition=0,
         source_offset=number,
         lane=LANE_KNOWN,
-        schema=SCHEMA,
+        schema=INPUT_SCHEMA,
         request_id=f"r{number}",
         event_time_ms=number,
         arrival_ms=number,

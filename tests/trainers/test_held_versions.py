@@ -16,7 +16,7 @@ from trainer_servers import send
 
 from headrace import config
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.subscriber import Subscriber
 from headrace.sample import LANE_KNOWN, Sample
@@ -36,7 +36,7 @@ def sample(offset: int, flipped: bool = False) -> Sample:
         source_partition=0,
         source_offset=offset,
         lane=LANE_KNOWN,
-        schema=SCHEMA,
+        schema=INPUT_SCHEMA,
         request_id=f"r{offset}",
         event_time_ms=NOW_MS + offset,
         arrival_ms=NOW_MS + offset,

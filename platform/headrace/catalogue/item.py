@@ -65,3 +65,4 @@ class Dataset:
     end_ms: int  # event time of the last event
     bad_rows: tuple[BadRow, ...] = ()
     contents: Callable[[], Iterator[Content]] = lambda: iter(())
+    time_zone: str = "UTC"  # whose midnights begin the days of the log

@@ -51,9 +51,9 @@ def _parity(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def _list(options: argparse.Namespace, settings: config.Settings) -> int:
     from headrace.features.description import HEADINGS, describe, to_markdown
-    from headrace.features.table import FEATURES
+    from headrace.features.table import CROSSES, FEATURES
 
-    descriptions = [describe(feature) for feature in FEATURES]
+    descriptions = [describe(feature) for feature in (*FEATURES, *CROSSES)]
     if options.markdown:
         print(to_markdown(descriptions))
     else:
@@ -73,9 +73,9 @@ def _lines(rows: Sequence[Sequence[str]]) -> str:
 
 def _describe(options: argparse.Namespace, settings: config.Settings) -> int:
     from headrace.features.description import details
-    from headrace.features.table import FEATURES
+    from headrace.features.table import CROSSES, FEATURES
 
-    features = {feature.name: feature for feature in FEATURES}
+    features = {feature.name: feature for feature in (*FEATURES, *CROSSES)}
     if options.name not in features:
         raise FeatureError(
             f"there is no feature {options.name!r}: expected a name of `headrace features list`"

@@ -121,7 +121,11 @@ def add_period_flags(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(period=Period())
     for flag, help_text in (("--from", "the first event time"), ("--to", "the end, not included")):
         parser.add_argument(
-            flag, action=_PeriodFlag, type=_time_ms, metavar="TIME", help=f"{help_text} (ISO, UTC)"
+            flag,
+            action=_PeriodFlag,
+            type=iso_time_ms,
+            metavar="TIME",
+            help=f"{help_text} (ISO, UTC)",
         )
 
 
@@ -185,12 +189,13 @@ class _PeriodFlag(argparse.Action):
         options.period = Period(**{**period, f"{self.dest}_ms": time_ms})
 
 
-def _time_ms(text: str) -> int:
+def iso_time_ms(text: str) -> int:
+    """An ISO time as epoch milliseconds; one without a zone is UTC."""
     time = datetime.fromisoformat(text)
     return round((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1_000)
 
 
-_time_ms.__name__ = "time"  # what argparse calls it when it refuses a value
+iso_time_ms.__name__ = "time"  # what argparse calls it when it refuses a value
 
 
 def _iso(time_ms: int) -> str:

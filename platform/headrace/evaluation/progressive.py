@@ -1,40 +1,44 @@
 """The model's part of an evaluation: score first, then train on what has become visible.
 
-Q rows of a batch   J labels
+Q rows of a batch   C impressions of them   J labels
 """
 
 from __future__ import annotations
 
 import copy
+import heapq
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Final
+from itertools import count
+from typing import Final, Generic
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from headrace.catalogue.words import ContentTable
-from headrace.evaluation.impressions import TEST
 from headrace.evaluation.quality import Quality
-from headrace.evaluation.visibility import VISIBLE_AFTER_MS, Observed, day_of
-from headrace.features.inputs import NUM_DENSE, RATES, RequestFeatures
-from headrace.keys import key
+from headrace.evaluation.row import BATCH_IMPRESSIONS, TEST, AnyRow
+from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.learning.learner import OnlineLearner
-from headrace.model.batch import Batch, Request, make_batch
+from headrace.model.batch import Batch
 from headrace.model.config import CLICK, SIZES, Head, RankerConfig
-from headrace.stream.step.join import outcome_known
 
 CLICK_LABEL: Final = "is_click"
-BATCH_ROWS: Final = 256
+
+
+def head_names(labels: Sequence[str]) -> tuple[str, ...]:
+    """The heads of these labels: actions, or columns of KuaiRand."""
+    return tuple(CLICK if label == CLICK_LABEL else label for label in labels)
 
 
 def ranker_config(
     size: str, labels: Sequence[str], surfaces: Iterable[str], content_widths: tuple[int, ...] = ()
 ) -> RankerConfig:
     """The ranker of this size with a head per label; the click is always one of them."""
-    others = tuple(Head(label) for label in labels if label != CLICK_LABEL)
+    others = tuple(Head(name) for name in head_names(labels) if name != CLICK)
     return replace(
         SIZES[size](NUM_DENSE),
         rates=RATES,
@@ -44,10 +48,11 @@ def ranker_config(
     )
 
 
-class Evaluation:
+class Progressive(ABC, Generic[AnyRow]):
     """A learner that goes through a log once. Without `online` it stands still after the train.
 
     What predicts is the learner as it was at the last multiple of `publish_every_ms`, or as it is.
+    How rows become a batch is for the kinds of log to say.
     """
 
     def __init__(
@@ -63,10 +68,12 @@ class Evaluation:
         self._config, self._online, self._publish_every_ms = config, online, publish_every_ms
         self._learner = OnlineLearner(config, seed, window=1 << 62)
         self._content = content
-        names = [CLICK if label == CLICK_LABEL else label for label in labels]
-        self._columns = [[head.name for head in config.heads].index(name) for name in names]
+        heads = [head.name for head in config.heads]
+        self._columns = [heads.index(name) for name in head_names(labels)]
         self._places = {label: place for place, label in enumerate(labels)}
-        self._waiting: deque[Observed] = deque()  # for their outcome to be visible
+        self._waiting: list[tuple[int, int, AnyRow]] = []  # a heap, by when outcomes are visible
+        self._arrivals = count()
+        self._visible: deque[AnyRow] = deque()
         self._testing, self._day = False, -1
         self._published, self._version = self._learner, -1
         self._at_midnight = self._learner
@@ -77,44 +84,47 @@ class Evaluation:
         """Of everything that is not an embedding."""
         return sum(parameter.numel() for parameter in self._learner.ranker.parameters())
 
-    def take(self, batch: Sequence[Observed]) -> None:
-        """Learn from what is visible by now, and score the batch, which is of one split."""
-        begins = not self._testing and batch[0].impression.split == TEST
+    def take(self, rows: Sequence[AnyRow]) -> None:
+        """Learn from what is visible by now, and score the rows, which are of one split."""
+        begins = not self._testing and rows[0].split == TEST
         self._testing = self._testing or begins
         if begins or self._online or not self._testing:
-            self._learn_until(batch[0].impression.time_ms, to_the_last=begins)
+            self._learn_until(rows[0].time_ms, to_the_last=begins)
         if self._testing:
-            self._publish(batch[0].impression.time_ms)
-            self._begin_day(day_of(batch[0].impression.time_ms))
-            self._score(batch)
+            self._publish(rows[0].time_ms)
+            self._begin_day(rows[0].day)
+            self._score(rows)
         if self._online or not self._testing:
-            self._waiting += batch
+            for row in rows:
+                heapq.heappush(self._waiting, (row.visible_ms, next(self._arrivals), row))
 
-    def affinities(
-        self, rows: Sequence[Observed], at_midnight: bool = False
-    ) -> NDArray[np.float32]:
-        """[Q, 2]: what the item factors of the model that predicts say of these rows.
+    def affinities(self, rows: Sequence[AnyRow], at_midnight: bool = False) -> NDArray[np.float32]:
+        """[C, 2]: what the item factors of the model that predicts say of these rows.
 
         Asked of a batch that was just taken, they were fitted on outcomes visible before it, or
         before its midnight.
         """
         model = self._at_midnight if at_midnight else self._published
-        features = [row.at_midnight if at_midnight else row.features for row in rows]
-        batch = self._batch(rows, features)
-        affinity_Q2: NDArray[np.float32] = model.ranker.affinities(batch).cpu().numpy()
-        return affinity_Q2
+        batch = self._batch(rows, at_midnight)
+        affinity_C2: NDArray[np.float32] = model.ranker.affinities(batch).cpu().numpy()
+        return affinity_C2
 
     def _learn_until(self, now_ms: int, to_the_last: bool = False) -> None:
-        """Learn from rows whose outcomes are visible by now, in whole batches or `to_the_last`."""
-        visible = 0
-        for row in self._waiting:
-            if row.impression.time_ms + VISIBLE_AFTER_MS > now_ms:
-                break
-            visible += 1
-        while visible >= (1 if to_the_last else BATCH_ROWS):
-            rows = [self._waiting.popleft() for _ in range(min(visible, BATCH_ROWS))]
-            visible -= len(rows)
-            self._learner.learn(self._batch(rows, [row.features for row in rows]))
+        """Learn from rows whose outcomes are visible by now, in full batches or `to_the_last`."""
+        while self._waiting and self._waiting[0][0] <= now_ms:
+            self._visible.append(heapq.heappop(self._waiting)[2])
+        while rows := self._next_batch(to_the_last):
+            self._learner.learn(self._batch(rows))
+
+    def _next_batch(self, to_the_last: bool) -> list[AnyRow]:
+        """The next visible rows that make a full batch, or all; empty where there are too few."""
+        num_rows = num_impressions = 0
+        while num_rows < len(self._visible) and num_impressions < BATCH_IMPRESSIONS:
+            num_impressions += len(self._visible[num_rows].num_of_items)
+            num_rows += 1
+        if num_impressions < BATCH_IMPRESSIONS and not to_the_last:
+            return []
+        return [self._visible.popleft() for _ in range(num_rows)]
 
     def _publish(self, now_ms: int) -> None:
         """Predict with what the learner has become, if it is time."""
@@ -132,48 +142,11 @@ class Evaluation:
             self._at_midnight = copy.deepcopy(self._published) if self._online else self._published
             self._day = day
 
-    def _score(self, rows: Sequence[Observed]) -> None:
-        now = self._batch(rows, [row.features for row in rows])
-        late = self._batch(rows, [row.at_midnight for row in rows])
-        p_QJ, p_at_midnight_QJ = self._published.predict(now), self._at_midnight.predict(late)
-        self.quality.add(rows, p_QJ[:, self._columns], p_at_midnight_QJ[:, self._columns])
+    def _score(self, rows: Sequence[AnyRow]) -> None:
+        p_CJ = self._published.predict(self._batch(rows))
+        p_at_midnight_CJ = self._at_midnight.predict(self._batch(rows, at_midnight=True))
+        self.quality.add(rows, p_CJ[:, self._columns], p_at_midnight_CJ[:, self._columns])
 
-    def _batch(self, rows: Sequence[Observed], features: Sequence[RequestFeatures]) -> Batch:
-        requests = [
-            Request(
-                user_key=key(row.impression.event.user_id),
-                user_tokens=row.user_tokens,
-                item_keys=(key(row.impression.item_id),),
-                features=of_row,
-                label_NJ=self._labels(row),
-                outcome_N=np.array([outcome_known(row.impression.event.items[0])]),
-                surface=self._config.surface_number(row.impression.event.surface),
-            )
-            for row, of_row in zip(rows, features, strict=True)
-        ]
-        return make_batch(requests, self._content, self._config.history)
-
-    def _labels(self, row: Observed) -> NDArray[np.float32]:
-        """[1, J]: what came of a row, for each head."""
-        label_J, clicked = row.impression.label_J, row.impression.event.items[0].clicked
-        of_heads = [
-            float(bool(clicked)) if head.name == CLICK else label_J[self._places[head.name]]
-            for head in self._config.heads
-        ]
-        return np.array([of_heads], np.float32)
-
-
-def batches_of(rows: Iterable[Observed]) -> Iterator[list[Observed]]:
-    """Rows of one split and day together, `BATCH_ROWS` at most."""
-    batch: list[Observed] = []
-    for row in rows:
-        if batch and (len(batch) == BATCH_ROWS or _together(row) != _together(batch[0])):
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
-
-
-def _together(row: Observed) -> tuple[str, int]:
-    return row.impression.split, day_of(row.impression.time_ms)
+    @abstractmethod
+    def _batch(self, rows: Sequence[AnyRow], at_midnight: bool = False) -> Batch:
+        """The batch of these rows, with the users of now or of midnight."""

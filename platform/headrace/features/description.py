@@ -6,47 +6,27 @@ these.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
+from headrace.action import TABLE
+from headrace.features.aggregation.accumulators import span
 from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
-from headrace.features.aggregation.collaborative import NormalEquations
-from headrace.features.aggregation.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, SHOWN, VALUE
+from headrace.features.aggregation.crosses import Asked, cross_values
+from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN, VALUE
 from headrace.features.aggregation.layout import Feature, Layout
-from headrace.features.aggregation.sequence import LastN, Recent, Session
-from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
-from headrace.features.table import LAYOUTS
-
-EVER: Final = "all time"
-UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1))
-
-WINDOWS: Final[dict[type, Callable[[Any], str]]] = {
-    Lifetime: lambda over: EVER,
-    Tiles: lambda over: f"last {_span(over.tile_ms * over.num_tiles)}, by {_span(over.tile_ms)}",
-    Decayed: lambda over: f"half-life {_span(over.half_life_ms)}",
-    Newest: lambda over: "newest",
-    Extremes: lambda over: EVER,
-    LastN: lambda over: f"last {over.length} outcomes",
-    Recent: lambda over: f"last {over.num} outcomes",
-    Session: lambda over: f"since the last pause of {_span(over.pause_ms)}",
-    Distinct: lambda over: EVER,
-    TopItems: lambda over: EVER,
-    BySlot: lambda over: EVER,
-    NormalEquations: lambda over: EVER,
-}
+from headrace.features.table import CANDIDATE, LAYOUTS, USER_LAYOUT
 
 # The events that carry a measure: an impression may come with its outcome, a click without an
 # impression counts as shown.
 EVENTS: Final = {
     SHOWN: ("impression", "click"),
+    **{name: ("impression", f"action:{name}") for name in ACTIONS},
     CLICK: ("impression", "click"),
-    LIKE: ("impression", "action:like"),
-    LONG_VIEW: ("impression", "action:long_view"),
-    VALUE: ("impression", "action:like", "action:long_view"),
+    VALUE: ("impression", *(f"action:{row.name}" for row in TABLE if row.value)),
 }
 
 
@@ -54,9 +34,10 @@ PREAMBLE: Final = """# Features
 
 Every streaming feature, as `headrace features list --markdown` prints them from the table
 ([table.py](../platform/headrace/features/table.py)); `headrace features describe NAME` says more of
-one. Numbers of an entity are the columns of its view in Feast, `<entity>_activity`. A rate's
-arguments are its measure, the rate that is assumed before any impression, and the impressions that
-this assumption is worth."""
+one. Numbers of an entity are the columns of its view in Feast, `<entity>_activity`; those of a
+candidate are crosses of its user's state and the request, made at each request and in no view. A
+rate's arguments are its measure, the rate that is assumed before any impression, and the
+impressions that this assumption is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +66,7 @@ HEADINGS: Final = (
 
 
 def describe(feature: Feature) -> Description:
-    """What there is to say of a feature of the table."""
+    """What there is to say of a feature of the table, or of a cross."""
     return Description(
         feature.name,
         feature.entity,
@@ -93,7 +74,7 @@ def describe(feature: Feature) -> Description:
         window(feature),
         _call(feature.aggregator),
         ", ".join(source_events(feature)),
-        _span(feature.ttl_s * 1_000) if feature.ttl_s else "never",
+        span(feature.ttl_s * 1_000) if feature.ttl_s else "never",
         "as of no event" if feature.default is None else f"{feature.default:g}",
         feature.description,
     )
@@ -114,8 +95,7 @@ def to_markdown(descriptions: Sequence[Description]) -> str:
 
 def window(feature: Feature) -> str:
     """Which of the entity's past the value is about."""
-    over = feature.aggregator.over
-    return WINDOWS[type(over)](over)
+    return feature.aggregator.over.window
 
 
 def source_events(feature: Feature) -> list[str]:
@@ -138,7 +118,8 @@ def measures(feature: Feature) -> Sequence[str]:
 def sharing(feature: Feature) -> list[str]:
     """The other features that are read from the same accumulator's state."""
     kept = kept_by(feature.aggregator.over)
-    others = (f for f in layout_of(feature).features if kept_by(f.aggregator.over) == kept)
+    layout = layout_of(feature)
+    others = (f for f in (*layout.features, *layout.crosses) if kept_by(f.aggregator.over) == kept)
     return [other.name for other in others if other.name != feature.name]
 
 
@@ -151,7 +132,7 @@ def details(feature: Feature) -> list[tuple[str, str]]:
     example = np.array2string(_example(feature), threshold=8, precision=4)
     return [
         *zip(HEADINGS, describe(feature).cells(), strict=True),
-        ("view", layout_of(feature).view),
+        ("view", "none, made at each request" if is_cross(feature) else layout_of(feature).view),
         *(ranked if feature.shape == () else []),
         ("accumulator", f"{kept!r}{view}"),
         ("shared with", ", ".join(sharing(feature)) or "no other feature"),
@@ -161,14 +142,24 @@ def details(feature: Feature) -> list[tuple[str, str]]:
 
 
 def layout_of(feature: Feature) -> Layout:
-    """The layout that has the feature."""
+    """The layout whose states the feature is read from."""
+    if is_cross(feature):
+        return USER_LAYOUT
     return next(layout for layout in LAYOUTS if layout.entity == feature.entity)
+
+
+def is_cross(feature: Feature) -> bool:
+    """Whether it is read together with a request."""
+    return feature.entity == CANDIDATE
 
 
 def _example(feature: Feature) -> Any:
     """The value of an entity that no event was about."""
-    layout = layout_of(feature)
-    return layout.value(feature.name, layout.new(1), np.zeros(1, np.int64))[0]
+    layout, never = layout_of(feature), np.zeros(1, np.int64)
+    if is_cross(feature):
+        asked = Asked(layout, layout.new(1), never, np.full((1, 1), -1), never)
+        return next(cross_values([feature], asked, never))[0]
+    return layout.value(feature.name, layout.new(1), never)[0]
 
 
 def _dtype(feature: Feature) -> str:
@@ -187,9 +178,3 @@ def _argument(value: Any) -> str:
     if is_dataclass(value):
         return type(value).__name__
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _span(duration_ms: int) -> str:
-    """A duration in the greatest unit that divides it."""
-    unit, size = next((unit, size) for unit, size in UNITS if duration_ms % size == 0)
-    return f"{duration_ms // size} {unit}"

@@ -1,6 +1,7 @@
 """From states to the ranker's inputs: the one function that training and serving both call.
 
 B requests   N candidates of all requests   F features   T history   S category slots
+X crosses
 """
 
 from __future__ import annotations
@@ -13,25 +14,17 @@ from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.aggregators import Rate
-from headrace.features.aggregation.facts import CLICK, LIKE, LONG_VIEW, Ints
-from headrace.features.aggregation.sequence import Recent
-from headrace.features.table import ITEM_LAYOUT, LAST, USER_LAYOUT
+from headrace.features.aggregation.crosses import Asked, cross_values
+from headrace.features.aggregation.facts import Ints
+from headrace.features.table import CROSSES, ITEM_LAYOUT, LAST, USER_LAYOUT
 
-OUTCOMES: Final = Recent(LAST, LAST.length)
-SURFACE_RATES: Final = {  # of the user's last outcomes on the surface of the request
-    "user_surface_click_rate": Rate(CLICK, OUTCOMES, 0.5, 2),
-    "user_surface_like_rate": Rate(LIKE, OUTCOMES, 0.02, 5),
-    "user_surface_long_view_rate": Rate(LONG_VIEW, OUTCOMES, 0.3, 2),
-}
-CATEGORY_RATES: Final = ("category_rate_mean", "category_rate_max")  # of the user, in the item's
-CROSSES: Final = (*SURFACE_RATES, *CATEGORY_RATES)
-_OF_ONE: Final = (*USER_LAYOUT.dense, *ITEM_LAYOUT.dense)
-DENSE_NAMES: Final = (*(feature.name for feature in _OF_ONE), *CROSSES)
-NUM_DENSE: Final = len(DENSE_NAMES)
-RATES: Final = (  # the places of features that lie between 0 and 1
-    *(place for place, of in enumerate(_OF_ONE) if isinstance(of.aggregator, Rate)),
-    *range(len(_OF_ONE), len(_OF_ONE) + len(SURFACE_RATES)),
+DENSE: Final = (*USER_LAYOUT.dense, *ITEM_LAYOUT.dense, *CROSSES)  # in the order of the columns
+DENSE_NAMES: Final = tuple(feature.name for feature in DENSE)
+NUM_DENSE: Final = len(DENSE)
+RATES: Final = tuple(  # the places of features that lie between 0 and 1
+    place for place, feature in enumerate(DENSE) if isinstance(feature.aggregator, Rate)
 )
+HISTORY: Final = USER_LAYOUT.feature("user_history")
 HISTORY_LENGTH: Final = LAST.length
 
 
@@ -58,33 +51,14 @@ def assemble(
     """
     user_BF = USER_LAYOUT.dense_values(user_state_B, now_ms_B)
     item_NF = ITEM_LAYOUT.dense_values(item_state_N, now_ms_B[request_N])
-    rates_BK = USER_LAYOUT.value("user_category_rates", user_state_B, now_ms_B)
-    on_surface_B3 = _on_surface(user_state_B, surface_B, now_ms_B)
-    in_categories_N2 = _in_categories(rates_BK, slot_NS, request_N)
-    crosses = (on_surface_B3[request_N], in_categories_N2)
-    dense_NF = np.concatenate([user_BF[request_N], item_NF, *crosses], axis=1)
-    history_B4T = USER_LAYOUT.value("user_history", user_state_B, now_ms_B)
+    asked = Asked(USER_LAYOUT, user_state_B, surface_B, slot_NS, request_N)
+    crosses_XN = [
+        column_N.astype(np.float32) for column_N in cross_values(CROSSES, asked, now_ms_B)
+    ]
+    dense_NF = np.column_stack([user_BF[request_N], item_NF, *crosses_XN])
+    history_B4T = USER_LAYOUT.value(HISTORY.name, user_state_B, now_ms_B)
     bounds = np.searchsorted(request_N, np.arange(len(now_ms_B) + 1)).tolist()
     return [
         RequestFeatures(dense_NF[start:end], history_B4T[request, :3])
         for request, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False))
     ]
-
-
-def _on_surface(user_B: State, surface_B: Ints, now_ms_B: Ints) -> NDArray[np.float32]:
-    """[B, 3]: the users' rates on the surfaces of the requests."""
-    sums_Bm = OUTCOMES.read_on(user_B[USER_LAYOUT.field_of[LAST]], surface_B)
-    rates = [rate.value(sums_Bm, now_ms_B) for rate in SURFACE_RATES.values()]
-    return np.stack(rates, axis=1).astype(np.float32)
-
-
-def _in_categories(
-    rates_BK: NDArray[np.float64], slot_NS: Ints, request_N: Ints
-) -> NDArray[np.float32]:
-    """[N, 2]: mean and maximum of the user's rates in the candidate's slots; zeros without any."""
-    has_NS = slot_NS >= 0
-    rate_NS = np.where(has_NS, rates_BK[request_N[:, None], np.maximum(slot_NS, 0)], 0.0)
-    mean_N = rate_NS.sum(1) / np.maximum(has_NS.sum(1), 1)
-    max_N = np.where(has_NS, rate_NS, -np.inf).max(1, initial=-np.inf)
-    max_N = np.where(np.isfinite(max_N), max_N, 0.0)
-    return np.stack([mean_N, max_N], axis=1).astype(np.float32)

@@ -1,27 +1,30 @@
 """The feature table: every streaming feature, defined once.
 
 Stream update, online read, backfill, the Feast definitions and the documentation page all come from
-these rows; adding a feature is adding a row. `SCHEMA` changes whenever a row does, so that no state
-is read by the wrong table.
+these rows; adding a feature, or a cross, is adding a row. `headrace.features.schema` says what a
+change of a row makes begin anew.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
+from headrace.action import TABLE, Action
 from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
 from headrace.features.aggregation.aggregators import (
+    Greatest,
     History,
     LogOf,
     LogSum,
+    Mean,
     Part,
     Rate,
     SinceLast,
     SlotRates,
     TopKeys,
 )
-from headrace.features.aggregation.facts import CLICK, LIKE, LONG_VIEW, SHOWN
+from headrace.features.aggregation.crosses import InCategories, OnSurface
+from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
@@ -34,33 +37,70 @@ USER: Final = "user"
 ITEM: Final = "item"
 CATEGORY: Final = "category"  # of items; authors count as categories
 CAMPAIGN: Final = "campaign"
+CANDIDATE: Final = "candidate"  # of a request: an item for a user, on a surface
 
 HOUR: Final = Tiles(10 * MINUTE_MS, 6)
 DAY: Final = Tiles(HOUR_MS, 24)
 USER_DAY: Final = Tiles(2 * HOUR_MS, 12)  # half the bytes: there are many users
 WEEK: Final = Tiles(DAY_MS, 7)
-LIFE: Final = Lifetime((SHOWN, CLICK, LIKE, LONG_VIEW))
+LIFE: Final = Lifetime((SHOWN, *ACTIONS))
 LATELY: Final = Decayed(DAY_MS)
 LAST: Final = LastN(64)
 SESSION: Final = Session(LAST)
 SLOTS: Final = BySlot(32)
+SLOT_RATES: Final = SlotRates(SLOTS)
 TOP: Final = TopItems(8, CLICK)
+ON_SURFACE: Final = OnSurface(Recent(LAST, LAST.length))
+IN_CATEGORIES: Final = InCategories(SLOT_RATES)
+
+
+def strength_of_last(action: Action) -> float:
+    """How many impressions an action's prior is worth where only the last outcomes are read."""
+    return 5.0 if action.is_rare else 2.0
+
+
+def rates_ever(entity: str) -> tuple[Feature, ...]:
+    """How often each action of the table came of impressions of an entity."""
+    return tuple(
+        Feature(f"{entity}_{one.name}_rate", entity,
+                Rate(one.name, LIFE, one.prior, 20.0 if one.is_rare else 10.0),
+                f"{one.words} per impression, ever")
+        for one in TABLE
+    )  # fmt: skip
+
+
+def rates_of_last(entity: str) -> tuple[Feature, ...]:
+    """How often each action but the click, which has more rates, came of the last outcomes."""
+    num = {one: 20 if one.is_rare else 10 for one in TABLE if one.name != CLICK}
+    return tuple(
+        Feature(f"{entity}_{one.name}_rate_last{num[one]}", entity,
+                Rate(one.name, Recent(LAST, num[one]), one.prior, strength_of_last(one)),
+                f"{one.words} per outcome, of the last {num[one]}")
+        for one in num
+    )  # fmt: skip
+
+
+def rates_on_surface() -> tuple[Feature, ...]:
+    """How often each action came of a user's last outcomes on the surface of a request."""
+    of_what = f"of the user's last {LAST.length} those on the surface of the request"
+    return tuple(
+        Feature(f"user_surface_{one.name}_rate", CANDIDATE,
+                Rate(one.name, ON_SURFACE, one.prior, strength_of_last(one)),
+                f"{one.words} per outcome, {of_what if one.name == CLICK else 'of the same'}")
+        for one in TABLE
+    )  # fmt: skip
+
 
 FEATURES: Final = (
     Feature("user_impressions_log", USER, LogSum(SHOWN, LIFE), "log(1 + items ever shown)"),
-    Feature("user_click_rate", USER, Rate(CLICK, LIFE), "clicks per impression, ever"),
-    Feature("user_like_rate", USER, Rate(LIKE, LIFE, 0.02, 20), "likes per impression, ever"),
-    Feature("user_long_view_rate", USER, Rate(LONG_VIEW, LIFE, 0.3), "long views per impression"),
+    *rates_ever(USER),
     Feature("user_click_rate_last3", USER, Rate(CLICK, Recent(LAST, 3), 0.5, 1),
             "clicks per outcome, of the last 3"),
     Feature("user_click_rate_last10", USER, Rate(CLICK, Recent(LAST, 10), 0.5, 2),
             "clicks per outcome, of the last 10"),
     Feature("user_click_rate_last20", USER, Rate(CLICK, Recent(LAST, 20), 0.5, 2),
             "clicks per outcome, of the last 20"),
-    Feature("user_like_rate_last20", USER, Rate(LIKE, Recent(LAST, 20), 0.02, 5),
-            "likes per outcome, of the last 20"),
-    Feature("user_long_view_rate_last10", USER, Rate(LONG_VIEW, Recent(LAST, 10), 0.3, 2),
-            "long views per outcome, of the last 10"),
+    *rates_of_last(USER),
     Feature("user_click_rate_1h", USER, Rate(CLICK, HOUR), "clicks per impression, last hour"),
     Feature("user_click_rate_1d", USER, Rate(CLICK, USER_DAY), "clicks per impression, last day"),
     Feature("user_click_rate_7d", USER, Rate(CLICK, WEEK), "clicks per impression, last 7 days"),
@@ -73,9 +113,7 @@ FEATURES: Final = (
     Feature("user_session_click_rate", USER, Rate(CLICK, SESSION, 0.5, 2),
             "clicks per outcome since the last pause of 30 minutes"),
     Feature("item_impressions_log", ITEM, LogSum(SHOWN, LIFE), "log(1 + times shown)"),
-    Feature("item_click_rate", ITEM, Rate(CLICK, LIFE), "clicks per impression, ever"),
-    Feature("item_like_rate", ITEM, Rate(LIKE, LIFE, 0.02, 20), "likes per impression, ever"),
-    Feature("item_long_view_rate", ITEM, Rate(LONG_VIEW, LIFE, 0.3), "long views per impression"),
+    *rates_ever(ITEM),
     Feature("item_click_rate_1h", ITEM, Rate(CLICK, HOUR), "clicks per impression, last hour"),
     Feature("item_click_rate_1d", ITEM, Rate(CLICK, DAY), "clicks per impression, last day"),
     Feature("item_click_rate_7d", ITEM, Rate(CLICK, WEEK), "clicks per impression, last 7 days"),
@@ -103,7 +141,7 @@ FEATURES: Final = (
             ranked=False),
     Feature("campaign_click_rate_1d", CAMPAIGN, Rate(CLICK, DAY, 0.02, 50), "the same, last day",
             ranked=False),
-    Feature("user_category_rates", USER, SlotRates(SLOTS),
+    Feature("user_category_rates", USER, SLOT_RATES,
             "click rate per category slot, centred on the user's", shape=(32,)),
     Feature("user_history", USER, History(LAST),
             "the last 64: item, age, outcome, position", shape=(4, 64)),
@@ -111,12 +149,18 @@ FEATURES: Final = (
             shape=(3,)),
 )  # fmt: skip
 
-USER_LAYOUT: Final = Layout(USER, FEATURES)
+# Numbers of a user and a candidate together, made at each request: the ranker reads all of them.
+CROSSES: Final = (
+    *rates_on_surface(),
+    Feature("category_rate_mean", CANDIDATE, Mean(IN_CATEGORIES),
+            "the user's click rate in the candidate's categories, centred: their mean"),
+    Feature("category_rate_max", CANDIDATE, Greatest(IN_CATEGORIES),
+            "the greatest of the same"),
+)  # fmt: skip
+
+USER_LAYOUT: Final = Layout(USER, FEATURES, CROSSES)
 ITEM_LAYOUT: Final = Layout(ITEM, FEATURES)
 CATEGORY_LAYOUT: Final = Layout(CATEGORY, FEATURES)
 CAMPAIGN_LAYOUT: Final = Layout(CAMPAIGN, FEATURES)
 SHARED_LAYOUTS: Final = (ITEM_LAYOUT, CATEGORY_LAYOUT, CAMPAIGN_LAYOUT)  # not one partition's own
 LAYOUTS: Final = (USER_LAYOUT, *SHARED_LAYOUTS)
-
-_DEFINED: Final = repr((FEATURES, [layout.dtype for layout in LAYOUTS]))
-SCHEMA: Final = int.from_bytes(hashlib.blake2b(_DEFINED.encode(), digest_size=4).digest(), "big")

@@ -52,7 +52,7 @@ class GuardedLearner:
         self._good: bytes | None = None
 
     def learn(self, samples: Sequence[Sample]) -> list[Sample]:
-        """Train once on samples of one feature schema; those that were, in part or whole."""
+        """Train once on samples of one input schema; those that were, in part or whole."""
         kept = self.limit.thinned(samples)
         start = 0
         sizes = np.cumsum([sample.num_impressions for sample in kept])

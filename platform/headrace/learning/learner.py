@@ -152,8 +152,7 @@ class OnlineLearner:
 
         What would have followed a click is not known where there was none.
         """
-        kinds = [head.kind == "after_click" for head in self._config.scalar_heads]
-        after = torch.tensor(kinds, device=label_CJ.device)
+        after = torch.tensor(self._config.after_click, device=label_CJ.device)
         not_clicked_C1 = label_CJ[:, :1] != 1
         return label_CJ.masked_fill(after & not_clicked_C1, torch.nan)
 

@@ -1,4 +1,4 @@
-"""How sure a difference between two models is: a paired bootstrap over users.
+"""How sure a metric, or a difference between two models, is: a bootstrap over users, paired.
 
 N samples   P positives   M negatives   U users   D draws
 
@@ -48,6 +48,20 @@ class Draws:
         return _products(self.weight_DU, np.bincount(self.user_N, value_N, num_users))
 
 
+class Interval(NamedTuple):
+    """The bounds of a 95 % interval; NaN where the metric is never defined."""
+
+    low: float
+    high: float
+
+
+def interval(value_D: Floats) -> Interval:
+    """The 2.5 % and 97.5 % quantiles over the draws in which a metric is defined."""
+    defined = value_D[1:][~np.isnan(value_D[1:])]
+    low, high = np.quantile(defined, [0.025, 0.975]) if len(defined) else (NAN, NAN)
+    return Interval(float(low), float(high))
+
+
 class Difference(NamedTuple):
     """A metric of one model minus that of another, with the bounds of a 95 % interval."""
 
@@ -67,9 +81,7 @@ def paired_difference(one_D: Floats, other_D: Floats) -> Difference:
     Draws in which a metric is not defined are left out; NaN bounds if it never is.
     """
     difference_D = one_D - other_D
-    defined = difference_D[1:][~np.isnan(difference_D[1:])]
-    low, high = np.quantile(defined, [0.025, 0.975]) if len(defined) else (NAN, NAN)
-    return Difference(float(difference_D[0]), float(low), float(high))
+    return Difference(float(difference_D[0]), *interval(difference_D))
 
 
 def auc(score_N: Floats, label_N: Floats, draws: Draws) -> Floats:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 Keys = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-DAY_MS = 86_400_000
 DAY_STEP = np.int64(0x1E3779B97F4A7C15)  # odd and large: days of neighbouring users stay apart
 
 
@@ -51,7 +50,7 @@ class GroupedScores:
     @property
     def num_groups(self) -> int:
         """The groups that have both classes, and so an AUC."""
-        return len(np.unique(self._samples().group_N[~np.isnan(self.sample_auc())]))
+        return len(np.unique(self.samples().group_N[~np.isnan(self.sample_auc())]))
 
     @property
     def gauc(self) -> float:
@@ -62,17 +61,18 @@ class GroupedScores:
 
     def sample_auc(self) -> Floats:
         """[N]: for each sample, in order of arrival, the AUC of its group."""
-        return group_auc(*self._samples())
+        return group_auc(*self.samples())
 
-    def _samples(self) -> Samples:
+    def samples(self) -> Samples:
+        """What came, in order of arrival."""
         empty = Samples(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.bool_))
         columns = zip(empty, *self._parts, strict=True)
         return Samples(*(np.concatenate(column) for column in columns))
 
 
-def user_day(user_N: Keys, event_time_ms_N: Keys) -> Keys:
-    """A group key for each user and UTC day."""
-    return user_N + event_time_ms_N // DAY_MS * DAY_STEP
+def user_day(user_N: Keys, day_N: Keys) -> Keys:
+    """A group key for each user and day, by the key of the one and the number of the other."""
+    return user_N + day_N * DAY_STEP
 
 
 def group_auc(group_N: Keys, score_N: NDArray[Any], label_N: NDArray[Any]) -> Floats:

@@ -72,8 +72,11 @@ class RankedLists:
 
     def add(self, list_N: Keys, score_N: NDArray[Any], gain_N: NDArray[Any]) -> None:
         """Take in whole lists; see `list_values`."""
-        values = list_values(list_N, score_N, gain_N, self.k)
-        self.num_lists += len(np.unique(list_N))
+        self.add_values(list_values(list_N, score_N, gain_N, self.k), len(np.unique(list_N)))
+
+    def add_values(self, values: ListValues, num_lists: int) -> None:
+        """Take in what so many whole lists are worth, for the same k."""
+        self.num_lists += num_lists
         self.num_relevant += len(values.key_L)
         self.sum_recall += float(values.recall_L.sum())
         self.sum_ndcg += float(values.ndcg_L.sum())

@@ -22,9 +22,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headrace.action import BIT, CLICK
 from headrace.catalogue.words import ContentTable
 from headrace.event import POSITION_UNKNOWN
-from headrace.features.aggregation.facts import ACTIONS, action_masks, grades
+from headrace.features.aggregation.facts import action_masks, grades
 from headrace.features.inputs import RequestFeatures
 from headrace.model.config import RankerConfig
 from headrace.sample import Sample
@@ -72,7 +73,7 @@ class History:
     item_BT: Tensor  # rows of the items
     mask_BT: Tensor  # True where there is an event
     age_BT: Tensor  # ms before the request
-    action_BT: Tensor  # 0: shown, nothing done
+    action_BT: Tensor  # sets of actions, as bits; 0: shown, nothing done
     known_key_BP: Tensor  # item keys, 0 where there is no event
     known_grade_BP: Tensor  # how much came of it, from 0 to 1
     dwell_BT: Tensor | None = None  # ms, 0 where unknown
@@ -139,9 +140,10 @@ class Request:
 def batch_of_samples(
     samples: Sequence[Sample], content: ContentTable, config: RankerConfig
 ) -> Batch:
-    """One training batch for this ranker; the samples must come from one feature schema.
+    """One training batch for this ranker; the samples must be of one input schema.
 
-    A head has the label of the action of its name; NaN where the log does not tell.
+    A head has the label of the action of its name, after a click where that is its kind; NaN where
+    the log does not tell.
     """
     requests = [
         Request(
@@ -216,8 +218,9 @@ def _labels(sample: Sample, config: RankerConfig) -> NDArray[np.float32]:
     action_N = action_masks(np.array(sample.outcomes))
     label_NJ = np.full((len(action_N), len(config.heads)), np.nan, dtype=np.float32)
     for column, head in enumerate(config.heads):
-        if head.name in ACTIONS and sample.labelled >> (bit := ACTIONS.index(head.name)) & 1:
-            label_NJ[:, column] = action_N >> bit & 1
+        asked = BIT.get(head.name, 0) | (BIT[CLICK] if head.kind == "after_click" else 0)
+        if head.name in BIT and sample.labelled & asked == asked:
+            label_NJ[:, column] = action_N & asked == asked
     return label_NJ
 
 

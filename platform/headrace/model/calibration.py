@@ -5,9 +5,12 @@ C candidates   S surfaces   J scalar heads   K logits, those of the scalar heads
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 MIN_LABELS = 1_000  # of a surface and head, before its own scale is used
@@ -94,3 +97,11 @@ class PlattBank:
         self._num_gathered = state["num_gathered"]
         self._gathered_SJ2 = state["gathered"].clone()
         self._gathered_count_SJ = state["gathered_count"].clone()
+
+
+def per_impression(p_XJ: NDArray[np.float32], after_click: Sequence[bool]) -> NDArray[np.float32]:
+    """[X, J]: probabilities of an impression, from those of heads, some of which are given a click.
+
+    The click is the first of them.
+    """
+    return np.where(after_click, p_XJ * p_XJ[..., :1], p_XJ)

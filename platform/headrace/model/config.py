@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from headrace.action import ACTIONS, AVERSIONS, BIT, MAX_ACTIONS
+from headrace.action import CLICK as CLICK
 from headrace.errors import ConfigError
-
-CLICK: Final = "click"
 
 HeadKind = Literal["binary", "after_click", "categorical"]
 
@@ -51,7 +51,8 @@ class RankerConfig:
     hidden: int = 64
     num_experts: int = 2  # shared by the heads; each has one more of its own
     expert: int = 16
-    num_actions: int = 8  # kinds of past events; 0 is "shown, nothing done"
+    actions: tuple[str, ...] = ACTIONS  # bits of past outcomes, in order; none: nothing was done
+    aversions: tuple[str, ...] = tuple(name for name in ACTIONS if BIT[name] & AVERSIONS)
     fusion: str = "gated"
     modality_dropout: float = 0.0
     bfloat16: bool = False
@@ -73,6 +74,11 @@ class RankerConfig:
         """The heads of one logit each; logit k belongs to the k-th of them."""
         return tuple(head for head in self.heads if head.kind != "categorical")
 
+    @property
+    def after_click(self) -> tuple[bool, ...]:
+        """Which of the scalar heads say how probable something is given a click."""
+        return tuple(head.kind == "after_click" for head in self.scalar_heads)
+
     def surface_number(self, name: str) -> int:
         """The number of a surface in batches; 0 for all that have none of their own."""
         return self.surfaces.index(name) + 1 if name in self.surfaces else 0
@@ -91,6 +97,12 @@ def _problems(config: RankerConfig) -> list[str]:
         ),
         f"heads {names} must have different names": len(set(names)) != len(names),
         f"heads {names}: categorical ones must come last": kinds != sorted(kinds),
+        f"actions {list(config.actions)} must be at most {MAX_ACTIONS} different ones": (
+            not len(set(config.actions)) == len(config.actions) <= MAX_ACTIONS
+        ),
+        f"aversions {list(config.aversions)} must be among the actions": (
+            not set(config.aversions) <= set(config.actions)
+        ),
         f"surfaces {list(config.surfaces)} must be different": (
             len(set(config.surfaces)) != len(config.surfaces)
         ),

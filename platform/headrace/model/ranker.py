@@ -195,7 +195,7 @@ class Ranker(nn.Module):
 
     def _similarities(self, content_BND: Tensor, user: UserSide) -> Tensor:
         cosine_BNT = torch.bmm(content_BND, user.content_BTD.transpose(1, 2))
-        return similarity_tiers(cosine_BNT, user.mask_BS[:, 1:], user.action_BT)
+        return similarity_tiers(cosine_BNT, user.mask_BS[:, 1:], user.wish_BT)
 
     def _position(self, batch: Batch) -> Tensor | None:
         candidates = batch.candidates

@@ -24,7 +24,8 @@ from headrace.features.checks.drift import (
     null_rate,
     psi,
 )
-from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.features.schema import VIEW_SCHEMA
+from headrace.features.table import LAYOUTS
 from headrace.latency import Latencies
 from headrace.monitoring.monitor import ReferenceStore
 from headrace.monitoring.status import FRESH_MS, StatusBoard, StreamDocument
@@ -137,7 +138,7 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
     """
     skipped = Skipped(lambda: now_ms)
     board = StatusBoard(redis, namespace, skipped)
-    documents = [d for d in board.read("stream", StreamDocument) if d["schema"] == SCHEMA]
+    documents = [d for d in board.read("stream", StreamDocument) if d["schema"] == VIEW_SCHEMA]
     documents = [document for document in documents if is_readable(document)]
     documents.sort(key=lambda document: (document["worker"], document["updated_ms"]))
     newest = {document["worker"]: document for document in documents}
@@ -157,7 +158,7 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
 def is_readable(document: Document) -> bool:
     """Whether what a document says of the views can be read; of another feature table's, nothing is
     asked."""
-    if document["schema"] != SCHEMA:
+    if document["schema"] != VIEW_SCHEMA:
         return True
     try:
         for layout in LAYOUTS:

@@ -17,7 +17,8 @@ from headrace.access.own_key import read_key, write_key
 from headrace.features.aggregation.layout import Layout
 from headrace.features.checks.drift import REFERENCE, Reference, Window, is_possible, to_columns
 from headrace.features.rows.state_row import Rows
-from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.features.schema import VIEW_SCHEMA
+from headrace.features.table import LAYOUTS
 from headrace.latency import Latencies
 from headrace.skipped import Skipped
 
@@ -38,7 +39,7 @@ class ReferenceStore:
     """What is normal for each view, the same for all workers: a Redis hash per feature table."""
 
     def __init__(self, redis: Redis, namespace: str, skipped: Skipped | None = None) -> None:
-        self._redis, self._name = redis, f"{namespace}:reference:{SCHEMA:08x}"
+        self._redis, self._name = redis, f"{namespace}:reference:{VIEW_SCHEMA:08x}"
         self._skipped = skipped or Skipped()
 
     def read(self) -> dict[str, Reference]:
@@ -90,7 +91,7 @@ class Monitor:
             self._agree_due_ms = now_ms + AGREE_EVERY_MS
             self._agree()
         reports = {name: view.report(now_ms) for name, view in self._views.items()}
-        return {"schema": SCHEMA, "views": reports}
+        return {"schema": VIEW_SCHEMA, "views": reports}
 
     def _agree(self) -> None:
         """Propose references where there are none, and use those that all workers use."""

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from headrace.commands.flags import Period
 from headrace.config import Settings
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.offline.folder import SAMPLES, between, log_folder
 from headrace.sample import Sample
 
@@ -35,7 +35,7 @@ class ArchivedSamples:
         names = ("source_partition", "lane", "source_offset", "schema")
         columns = (self.table.column(name).to_pylist() for name in names)
         for row, (partition, lane, offset, schema) in enumerate(zip(*columns, strict=True)):
-            if schema == SCHEMA:
+            if schema == INPUT_SCHEMA:
                 self.row_of[partition, lane, offset] = row
             else:
                 self.of_other_tables.add((partition, lane, offset))

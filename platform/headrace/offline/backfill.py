@@ -34,11 +34,11 @@ from headrace.features.rows.numbers_message import numbered
 from headrace.features.rows.state_row import Rows, decode_rows, fresh_rows
 from headrace.features.table import LAYOUTS, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
-from headrace.offline.batch_path import BatchPath, StartState
 from headrace.offline.folder import FEATURE_ROWS, between, by_date, replace_files
 from headrace.offline.sources import Source
 from headrace.offline.start_state import START_PARTITION, read_start_state, row_table, rows_of
 from headrace.offline.tables import rows_table
+from headrace.stream.step.batch_path import BatchPath, StartState
 from headrace.stream.step.intake import IntakeRules, decode_records
 from headrace.stream.step.partition import PartitionSettings
 

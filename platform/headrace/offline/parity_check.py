@@ -45,13 +45,13 @@ from headrace.features.serving_key import ServingKey
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
 from headrace.offline.archived_samples import read_samples
-from headrace.offline.batch_path import BatchPath
 from headrace.offline.folder import offline_path
 from headrace.offline.sources import Source, archived_events
 from headrace.offline.start_state import read_start_state
 from headrace.sample import Sample
 from headrace.services.redis import check_redis
 from headrace.stream.commit_store import CommitStore
+from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded, IntakeRules, decode_records
 from headrace.stream.step.partition import PartitionSettings
 

@@ -28,8 +28,8 @@ from headrace.features.rows.schemas import (
 from headrace.features.rows.state_row import START_PARTITION as START_PARTITION
 from headrace.features.rows.state_row import Rows, decode_rows, encode_rows
 from headrace.features.table import LAYOUTS, USER_LAYOUT
-from headrace.offline.batch_path import StartState
 from headrace.stream.commit_store import CommitStore
+from headrace.stream.step.batch_path import StartState
 
 START_FOLDER: Final = "start-state"
 TABLE: Final = b"headrace.feature_table"  # in the files' metadata

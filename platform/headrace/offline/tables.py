@@ -12,9 +12,10 @@ import pyarrow as pa
 from headrace.broker.record import Record
 from headrace.epoch import EARLIEST_MS, LATEST_MS
 from headrace.features.aggregation.layout import Layout
-from headrace.features.rows.numbers_message import FeatureRows, rows_in
+from headrace.features.rows.numbers_message import TOPIC, FeatureRows, rows_in
 from headrace.features.rows.sample_intake import MAX_TIME_MS, UNREADABLE, samples_in
-from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.features.schema import VIEW_SCHEMA
+from headrace.features.table import LAYOUTS
 from headrace.offline.folder import EVENTS, by_date
 from headrace.sample import Sample
 from headrace.skipped import Skipped, place
@@ -44,7 +45,7 @@ SAMPLE_SCHEMA: Final = pa.schema(
         ("user_token_keys", _KEYS),
         ("item_keys", _KEYS),
         ("outcomes", _KEYS),
-        ("labelled", pa.int8()),
+        ("labelled", pa.int16()),  # eight bits and no sign
         ("dense", pa.binary()),
         ("history", pa.binary()),
         ("positions", pa.list_(pa.int32())),
@@ -53,6 +54,7 @@ SAMPLE_SCHEMA: Final = pa.schema(
 )
 _UNKNOWN: Final = {"positions": (), "surface": ""}  # files of before lack these columns
 JUST_AFTER_US: Final = 1  # a row is known from just after the newest event that it includes
+OF_ANOTHER_TABLE: Final = "`headrace backfill` computes them anew from the archived events"
 _LAYOUTS: Final = {layout.entity: layout for layout in LAYOUTS}
 
 
@@ -108,12 +110,16 @@ def samples_of(table: pa.Table) -> Iterator[Sample]:
 
 
 def feature_row_tables(records: Sequence[Record], skipped: Skipped | None = None) -> Tables:
-    """Messages of the `feature-rows` topic; those of another feature table are left out."""
+    """Messages of the `feature-rows` topic; those of another feature table are counted."""
     by_entity: dict[str, list[FeatureRows]] = {}
+    skipped = skipped or Skipped()
     for record in records:
-        rows = rows_in(record, skipped or Skipped())
-        if rows is not None and rows.schema == SCHEMA:
+        rows = rows_in(record, skipped)
+        if rows is not None and rows.schema == VIEW_SCHEMA:
             by_entity.setdefault(rows.entity, []).append(rows)
+        elif rows is not None:
+            advice = f"{place(record.partition, record.offset)}: {OF_ANOTHER_TABLE}"
+            skipped.add(TOPIC, "rows of another feature table", advice)
     tables: Tables = {}
     for entity, many in by_entity.items():
         table = pa.concat_tables([rows_table(_LAYOUTS[entity], rows) for rows in many])

@@ -20,7 +20,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     uri: str
     sha256: str
     created_ms: Count
-    schema: Count  # of the features that it reads
+    schema: Count  # of the inputs that it reads
     model: RankerConfig
     num_samples: Count  # impressions it has trained on
     newest_event_ms: Count  # event time of the newest of them

@@ -21,7 +21,7 @@ from pyarrow import fs
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
-from headrace.features.table import SCHEMA
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.registry.manifest import Count, Manifest
 from headrace.skipped import shortened
 
@@ -156,10 +156,11 @@ def has_weights(manifest: Manifest) -> bool:
 
 def load_weights(manifest: Manifest) -> dict[str, Any]:
     """The weights of a version; raises `ServiceError` if they are damaged or do not fit."""
-    if manifest.schema != SCHEMA:
+    if manifest.schema != INPUT_SCHEMA:
         raise ServiceError(
-            f"model {manifest.version} reads feature schema {manifest.schema:08x}, this build has "
-            f"{SCHEMA:08x}: serve it with the build that trained it, or train anew"
+            f"model {manifest.version} reads the input schema {manifest.schema:08x}, this build "
+            f"has {INPUT_SCHEMA:08x}: `headrace train` of this build publishes one that fits; the "
+            "build that trained this one serves it"
         )
     try:
         files, path = fs.FileSystem.from_uri(manifest.uri)

@@ -24,7 +24,7 @@ from headrace.clock import now_ms
 from headrace.errors import LogMismatch
 from headrace.services.priority import SETUP_HOOK
 from headrace.stream.assignment import balanced
-from headrace.stream.memory import keep_freed
+from headrace.stream.memory import ONE_HEAP, keep_freed
 from headrace.stream.redis_watch import RedisNews, lost_keys
 from headrace.stream.source_log import bind_to_log
 
@@ -53,9 +53,9 @@ class StreamWorkerActor:
         self._last_stopped = number
 
 
-_RemoteWorker = ray.remote(num_cpus=0.5, max_concurrency=2, scheduling_strategy="SPREAD")(
-    StreamWorkerActor
-)
+_RemoteWorker = ray.remote(
+    num_cpus=0.5, max_concurrency=2, scheduling_strategy="SPREAD", runtime_env=ONE_HEAP
+)(StreamWorkerActor)
 
 
 @dataclass(slots=True)

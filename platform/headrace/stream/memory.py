@@ -6,6 +6,11 @@ import ctypes
 from typing import Final
 
 KEPT_BYTES: Final = 1 << 26
+# Ray's runtime environment of a process all of whose threads share one heap. `give_back` returns
+# all that is free in it; of the heaps that threads have by themselves the C library keeps the ends,
+# up to `KEPT_BYTES` of each. Ray has threads before any line of ours runs, so only the environment
+# can say it.
+ONE_HEAP: Final = {"env_vars": {"MALLOC_ARENA_MAX": "1"}}
 # Of glibc's mallopt; the second is 32 MB at most.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
@@ -15,7 +20,7 @@ def keep_freed() -> None:
 
     A step's arrays are as large as those of the step before. glibc gives them back to the system,
     which then clears every page again: a tenth of a stream worker's time. Threads that start from
-    now on share one heap: in heaps of their own, much of what a burst took would stay. Does nothing
+    now on get no heaps of their own, but share those that there are (`ONE_HEAP`). Does nothing
     where the C library has no `mallopt`.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)

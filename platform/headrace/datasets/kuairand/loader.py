@@ -2,7 +2,8 @@
 
 Reads a folder with `impressions.parquet`, `users.parquet` and `videos.parquet`, columns named as
 published. One row is one impression of one video; which rows were shown together is not known.
-Clicks must be there; likes, long views and the share that was watched are taken where they are.
+Clicks must be there; other actions of the table, by their name (`is_like`, `long_view`), and the
+share that was watched are taken where they are.
 Rows of the same user, video and millisecond get the same event id, so that exact duplicates, which
 the raw logs have, are dropped downstream by its duplicate check and counted there.
 """
@@ -18,13 +19,18 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
+from headrace.action import ACTIONS, CLICK
 from headrace.catalogue import columnar
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.errors import DatasetError
-from headrace.event import Event, ImpressionEvent, Shown
+from headrace.event import Event, ImpressionEvent, Shown, told_by
 
 LOG_COLUMNS: Final = ("user_id", "video_id", "time_ms", "is_click", "tab")
-OUTCOME_COLUMNS: Final = ("is_like", "long_view", "play_time_ms", "duration_ms")
+ACTION_COLUMNS: Final = {
+    of: name for name in ACTIONS for of in (f"is_{name}", name) if name != CLICK
+}
+OUTCOME_COLUMNS: Final = ("play_time_ms", "duration_ms", *ACTION_COLUMNS)
+TIME_ZONE: Final = "Asia/Shanghai"
 MAX_SHARE: Final = 10.0  # a video that went on in the background is no more than this
 VIDEO_COLUMNS: Final = (
     "video_id",
@@ -71,6 +77,7 @@ def load(folder: Path | None) -> Dataset:
         num_events=span.num_rows,
         start_ms=span.start_ms,
         end_ms=span.end_ms,
+        time_zone=TIME_ZONE,
     )
 
 
@@ -122,13 +129,13 @@ def _with_outcomes(batch: pa.RecordBatch) -> pa.Table:
 
 
 def _event(row: tuple[Any, ...]) -> ImpressionEvent:
-    user, video, time_ms, is_click, tab, is_like, long_view, play_ms, duration_ms = row
+    user, video, time_ms, is_click, tab, play_ms, duration_ms, *others = row
+    told = zip(ACTION_COLUMNS.values(), others, strict=True)
+    came = {name: bool(flag) for name, flag in told if flag is not None}
     name = f"kr-{user}-{video}-{time_ms}"
     shown = Shown(
         item_id=str(video),
-        clicked=bool(is_click),
-        liked=None if is_like is None else bool(is_like),
-        long_viewed=None if long_view is None else bool(long_view),
+        **told_by({CLICK: bool(is_click), **came}),
         value=min(play_ms / duration_ms, MAX_SHARE) if play_ms and (duration_ms or 0) > 0 else 0.0,
     )
     return ImpressionEvent(

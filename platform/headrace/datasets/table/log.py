@@ -7,10 +7,11 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
+from headrace.action import CLICK
 from headrace.datasets.table import cell as table_cell
 from headrace.datasets.table.file import Row, RowError, TableFile
 from headrace.datasets.table.mapping import EventColumns, Rank, Share, Threshold, columns
-from headrace.event import MAX_ITEMS, MAX_SURFACE, ImpressionEvent, Shown
+from headrace.event import MAX_ITEMS, MAX_SURFACE, ImpressionEvent, Shown, told_by
 
 SURFACE: Final = "home"  # where the table has no surface column
 
@@ -49,7 +50,8 @@ def _add(requests: dict[Key, _Request], part: EventColumns, row: Row) -> None:
     time_ms = row.value(time.column, lambda cell: table_cell.time_ms(cell, time.unit))
     user_id = _identifier(row, part.user_id)
     item_id = _identifier(row, part.item_id)
-    clicked = _clicked(row, part.clicked)
+    columns_of = {CLICK: part.clicked, **part.outcomes}
+    came = {name: _came(row, column) for name, column in columns_of.items()}
     request_id = _identifier(row, part.request_id) if part.request_id else ""
     surface = _identifier(row, part.surface) if part.surface else SURFACE
     key = (time_ms, user_id, request_id or item_id)
@@ -57,7 +59,7 @@ def _add(requests: dict[Key, _Request], part: EventColumns, row: Row) -> None:
     _check_fits(request, part, item_id, surface)
     position = _position(row, part.position, len(request.shown))
     value = _value(row, part.value)
-    request.shown.append(Shown(item_id, position, clicked, value=value))
+    request.shown.append(Shown(item_id, position, value=value, **told_by(came)))
     requests[key] = request
 
 
@@ -79,10 +81,10 @@ def _check_fits(request: _Request, part: EventColumns, item_id: str, surface: st
         raise RowError(part.item_id, f"more than {MAX_ITEMS} items in one request")
 
 
-def _clicked(row: Row, clicked: str | Threshold) -> bool:
-    if isinstance(clicked, str):
-        return row.value(clicked, table_cell.boolean)
-    return row.value(clicked.column, table_cell.number) >= clicked.at_least
+def _came(row: Row, action: str | Threshold) -> bool:
+    if isinstance(action, str):
+        return row.value(action, table_cell.boolean)
+    return row.value(action.column, table_cell.number) >= action.at_least
 
 
 def _position(row: Row, rank: str | Rank | None, absent: int) -> int:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import yaml
 
+from headrace.action import ACTIONS, CLICK
 from headrace.errors import ConfigError, DatasetError
 from headrace.event import MAX_VALUE
 
@@ -35,7 +36,7 @@ class Time(Part, frozen=True):
 
 
 class Threshold(Part, frozen=True):
-    """A click is a number of at least this much, such as a rating or a dwell time."""
+    """An action is a number of at least this much, such as a rating or a dwell time."""
 
     column: Column
     at_least: float
@@ -74,6 +75,7 @@ class EventColumns(Part, frozen=True):
     position: Column | Rank | None = None
     surface: Column | None = None
     value: Column | Share | None = None
+    outcomes: dict[str, Column | Threshold] = {}  # of actions of the table, beside the click
 
 
 class ItemColumns(Part, frozen=True):
@@ -116,7 +118,14 @@ def read(folder: Path) -> TableMapping:
         _check(TableMapping, document, "", problems)
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}")
-    return msgspec.convert(document, TableMapping)
+    mapping = msgspec.convert(document, TableMapping)
+    unknown = [name for name in mapping.events.outcomes if name not in ACTIONS or name == CLICK]
+    if unknown:
+        others = ", ".join(name for name in ACTIONS if name != CLICK) or "none"
+        raise ConfigError(
+            f"{path}: events.outcomes: got {unknown[0]!r}, expected some of: {others}"
+        )
+    return mapping
 
 
 def columns(part: Part) -> Iterator[tuple[str, str]]:
@@ -125,10 +134,9 @@ def columns(part: Part) -> Iterator[tuple[str, str]]:
         value = getattr(part, field.name)
         if field.name == "file" or value is None:
             continue
-        if isinstance(value, tuple):
-            yield from ((field.name, column) for column in value)
-        else:
-            yield field.name, value if isinstance(value, str) else value.column
+        several = value.values() if isinstance(value, dict) else value
+        for one in several if isinstance(value, dict | tuple) else [value]:
+            yield field.name, one if isinstance(one, str) else one.column
 
 
 def _parse(path: Path) -> Any:

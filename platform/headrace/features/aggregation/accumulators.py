@@ -9,6 +9,9 @@ An accumulator promises, over columns:
     add(state_U, facts)            take in facts, in place; `facts.entity_N` are rows of the states
     merge(state_U, other_U)        take in, row by row, states that saw other facts, in place
     read(state_Q, now_ms_Q)        what aggregators make values of, at a time of its own per state
+    window                         which of the past it is about, in words
+    is_exact                       whether the order of facts changes not a bit of what is read
+    is_sketch                      whether what is read is approximate by design
 
 The order in which facts come does not matter to what is read, as far as an accumulator's window or
 capacity reaches (floats: up to rounding). Nothing here reads a clock.
@@ -17,7 +20,7 @@ capacity reaches (floats: up to rounding). Nothing here reads a clock.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,11 +31,18 @@ State = NDArray[Any]  # [X] states of one accumulator, in its dtype
 Values = NDArray[np.float64]
 
 NEVER: Final = np.iinfo(np.int64).min  # a time or tile before all others
+EVER: Final = "all time"
+UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000), ("ms", 1))
 
 
 class Accumulator(Protocol):
     """The contract above."""
 
+    is_exact: ClassVar[bool]
+    is_sketch: ClassVar[bool]
+
+    @property
+    def window(self) -> str: ...
     @property
     def dtype(self) -> np.dtype[Any]: ...
     def initialize(self) -> State: ...
@@ -46,6 +56,9 @@ class Lifetime:
     """Sums of some measures over everything. Reads [Q, m]."""
 
     measures: tuple[str, ...] = (SHOWN, CLICK)
+    is_exact: ClassVar = True
+    is_sketch: ClassVar = False
+    window: ClassVar = EVER
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -77,6 +90,12 @@ class Tiles:
     tile_ms: int
     num_tiles: int
     measures: tuple[str, ...] = (SHOWN, CLICK)
+    is_exact: ClassVar = True
+    is_sketch: ClassVar = False
+
+    @property
+    def window(self) -> str:
+        return f"last {span(self.tile_ms * self.num_tiles)}, by {span(self.tile_ms)}"
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -138,6 +157,12 @@ class Decayed:
 
     half_life_ms: int
     measures: tuple[str, ...] = (SHOWN, CLICK)
+    is_exact: ClassVar = False
+    is_sketch: ClassVar = False
+
+    @property
+    def window(self) -> str:
+        return f"half-life {span(self.half_life_ms)}"
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -178,6 +203,9 @@ class Newest:
     """When a fact last had some measure, in ms; `NEVER` if none had. Reads [Q]."""
 
     measure: str = SHOWN
+    is_exact: ClassVar = True
+    is_sketch: ClassVar = False
+    window: ClassVar = "newest"
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -203,6 +231,9 @@ class Extremes:
     there was none; of two facts of the same millisecond the greater is the latest."""
 
     measure: str = VALUE
+    is_exact: ClassVar = True
+    is_sketch: ClassVar = False
+    window: ClassVar = EVER
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -235,3 +266,9 @@ class Extremes:
     def read(self, state_Q: State, now_ms_Q: Ints) -> Values:
         values_Q3 = np.stack([state_Q[name] for name in ("min", "max", "last")], -1)
         return np.where(np.isfinite(values_Q3), values_Q3, np.nan).astype(np.float64)
+
+
+def span(duration_ms: int) -> str:
+    """A duration in words, in the greatest unit that divides it."""
+    unit, size = next((unit, size) for unit, size in UNITS if duration_ms % size == 0)
+    return f"{duration_ms // size} {unit}"

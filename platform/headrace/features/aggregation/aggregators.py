@@ -23,6 +23,8 @@ from headrace.features.aggregation.sequence import LastN
 class View(Protocol):
     """What is read of a state, at a time of its own per state."""
 
+    @property
+    def window(self) -> str: ...
     def read(self, state_Q: Any, now_ms_Q: Ints) -> NDArray[Any]: ...
 
 
@@ -167,13 +169,26 @@ class TopKeys:
 
 
 @dataclass(frozen=True, slots=True)
-class Vector:
-    """[Q, D]: the vector that `over` reads."""
+class Mean:
+    """The mean of the numbers [Q, S] that `over` reads, NaN left out; 0 of none."""
 
     over: View
 
-    def value(self, read_QD: Values, now_ms_Q: Ints) -> Values:
-        return read_QD
+    def value(self, read_QS: Values, now_ms_Q: Ints) -> Values:
+        has_QS = ~np.isnan(read_QS)
+        mean_Q: Values = np.where(has_QS, read_QS, 0.0).sum(1) / np.maximum(has_QS.sum(1), 1)
+        return mean_Q
+
+
+@dataclass(frozen=True, slots=True)
+class Greatest:
+    """The greatest of the numbers [Q, S] that `over` reads, NaN left out; 0 of none."""
+
+    over: View
+
+    def value(self, read_QS: Values, now_ms_Q: Ints) -> Values:
+        greatest_Q = np.where(np.isnan(read_QS), -np.inf, read_QS).max(1, initial=-np.inf)
+        return np.where(np.isfinite(greatest_Q), greatest_Q, 0.0)
 
 
 def _column(read_Qm: Values, over: Sums, measure: str) -> Values:

@@ -1,6 +1,6 @@
 """Facts: what events say about entities, in columns.
 
-    N facts   M measures   S category slots of a fact, padded with -1   D width of item vectors
+    N facts   M measures   S category slots of a fact, padded with -1
 
 One event gives one fact per item that it names and entity that it is about. A measure is a number
 that a fact carries: whether the item was shown and what came of it. An impression whose outcome is
@@ -17,19 +17,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import ACTIONS as ACTIONS
+from headrace.action import AVERSIONS, BIT, EVERY_ACTION, MAX_ACTIONS
+from headrace.action import CLICK as CLICK
+
 SHOWN: Final = "shown"
-CLICK: Final = "click"
-LIKE: Final = "like"
-LONG_VIEW: Final = "long_view"
 VALUE: Final = "value"  # a number that came with the outcome: what was paid, the share watched
 
-MEASURES: Final = (SHOWN, CLICK, LIKE, LONG_VIEW, VALUE)
-ACTIONS: Final = (CLICK, LIKE, LONG_VIEW)  # yes or no; bit b of an action mask is ACTIONS[b]
+MEASURES: Final = (SHOWN, *ACTIONS, VALUE)
 
 # An outcome is a number: an action mask, and above it the value as a share of 1, in 255ths.
-SHARE_SHIFT: Final = 8
+SHARE_SHIFT: Final = MAX_ACTIONS
 WHOLE: Final = 255
-MAX_OUTCOME: Final = WHOLE << SHARE_SHIFT | (1 << len(ACTIONS)) - 1
+OUTCOME_CODE: Final = (ACTIONS, AVERSIONS, SHARE_SHIFT, WHOLE)
+MAX_OUTCOME: Final = WHOLE << SHARE_SHIFT | EVERY_ACTION
 
 Ints = NDArray[np.int64]
 
@@ -46,7 +47,6 @@ class Facts:
     measure_NM: NDArray[np.float32]
     settled_N: NDArray[np.bool_]
     slot_NS: Ints
-    factor_ND: NDArray[np.float32]  # the items' vectors of a factor model; D is 0 without one
 
     def __len__(self) -> int:
         return len(self.entity_N)
@@ -92,6 +92,8 @@ def action_masks(outcome_X: Ints) -> Ints:
 
 def grades(outcome_X: Ints) -> NDArray[np.float32]:
     """How much came of impressions, from 0 to 1: the share that is told, else whether there was a
-    click."""
-    share_X, clicked_X = outcome_X >> SHARE_SHIFT, outcome_X & 1 << ACTIONS.index(CLICK)
-    return np.where(share_X > 0, share_X / WHOLE, clicked_X > 0).astype(np.float32)
+    click; 0 where there was an aversion."""
+    share_X, clicked_X = outcome_X >> SHARE_SHIFT, outcome_X & BIT[CLICK]
+    grade_X = np.where(share_X > 0, share_X / WHOLE, clicked_X > 0).astype(np.float32)
+    grade_X[outcome_X & AVERSIONS != 0] = 0
+    return grade_X

@@ -43,18 +43,26 @@ class Feature:
 
 
 class Layout:
-    """The features of one entity over one state: a numpy record, one field per accumulator."""
+    """The features of one entity over one state: a numpy record, one field per accumulator.
 
-    def __init__(self, entity: str, features: Sequence[Feature]) -> None:
+    The fields have an order of their own, whatever that of the features is. `crosses` read the
+    state too, together with a request.
+    """
+
+    def __init__(
+        self, entity: str, features: Sequence[Feature], crosses: Sequence[Feature] = ()
+    ) -> None:
         self.entity, self.view = entity, f"{entity}_activity"  # the name of its view in Feast
         self.features = tuple(feature for feature in features if feature.entity == entity)
         self.numbers = tuple(feature for feature in self.features if feature.shape == ())
         self.dense = tuple(feature for feature in self.numbers if feature.ranked)
-        self.field_of: dict[Accumulator, str] = {}
-        for feature in self.features:
-            self.field_of.setdefault(kept_by(feature.aggregator.over), feature.name)
+        self.crosses = tuple(crosses)
+        field_of: dict[Accumulator, str] = {}
+        for feature in (*self.features, *self.crosses):
+            field_of.setdefault(kept_by(feature.aggregator.over), feature.name)
         if any(feature.ttl_s for feature in self.features):
-            self.field_of.setdefault(SEEN, "seen")
+            field_of.setdefault(SEEN, "seen")
+        self.field_of = {kept: field_of[kept] for kept in sorted(field_of, key=repr)}
         fields = [(name, kept.dtype) for kept, name in self.field_of.items()]
         self.dtype: np.dtype[Any] = np.dtype(fields)
 
@@ -121,10 +129,14 @@ class Layout:
                 kept[place] = self._unexpired(feature, kept[place], state_Q, now_ms_Q)
         return kept
 
+    def feature(self, name: str) -> Feature:
+        """The feature of this name."""
+        (feature,) = (feature for feature in self.features if feature.name == name)
+        return feature
+
     def value(self, name: str, state_Q: State, now_ms_Q: Ints) -> NDArray[Any]:
         """[Q, ...]: one feature at a time of its own per state."""
-        (feature,) = (feature for feature in self.features if feature.name == name)
-        value: NDArray[Any] = self.values(state_Q, now_ms_Q, [feature])[0]
+        value: NDArray[Any] = self.values(state_Q, now_ms_Q, [self.feature(name)])[0]
         return value
 
     def dense_values(self, state_Q: State, now_ms_Q: Ints) -> NDArray[np.float32]:

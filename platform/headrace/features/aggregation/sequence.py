@@ -9,12 +9,12 @@ action bits, position, surface and share, so that the order of arrival does not 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.features.aggregation.accumulators import State, Values
+from headrace.features.aggregation.accumulators import State, Values, span
 from headrace.features.aggregation.facts import ACTIONS, SHOWN, Facts, Ints
 
 # What decides which outcome is newer.
@@ -30,6 +30,12 @@ class LastN:
     """
 
     length: int = 64
+    is_exact: ClassVar = True
+    is_sketch: ClassVar = False
+
+    @property
+    def window(self) -> str:
+        return f"last {self.length} outcomes"
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -102,6 +108,10 @@ class Recent:
     num: int
 
     @property
+    def window(self) -> str:
+        return f"last {self.num} outcomes"
+
+    @property
     def measures(self) -> tuple[str, ...]:
         return (SHOWN, *ACTIONS)
 
@@ -126,6 +136,10 @@ class Session:
 
     of: LastN
     pause_ms: int = 30 * 60_000
+
+    @property
+    def window(self) -> str:
+        return f"since the last pause of {span(self.pause_ms)}"
 
     @property
     def measures(self) -> tuple[str, ...]:

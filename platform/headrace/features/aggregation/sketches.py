@@ -6,11 +6,11 @@ U states   N facts   P (fact, slot) pairs   Q states read   R registers   C kept
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from headrace.features.aggregation.accumulators import State, Values
+from headrace.features.aggregation.accumulators import EVER, State, Values
 from headrace.features.aggregation.facts import CLICK, SHOWN, Facts, Ints
 
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
@@ -25,6 +25,9 @@ class Distinct:
     """
 
     num_registers: int = 64
+    is_exact: ClassVar = True
+    is_sketch: ClassVar = False
+    window: ClassVar = EVER
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -66,6 +69,9 @@ class TopItems:
 
     capacity: int = 8
     measure: str = CLICK
+    is_exact: ClassVar = False
+    is_sketch: ClassVar = True
+    window: ClassVar = EVER
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -122,6 +128,9 @@ class BySlot:
 
     num_slots: int = 32
     measures: tuple[str, ...] = (SHOWN, CLICK)
+    is_exact: ClassVar = True
+    is_sketch: ClassVar = False
+    window: ClassVar = EVER
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -9,32 +9,23 @@ judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.features.aggregation.accumulators import Extremes, Lifetime, Newest, Tiles
 from headrace.features.aggregation.aggregators import kept_by
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Feature, Layout
-from headrace.features.aggregation.sequence import LastN
-from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
-from headrace.features.inputs import CROSSES
 from headrace.features.rows.state_row import Rows
-from headrace.features.table import FEATURES
+from headrace.features.table import CROSSES, FEATURES
 
 EXACT: Final = "count"
 FLOAT: Final = "float"
 SKETCH: Final = "sketch"
 MAX_RELATIVE_ERROR: Final = 1e-6
-
-_KINDS: Final[Mapping[type, str]] = {
-    **dict.fromkeys((Lifetime, Tiles, Newest, Extremes, LastN, BySlot, Distinct), EXACT),
-    TopItems: SKETCH,
-}
 
 
 @dataclass(slots=True)
@@ -137,9 +128,10 @@ def kind_of(name: str) -> str:
 
 
 def _kind(feature: Feature) -> str:
-    return _KINDS.get(type(kept_by(feature.aggregator.over)), FLOAT)
+    kept = kept_by(feature.aggregator.over)
+    if kept.is_sketch:
+        return SKETCH
+    return EXACT if kept.is_exact else FLOAT
 
 
-_KIND_OF: Final = {feature.name: _kind(feature) for feature in FEATURES} | dict.fromkeys(
-    CROSSES, EXACT
-)
+_KIND_OF: Final = {feature.name: _kind(feature) for feature in (*FEATURES, *CROSSES)}

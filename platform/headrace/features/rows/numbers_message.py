@@ -20,7 +20,8 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.sample_intake import MAX_TIME_MS, UNREADABLE
 from headrace.features.rows.state_row import Rows
-from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.features.schema import VIEW_SCHEMA
+from headrace.features.table import LAYOUTS
 from headrace.sample import MAX_MESSAGE_BYTES
 from headrace.skipped import Skipped, place
 
@@ -36,7 +37,7 @@ class FeatureRows(msgspec.Struct, frozen=True, array_like=True):
     """
 
     entity: str
-    schema: Number  # of the feature table that made them
+    schema: Number  # of the views' numbers, in the table that made them
     partition: Number  # whose positions these are; of shared entities: that of the worker's answer
     ids: tuple[str, ...]  # [U]
     event_time_ms: bytes  # int64 [U]
@@ -73,7 +74,7 @@ def numbered(
         number_UF = layout.number_values(rows["state"], rows["event_time_ms"])
     columns = (rows["event_time_ms"], rows["position"], number_UF)
     return FeatureRows(
-        layout.entity, SCHEMA, partition, tuple(ids), *(column.tobytes() for column in columns)
+        layout.entity, VIEW_SCHEMA, partition, tuple(ids), *(column.tobytes() for column in columns)
     )
 
 
@@ -117,7 +118,7 @@ def _fault_of(rows: FeatureRows, partition: int) -> str:
         return f"{num} ids of {rows.entity!r}"
     if rows.partition != partition or not 0 <= rows.schema < 1 << 32:
         return f"partition {rows.partition}, schema {rows.schema}"
-    width = 4 * num * _NUM_NUMBERS[rows.entity] if rows.schema == SCHEMA else size
+    width = 4 * num * _NUM_NUMBERS[rows.entity] if rows.schema == VIEW_SCHEMA else size
     if not len(rows.event_time_ms) == len(rows.position) == 8 * num or size != width:
         sizes = f"{len(rows.event_time_ms)} bytes of times, {len(rows.position)} of positions"
         return f"{num} ids, {sizes}, {size} of numbers"

@@ -14,12 +14,13 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from headrace.action import EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.event import MAX_ITEMS, MAX_SURFACE
-from headrace.features.aggregation.facts import ACTIONS, MAX_OUTCOME, SHARE_SHIFT, action_masks
+from headrace.features.aggregation.facts import MAX_OUTCOME, SHARE_SHIFT, action_masks
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.served import MAX_SERVED
-from headrace.features.table import SCHEMA
 from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample, decode_batch
 from headrace.skipped import Skipped, place
 
@@ -27,7 +28,6 @@ TOPIC: Final = "samples"
 UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 MAX_TIME_MS: Final = 253_402_300_799_999  # the last of the year 9999
 MAX_ID: Final = 256
-EVERY_ACTION: Final = (1 << len(ACTIONS)) - 1
 OTHER_BITS: Final = (1 << SHARE_SHIFT) - 1 - EVERY_ACTION  # of an outcome's actions
 HISTORY_BYTES: Final = 24 * HISTORY_LENGTH
 MAX_AGE_MS: Final = 10**15
@@ -75,7 +75,7 @@ def _faults(samples: Sequence[Sample], partition: int) -> dict[int, str]:
     """Why some of these samples cannot be, by their numbers. Features are looked at together: that
     is most of the work, and nearly all are right."""
     found = {n: why for n, one in enumerate(samples) if (why := fault_of(one, partition))}
-    ours = {n: s for n, s in enumerate(samples) if n not in found and s.schema == SCHEMA}
+    ours = {n: s for n, s in enumerate(samples) if n not in found and s.schema == INPUT_SCHEMA}
     if ours and _fault_of_features(list(ours.values())):
         found |= {n: why for n, one in ours.items() if (why := _fault_of_features([one]))}
     return found
@@ -116,7 +116,7 @@ def _fault_of_numbers(sample: Sample) -> str:
 def _fault_of_sizes(sample: Sample) -> str:
     """Sizes of this build's table are known, of others only that they must agree."""
     num = len(sample.item_keys)
-    if sample.schema == SCHEMA:
+    if sample.schema == INPUT_SCHEMA:
         fits = len(sample.dense) == 4 * num * NUM_DENSE and len(sample.history) == HISTORY_BYTES
     else:
         fits = not len(sample.dense) % (4 * num) and not len(sample.history) % 24

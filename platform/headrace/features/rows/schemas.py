@@ -20,12 +20,13 @@ from redis import Redis
 from headrace.access.own_key import read_key, write_key
 from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.state_row import encode_rows, fresh_rows, row_dtype
-from headrace.features.table import LAYOUTS, SCHEMA
+from headrace.features.schema import STATE_SCHEMA, kept_of
+from headrace.features.table import LAYOUTS
 from headrace.skipped import Skipped
 
 HEADER_BYTES: Final = row_dtype(LAYOUTS[0]).fields["state"][1]  # type: ignore[index]
 MAX_BYTES: Final = 1 << 20  # of one accumulator
-_CURRENT: Final = SCHEMA.to_bytes(4, "little")
+_CURRENT: Final = STATE_SCHEMA.to_bytes(4, "little")
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
@@ -50,7 +51,7 @@ def nothing_described(schema: int) -> Described | None:
 
 def kept_in(layout: Layout) -> tuple[Kept, ...]:
     """The accumulators of a layout, in the order of their states."""
-    return tuple(Kept(repr(kept), str(kept.dtype), kept.dtype.itemsize) for kept in layout.field_of)
+    return tuple(Kept(*kept) for kept in kept_of(layout))
 
 
 def encode_description(layouts: Sequence[Layout] = LAYOUTS) -> bytes:
@@ -116,7 +117,7 @@ class RowSchemas:
         """Describe this build's table; to be done before its first row is written."""
 
         def write() -> None:
-            self._redis.hset(self._name, f"{SCHEMA:08x}", encode_description())
+            self._redis.hset(self._name, f"{STATE_SCHEMA:08x}", encode_description())
 
         write_key(self._redis, self._name, write, self._skipped)
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from headrace.errors import ServiceError
 from headrace.features.aggregation.layout import Layout
-from headrace.features.table import SCHEMA
+from headrace.features.schema import STATE_SCHEMA
 
 Rows = NDArray[Any]
 START_PARTITION: Final = 0xFFFFFFFF  # which no stream has: of rows that a namespace began with
@@ -30,7 +30,7 @@ _HEADER: Final = [
 ]  # fmt: skip
 
 
-_CURRENT: Final = SCHEMA.to_bytes(4, "little")
+_CURRENT: Final = STATE_SCHEMA.to_bytes(4, "little")
 
 
 @lru_cache
@@ -42,7 +42,7 @@ def row_dtype(layout: Layout) -> np.dtype[Any]:
 def fresh_rows(layout: Layout, num: int, partition: int = 0) -> Rows:
     """[num]: rows of entities before their first event."""
     row = np.zeros(1, row_dtype(layout))
-    row["schema"], row["partition"], row["position"] = SCHEMA, partition, -1
+    row["schema"], row["partition"], row["position"] = STATE_SCHEMA, partition, -1
     row["state"] = layout.new(1)
     return row.repeat(num)
 
@@ -63,10 +63,10 @@ def decode_rows(payloads: Sequence[bytes], layout: Layout) -> Rows:
     dtype = row_dtype(layout)
     for payload in payloads:
         schema = int.from_bytes(payload[:4], "little")
-        if schema != SCHEMA or len(payload) != dtype.itemsize:
+        if schema != STATE_SCHEMA or len(payload) != dtype.itemsize:
             raise ServiceError(
-                f"a stored {layout.entity} row has feature schema {schema:08x}, this build has "
-                f"{SCHEMA:08x}: use another namespace (HEADRACE_NAMESPACE) or an empty Redis "
+                f"a stored {layout.entity} row has the state schema {schema:08x}, this build has "
+                f"{STATE_SCHEMA:08x}: use another namespace (HEADRACE_NAMESPACE) or an empty Redis "
                 "database"
             )
     return np.frombuffer(b"".join(payloads), dtype).copy()
@@ -98,7 +98,7 @@ def _fault(payload: bytes, size: int) -> str:
     """Why these bytes are no row."""
     if len(payload) >= 4 and not payload.startswith(_CURRENT):
         schema = int.from_bytes(payload[:4], "little")
-        return f"feature schema {schema:08x} is not described, this build has {SCHEMA:08x}"
+        return f"state schema {schema:08x} is not described, this build has {STATE_SCHEMA:08x}"
     if len(payload) != size:
         return f"a row has {size} bytes, this has {len(payload)}"
     return "numbers, times or positions that cannot be"

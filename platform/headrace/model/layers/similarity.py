@@ -22,12 +22,12 @@ _REACH: Final = _HALF * (1 - 1e-5)  # so that a cosine that rounds to above 1 ha
 
 
 @torch.no_grad()
-def similarity_tiers(cosine_BNT: Tensor, mask_BT: Tensor, action_BT: Tensor) -> Tensor:
+def similarity_tiers(cosine_BNT: Tensor, mask_BT: Tensor, wish_BT: Tensor) -> Tensor:
     """[B, N, X]: per group log(1 + count) of each bin, then the mean and the greatest cosine.
 
-    Groups are the events with an action, then those without; zeros where a group is empty.
+    Groups are the events with a wish, then those without; zeros where a group is empty.
     """
-    member_BTG = torch.stack([mask_BT & (action_BT != 0), mask_BT & (action_BT == 0)], -1)
+    member_BTG = torch.stack([mask_BT & (wish_BT != 0), mask_BT & (wish_BT == 0)], -1)
     some_B1G = member_BTG.any(1, keepdim=True)
     share_BTG = member_BTG / member_BTG.sum(1, keepdim=True).clamp_min(1)
     outside_BTG = torch.where(member_BTG, 0.0, -4.0)

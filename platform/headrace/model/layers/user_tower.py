@@ -40,7 +40,7 @@ class UserSide:
     place_BSD: Tensor
     mask_BS: Tensor
     content_BTD: Tensor  # of the past items, for cosines
-    action_BT: Tensor
+    wish_BT: Tensor  # sets of actions, none where one is an aversion
 
 
 class CausalLayer(nn.Module):
@@ -92,7 +92,8 @@ class UserTower(nn.Module):
         self.profile = nn.Linear(dim, dim)
         self.age = nn.Embedding(TIME_BUCKETS, dim)
         self.dwell = nn.Embedding(TIME_BUCKETS, dim)
-        self.action = nn.Embedding(config.num_actions, dim)
+        self.action = nn.Embedding(1 << len(config.actions), dim)  # a row per set of actions
+        self._aversions = sum(1 << config.actions.index(name) for name in config.aversions)
         self.layers = nn.ModuleList([CausalLayer(config) for _ in range(config.num_layers)])
         self.norm = nn.LayerNorm(dim)
         self.key, self.value = nn.Linear(dim, dim), nn.Linear(dim, 2 * config.pair)
@@ -104,9 +105,8 @@ class UserTower(nn.Module):
 
     def forward(self, profile_BD: Tensor, history: History, items: ItemSide) -> Tensor:
         """[B, S, D]: the places after all layers. Attributes are already in the profile."""
-        action_BT = history.action_BT.clamp(0, self.action.num_embeddings - 1)
         event_BTD = rows_of(items.vector_XD, history.item_BT)
-        event_BTD = event_BTD + rows_of(self.action.weight, action_BT)
+        event_BTD = event_BTD + rows_of(self.action.weight, history.action_BT)
         event_BTD = event_BTD + rows_of(self.age.weight, time_bucket(history.age_BT))
         if history.dwell_BT is not None:
             event_BTD = event_BTD + rows_of(self.dwell.weight, time_bucket(history.dwell_BT))
@@ -139,7 +139,7 @@ class UserTower(nn.Module):
             place_BSD=place_BSD,
             mask_BS=_with_request(history.mask_BT),
             content_BTD=rows_of(items.content_XD, history.item_BT),
-            action_BT=history.action_BT,
+            wish_BT=history.action_BT.masked_fill(history.action_BT & self._aversions != 0, 0),
         )
 
 

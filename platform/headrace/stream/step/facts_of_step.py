@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,11 +20,9 @@ from headrace.features.inputs import RequestFeatures
 
 # One fact, as it is heard: user, item, event time, position, surface, settled, campaign, offset,
 # ordinal of the event, and the measures in the order of
-# `headrace.features.aggregation.facts.MEASURES`. A plain tuple, because there is one for every
-# event.
-Fact = tuple[
-    str, str, int, int, int, bool, str | None, int, int, float, float, float, float, float
-]  # fmt: skip
+# `headrace.features.aggregation.facts.MEASURES`. A plain and flat tuple, which the collector of
+# cycles leaves alone, because there is one for every event.
+Fact = tuple[Any, ...]
 NUM_COLUMNS = 9 + len(MEASURES)
 
 

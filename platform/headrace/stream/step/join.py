@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
+from headrace.action import ACTIONS, BIT, CLICK, EVERY_ACTION, windows_s
 from headrace.broker.record import Record
-from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
-from headrace.features.aggregation.facts import ACTIONS, CLICK, LIKE, LONG_VIEW, outcome
+from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown, Told
+from headrace.features.aggregation.facts import outcome
 from headrace.features.served import as_served
 from headrace.keys import surface_code
 from headrace.sample import LANE_JOINED, LANE_KNOWN
 from headrace.stream.step.facts_of_step import Heard, Labelled, Request
 
-BIT: Final = {action: 1 << place for place, action in enumerate(ACTIONS)}
-EVERY_ACTION: Final = sum(BIT.values())
 NO_ACTION: Final = 0
+BITS: Final = tuple(BIT.values())
+MEASURED: Final = {name: [float(name == other) for other in ACTIONS] for name in ACTIONS}
 
 
 @dataclass(slots=True)
 class OpenImpression:
-    """A request whose attribution window is open, and the outcomes of its items so far."""
+    """A request with an attribution window that is open, and the outcomes of its items so far."""
 
     request: Request
     deadline_ms: int
@@ -38,7 +40,9 @@ class Join:
     """
 
     def __init__(self, window_ms: int) -> None:
-        self._window_ms = window_ms
+        windows = windows_s(window_ms / 1_000)
+        self._window_ms = {name: round(1_000 * window) for name, window in windows.items()}
+        self._longest_ms = max(self._window_ms.values())
         self._open: OrderedDict[tuple[str, str], OpenImpression] = OrderedDict()  # user, request
 
     @property
@@ -47,7 +51,7 @@ class Join:
         return next((oldest.request.record.offset for oldest in self._open.values()), None)
 
     def close(self, now_ms: int, heard: Heard) -> None:
-        """The impressions whose window is over are complete."""
+        """The impressions whose longest window is over are complete."""
         while self._open:
             request, impression = next(iter(self._open.items()))
             if impression.deadline_ms > now_ms:
@@ -79,15 +83,13 @@ class Join:
 
     def _complete_known(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
         """A request whose labels are known."""
-        labelled = EVERY_ACTION
+        labelled, outcomes = EVERY_ACTION, []
         for shown in event.items:
-            if shown.liked is None:
-                labelled &= ~BIT[LIKE]
-            if shown.long_viewed is None:
-                labelled &= ~BIT[LONG_VIEW]
+            reading = _reading(shown.told)
+            labelled &= reading.known
+            outcomes.append(outcome(reading.came, shown.value))
         request = ask(event, record, heard, LANE_KNOWN, labelled)
-        outcomes = tuple([outcome_known(shown) for shown in event.items])
-        heard.complete.append(Labelled(request, outcomes))
+        heard.complete.append(Labelled(request, tuple(outcomes)))
 
     def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
         """An action counts with its impression; a click without one counts as shown too.
@@ -104,20 +106,22 @@ class Join:
         if alone and heard.with_requests:
             request = ask(event, record, heard, LANE_KNOWN, NO_ACTION)
             heard.complete.append(Labelled(request, (BIT[CLICK],)))
-        clicked, liked, viewed = (float(action == name) for name in (CLICK, LIKE, LONG_VIEW))
         surface = impression.request.event.surface if impression else event.surface
         heard.facts.append(
             (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(surface), True,
-             None, record.offset, len(heard.times_ms), float(alone), clicked, liked, viewed,
+             None, record.offset, len(heard.times_ms), float(alone), *MEASURED[action],
              getattr(event, "value", 0.0))
         )  # fmt: skip
 
     def _impression_of(
         self, event: ClickEvent | ActionEvent, record: Record
     ) -> OpenImpression | None:
-        """The impression that showed the item to this user, if its window is open."""
+        """The impression that showed the item to this user, if the action's window is open."""
         impression = self._open.get((event.user_id, event.request_id)) if event.request_id else None
-        if impression is None or record.arrival_ms >= impression.deadline_ms:
+        if impression is None:
+            return None
+        shown_ms = impression.request.record.arrival_ms
+        if record.arrival_ms >= shown_ms + self._window_ms[_action(event)]:
             return None
         return impression if event.item_id in impression.request.item_ids else None
 
@@ -130,7 +134,7 @@ class Join:
         if of_user in self._open:
             return
         request = ask(event, record, heard, LANE_JOINED, EVERY_ACTION)
-        impression = OpenImpression(request, record.arrival_ms + self._window_ms)
+        impression = OpenImpression(request, record.arrival_ms + self._longest_ms)
         for shown in event.items:
             impression.outcome_of[shown.item_id] = outcome_known(shown)
         self._open[of_user] = impression
@@ -155,11 +159,10 @@ def hear_shown(event: ImpressionEvent, record: Record, heard: Heard) -> None:
     user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
     ordinal, surface = len(heard.times_ms), surface_code(event.surface)
     for shown in event.items:
-        clicked = shown.clicked
         heard.facts.append(
-            (user_id, shown.item_id, time_ms, shown.position or 0, surface, clicked is not None,
-             shown.campaign_id, offset, ordinal, 1.0, clicked or 0.0, shown.liked or 0.0,
-             shown.long_viewed or 0.0, shown.value)
+            (user_id, shown.item_id, time_ms, shown.position or 0, surface,
+             shown.clicked is not None, shown.campaign_id, offset, ordinal, 1.0,
+             *_reading(shown.told).measures, shown.value)
         )  # fmt: skip
 
 
@@ -177,9 +180,22 @@ def _action(event: ClickEvent | ActionEvent) -> str:
 
 def outcome_known(shown: Shown) -> int:
     """The outcome that an impression came with."""
-    actions = BIT[CLICK] if shown.clicked else 0
-    if shown.liked:
-        actions |= BIT[LIKE]
-    if shown.long_viewed:
-        actions |= BIT[LONG_VIEW]
-    return outcome(actions, shown.value)
+    return outcome(_reading(shown.told).came, shown.value)
+
+
+class _Reading(NamedTuple):
+    """Actions that came and actions of which it is known, as bits, and the actions' measures."""
+
+    came: int
+    known: int
+    measures: list[float]
+
+
+@cache  # of few: an action came, did not come, or is not told
+def _reading(told: Told) -> _Reading:
+    each = list(zip(BITS, told, strict=True))
+    return _Reading(
+        came=sum(bit for bit, came in each if came),
+        known=sum(bit for bit, came in each if came is not None),
+        measures=[float(came or 0.0) for came in told],
+    )

@@ -25,7 +25,8 @@ from headrace.errors import InvalidEvent
 from headrace.event import Event, ImpressionEvent
 from headrace.features.rows.merged import SharedState
 from headrace.features.rows.state_row import decode_rows, fresh_rows
-from headrace.features.table import SCHEMA, USER_LAYOUT
+from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.sample import LANE_KNOWN, Sample
 from headrace.stream.step.commit import Commit
@@ -263,9 +264,7 @@ class Partition:
     def _not_sent_before(self, complete: Sequence[Labelled]) -> list[Labelled]:
         """Without the samples of events whose outcome the user's row includes: these were sent."""
         users = self._rows.users
-        requests = [
-            labelled.request for labelled in complete if labelled.request.lane == LANE_KNOWN
-        ]
+        requests = [one.request for one in complete if one.request.lane == LANE_KNOWN]
         position = users.read(users.numbers(r.event.user_id for r in requests))["position"]
         offset = np.array([request.record.offset for request in requests], np.int64)
         sent = {id(requests[place]) for place in np.flatnonzero(offset <= position)}
@@ -284,7 +283,7 @@ class Partition:
             source_partition=self.number,
             source_offset=record.offset,
             lane=request.lane,
-            schema=SCHEMA,
+            schema=INPUT_SCHEMA,
             request_id=event.request_id or event.event_id,
             event_time_ms=event.event_time_ms,
             arrival_ms=record.arrival_ms,

@@ -101,7 +101,6 @@ class PartitionRows:
             measure_NM=columns.measure_NM,
             settled_N=columns.settled_N,
             slot_NS=catalogue.slots(item_N),
-            factor_ND=np.zeros((len(item_N), 0), np.float32),
         )
 
     def _learn_users(

@@ -6,7 +6,7 @@ the stream would have made of the same records.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from headrace.features.rows.item_columns import ItemOf
@@ -25,13 +25,23 @@ class StartState:
     shared: Mapping[str, tuple[Sequence[str], Rows]] = field(default_factory=dict)
 
 
+TokensOf = Callable[[str], tuple[int, ...]]  # the keys of a user's attributes
+MakePartition = Callable[[int, Commit, SharedState, PartitionSettings], Partition]
+
+
 class BatchPath:
     """Partitions that share what they know of items, each at its next offset."""
 
     def __init__(
-        self, item_of: ItemOf, rules: PartitionSettings, start: StartState | None = None
+        self,
+        item_of: ItemOf,
+        rules: PartitionSettings,
+        start: StartState | None = None,
+        tokens_of: TokensOf = lambda user_id: (),
+        make_partition: MakePartition = Partition,
     ) -> None:
         self._rules, start = rules, start or StartState()
+        self._tokens_of, self._make_partition = tokens_of, make_partition
         self.shared = SharedState(item_of)
         for entity, (ids, rows) in start.shared.items():
             self.shared.tables[entity].apply(ids, rows)
@@ -44,11 +54,13 @@ class BatchPath:
         if number not in self._partitions:
             first = decoded[0].record.offset if decoded else 0
             commit = Commit(offset=first, low_offset=first)
-            self._partitions[number] = Partition(number, commit, self.shared, self._rules)
+            self._partitions[number] = self._make_partition(
+                number, commit, self.shared, self._rules
+            )
         partition = self._partitions[number]
         missing = partition.missing_users(decoded)
         stored = list(map(self.user_rows.get, missing))
-        partition.add_users(missing, stored, [()] * len(missing))
+        partition.add_users(missing, stored, list(map(self._tokens_of, missing)))
         effects = partition.process(decoded, now_ms)
         ids, rows = effects.changed.users
         self.user_rows.update(zip(ids, encode_rows(rows), strict=True))

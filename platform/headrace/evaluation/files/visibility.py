@@ -17,24 +17,26 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from headrace.action import EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item, User
 from headrace.catalogue.words import user_token_keys
-from headrace.evaluation.impressions import BEFORE, TEST, Impression
+from headrace.evaluation.days import Days
+from headrace.evaluation.files.impressions import Impression
+from headrace.evaluation.row import BEFORE, TEST, VISIBLE_AFTER_MS
 from headrace.features.aggregation.accumulators import State
 from headrace.features.inputs import RequestFeatures
 from headrace.features.rows.merged import SharedState
 from headrace.features.rows.state_row import fresh_rows
 from headrace.features.table import USER_LAYOUT
+from headrace.keys import key
 from headrace.sample import LANE_KNOWN
 from headrace.stream.step.facts_of_step import Heard, Request
-from headrace.stream.step.join import EVERY_ACTION, ask, hear_shown
+from headrace.stream.step.join import ask, hear_shown
 from headrace.stream.step.partition_rows import PartitionRows
 
-VISIBLE_AFTER_MS: Final = 60_000
-DAY_MS: Final = 86_400_000
-MIDNIGHT_MS: Final = 8 * 3_600_000  # days begin at midnight in UTC+8, where the logs are from
 PARTITION: Final = 0
 
 
@@ -50,13 +52,33 @@ class Observed:
     user_tokens: tuple[int, ...]
     features: RequestFeatures
     at_midnight: RequestFeatures
+    day: int
     num_of_user: int  # rows of this user and of this item before it
     num_of_item: int
 
+    @property
+    def split(self) -> str:
+        return self.impression.split
 
-def day_of(time_ms: int) -> int:
-    """The number of the day."""
-    return (time_ms + MIDNIGHT_MS) // DAY_MS
+    @property
+    def time_ms(self) -> int:
+        return self.impression.time_ms
+
+    @property
+    def visible_ms(self) -> int:
+        return self.impression.time_ms + VISIBLE_AFTER_MS
+
+    @property
+    def user_key(self) -> int:
+        return key(self.impression.event.user_id)
+
+    @property
+    def label_NJ(self) -> NDArray[np.float32]:
+        return np.array([self.impression.label_J], np.float32)
+
+    @property
+    def num_of_items(self) -> tuple[int, ...]:
+        return (self.num_of_item,)
 
 
 class DayRows(PartitionRows):
@@ -91,10 +113,12 @@ class Observer:
         self,
         items: Mapping[str, Item],
         users: Mapping[str, User],
+        days: Days,
         freeze: bool = False,
         chunk: int = 4_096,
     ) -> None:
         self._users, self._freeze, self._chunk = users, freeze, chunk
+        self._days = days
         self._rows = DayRows(SharedState(items.get))
         self._heard = Heard()
         self._asked: list[tuple[Impression, int, int]] = []
@@ -106,10 +130,11 @@ class Observer:
     def observe(self, rows: Iterable[Impression]) -> Iterator[Observed]:
         """Each row that is not from before the log, in order; the rows must come in time order."""
         for row in rows:
-            if day_of(row.time_ms) > self._day:
-                self._day = day_of(row.time_ms)
-                self._hear_until(self._day * DAY_MS - MIDNIGHT_MS)
+            day = self._days.day_of(row.time_ms)
+            if day > self._day:
+                self._hear_until(self._days.start_ms(day))
                 yield from self._step()
+                self._day = day
                 self._rows.begin_day()
             self._hear_until(row.time_ms)
             self._take(row)
@@ -157,6 +182,7 @@ class Observer:
                 user_tokens=request.user_token_keys,
                 features=request.features,
                 at_midnight=at_midnight,
+                day=self._day,
                 num_of_user=num_of_user,
                 num_of_item=num_of_item,
             )

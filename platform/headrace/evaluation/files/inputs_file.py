@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from headrace.catalogue import columnar
 from headrace.catalogue.item import Item, User
-from headrace.evaluation.visibility import Observed
+from headrace.evaluation.files.visibility import Observed
 from headrace.features.aggregation.facts import action_masks
 from headrace.features.inputs import DENSE_NAMES
 from headrace.keys import key
@@ -72,7 +72,7 @@ class InputsFile:
             + [(f"dense.{name}", pa.float32()) for name in DENSE_NAMES]
             + [(name, pa.float32()) for name in AFFINITIES]
             + [(f"key.{name}", pa.int64()) for name in self._names]
-            + [("history.item", pa.list_(pa.int64())), ("history.action", pa.list_(pa.int8()))]
+            + [("history.item", pa.list_(pa.int64())), ("history.action", pa.list_(pa.int16()))]
         )
 
     def _columns(
@@ -96,8 +96,8 @@ class InputsFile:
         histories = [history_3T[:, history_3T[0] != 0] for history_3T in histories]
         yield pa.array([history_3T[0] for history_3T in histories], pa.list_(pa.int64()))
         yield pa.array(
-            [action_masks(history_3T[2]).astype(np.int8) for history_3T in histories],
-            pa.list_(pa.int8()),
+            [action_masks(history_3T[2]).astype(np.int16) for history_3T in histories],
+            pa.list_(pa.int16()),
         )
 
     def _keys_of(self, row: Observed) -> Keys:

@@ -24,9 +24,6 @@ from headrace.datasets.kuairand import loader as kuairand
 from headrace.errors import DatasetError
 from headrace.event import ImpressionEvent
 
-TRAIN: Final = "train"
-TEST: Final = "test"
-BEFORE: Final = "before"  # what came before the log: it is known, and never asked for
 LABELS: Final = (
     *("is_click", "is_like", "is_follow", "is_comment", "is_forward", "is_hate"),
     *("is_profile_enter", "long_view"),

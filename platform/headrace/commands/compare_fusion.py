@@ -13,11 +13,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headrace import config
+from headrace.commands.flags import add_tokens_flag
 from headrace.errors import ConfigError
-from headrace.evaluation.log import Log, add_log_flags, open_log
+from headrace.evaluation.files.log import Log, add_log_flags, open_log
 
 if TYPE_CHECKING:
-    from headrace.evaluation.visibility import Observed
+    from headrace.evaluation.files.visibility import Observed
 
 
 def add_compare_fusion(commands: Any) -> None:
@@ -26,6 +27,7 @@ def add_compare_fusion(commands: Any) -> None:
         "compare-fusion", help="a log predicted with each fusion: quality, parameters and time"
     )
     add_log_flags(compare)
+    add_tokens_flag(compare)
     compare.add_argument("--fusions", help="some of them, with commas (default: all)")
     compare.set_defaults(run=_compare)
 
@@ -37,7 +39,7 @@ def _compare(options: argparse.Namespace, settings: config.Settings) -> int:
     unknown = [name for name in names if name not in FUSIONS]
     if unknown:
         raise ConfigError(f"--fusions {unknown[0]}: expected some of {', '.join(FUSIONS)}")
-    result = _run(open_log(options), names, settings)
+    result = _run(open_log(options, settings), names, settings)
     print(_table(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
@@ -48,8 +50,11 @@ def _run(log: Log, names: Sequence[str], settings: config.Settings) -> dict[str,
     """By fusion: the online quality of each label, parameters, and microseconds a row."""
     import torch
 
-    from headrace.evaluation.progressive import Evaluation, batches_of, ranker_config
-    from headrace.evaluation.visibility import Observer
+    from headrace.evaluation.files.evaluation import Evaluation
+    from headrace.evaluation.files.visibility import Observer
+    from headrace.evaluation.progress import with_progress
+    from headrace.evaluation.progressive import ranker_config
+    from headrace.evaluation.row import batches_of
 
     torch.set_num_threads(1)  # times are of one core
     options, content = log.options, log.content(settings)
@@ -60,16 +65,15 @@ def _run(log: Log, names: Sequence[str], settings: config.Settings) -> dict[str,
         for name, of_name in rankers.items()
     }
     spent_s = dict.fromkeys(names, 0.0)
-    observed = Observer(log.items, log.users).observe(log.rows())
-    for batch in log.told(batches_of(observed)):
+    observed = Observer(log.items, log.users, log.days).observe(log.rows())
+    for batch in with_progress(batches_of(observed), log.num_rows):
         for name, evaluation in running.items():
             spent_s[name] += _seconds(evaluation, batch)
-    num_rows = log.train.num_rows + log.test.num_rows
     return {
         name: {
             **evaluation.quality.report()["labels"],
             "parameters": evaluation.num_parameters,
-            "us_per_row": round(1e6 * spent_s[name] / num_rows, 1),
+            "us_per_row": round(1e6 * spent_s[name] / log.num_rows, 1),
         }
         for name, evaluation in running.items()
     }

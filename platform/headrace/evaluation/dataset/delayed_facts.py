@@ -1,0 +1,85 @@
+"""A partition that learns what events say some time after them.
+
+A log that tells an impression together with its outcome knows more than anybody did at the time.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from headrace.features.rows.merged import SharedState
+from headrace.stream.step.commit import Commit
+from headrace.stream.step.facts_of_step import Fact, Heard
+from headrace.stream.step.intake import Decoded
+from headrace.stream.step.partition import Effects, Partition, PartitionSettings
+from headrace.stream.step.partition_rows import ChangedRows, PartitionRows
+
+TIME: Final = 2  # places in a `Fact`
+ORDINAL: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How old facts are when they count; none counts that would do so after `last_ms`."""
+
+    delay_ms: int
+    last_ms: int | None = None
+
+
+class DelayedPartition(Partition):
+    """A partition whose requests are asked for at their times, while facts wait.
+
+    Events must come in the order of time, and each step up to its `now_ms`.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        commit: Commit,
+        shared: SharedState,
+        settings: PartitionSettings,
+        delay: Delay,
+    ) -> None:
+        super().__init__(number, commit, shared, settings)
+        self._rows = self._delayed = DelayedRows(number, shared, delay)
+
+    def process(self, decoded: Sequence[Decoded], now_ms: int) -> Effects:
+        """As every partition does, with the facts that are old enough by `now_ms`."""
+        self._delayed.now_ms = now_ms
+        return super().process(decoded, now_ms)
+
+
+class DelayedRows(PartitionRows):
+    """Rows that take in facts once these are old enough; no user is forgotten.
+
+    All facts wait equally long, so that they stay in the order of the log.
+    """
+
+    def __init__(self, partition: int, shared: SharedState, delay: Delay) -> None:
+        super().__init__(partition, shared, sys.maxsize)
+        self._delay, self._waiting = delay, deque[Fact]()
+        self.now_ms = 0
+
+    def learn(self, heard: Heard) -> ChangedRows:
+        """Take in the facts that are old enough, in place of those just heard.
+
+        An event sees those that are old enough at its time: they get the ordinal of the event
+        before it.
+        """
+        self._waiting.extend(heard.facts)
+        heard.facts = []
+        while self._waiting and self._due_ms(self._waiting[0]) <= self.now_ms:
+            fact = self._waiting.popleft()
+            if self._delay.last_ms is None or self._due_ms(fact) <= self._delay.last_ms:
+                ordinal = bisect_left(heard.times_ms, self._due_ms(fact))
+                heard.facts.append((*fact[:ORDINAL], ordinal, *fact[ORDINAL + 1 :]))
+        return super().learn(heard)
+
+    def _due_ms(self, fact: Fact) -> int:
+        due_ms: int = fact[TIME] + self._delay.delay_ms
+        return due_ms

@@ -1,0 +1,98 @@
+"""A dataset evaluated: one pass over its events, by a learner of its own or a published version."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from headrace.catalogue.item import Dataset
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
+from headrace.config import Settings
+from headrace.evaluation.dataset.cases import Case, Cases, Terms
+from headrace.evaluation.dataset.evaluation import CaseEvaluation
+from headrace.evaluation.dataset.published import (
+    PublishedEvaluation,
+    PublishedVersion,
+    find_version,
+)
+from headrace.evaluation.dataset.survey import Survey, check_labels, survey, test_start_ms
+from headrace.evaluation.days import Days
+from headrace.evaluation.progress import with_progress
+from headrace.evaluation.progressive import ranker_config
+from headrace.evaluation.quality import Measures, Quality
+from headrace.evaluation.row import batches_of
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked of an evaluation of a dataset.
+
+    With `model_version` the published version of that number is judged, and nothing is trained.
+    """
+
+    labels: tuple[str, ...] = ("click",)
+    test_from_ms: int | None = None
+    test_share: float = 0.2  # of the events, where no time is given
+    size: str = "nano"
+    seed: int = 0
+    online: bool = False
+    publish_every_ms: int = 0
+    frozen_features: bool = False
+    model_version: int | None = None
+    top: int = 10
+    threshold: float = 0.5
+    num_draws: int = 0
+
+
+class Taking(Protocol):
+    """What takes batches of cases, in the order of time, and keeps what its predictions were worth:
+    a learner, or a version that stands still."""
+
+    quality: Quality
+
+    def take(self, rows: Sequence[Case], /) -> None: ...
+
+
+def evaluate(dataset: Dataset, settings: Settings, asked: Asked) -> dict[str, Any]:
+    """The figures of the test, and what they are of."""
+    check_labels(asked.labels)
+    version = asked.model_version
+    manifest = None if version is None else find_version(settings, version)
+    days = Days(settings.time_zone or dataset.time_zone)
+    start_ms = test_start_ms(dataset, asked.test_from_ms, asked.test_share)
+    found = survey(dataset, start_ms, asked.labels, learns=manifest is None)
+    items = {item.item_id: item for item in dataset.items}
+    content = ContentTable(items, ContentVectors.of(settings))
+    torch.set_num_threads(1)  # batches are small: two threads wait for each other more than work
+    evaluation: Taking
+    if manifest is None:
+        evaluation = _learner(asked, found, content)
+    else:
+        evaluation = PublishedEvaluation(PublishedVersion(manifest, content), asked.labels)
+    measures = Measures(asked.top, asked.threshold, not found.shows_lists, asked.num_draws)
+    evaluation.quality = Quality(asked.labels, measures)
+    terms = Terms(asked.labels, found.test_ms, days, asked.frozen_features)
+    cases, started_s = Cases(dataset, settings, terms), time.monotonic()
+    for batch in with_progress(batches_of(cases), found.num_impressions):
+        evaluation.take(batch)
+    seconds = time.monotonic() - started_s
+    return {
+        **evaluation.quality.report(),
+        "data": dataset.name,
+        "samples": found.num_test,
+        "train_samples": found.num_train,
+        "test_from_ms": start_ms,
+        "time_zone": days.time_zone,
+        "seconds": seconds,
+    }
+
+
+def _learner(asked: Asked, found: Survey, content: ContentTable) -> CaseEvaluation:
+    config = ranker_config(asked.size, asked.labels, found.surfaces, content.vectors.widths)
+    regime = asked.online, asked.publish_every_ms
+    return CaseEvaluation(config, asked.labels, content, asked.seed, *regime)

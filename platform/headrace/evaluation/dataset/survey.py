@@ -1,0 +1,128 @@
+"""A look at a whole dataset before anything is learned: where the test begins, and whether it can
+be judged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final
+
+from headrace.action import ACTIONS, CLICK, TABLE
+from headrace.catalogue.item import Dataset
+from headrace.errors import ConfigError, DatasetError
+from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
+
+MAX_SURFACES: Final = 64
+
+
+@dataclass(slots=True)
+class Survey:
+    """The impressions of both parts, where they were shown, and what came of those of the test."""
+
+    test_ms: int  # of the first event of the test
+    num_train: int = 0
+    num_test: int = 0
+    surfaces: set[str] = field(default_factory=set)
+    shows_lists: bool = False  # requests of the test show several items
+    outcomes: Counter[tuple[str, bool]] = field(default_factory=Counter)  # by action, in the test
+
+    @property
+    def num_impressions(self) -> int:
+        return self.num_train + self.num_test
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raises `ConfigError` unless these are different actions."""
+    unknown = [label for label in labels if label not in ACTIONS]
+    if unknown or not labels:
+        named = ", ".join(map(repr, unknown)) or "none"
+        raise ConfigError(f"--labels: got {named}; expected some of {', '.join(ACTIONS)}")
+    if len(set(labels)) != len(labels):
+        raise ConfigError(f"--labels: {', '.join(labels)} names a label twice; name each once")
+
+
+def test_start_ms(dataset: Dataset, test_from_ms: int | None, share: float) -> int:
+    """The first moment of the test: as given, else the one after that in which the train has got
+    its share of the events. Raises `ConfigError` for one that is outside of the log."""
+    if test_from_ms is not None:
+        if not dataset.start_ms < test_from_ms <= dataset.end_ms:
+            raise ConfigError(
+                f"--test-from {_iso(test_from_ms)}: the log of {dataset.name} goes from "
+                f"{_iso(dataset.start_ms)} to {_iso(dataset.end_ms)}; expected a time within"
+            )
+        return test_from_ms
+    if not 0 < share < 1:
+        raise ConfigError(f"--test-share {share:g}: expected more than 0 and less than 1")
+    num_train = max(int((1 - share) * dataset.num_events), 1)
+    return next(islice(dataset.events(), num_train - 1, None)).event_time_ms + 1
+
+
+def survey(dataset: Dataset, start_ms: int, labels: Sequence[str], learns: bool) -> Survey:
+    """Looks at every event; raises `DatasetError` where there is nothing to test, nothing to learn
+    from, or one class only."""
+    found = Survey(dataset.end_ms)
+    for event in dataset.events():
+        is_test = event.event_time_ms >= start_ms
+        if is_test:
+            found.test_ms = min(found.test_ms, event.event_time_ms)
+        if isinstance(event, ImpressionEvent):
+            _take_impression(found, event, is_test)
+        if is_test:
+            found.outcomes.update(_outcomes(event))
+    name, at = dataset.name, _iso(found.test_ms)
+    if not found.num_test:
+        raise DatasetError(
+            f"{name}: no impressions from {at} on, where the test begins; only what was shown can "
+            "be judged: choose an earlier time, or a log that tells what was shown"
+        )
+    if learns and not found.num_train:
+        raise DatasetError(f"{name}: no impressions before {at}, where the test begins, to learn")
+    for label in labels:
+        for outcome, verb in ((True, "has"), (False, "lacks")):
+            if not found.outcomes[label, outcome]:
+                raise DatasetError(
+                    f"{name}: one class only: no impression from {at} on {verb} the action "
+                    f"{label!r}, so that its prediction cannot be judged; choose another label "
+                    "(--labels) or another time"
+                )
+    return found
+
+
+def _take_impression(found: Survey, event: ImpressionEvent, is_test: bool) -> None:
+    if len(found.surfaces) < MAX_SURFACES:
+        found.surfaces.add(event.surface)
+    if is_test:
+        found.num_test += len(event.items)
+        found.shows_lists |= len(event.items) > 1
+    else:
+        found.num_train += len(event.items)
+
+
+def _outcomes(event: Event) -> Iterator[tuple[str, bool]]:
+    """What an event may tell of an impression: each action, and whether it came."""
+    match event:
+        case ImpressionEvent():
+            for shown in event.items:
+                yield from _outcomes_of(shown, event.outcome_known)
+        case ClickEvent():
+            if event.request_id:
+                yield CLICK, True
+        case ActionEvent():
+            if event.request_id:
+                yield event.action, True
+
+
+def _outcomes_of(shown: Shown, known: bool) -> Iterator[tuple[str, bool]]:
+    for row in TABLE:
+        told = getattr(shown, row.field) if row.field else (shown.outcomes or {}).get(row.name)
+        if told is not None or not known:  # what has not come yet, mostly never does
+            yield row.name, bool(told)
+
+
+def _iso(time_ms: int) -> str:
+    whole_s = time_ms % 1_000 == 0
+    time = datetime.fromtimestamp(time_ms / 1_000, UTC)
+    return time.isoformat(timespec="seconds" if whole_s else "milliseconds").replace("+00:00", "Z")

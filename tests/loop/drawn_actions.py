@@ -1,0 +1,156 @@
+"""Drawn tables of actions, logs under them, and what should come of these, counted plainly."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from headrace.event import Event, Shown
+
+START_MS: Final = 1_714_554_000_000
+WINDOW_MS: Final = 2_000
+DELAYS_MS: Final = (100, 400, 1_000, 2_500, 4_000)
+USERS: Final = [f"u{n}" for n in range(40)]
+ITEMS: Final = [f"i{n}" for n in range(20)]
+NUM_REQUESTS: Final = 160
+
+Row = dict[str, Any]  # the arguments of an `Action`
+
+
+def drawn(random: Random, num: int) -> list[Row]:
+    """The click, and others of every kind."""
+    others = [
+        {
+            "name": f"did_{n}",
+            "wish": random.random() < 0.7,
+            "predicted": random.random() < 0.8,
+            "after": random.choice(["", "click"]),
+            "window_s": random.choice([None, 0.5, 3.0]),
+            "value": random.random() < 0.5,
+            "prior": random.choice([0.02, 0.3]),
+        }
+        for n in range(1, num)
+    ]
+    return [{"name": "click", "field": "clicked", "prior": 0.5}, *others]
+
+
+@dataclass
+class Expected:
+    """What should come of a log, counted one event at a time."""
+
+    outcomes: dict[tuple[str, str], int] = field(default_factory=dict)  # by request and item
+    labelled: dict[str, int] = field(default_factory=dict)  # actions as bits, by request
+    sums: Counter[tuple[str, str]] = field(default_factory=Counter)  # by user and measure
+    past: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # by user, item, actions
+    num_late_clicks: int = 0
+
+
+class Log:
+    """Events of requests whose outcome is known and of others, and what should come of them.
+
+    Events are imported when they are made: by then the table is declared.
+    """
+
+    def __init__(self, random: Random, rows: Sequence[Row]) -> None:
+        self._random, self._rows = random, rows
+        self._bit = {row["name"]: 1 << place for place, row in enumerate(rows)}
+        self._events: list[tuple[int, Event]] = []  # with their times
+        self.expected = Expected()
+        for number in range(NUM_REQUESTS):
+            request, user = f"r{number}", random.choice(USERS)
+            items = random.sample(ITEMS, random.randint(1, 3))
+            add = self._known if random.random() < 0.5 else self._opened
+            add(request, user, items, START_MS + 300 * number)
+
+    def events(self) -> list[Event]:
+        """In the order of their times."""
+        return [event for _, event in sorted(self._events, key=lambda one: one[0])]
+
+    def _known(self, request: str, user: str, items: Sequence[str], time_ms: int) -> None:
+        from headrace.event import Shown, told_by
+
+        labelled, shown = sum(self._bit.values()), []
+        for item in items:
+            told = [row["name"] for row in self._rows if self._random.random() < 0.8]
+            came = {name: self._random.random() < 0.4 for name in dict.fromkeys(["click", *told])}
+            value = self._random.choice([0.0, 0.4])
+            shown.append(Shown(item, value=value, **told_by(came)))
+            mask = sum(self._bit[name] for name, did in came.items() if did)
+            labelled &= sum(self._bit[name] for name in came)
+            self.expected.outcomes[request, item] = mask | round(255 * value) << 8
+            self.expected.past[user, item, mask] += 1
+            self.expected.sums.update((user, name) for name, did in came.items() if did)
+        self.expected.labelled[request] = labelled
+        self._show(request, user, shown, time_ms)
+
+    def _opened(self, request: str, user: str, items: Sequence[str], time_ms: int) -> None:
+        from headrace.event import Shown
+
+        self.expected.labelled[request] = sum(self._bit.values())
+        self._show(request, user, [Shown(item) for item in items], time_ms)
+        for item in items:
+            did = [row for row in self._rows if self._random.random() < 0.4]
+            delays_ms = [self._random.choice(DELAYS_MS) + place for place in range(len(did))]
+            mask, share = 0, 0
+            for delay_ms, row in sorted(zip(delays_ms, did, strict=True), key=lambda one: one[0]):
+                value = 0.6 if row.get("value") and self._random.random() < 0.5 else 0.0
+                self._act(request, user, item, row["name"], time_ms + delay_ms, value)
+                if delay_ms < 1_000 * (row.get("window_s") or WINDOW_MS / 1_000):
+                    mask |= self._bit[row["name"]]
+                    share = round(255 * value) or share
+                elif row["name"] == "click":
+                    self.expected.num_late_clicks += 1
+                    self.expected.sums[user, "shown"] += 1
+            self.expected.outcomes[request, item] = mask | share << 8
+
+    def _show(self, request: str, user: str, shown: Sequence[Shown], time_ms: int) -> None:
+        from headrace.event import ImpressionEvent
+
+        event = ImpressionEvent(f"e-{request}", time_ms, user, request, tuple(shown))
+        self._events.append((time_ms, event))
+        self.expected.sums[user, "shown"] += len(shown)
+
+    def _act(
+        self, request: str, user: str, item: str, name: str, time_ms: int, value: float
+    ) -> None:
+        from headrace.event import ActionEvent, ClickEvent
+
+        who = (f"e-{request}-{item}-{name}", time_ms, user, item)
+        event: Event = ActionEvent(*who, name, value, request)
+        if name == "click":
+            event = ClickEvent(*who, request)
+        self._events.append((time_ms, event))
+        self.expected.sums[user, name] += 1
+        self.expected.past[user, item, self._bit[name]] += 1
+
+
+def plain_labels(samples: Sequence[Any], rows: Sequence[Row]) -> np.ndarray:
+    """[C, J]: 1 where an action came, after a click if the row says so; NaN where not known."""
+    predicted = [(b, row) for b, row in enumerate(rows) if row.get("predicted", True)]
+    label_CJ = []
+    for sample in samples:
+        for outcome in sample.outcomes:
+            label_J = [float(outcome >> bit & 1) for bit, _ in predicted]
+            for place, (bit, row) in enumerate(predicted):
+                label_J[place] *= outcome & 1 if row.get("after") else 1
+                if not sample.labelled >> bit & 1 or (row.get("after") and not sample.labelled & 1):
+                    label_J[place] = math.nan
+            label_CJ.append(label_J)
+    return np.array(label_CJ, np.float32)
+
+
+def plain_grades(samples: Sequence[Any], rows: Sequence[Row]) -> list[float]:
+    """[C]: 0 where there was an aversion, else the share or the click."""
+    aversions = [bit for bit, row in enumerate(rows) if not row.get("wish", True)]
+    return [
+        0.0 if any(outcome >> bit & 1 for bit in aversions) else (outcome >> 8) / 255 or outcome & 1
+        for sample in samples
+        for outcome in sample.outcomes
+    ]

@@ -1,0 +1,197 @@
+"""Lets events under drawn tables of actions go through the loop, and compares with a plain recount.
+
+    python tables_of_actions.py SEED
+
+A process of its own: for each number of rows the project is imported anew with other rows in
+`action.py`, so that all which is made of them when modules are imported is made of these. Hence the
+imports in functions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from types import ModuleType
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+from drawn_actions import ITEMS, START_MS, WINDOW_MS, Log, Row, drawn, plain_grades, plain_labels
+
+if TYPE_CHECKING:
+    from headrace.offline.batch_path import BatchPath
+
+    from headrace.sample import Sample
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+SOURCE: Final = ROOT / "platform" / "headrace" / "action.py"
+ROWS: Final = re.compile(r"(?<=^TABLE: Final = table\(\n).*?(?=^\))", re.DOTALL | re.MULTILINE)
+
+
+def declare(rows: Sequence[Row]) -> None:
+    """Forget the project, so that it is imported anew, with these rows for the table's."""
+    for name in [name for name in sys.modules if name.split(".")[0] in ("headrace", "trainers")]:
+        del sys.modules[name]
+    calls = [", ".join(f"{name}={value!r}" for name, value in row.items()) for row in rows]
+    text, num_found = ROWS.subn(
+        "".join(f"    Action({call}),\n" for call in calls), SOURCE.read_text()
+    )
+    assert num_found == 1
+    module = sys.modules["headrace.action"] = ModuleType("headrace.action")
+    exec(compile(text, str(SOURCE), "exec"), module.__dict__)
+
+
+def streamed(log: Log) -> tuple[list[Sample], BatchPath]:
+    """What the stream makes of the log's JSON, a step of 50 events at a time, and its state."""
+    from headrace.offline.batch_path import BatchPath
+
+    from headrace.broker.record import Record
+    from headrace.catalogue.item import Item
+    from headrace.event import encode
+    from headrace.stream.step.intake import decode_records
+    from headrace.stream.step.partition import PartitionSettings
+
+    path = BatchPath(Item, PartitionSettings(dedupe_window=10_000, click_window_ms=WINDOW_MS))
+    records = [
+        Record(0, offset, event.event_time_ms, b"", encode(event))
+        for offset, event in enumerate(log.events())
+    ]
+    now_ms, samples = records[-1].arrival_ms, []
+    for start in range(0, len(records), 50):
+        decoded = decode_records(records[start : start + 50], now_ms)
+        effects = path.process(0, decoded, now_ms)
+        assert not effects.dead_letters
+        samples += effects.samples
+    samples += path.process(0, [], now_ms + 10**6).samples
+    return samples, path
+
+
+def check_samples(samples: Sequence[Sample], log: Log) -> None:
+    """Outcomes and what is labelled, sample by sample; a late click is one without labels."""
+    from headrace.keys import key
+
+    item_of = {key(item): item for item in ITEMS}
+    alone = [sample for sample in samples if not sample.labelled]
+    assert len(alone) == log.expected.num_late_clicks
+    assert all(sample.outcomes == sample.clicked == (1,) for sample in alone)
+    labelled = [sample for sample in samples if sample.labelled]
+    assert {one.request_id: one.labelled for one in labelled} == log.expected.labelled
+    assert {
+        (one.request_id, item_of[item_key]): outcome
+        for one in labelled
+        for item_key, outcome in zip(one.item_keys, one.outcomes, strict=True)
+    } == log.expected.outcomes
+
+
+def check_archive(samples: Sequence[Sample]) -> None:
+    """Samples come back from their topic and their archive as they were."""
+    from headrace.broker.record import Record
+    from headrace.features.rows.sample_intake import samples_in
+    from headrace.offline.tables import sample_tables, samples_of
+    from headrace.sample import encode_batches
+    from headrace.skipped import Skipped
+
+    records = [Record(0, n, 0, b"", value) for n, value in enumerate(encode_batches(samples))]
+    skipped = Skipped()
+    assert [sample for one in records for sample in samples_in(one, skipped)] == samples
+    tables = sample_tables(records, skipped)
+    assert [sample for table in tables.values() for sample in samples_of(table)] == samples
+    assert skipped.total() == 0
+
+
+def check_features(path: BatchPath, log: Log, names: Sequence[str]) -> None:
+    """Sums and sequences of every user; a rate per action and entity."""
+    from headrace.features.inputs import DENSE_NAMES
+    from headrace.features.rows.state_row import decode_rows
+    from headrace.features.table import LAST, LIFE, USER_LAYOUT
+    from headrace.keys import key
+
+    state_U = decode_rows(list(path.user_rows.values()), USER_LAYOUT)["state"]
+    life, last = USER_LAYOUT.field_of[LIFE], USER_LAYOUT.field_of[LAST]
+    sums, past = Counter[tuple[str, str]](), Counter[tuple[str, int, int]]()
+    for user, state in zip(path.user_rows, state_U, strict=True):
+        counted = zip(LIFE.measures, state[life].tolist(), strict=True)
+        sums.update({(user, measure): num for measure, num in counted})
+        columns = zip(state[last]["item"].tolist(), state[last]["action"].tolist(), strict=True)
+        past.update((user, item_key, mask) for item_key, mask in columns if item_key)
+    assert sums == log.expected.sums
+    expected = {(u, key(item), mask): num for (u, item, mask), num in log.expected.past.items()}
+    assert past == expected
+    for name in names:
+        wanted = {f"user_{name}_rate", f"item_{name}_rate", f"user_surface_{name}_rate"}
+        assert wanted <= set(DENSE_NAMES)
+
+
+def check_heads(samples: Sequence[Sample], rows: Sequence[Row]) -> int:
+    """Labels, grades and windows of every predicted action; returns how many labels there are."""
+    from headrace.catalogue.words import ContentTable
+    from headrace.features.inputs import NUM_DENSE, RATES
+    from headrace.learning.learner import OnlineLearner
+    from headrace.model.batch import batch_of_samples
+    from headrace.model.config import nano
+    from trainers.recipe import heads
+
+    names = [row["name"] for row in rows if row.get("predicted", True)]
+    config = replace(nano(NUM_DENSE), rates=RATES, heads=heads(names))
+    learner = OnlineLearner(config, seed=0, window=10**6)
+    assert len(learner.ranker.user.action.weight) == 2 ** len(rows)
+    num_known = Counter[str]()
+    for start in range(0, len(samples), 64):
+        chunk = samples[start : start + 64]
+        made = batch_of_samples(chunk, ContentTable({}), config)
+        label_CJ, grade_C = plain_labels(chunk, rows), plain_grades(chunk, rows)
+        np.testing.assert_array_equal(made.candidates.label_CJ.numpy(), label_CJ)
+        np.testing.assert_allclose(made.candidates.grade_C.numpy(), grade_C, atol=1e-6)
+        p_CJ = learner.learn(made)
+        assert p_CJ is not None and p_CJ.shape == label_CJ.shape and ((p_CJ > 0) & (p_CJ < 1)).all()
+        for head, label_C in zip(config.heads, label_CJ.T, strict=True):
+            judged_C = label_CJ[:, 0] == 1 if head.kind == "after_click" else True
+            num_known[head.name] += int((~np.isnan(label_C) & judged_C).sum())
+    windows = {head.name: learner.take_windows(head.name) for head in config.heads}
+    assert {name: window[0].num_samples for name, window in windows.items()} == num_known
+    assert all(torch.isfinite(weight).all() for weight in learner.ranker.parameters())
+    return num_known.total()
+
+
+def check_refusals(rows: Sequence[Row]) -> None:
+    """Events of actions, fields and values that this table does not have."""
+    from headrace.errors import InvalidEvent
+    from headrace.event import accept
+
+    shown = [{"item_id": "i", "outcomes": {"nope": True}}, {"item_id": "i", "liked": True}]
+    impression = {"type": "impression", "user_id": "u", "request_id": "r"}
+    action = {"type": "action", "user_id": "u", "item_id": "i", "value": 2.0}
+    documents = [{**impression, "items": [one]} for one in shown] + [{**action, "action": "nope"}]
+    without = [row["name"] for row in rows[1:] if not row["value"]]
+    for document in [*documents, *({**action, "action": name} for name in without)]:
+        try:
+            accept(document, START_MS)
+        except InvalidEvent:
+            continue
+        raise AssertionError(f"accepted: {document}")
+
+
+def main() -> None:
+    random, num_labels = Random(int(sys.argv[1])), {}
+    sys.path[:0] = [str(ROOT / "platform"), str(ROOT)]
+    torch.set_num_threads(1)
+    for num in range(1, 9):
+        rows = drawn(random, num)
+        declare(rows)
+        log = Log(random, rows)
+        samples, path = streamed(log)
+        check_samples(samples, log)
+        check_archive(samples)
+        check_features(path, log, [row["name"] for row in rows])
+        num_labels[num] = check_heads(samples, rows)
+        check_refusals(rows)
+    print(json.dumps(num_labels))
+
+
+main()
