@@ -16,8 +16,7 @@ from pathlib import Path
 
 import msgspec
 import psutil
-from redis import Redis
-from redis.exceptions import RedisError
+from redis import Redis, RedisError
 
 from headrace import config, sample
 from headrace.broker.reader import LogReader
@@ -32,7 +31,8 @@ from headrace.features.aggregation.facts import CLICK, SHOWN
 from headrace.features.rows.merged import SharedState
 from headrace.features.rows.state_row import Rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
-from headrace.monitoring.status import FRESH_MS, StatusBoard
+from headrace.monitoring.documents import StreamDocument
+from headrace.monitoring.status import StatusBoard
 from headrace.offline import materialize
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.redis import RedisServer, start_redis
@@ -134,8 +134,8 @@ class StreamUnderLoad:
         """The processes of the stream workers."""
         board = StatusBoard(Redis.from_url(self._redis.url), self.settings.namespace)
         now_ms = int(time.time() * 1_000)
-        alive = (d["pid"] for d in board.read("stream") if now_ms - d["updated_ms"] < FRESH_MS)
-        return [psutil.Process(pid) for pid in set(alive) if psutil.pid_exists(pid)]
+        alive = {one.pid for one in board.read(StreamDocument) if one.is_fresh(now_ms)}
+        return [psutil.Process(pid) for pid in alive if psutil.pid_exists(pid)]
 
     def wait_progress(self) -> None:
         """Until every partition goes on from where it is now."""

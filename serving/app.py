@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import Final
 
 import torch
 from ray import serve
@@ -32,6 +32,7 @@ from headrace.broker.topics import Topics
 from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
 from headrace.features.serving_key import ServingKey
+from headrace.monitoring.documents import ServeDocument
 from headrace.monitoring.status import StatusBoard
 from serving.ads import AdServer
 from serving.breaker import Breaker
@@ -179,22 +180,22 @@ class Gateway:
     def _find_key(self, redis: Redis) -> None:
         self._key = ServingKey.of(redis, self._settings.namespace)
 
-    def _document(self) -> dict[str, Any]:
+    def _document(self) -> ServeDocument:
         """What this replica has done, for the status."""
         model, traffic = self._live.snapshot.model, self._router.traffic
-        return {
-            "requests": traffic.requests,
-            "failures": traffic.failures,
-            "refused": {one.name: one.num_refused for one in (self.slates, self.events)},
-            "lost_impressions": self._impressions.num_lost,
-            "spooled_bytes": self._impressions.spooled_bytes,
-            "latency": traffic.latencies.to_pairs(),
-            "model_version": self.health.model_version,
-            "model_created_ms": model.manifest.created_ms if model else 0,
-            "model_freshness": self._live.followed.model_freshness.to_pairs(),
-            "error": self.health.error,
-            "skipped": self._live.skipped.report(),
-        }
+        return ServeDocument(
+            requests=traffic.requests,
+            failures=traffic.failures,
+            refused={one.name: one.num_refused for one in (self.slates, self.events)},
+            lost_impressions=self._impressions.num_lost,
+            spooled_bytes=self._impressions.spooled_bytes,
+            latency=traffic.latencies.to_pairs(),
+            model_version=self.health.model_version,
+            model_created_ms=model.manifest.created_ms if model else 0,
+            model_freshness=self._live.followed.model_freshness.to_pairs(),
+            error=self.health.error,
+            skipped=self._live.skipped.report(),
+        )
 
 
 def build(settings: config.Settings) -> serve.Application:

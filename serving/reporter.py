@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from headrace.clock import now_ms
-from headrace.monitoring.status import StatusBoard, TrainDocument
+from headrace.monitoring.documents import ServeDocument, TrainDocument
+from headrace.monitoring.status import StatusBoard
 from headrace.skipped import shortened
 
 EVERY_S: Final = 0.5
@@ -20,7 +21,7 @@ class Reporter:
     def __init__(
         self,
         status: StatusBoard,
-        describe: Callable[[], dict[str, Any]],
+        describe: Callable[[], ServeDocument],
         first: Sequence[Callable[[], object]],
     ) -> None:
         self.held = ""  # why the trainer publishes no newer version
@@ -50,7 +51,7 @@ class Reporter:
         while self._first:
             self._first[0]()
             self._first.pop(0)
-        self._status.write("serve", self._describe(), now_ms())
-        trainers = self._status.read("train", TrainDocument)
-        newest = max(trainers, key=lambda trainer: trainer["updated_ms"], default={})
-        self.held = newest.get("held", "")
+        self._status.write(self._describe(), now_ms())
+        trainers = self._status.read(TrainDocument)
+        newest = max(trainers, key=lambda trainer: trainer.updated_ms, default=None)
+        self.held = newest.held if newest else ""

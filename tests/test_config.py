@@ -79,6 +79,14 @@ def test_all_wrong_variables_are_named_at_once() -> None:
     assert "NUM_REPLICAS" not in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_a_setting_of_few_names_says_which_there_are() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load({"HEADRACE_RANKER_SIZE": "huge", "HEADRACE_FUSION": "cold"})
+    said = str(caught.value)
+    assert "HEADRACE_RANKER_SIZE='huge': expected nano, base, large" in said
+    assert "HEADRACE_FUSION='cold': expected concat, mean, " in said and "\n" not in said
+
+
 def test_settings_cannot_be_changed_or_misspelt() -> None:
     settings = Settings()
     with pytest.raises(AttributeError):

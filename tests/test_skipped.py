@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from headrace.skipped import MAX_KINDS, SAY_EVERY_MS, Skipped, merged
+from headrace.skipped import MAX_KINDS, SAY_EVERY_MS, Skipped, SkippedKind, merged
 
 
 class Clock:
@@ -33,11 +33,9 @@ def test_the_report_counts_each_kind_and_names_its_first() -> None:
     one, other = Skipped(), Skipped()
     one.add("samples", "no samples", "partition 0 offset 4: junk", num=3)
     other.add("samples", "no samples", "partition 1 offset 9: junk")
-    assert one.report() == [
-        {"source": "samples", "reason": "no samples", "count": 3,
-         "first": "partition 0 offset 4: junk"}
-    ]  # fmt: skip
-    (both,) = merged([one.report(), other.report(), [{"source": 1}]])
+    first = "partition 0 offset 4: junk"
+    assert one.report() == (SkippedKind("samples", "no samples", 3, first),)
+    (both,) = merged([one.report(), other.report()])
     assert (both.count, both.first) == (4, "partition 0 offset 4: junk")
 
 
@@ -46,4 +44,4 @@ def test_neither_kinds_nor_what_is_said_grow_without_bounds() -> None:
     for number in range(10 * MAX_KINDS):
         skipped.add("samples", f"reason {number}", "x" * 100_000)
     assert len(skipped.report()) <= MAX_KINDS + 2 and skipped.total() == 10 * MAX_KINDS
-    assert max(len(kind["first"]) for kind in skipped.report()) < 700
+    assert max(len(kind.first) for kind in skipped.report()) < 700

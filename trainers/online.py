@@ -1,52 +1,40 @@
-"""The online trainer: reads samples as they come, trains once on each, publishes every few seconds.
+"""The online trainer: samples of a topic in, published versions of the model out.
 
-It keeps its positions in the log inside the model's checkpoint: after a crash, weights, progressive
-metrics and positions are of one moment, and each sample takes effect exactly once.
+Its loop reads samples as they come, trains once on each, lets the guard look at each version that
+is due, publishes it and reports. It keeps its positions in the log inside the model's checkpoint:
+after a crash, weights, progressive metrics and positions are of one moment, and each sample takes
+effect exactly once.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-import signal
-import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import ray
-import ray.train
+import msgspec
 import torch
-from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-from ray.train.backend import Backend
-from ray.train.torch import TorchConfig, TorchTrainer
 from redis import Redis
 
 from headrace import config
-from headrace.broker.topics import create_topics
 from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
-from headrace.clock import now_ms
-from headrace.errors import HeadraceError, LogMismatch
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
+from headrace.monitoring.documents import Quality, TrainDocument
 from headrace.monitoring.progress import ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
-from headrace.services.priority import SETUP_HOOK
-from headrace.stream.memory import ONE_HEAP, give_back
-from trainers.recipe import check_continues, ranker_config
-from trainers.sample_log import SampleReader, take_refusal, tell_refusal
+from headrace.sample import Sample
+from trainers.recipe import check_checkpoint, ranker_config, slices_of
+from trainers.sample_reader import SampleReader
 
-STATUS_EVERY_MS = 500
-GIVE_BACK_EVERY_MS = 60_000  # memory that is free
-MAX_ARRIVALS = 256  # arrival times kept per version, to measure the freshness of models
-MAX_HELD_ARRIVALS = 10_000  # while versions are held
-STATE_FILE = "trainer.pt"
+STATUS_EVERY_MS: Final = 500
+MAX_ARRIVALS: Final = 256  # arrival times kept per version, to measure the freshness of models
+MAX_HELD_ARRIVALS: Final = 10_000  # while versions are held
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +54,9 @@ class OnlineTrainer:
             settings.progressive_window,
             patience_ms=round(1_000 * settings.guard_patience_s),
         )
-        self._guarded = GuardedLearner(self._config, self._content, settings.model_seed, pace)
+        self._guarded = GuardedLearner(
+            self._config, self._content, settings.model_seed, pace, slices_of(settings)
+        )
         self._samples = SampleReader(settings, clock)
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
@@ -87,29 +77,40 @@ class OnlineTrainer:
         return self._guarded.learner
 
     def step(self) -> None:
-        """Read what came; train when a batch is full or old; publish and report when due."""
+        """One round of the loop: read, train, guard, publish, report, each when it is due."""
         self._samples.poll()
         now = self._clock()
         if self._samples.is_due():
-            self._train()
+            self._train(self._samples.take())
         if self._arrivals_ms and now - self._published_ms >= 1_000 * self._settings.publish_every_s:
-            self._publish_or_hold(now)
+            self._published_ms = now
+            if self._is_let_pass(now):
+                self._publish(now)
+            else:
+                self._hold(now)
         if now - self._status_ms >= STATUS_EVERY_MS:
+            self._status_ms = now
             self._report(now)
 
     def state(self) -> dict[str, Any]:
-        """Weights, optimizer, progressive window and positions, of this moment."""
+        """Weights, optimizer, progressive window and positions, to be saved before the next step.
+
+        Asking for it has no effect: it trains on nothing, and nothing is sent or written.
+        """
         state = {"guarded": self._guarded.state(), "samples": self._samples.state()}
-        return {**state, "newest_event_ms": self._newest_event_ms, "schema": INPUT_SCHEMA}
+        of = {"schema": INPUT_SCHEMA, "model": msgspec.to_builtins(self._config)}
+        return {**state, **of, "newest_event_ms": self._newest_event_ms}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` described.
 
         Weights of another input schema are of other columns: where it has changed, a new model
         begins with the samples that come from then on; so it does where the checkpoint is of a
-        build whose learner had no guard.
+        build whose learner had no guard. Raises `ConfigError` for those of another ranker.
         """
         if state["schema"] == INPUT_SCHEMA and "guarded" in state:
+            if "model" in state:  # checkpoints from before sizes could be chosen lack it
+                check_checkpoint(state["model"], self._config)
             self._guarded.load_state(state["guarded"])
         else:
             log.warning(
@@ -127,25 +128,25 @@ class OnlineTrainer:
         self._publisher.close()
         self._redis.close()
 
-    def _train(self) -> None:
-        samples = self._guarded.learn(self._samples.take())
+    def _train(self, samples: list[Sample]) -> None:
+        trained = self._guarded.learn(samples)
         self.is_worth_saving = False
-        newest_ms = max((sample.event_time_ms for sample in samples), default=0)
+        newest_ms = max((sample.event_time_ms for sample in trained), default=0)
         self._newest_event_ms = max(self._newest_event_ms, newest_ms)
-        self._arrivals_ms += [sample.arrival_ms for sample in samples]
+        self._arrivals_ms += [sample.arrival_ms for sample in trained]
 
-    def _publish_or_hold(self, now: int) -> None:
-        """Publish what has been learned, unless the guard holds it; serving keeps what it has."""
+    def _is_let_pass(self, now: int) -> bool:
+        """Whether the guard has nothing against what has been learned."""
         before, self.held = self.held, self._guarded.verdict(now)
-        self._published_ms = now
-        if not self.held:
-            if before:
-                log.warning("versions are published again: the guard has nothing against them")
-            self._publish(now)
-            return
-        del self._arrivals_ms[:-MAX_HELD_ARRIVALS]
-        if not before:
+        if self.held and not before:
             log.warning("a version is held, %d is served on: %s", self.version, self.held)
+        if before and not self.held:
+            log.warning("versions are published again: the guard has nothing against them")
+        return not self.held
+
+    def _hold(self, now: int) -> None:
+        """Serving keeps what it has; a learner that is held for long goes back."""
+        del self._arrivals_ms[:-MAX_HELD_ARRIVALS]
         if self._guarded.roll_back_if_due(now):
             log.warning(
                 "the learner went back to what it was at version %d and goes on with the samples "
@@ -178,107 +179,22 @@ class OnlineTrainer:
             self.is_worth_saving = True
 
     def _report(self, now: int) -> None:
-        self._status_ms = now
         for head, board in self._progress.items():
             windows = self.learner.take_windows(head)
             board.write({n: scores for n, scores in windows.items() if scores.num_samples})
         left_out, given_up = self._guarded.limit.num_left_out, self._guarded.num_rolled_back
-        document = {
-            "lag": self._samples.lag(),
-            "samples": self.learner.num_samples + left_out + given_up,
-            "left_out": left_out,
-            "given_up": given_up,
-            "held": self.held,
-            "unreadable_samples": self._samples.num_unreadable,
-            "lost_messages": self._samples.num_lost,
-            "skipped": self._samples.skipped.report(),
-            "skipped_batches": self.learner.num_skipped,
-            "version": self.version,
-            "ids": {name: len(table) for name, table in self.learner.ranker.tables.items()},
-        }
-        self._status.write("train", document, now)
-
-
-class OneWorkerTorch(TorchConfig):  # type: ignore[misc]  # Ray is not typed here
-    """No process group: one worker has nobody to talk to, and torch's store would listen on every
-    interface of the machine."""
-
-    @property
-    def backend_cls(self) -> type[Backend]:
-        backend: type[Backend] = Backend
-        return backend
-
-
-def train_loop(loop_config: dict[str, Any]) -> None:
-    """What the Ray Train worker runs: restore, then step for ever, saving now and then.
-
-    What is saved was published, or had been when the learner went back to it: a restart never goes
-    on from a version that was held. It ends only where the log is not that of the positions.
-    """
-    settings: config.Settings = loop_config["settings"]
-    trainer = OnlineTrainer(settings, now_ms)
-    checkpoint = ray.train.get_checkpoint()
-    if checkpoint:
-        with checkpoint.as_directory() as folder:
-            trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
-    gave_back_ms = now_ms()
-    try:
-        while True:
-            trainer.step()
-            if now_ms() - gave_back_ms >= GIVE_BACK_EVERY_MS:
-                give_back()
-                gave_back_ms = now_ms()
-            if trainer.is_worth_saving:
-                _save(trainer)
-    except LogMismatch as error:
-        tell_refusal(settings, str(error))
-
-
-def _save(trainer: OnlineTrainer) -> None:
-    trainer.is_worth_saving = False
-    with tempfile.TemporaryDirectory() as folder:
-        torch.save(trainer.state(), Path(folder) / STATE_FILE)
-        ray.train.report(
-            {"samples": trainer.learner.num_samples}, checkpoint=Checkpoint.from_directory(folder)
+        document = TrainDocument(
+            lag=self._samples.lag(),
+            samples=self.learner.num_samples + left_out + given_up,
+            left_out=left_out,
+            given_up=given_up,
+            held=self.held,
+            unreadable_samples=self._samples.num_unreadable,
+            lost_messages=self._samples.num_lost,
+            skipped=self._samples.skipped.report(),
+            skipped_batches=self.learner.num_skipped,
+            version=self.version,
+            ids={name: len(table) for name, table in self.learner.ranker.tables.items()},
+            quality={name: Quality.of(one) for name, one in self._guarded.slices.scores().items()},
         )
-
-
-def _end(*_: object) -> None:
-    """End now: a run may end at any moment, its checkpoints are complete."""
-    ray.shutdown()
-    os._exit(0)
-
-
-def main() -> int:
-    """`headrace train`: one run per namespace; starting it again resumes at its last checkpoint."""
-    settings = config.load()
-    try:
-        read_items(config.catalogue_path(settings))
-        ranker_config(settings, ContentVectors.of(settings))
-        create_topics(settings)
-        check_continues(settings)
-    except HeadraceError as error:
-        print(f"headrace train: {error}", file=sys.stderr)
-        return 2
-    ray.init(**config.ray_options(SETUP_HOOK))
-    signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
-    trainer = TorchTrainer(
-        train_loop,
-        train_loop_config={"settings": settings},
-        torch_config=OneWorkerTorch(),
-        scaling_config=ScalingConfig(num_workers=1),
-        run_config=RunConfig(
-            name=f"{settings.namespace}-online",
-            storage_path=str(settings.home_path / "train"),
-            failure_config=FailureConfig(max_failures=-1),
-            checkpoint_config=CheckpointConfig(num_to_keep=3),
-            worker_runtime_env=ONE_HEAP,
-        ),
-    )
-    trainer.fit()  # ends by itself only where the loop refused to go on
-    print(f"headrace train: {take_refusal(settings)}", file=sys.stderr)
-    return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        self._status.write(document, now)

@@ -1,17 +1,23 @@
-"""What the online trainer trains, by the settings, and whether it may go on with what it did."""
+"""The recipe: settings in, the configuration of the ranker to train out.
+
+A model goes on only as what it was: another size, fusion, head or surface is another model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
+
+import msgspec
 
 from headrace import config
 from headrace.action import ACTIONS, TABLE
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
-from headrace.features.inputs import NUM_DENSE, RATES
+from headrace.features.inputs import DENSE_NAMES, NUM_DENSE, RATES
 from headrace.features.schema import INPUT_SCHEMA
-from headrace.model.config import Head, RankerConfig, nano
+from headrace.learning.slices import SliceScores
+from headrace.model.config import SIZED, SIZES, Head, RankerConfig, size_of
 from headrace.registry.manifest import check_tokens
 from headrace.registry.subscriber import Subscriber
 
@@ -25,11 +31,12 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
             f"some of {', '.join(ACTIONS)}"
         )
     return replace(
-        nano(NUM_DENSE),
+        SIZES[settings.ranker_size](NUM_DENSE),
         rates=RATES,
         heads=heads(settings.head_names),
         surfaces=settings.surface_names,
         content_widths=vectors.widths,
+        fusion=settings.fusion,
         admit_after=settings.embedding_admit_after,
         expire_after=settings.embedding_expire_after,
     )
@@ -39,6 +46,13 @@ def heads(names: Sequence[str]) -> tuple[Head, ...]:
     """The heads of these actions of the table."""
     after = {row.name: row.after for row in TABLE}
     return tuple(Head(name, "after_click" if after[name] else "binary") for name in names)
+
+
+def slices_of(settings: config.Settings) -> SliceScores:
+    """The parts of the traffic whose quality is reported."""
+    names = {"new_users": "user_impressions_log", "new_items": "item_impressions_log"}
+    columns = {of: DENSE_NAMES.index(name) for of, name in names.items()}
+    return SliceScores(settings.surface_names, columns)
 
 
 def check_continues(settings: config.Settings) -> None:
@@ -52,14 +66,40 @@ def check_continues(settings: config.Settings) -> None:
     if newest and newest.schema == INPUT_SCHEMA:
         check_tokens(newest, settings.token_table_names)
         wanted = ranker_config(settings, ContentVectors.of(settings))
-        if newest.model != wanted:
-            changed = [
-                f"{field.name} {getattr(newest.model, field.name)} (now {value})"
-                for field in fields(wanted)
-                if field.compare
-                and (value := getattr(wanted, field.name)) != getattr(newest.model, field.name)
-            ]
-            raise ConfigError(
-                f"model {newest.version} was trained with {'; '.join(changed)}: set what it was, "
-                f"or train in another namespace ({config.variable('namespace')})"
-            )
+        require_same(newest.model, wanted, f"model {newest.version}")
+
+
+def check_checkpoint(told: object, wanted: RankerConfig) -> None:
+    """Raises `ConfigError` where a checkpoint, by what it told of its ranker, is of another one."""
+    try:
+        trained = msgspec.convert(told, RankerConfig)
+    except (msgspec.ValidationError, ConfigError) as error:
+        raise ConfigError(
+            f"the checkpoint is of a ranker that this build does not know ({error}): train in "
+            f"another namespace ({config.variable('namespace')})"
+        ) from None
+    require_same(trained, wanted, "the checkpoint")
+
+
+def require_same(trained: RankerConfig, wanted: RankerConfig, whose: str) -> None:
+    """Raises `ConfigError` unless both are the same; `whose` is the one that was trained."""
+    if trained != wanted:
+        raise ConfigError(
+            f"{whose} was trained with {'; '.join(_changes(trained, wanted))}: set what it was, or "
+            f"train in another namespace ({config.variable('namespace')})"
+        )
+
+
+def _changes(trained: RankerConfig, wanted: RankerConfig) -> Iterator[str]:
+    """What is another one, by the names of the settings where they have one."""
+    sizes = size_of(trained), size_of(wanted)
+    has_size = all(sizes)
+    if has_size and sizes[0] != sizes[1]:
+        yield f"{config.variable('ranker_size')}={sizes[0]} (now {sizes[1]})"
+    if trained.fusion != wanted.fusion:
+        yield f"{config.variable('fusion')}={trained.fusion} (now {wanted.fusion})"
+    told = {"fusion", *(SIZED if has_size else ())}
+    for field in fields(wanted):
+        before, now = getattr(trained, field.name), getattr(wanted, field.name)
+        if field.compare and field.name not in told and before != now:
+            yield f"{field.name} {before} (now {now})"

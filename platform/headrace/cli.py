@@ -26,6 +26,7 @@ from headrace.commands.flags import (
     add_encoder_flag,
     add_explain_flags,
     add_pace_flags,
+    add_ranker_flags,
     add_tokens_flag,
     add_up_flags,
     backfill_arguments,
@@ -94,8 +95,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _settings(options: argparse.Namespace) -> config.Settings:
     """The settings of the command's platform, and over them what flags of several commands say."""
     settings = settings_for(options)
-    tokens: Sequence[str] | None = getattr(options, "tokens", None)
-    return config.changed(settings, token_tables=",".join(tokens)) if tokens else settings
+    tokens: Sequence[str] = getattr(options, "tokens", None) or ()
+    flags = {name: getattr(options, name, None) for name in ("ranker_size", "fusion")}
+    flags["token_tables"] = ",".join(tokens)
+    given = {name: text for name, text in flags.items() if text}
+    return config.changed(settings, **given) if given else settings
 
 
 def _add_up(commands: Commands) -> None:
@@ -109,7 +113,8 @@ def _add_parts(commands: Commands) -> None:
     stream.set_defaults(run=_stream, is_background=True)
     train = commands.add_parser("train", help="train continuously and publish model versions")
     add_tokens_flag(train)
-    online = _module("trainers.online")
+    add_ranker_flags(train)
+    online = _module("trainers.job")
     train.set_defaults(run=online, writes_home=True, is_background=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_tokens_flag(serve)

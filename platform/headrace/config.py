@@ -13,7 +13,7 @@ import secrets
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -21,10 +21,15 @@ from headrace.access.http import HttpAccess
 from headrace.access.kafka import SECRET, SECRETS
 from headrace.action import CLICK, PREDICTED, windows_s
 from headrace.errors import ConfigError
-from headrace.settings_text import require_text
+from headrace.settings_text import expected_names, require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+RankerSize = Literal["nano", "base", "large"]  # `SIZES` of the model
+FusionName = Literal[  # `FUSIONS` of the model
+    "concat", "mean", "max", "gated", "attention", "early", "late", "co_attention",
+    "cross_attention", "perceiver",
+]  # fmt: skip
 Wait = Annotated[float, msgspec.Meta(gt=0, le=4)]  # HAProxy gives an answer up after five seconds
 
 
@@ -71,6 +76,8 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     embedding_expire_after: PositiveInt = 5_000_000
     model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
     model_seed: int = 0
+    ranker_size: RankerSize = "nano"  # of the ranker that a namespace is begun with
+    fusion: FusionName = "gated"  # how it makes one vector of what describes an item
     heads: str = ",".join(PREDICTED)  # actions that the ranker predicts, the click first
     surfaces: str = ""  # those with a calibration and a position bias of their own
     token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
@@ -161,7 +168,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             require_text(field.name, text)
         except (msgspec.ValidationError, ConfigError) as error:
             shown = SECRET if field.name in SECRETS else repr(text)
-            problems.append(f"{variable(field.name)}={shown}: {error}")
+            problems.append(
+                f"{variable(field.name)}={shown}: {expected_names(field.type) or error}"
+            )
     if problems:
         raise ConfigError("; ".join(problems))
     settings = Settings(**given)
@@ -228,8 +237,8 @@ def local_ray() -> dict[str, str]:
 
     On Linux Ray takes the machine's outward address as its own, even when it is told 127.0.0.1, and
     then listens on every interface; the switch, meant for other systems, makes it use loopback. The
-    token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another.
-    Workers have the priority of any other program, not Ray's niceness of 15 (`services.priority`).
+    token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another. For
+    the niceness see `services.priority`.
     """
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
@@ -241,9 +250,8 @@ def local_ray() -> dict[str, str]:
 
 
 def ray_options(setup_hook: str = "") -> dict[str, Any]:
-    """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own.
-
-    Each worker process of this driver begins with the function that `setup_hook` names.
+    """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own;
+    each worker process of this driver begins with the function that `setup_hook` names.
 
     Without an address Ray tries the cluster that was last started on the machine, dead or alive. A
     dashboard of our own Ray would be a dozen processes, at an address that nobody is told.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 from headrace.errors import ConfigError
 
@@ -60,3 +60,8 @@ def _require_path(text: str) -> None:
             f"the path {path!r} has {' '.join(found) or '::'}, which Feast takes for more than a "
             f"name: expected a path without {' '.join(WILDCARDS)} and ::"
         )
+
+
+def expected_names(kind: Any) -> str:
+    """The names that a setting may have, where its type is one of a few; else nothing."""
+    return f"expected {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""

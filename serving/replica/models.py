@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings, variable
 from headrace.errors import ConfigError
-from headrace.learning.learner import make_calibration
 from headrace.model.batch import make_items
-from headrace.model.calibration import PlattBank, per_impression
+from headrace.model.calibration import PlattBank, make_calibration, per_impression
 from headrace.model.config import RankerConfig
 from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker

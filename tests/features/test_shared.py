@@ -155,7 +155,7 @@ def test_what_is_no_row_is_passed_over_and_counted(key: bytes, value: bytes, rea
     mentioned = shared.apply([good[0], Record(0, 77, START_MS, key, value), *good[1:]])
     assert mentioned == CHANGED_IDS and skipped.counts() == {("item-features", reason): 1}
     (kind,) = skipped.report()
-    assert kind["first"].startswith("partition 0 offset 77: ")
+    assert kind.first.startswith("partition 0 offset 77: ")
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e300])

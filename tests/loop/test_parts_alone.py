@@ -30,6 +30,7 @@ from headrace import config
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.features.schema import INPUT_SCHEMA
+from headrace.monitoring.documents import TrainDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.services.haproxy import short_folder
 from headrace.services.kafka import start_broker
@@ -41,8 +42,7 @@ from headrace.stream.step.commit import Commit
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
 
 NUM_RATINGS, NUM_KILLED_RATINGS, EVENTS_PER_S = 1_500, 500, 300
-START_TIMEOUT_S = 120.0  # three Rays and Feast three times, on two cores
-STOP_TIMEOUT_S = 30.0
+START_TIMEOUT_S, STOP_TIMEOUT_S = 120.0, 30.0  # three Rays and Feast three times, on two cores
 NOT_JSON = b"\xff not json"
 UNKNOWN_VERSION = b'{"version":99,"type":"click","user_id":"1","item_id":"1"}'
 JSON = {"Content-Type": "application/json"}
@@ -135,8 +135,8 @@ class Team:
             return int(response.status)
 
     def num_samples(self) -> int:
-        documents = StatusBoard(self._redis, self.settings.namespace).read("train")
-        return max((document["samples"] for document in documents), default=0)
+        documents = StatusBoard(self._redis, self.settings.namespace).read(TrainDocument)
+        return max((document.samples for document in documents), default=0)
 
     def model_version(self) -> int:
         """The version that a recommendation names; -1 while nothing answers."""

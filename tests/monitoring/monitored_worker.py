@@ -8,7 +8,9 @@ from redis import Redis
 from headrace.features.aggregation.layout import Layout
 from headrace.features.checks.drift import REFERENCE_ROWS
 from headrace.features.rows.state_row import fresh_rows
+from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.table import USER_LAYOUT
+from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.monitor import AGREE_EVERY_MS, Monitor, ReferenceStore, Written
 from headrace.monitoring.status import StatusBoard
 
@@ -37,8 +39,9 @@ class MonitoredWorker:
         self._monitor.take(Written(layout, rows, number_NF, [now_ms - 50] * num), now_ms)
 
     def report(self, now_ms: int = NOW_MS, lag: int = 0) -> None:
-        document = {"worker": self.number, "lag": lag, **self._monitor.report(now_ms)}
-        self._board.write("stream", document, now_ms)
+        views = self._monitor.report(now_ms)
+        document = StreamDocument(worker=self.number, lag=lag, schema=VIEW_SCHEMA, views=views)
+        self._board.write(document, now_ms)
 
 
 def with_reference(redis: Redis, *workers: MonitoredWorker) -> None:

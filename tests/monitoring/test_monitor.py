@@ -15,10 +15,11 @@ from rich.console import Console
 from headrace.features.aggregation.layout import Layout
 from headrace.features.checks.drift import REFERENCE_ROWS
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, USER_LAYOUT
+from headrace.monitoring.documents import FRESH_MS, StreamDocument
 from headrace.monitoring.health import Health, ViewHealth, read_health
 from headrace.monitoring.health_report import to_document, to_tables
 from headrace.monitoring.monitor import AGREE_EVERY_MS, ReferenceStore
-from headrace.monitoring.status import FRESH_MS, StatusBoard
+from headrace.monitoring.status import StatusBoard
 from headrace.services.redis import RedisServer, start_redis
 
 pytestmark = pytest.mark.services
@@ -158,7 +159,8 @@ def test_a_worker_that_no_longer_reports_has_no_lag(redis: Redis) -> None:
 
 
 def test_a_worker_of_another_feature_table_is_left_out(redis: Redis) -> None:
-    StatusBoard(redis, NAMESPACE).write("stream", {"schema": 1, "worker": 0}, NOW_MS)
+    other = StreamDocument(worker=0, lag=5, schema=1, views={})
+    StatusBoard(redis, NAMESPACE).write(other, NOW_MS)
     assert health(redis).lags == {}
 
 

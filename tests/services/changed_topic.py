@@ -14,6 +14,7 @@ from redis import Redis
 
 from headrace import config
 from headrace.broker.topics import create_topics
+from headrace.monitoring.documents import DOCUMENT_OF
 from headrace.monitoring.status import StatusBoard
 
 PATIENCE_S = 30.0
@@ -66,7 +67,9 @@ def last_words(
     with command as process, Redis.from_url(settings.redis_url) as redis:
         try:
             board = StatusBoard(redis, settings.namespace)
-            wait(lambda: process.poll() is not None or bool(board.read(part)), COMMAND_S)
+            wait(
+                lambda: process.poll() is not None or bool(board.read(DOCUMENT_OF[part])), COMMAND_S
+            )
             if process.poll() is None:
                 change()
             _, said = process.communicate(timeout=COMMAND_S)

@@ -18,6 +18,7 @@ from headrace.catalogue.words import ContentTable
 from headrace.errors import ConfigError, DatasetError
 from headrace.features.inputs import RequestFeatures
 from headrace.model.batch import Request, batch_of_samples, make_request_batch
+from headrace.model.config import size_of
 from headrace.model.ranker import Ranker
 from headrace.monitoring.progress import ProgressBoard
 from headrace.sample import Sample
@@ -77,6 +78,20 @@ def test_a_replica_serves_what_the_trainer_trained(
         if tables:  # the vectors matter
             blind = ContentTable({item.item_id: item for item in ITEMS})
             assert not torch.allclose(trained_logits(trainer, blind, one), expected)
+
+
+def test_a_replica_serves_a_model_of_whatever_size_and_fusion_it_was_trained_with(
+    loop: SmallLoop,
+) -> None:
+    chosen = loop.settings("sized", ranker_size="base", fusion="attention", token_tables=FOUR)
+    served = loop.settings("sized", token_tables=FOUR)  # a replica reads these of the manifest
+    with trained(chosen, SAMPLES[:4]) as trainer, replica(served) as live:
+        model = live.catch_up().model
+        assert model is not None
+        assert (size_of(model.manifest.model), model.manifest.model.fusion) == ("base", "attention")
+        content = ContentTable({i.item_id: i for i in ITEMS}, ContentVectors.of(served))
+        expected = trained_logits(trainer, content, SAMPLES[0])
+        torch.testing.assert_close(served_logits(live, model, SAMPLES[0]), expected)
 
 
 @pytest.mark.parametrize("tables", ["", THREE, f"{FOUR},{THREE}"])

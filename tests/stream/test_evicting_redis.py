@@ -21,6 +21,7 @@ from headrace.errors import PartitionLost, ServiceError
 from headrace.event import ClickEvent, encode
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
+from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.exporter import HealthCollector
 from headrace.monitoring.health import read_health
 from headrace.monitoring.health_report import to_document, to_tables
@@ -229,8 +230,9 @@ def test_who_accepts_eviction_streams_on_with_a_warning(stream: Stream, redis: R
 def test_a_document_tells_what_the_worker_saw_of_redis(stream: Stream, redis: Redis) -> None:
     stream.click("told")
     stream.run_until_accepted(stream.num_accepted + len(USERS))
-    newest = max(StatusBoard(redis, "evicting").read("stream"), key=lambda d: d["updated_ms"])
-    assert newest["stores"][0]["policy"] == "noeviction" and newest["lost_rows"] >= 0
+    documents = StatusBoard(redis, "evicting").read(StreamDocument)
+    newest = max(documents, key=lambda document: document.updated_ms)
+    assert newest.stores[0].policy == "noeviction" and newest.lost_rows >= 0
 
 
 def test_an_emptied_redis_is_named_and_the_stream_begins_anew_with_the_same_counts(

@@ -17,6 +17,7 @@ from trainer_servers import send
 from headrace import config
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
+from headrace.monitoring.documents import TrainDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.subscriber import Subscriber
 from headrace.sample import LANE_KNOWN, Sample
@@ -63,8 +64,8 @@ def published(settings: config.Settings) -> int:
 
 def held(settings: config.Settings) -> str:
     with closing(Redis.from_url(settings.redis_url)) as redis:
-        documents = StatusBoard(redis, settings.namespace).read("train")
-    return str(max(documents, key=lambda document: document["updated_ms"])["held"])
+        documents = StatusBoard(redis, settings.namespace).read(TrainDocument)
+    return max(documents, key=lambda document: document.updated_ms).held
 
 
 def test_flipped_labels_are_never_published_and_true_ones_are_again(

@@ -8,7 +8,8 @@ import pytest
 from redis import Redis
 
 from headrace.config import Settings
-from headrace.monitoring.status import FRESH_MS, StatusBoard
+from headrace.monitoring.documents import FRESH_MS, TrainDocument
+from headrace.monitoring.status import StatusBoard
 from headrace.services.redis import start_redis
 from headrace.up.display.totals import Observer
 
@@ -22,8 +23,7 @@ def test_a_trainer_that_has_ended_no_longer_says_that_nothing_waits(tmp_path: Pa
         settings = Settings(namespace="it", redis_url=server.url)
         observer = Observer(settings)
         assert observer.totals(NOW_MS).train_lag is None
-        document = {"lag": 0, "samples": 40, "version": 2}
-        StatusBoard(redis, "it").write("train", document, NOW_MS)
+        StatusBoard(redis, "it").write(TrainDocument(lag=0, samples=40, version=2), NOW_MS)
         later, much_later = (observer.totals(NOW_MS + ms) for ms in (FRESH_MS - 1, FRESH_MS))
         assert (later.train_lag, later.samples) == (0, 40)
         assert (much_later.train_lag, much_later.samples) == (None, 40)

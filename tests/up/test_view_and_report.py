@@ -14,6 +14,7 @@ from headrace.api.front import Front
 from headrace.config import Settings
 from headrace.latency import Latencies
 from headrace.metrics import Scores
+from headrace.monitoring.documents import Quality, ReplayDocument
 from headrace.up.display.report import build_report, fifths, to_lines
 from headrace.up.display.totals import Totals
 from headrace.up.display.view import View
@@ -37,7 +38,7 @@ def latencies(*durations_ms: float) -> Latencies:
 
 NOTHING = Totals(
     now_ms=101_000,
-    replay={},
+    replay=None,
     accepted=0,
     rejected=0,
     unreadable=0,
@@ -60,7 +61,7 @@ NOTHING = Totals(
 MUCH = replace(
     NOTHING,
     now_ms=103_000,
-    replay={"sent": 2_000, "of": 10_000, "done": False},
+    replay=ReplayDocument(sent=2_000, of=10_000),
     accepted=1_990,
     rejected=7,
     duplicates=3,
@@ -102,13 +103,27 @@ def test_the_table_shows_rates_freshness_quality_model_and_requests() -> None:
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_a_replica_could_not_do_is_shown(terminal: bool) -> None:
-    assert "damaged file" in shown(replace(MUCH, errors=("damaged file",)), terminal=terminal)
+    text = shown(replace(MUCH, errors=("damaged file [/of] w.pt",)), terminal=terminal)
+    assert "damaged file [/of] w.pt" in text, "and no markup is looked for in it"
 
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_version_that_is_held_is_shown_with_the_one_that_is_served_on(terminal: bool) -> None:
     text = shown(replace(MUCH, held="worse than the base rate"), terminal=terminal)
     assert "version 3 is served on: worse than the base rate" in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_quality_of_slices_is_shown_where_there_is_any(terminal: bool) -> None:
+    known = Quality(samples=1_204, auc=0.7, normalized_entropy=0.95, calibration=None)
+    text = shown(replace(MUCH, quality={"all": known, "new_users": known}), terminal=terminal)
+    assert "AUC 0.7000, normalised entropy 0.9500, calibration nan of 1,204" in text
+    assert "new_users" in text and "new_users" not in shown(MUCH, terminal=terminal)
+    load = BackgroundLoad(Front(Settings()), [], 1.0)
+    report = build_report(replace(MUCH, quality={"new_users": known}), load, 0, 0.0, 0.0)
+    assert report["progressive_slices"]["new_users"] == {
+        **{"samples": 1_204, "auc": 0.7, "normalized_entropy": 0.95, "calibration": None}
+    }
 
 
 def test_events_that_were_not_taken_as_they_came_are_shown_where_there_are_any() -> None:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from headrace import config
 from headrace.catalogue.item import Dataset
@@ -61,6 +61,7 @@ def add_up_flags(parser: argparse.ArgumentParser) -> None:
     add_data_flags(parser)
     add_pace_flags(parser)
     add_tokens_flag(parser)
+    add_ranker_flags(parser)
     parser.add_argument("--once", action="store_true", help="end when the log was processed")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the summary as JSON")
     parser.add_argument("--host", help="interface for HTTP (default 127.0.0.1)")
@@ -80,6 +81,24 @@ def add_tokens_flag(parser: argparse.ArgumentParser) -> None:
         action="append",
         metavar="ENCODER/VERSION",
         help="a finished table of `headrace encode` that the ranker reads; may be repeated",
+    )
+
+
+def add_ranker_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that say which ranker a namespace is begun with."""
+    parser.add_argument(
+        "--size",
+        dest="ranker_size",
+        choices=get_args(config.RankerSize),
+        help="of the ranker: nano for small machines, base for one core a replica, large for a GPU "
+        "(default: HEADRACE_RANKER_SIZE, nano)",
+    )
+    parser.add_argument(
+        "--fusion",
+        choices=get_args(config.FusionName),
+        metavar="NAME",
+        help=f"of an item's modalities: {', '.join(get_args(config.FusionName))} (default: "
+        "HEADRACE_FUSION, gated)",
     )
 
 

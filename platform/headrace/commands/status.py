@@ -21,8 +21,6 @@ from headrace.up.supervision.health import probe
 if TYPE_CHECKING:
     from headrace.up.display.totals import Totals
 
-PARTS = ("stream", "train", "serve", "archive")
-
 
 def add_status(commands: Any) -> None:
     """Add `status` to the command line."""
@@ -78,6 +76,7 @@ def status_document(settings: config.Settings, run: RunFile | None) -> dict[str,
         "parts": parts,
         "http": {"ok": health.is_ok, **health.answer},
         "versions": _versions(totals),
+        "quality": to_builtins(totals.quality) if totals else {},
         "lags": _lags(totals),
     }
 
@@ -86,13 +85,14 @@ def _observed(settings: config.Settings) -> tuple[Totals | None, dict[str, int],
     """What the parts report, the age of each part's report in ms, and why there is none."""
     from redis import RedisError
 
+    from headrace.monitoring.documents import PARTS
     from headrace.services.redis import masked
     from headrace.up.display.totals import Observer
 
     now = now_ms()
     observer = Observer(settings)
     try:
-        times = {name: observer.reported_ms(name) for name in PARTS}
+        times = {form.part: observer.reported_ms(form.part) for form in PARTS}
         ages = {name: now - time for name, time in times.items() if time is not None}
         return observer.totals(now), ages, ""
     except (RedisError, OSError) as error:
@@ -175,6 +175,10 @@ def _show(document: dict[str, Any]) -> None:
     for heading in ("addresses", "http", "versions", "lags"):
         line = "  ".join(f"{name} {value}" for name, value in document[heading].items())
         console.print(f"{heading}: {line}", highlight=False, markup=False, soft_wrap=True)
+    if document["quality"]:
+        from headrace.monitoring.quality_table import quality_table
+
+        console.print(quality_table(document["quality"]))
     console.print(f"home: {document['home']}", highlight=False, markup=False, soft_wrap=True)
     for problem in document["problems"]:
         console.print(f"problem: {problem}", highlight=False, markup=False, soft_wrap=True)

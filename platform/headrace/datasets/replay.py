@@ -17,6 +17,7 @@ from headrace.broker.writer import LogWriter
 from headrace.catalogue.item import Dataset
 from headrace.epoch import MAX_SKEW_MS
 from headrace.event import ImpressionEvent, encode
+from headrace.monitoring.documents import ReplayDocument
 from headrace.monitoring.status import StatusBoard
 
 DEFAULT_DURATION_S = 180.0
@@ -67,8 +68,8 @@ def replay(
     num_events = num_impressions = num_ahead = ticks = 0
 
     def report(done: bool) -> None:
-        so_far = {"sent": num_events, "impressions": num_impressions}
-        status.write("replay", {**so_far, "of": dataset.num_events, "done": done}, clock())
+        counts = {"sent": num_events, "impressions": num_impressions, "of": dataset.num_events}
+        status.write(ReplayDocument(**counts, done=done), clock())
 
     for event in dataset.events():
         time_ms, sent_ms = event.event_time_ms + shift_ms, clock()

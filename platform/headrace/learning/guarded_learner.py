@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.words import ContentTable
 from headrace.learning.guard import WINDOW, Guard, Scored
-from headrace.learning.learner import OnlineLearner, make_calibration, probabilities
+from headrace.learning.learner import OnlineLearner, probabilities
 from headrace.learning.share_limit import ShareLimit
+from headrace.learning.slices import SliceScores
 from headrace.model.batch import Batch, batch_of_samples
+from headrace.model.calibration import make_calibration
 from headrace.model.config import RankerConfig
 from headrace.model.ranker import Ranker
 from headrace.sample import Sample
@@ -41,10 +43,17 @@ class Pace:
 class GuardedLearner:
     """An online learner, the limits of who teaches it, and the guard of what it publishes."""
 
-    def __init__(self, config: RankerConfig, content: ContentTable, seed: int, pace: Pace) -> None:
+    def __init__(
+        self,
+        config: RankerConfig,
+        content: ContentTable,
+        seed: int,
+        pace: Pace,
+        slices: SliceScores | None = None,
+    ) -> None:
         self._published = _Published(config)
         self.learner = OnlineLearner(config, seed, pace.window)
-        self.limit = ShareLimit()
+        self.limit, self.slices = ShareLimit(), slices or SliceScores(config.surfaces)
         self.num_rolled_back = 0  # impressions that were learned and given up again
         self._config, self._content, self._pace = config, content, pace
         self._guard = Guard(pace.patience_ms)
@@ -82,7 +91,7 @@ class GuardedLearner:
     def remember(self) -> None:
         """Keep the state of now, which the guard let pass, to go back to."""
         buffer = io.BytesIO()
-        torch.save(self.learner.state(), buffer)
+        torch.save({"learner": self.learner.state(), "slices": self.slices.state()}, buffer)
         self._good = buffer.getvalue()
 
     def roll_back_if_due(self, now_ms: int) -> bool:
@@ -90,8 +99,9 @@ class GuardedLearner:
         if self._good is None or not self._guard.must_roll_back(now_ms):
             return False
         state = torch.load(io.BytesIO(self._good), weights_only=True)
-        self.num_rolled_back += self.learner.num_samples - state["num_samples"]
-        self.learner.load_state(state)
+        self.num_rolled_back += self.learner.num_samples - state["learner"]["num_samples"]
+        self.learner.load_state(state["learner"])
+        self.slices.load_state(state["slices"])
         self._guard.rolled_back()
         self._since.clear()
         return True
@@ -103,6 +113,7 @@ class GuardedLearner:
             "limit": self.limit.state(),
             "guard": self._guard.state(),
             "num_rolled_back": self.num_rolled_back,
+            "slices": self.slices.state(),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -111,6 +122,8 @@ class GuardedLearner:
         self.limit.load_state(state["limit"])
         self._guard.load_state(state["guard"])
         self.num_rolled_back = state["num_rolled_back"]
+        if "slices" in state:  # checkpoints from before there were any lack them
+            self.slices.load_state(state["slices"])
         self.published(self.learner.weights())
         self.remember()
 
@@ -120,6 +133,7 @@ class GuardedLearner:
             return
         label_C = batch.candidates.label_CJ[:, CLICK_COLUMN].cpu().numpy()
         self._guard.take(Scored.of(p_CJ[:, CLICK_COLUMN], label_C))
+        self.slices.take(p_CJ[:, CLICK_COLUMN], batch)
         self._since.append((batch, p_CJ))
         while len(self._since) > 1 and self._num_since() - len(self._since[0][1]) >= WINDOW:
             self._since.popleft()

@@ -20,7 +20,7 @@ from headrace.learning.last_layer_fit import LastLayerFit
 from headrace.learning.loss import heads_loss
 from headrace.metrics import Scores
 from headrace.model.batch import Batch
-from headrace.model.calibration import PlattBank
+from headrace.model.calibration import PlattBank, make_calibration
 from headrace.model.config import CLICK, RankerConfig
 from headrace.model.ranker import Ranker, Scored
 
@@ -201,8 +201,3 @@ def probabilities(ranker: Ranker, calibration: PlattBank, batch: Batch) -> NDArr
     logit_CJ = as_served(ranker, batch).logit_CK[:, :num_heads].cpu()
     p_CJ: NDArray[np.float32] = calibration(logit_CJ, batch.surface_C.cpu()).numpy()
     return p_CJ
-
-
-def make_calibration(config: RankerConfig) -> PlattBank:
-    """A fresh bank for the surfaces and scalar heads of a configuration."""
-    return PlattBank(len(config.surfaces) + 1, len(config.scalar_heads))

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headrace.model.config import RankerConfig
+
 MIN_LABELS = 1_000  # of a surface and head, before its own scale is used
 MIN_SLOPE, MAX_SLOPE = 0.1, 10.0  # a rank must never turn over
 STEP = 256  # candidates from one step to the next, however small the batches that they come in
@@ -97,6 +99,11 @@ class PlattBank:
         self._num_gathered = state["num_gathered"]
         self._gathered_SJ2 = state["gathered"].clone()
         self._gathered_count_SJ = state["gathered_count"].clone()
+
+
+def make_calibration(config: RankerConfig) -> PlattBank:
+    """A fresh bank for the surfaces and scalar heads of a configuration."""
+    return PlattBank(len(config.surfaces) + 1, len(config.scalar_heads))
 
 
 def per_impression(p_XJ: NDArray[np.float32], after_click: Sequence[bool]) -> NDArray[np.float32]:

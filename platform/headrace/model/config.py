@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
 from headrace.action import ACTIONS, AVERSIONS, BIT, MAX_ACTIONS
@@ -165,3 +165,21 @@ SIZES: Final[Mapping[str, Callable[[int], RankerConfig]]] = {
     "base": base,
     "large": large,
 }
+SIZED: Final = tuple(  # the fields in which the sizes differ
+    of.name
+    for of in fields(RankerConfig)
+    if len({getattr(make(0), of.name) for make in SIZES.values()}) > 1
+)
+
+
+def size_of(config: RankerConfig) -> str:
+    """The name of a configuration's size, "" where it is none of those that have one."""
+    sized = {name: make(config.num_dense) for name, make in SIZES.items()}
+    return next(
+        (
+            name
+            for name, one in sized.items()
+            if all(getattr(one, of) == getattr(config, of) for of in SIZED)
+        ),
+        "",
+    )

@@ -51,6 +51,7 @@ class HealthCollector(Collector):
         yield from _skipped(health)
         yield from _views(health)
         yield from _features(health)
+        yield from _quality(health)
 
 
 def _redis(health: Health) -> Iterator[Metric]:
@@ -152,9 +153,28 @@ def _features(health: Health) -> Iterator[Metric]:
     yield from (window, nulls, mean, psi)
 
 
-def _add_known(gauge: Gauge, labels: Sequence[str], value: float) -> None:
-    """Add a sample, none for NaN: what is not known has no series, and spoils no average."""
-    if not math.isnan(value):
+def _quality(health: Health) -> Iterator[Metric]:
+    names = {
+        "impressions": "newest impressions that the progressive quality of clicks is of",
+        "auc": "AUC of predicted clicks over these",
+        "normalized_entropy": "their log loss over that of always predicting the base rate",
+        "calibration": "predicted over observed clicks of these",
+    }
+    gauges = {
+        name: Gauge(f"headrace_model_{name}", text, labels=["slice"])
+        for name, text in names.items()
+    }
+    for of, one in health.quality.items():
+        values = (one.samples, one.auc, one.normalized_entropy, one.calibration)
+        for gauge, value in zip(gauges.values(), values, strict=True):
+            _add_known(gauge, [of], value)
+    yield from gauges.values()
+
+
+def _add_known(gauge: Gauge, labels: Sequence[str], value: float | None) -> None:
+    """Add a sample, unless it is None or NaN: what is not known has no series, and spoils no
+    average."""
+    if value is not None and not math.isnan(value):
         gauge.add_metric(labels, value)
 
 

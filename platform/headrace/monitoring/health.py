@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,6 +13,7 @@ from redis import Redis
 
 from headrace.features.aggregation.layout import Layout
 from headrace.features.checks.drift import (
+    NUM_BINS,
     NUM_TILES,
     TILE_MS,
     Reference,
@@ -27,8 +27,9 @@ from headrace.features.checks.drift import (
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.table import LAYOUTS
 from headrace.latency import Latencies
+from headrace.monitoring.documents import PARTS, Quality, StreamDocument, TrainDocument, ViewReport
 from headrace.monitoring.monitor import ReferenceStore
-from headrace.monitoring.status import FRESH_MS, StatusBoard, StreamDocument
+from headrace.monitoring.status import StatusBoard
 from headrace.services.redis_condition import RedisCondition, read_conditions
 from headrace.skipped import Skipped, SkippedKind
 from headrace.skipped import merged as together
@@ -36,10 +37,7 @@ from headrace.stream.commit_store import CommitStore
 from headrace.stream.step.commit import Commit
 
 MIN_VALUES = 500  # in the window, for a drift: of fewer, equal distributions seem to differ by 0.02
-PARTS = ("stream", "train", "serve", "archive")
 WINDOW_MS = NUM_TILES * TILE_MS
-
-Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +96,7 @@ class Health:
     stores: tuple[RedisCondition, ...] = ()  # the servers that rows and commits lie on
     lost_rows: int = 0  # of users, written and gone when they were needed, as far as is known
     corrected: dict[str, str] = field(default_factory=dict)  # by a commit's count: the first
+    quality: dict[str, Quality] = field(default_factory=dict)  # of predicted clicks, by slice
 
     @property
     def num_late(self) -> int:
@@ -138,68 +137,81 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
     """
     skipped = Skipped(lambda: now_ms)
     board = StatusBoard(redis, namespace, skipped)
-    documents = [d for d in board.read("stream", StreamDocument) if d["schema"] == VIEW_SCHEMA]
-    documents = [document for document in documents if is_readable(document)]
-    documents.sort(key=lambda document: (document["worker"], document["updated_ms"]))
-    newest = {document["worker"]: document for document in documents}
-    running = {w: d for w, d in newest.items() if now_ms - d["updated_ms"] < FRESH_MS}
+    documents = [d for d in stream_documents(board, skipped) if d.schema == VIEW_SCHEMA]
+    documents.sort(key=lambda document: (document.worker, document.updated_ms))
+    newest = {document.worker: document for document in documents}
+    running = {w: d for w, d in newest.items() if d.is_fresh(now_ms)}
     references = ReferenceStore(redis, namespace, skipped).read()
     return Health(
         tuple(_view(layout, documents, references.get(layout.view), now_ms) for layout in LAYOUTS),
-        {worker: document["lag"] for worker, document in running.items()},
+        {worker: document.lag for worker, document in running.items()},
         dict(sorted(CommitStore(redis, namespace).read_all(skipped).items())),
         tuple(skipped_by_parts(board, now_ms, skipped)),
         _stores(redis, documents),
-        sum(document.get("lost_rows", 0) for document in documents),
-        {kind: text for d in running.values() for kind, text in d.get("corrected", {}).items()},
+        sum(document.lost_rows for document in documents),
+        {kind: text for d in running.values() for kind, text in d.corrected.items()},
+        _quality(board),
     )
 
 
-def is_readable(document: Document) -> bool:
-    """Whether what a document says of the views can be read; of another feature table's, nothing is
-    asked."""
-    if document["schema"] != VIEW_SCHEMA:
-        return True
-    try:
-        for layout in LAYOUTS:
-            _view(layout, [document], None, 0)
-            Latencies.merged([document["views"][layout.view]["latency"]]).percentile(0.5)
-    except Exception:  # whatever lies there
-        return False
-    return True
+def _quality(board: StatusBoard) -> dict[str, Quality]:
+    """What the trainer that reported last says of the newest impressions."""
+    newest = max(board.read(TrainDocument), key=lambda d: d.updated_ms, default=None)
+    return newest.quality if newest else {}
+
+
+def stream_documents(board: StatusBoard, skipped: Skipped) -> list[StreamDocument]:
+    """What the stream workers say; where one is of this feature table and its views are not, it is
+    passed over and counted."""
+    found = []
+    for document in board.read(StreamDocument):
+        views = [(layout, document.views.get(layout.view)) for layout in LAYOUTS]
+        wrong = [layout.view for layout, view in views if view is None or not _fits(layout, view)]
+        if document.schema == VIEW_SCHEMA and wrong:
+            where = f"of process {document.pid}: {', '.join(wrong)}"
+            skipped.add("status", "views that cannot be", where)
+        else:
+            found.append(document)
+    return found
+
+
+def _fits(layout: Layout, view: ViewReport) -> bool:
+    """Whether a report has a number of each kind for each number of the view."""
+    window, num = view.window, len(layout.numbers)
+    columns = (window.rows, window.nulls, window.sum, window.bins)
+    return all(len(column) == num for column in columns) and all(
+        len(bins) == NUM_BINS for bins in window.bins
+    )
 
 
 def skipped_by_parts(
     board: StatusBoard, now_ms: int, own: Skipped
 ) -> Iterator[tuple[str, SkippedKind]]:
     """What the parts that run have passed over, and what the caller has, by part."""
-    for part in PARTS:
-        running = [d for d in board.read(part) if now_ms - d["updated_ms"] < FRESH_MS]
-        reports = [d.get("skipped") for d in running]
-        yield from ((part, kind) for kind in together(r for r in reports if isinstance(r, list)))
+    for form in PARTS:
+        reports = [d.skipped for d in board.read(form) if d.is_fresh(now_ms)]
+        yield from ((form.part, kind) for kind in together(reports))
     yield from (("status", kind) for kind in together([own.report()]))
 
 
-def _stores(redis: Redis, documents: Sequence[Document]) -> tuple[RedisCondition, ...]:
+def _stores(redis: Redis, documents: Sequence[StreamDocument]) -> tuple[RedisCondition, ...]:
     """The server asked as it is now, and the others as the workers found them last."""
-    told = [store for document in documents for store in document.get("stores", ())]
-    found = [*msgspec.convert(told, list[RedisCondition]), *read_conditions(redis)]
-    return tuple({store.address: store for store in found}.values())
+    told = [store for document in documents for store in document.stores]
+    return tuple({store.address: store for store in (*told, *read_conditions(redis))}.values())
 
 
 def _view(
-    layout: Layout, documents: Sequence[Document], reference: Reference | None, now_ms: int
+    layout: Layout, documents: Sequence[StreamDocument], reference: Reference | None, now_ms: int
 ) -> ViewHealth:
     """A view in the documents, which are in the order of their workers and times."""
-    reports = [document["views"][layout.view] for document in documents]
-    newest_ms = max((report["newest_event_ms"] for report in reports), default=0)
-    lately = [now_ms - document["updated_ms"] < WINDOW_MS for document in documents]
-    windows = [from_columns(report["window"]) for report in compress(reports, lately)]
+    reports = [document.views[layout.view] for document in documents]
+    newest_ms = max((report.newest_event_ms for report in reports), default=0)
+    lately = [now_ms - document.updated_ms < WINDOW_MS for document in documents]
+    kept = compress(reports, lately)
+    windows = [from_columns(msgspec.structs.asdict(report.window)) for report in kept]
     window = merged(windows, len(layout.numbers))
     workers = {
-        document["worker"]: ViewWorker(
-            report["rows"], report["expired"], Latencies(dict(report["latency"]))
-        )
+        document.worker: ViewWorker(report.rows, report.expired, Latencies(dict(report.latency)))
         for document, report in zip(documents, reports, strict=True)
     }
     return ViewHealth(

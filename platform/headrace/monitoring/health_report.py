@@ -12,12 +12,13 @@ from rich.table import Table
 
 from headrace.features.checks.drift import LARGE_SHIFT, SMALL_SHIFT
 from headrace.monitoring.health import FeatureHealth, Health, ViewHealth
+from headrace.monitoring.quality_table import quality_table
 from headrace.skipped import shortened
 
 
 def to_tables(health: Health) -> Iterator[Table]:
-    """One table of the views, one of the numbers of each that was written lately, and one of the
-    events that were not taken as they came, where there were any."""
+    """One table of the views, one of the numbers of each that was written lately, one of the events
+    that were not taken as they came, and one of the model's quality, where there is any."""
     lag, workers = sum(health.lags.values()), len(health.lags)
     table = Table(
         "view",
@@ -37,6 +38,8 @@ def to_tables(health: Health) -> Iterator[Table]:
             yield _features(view)
     if health.num_ahead or health.num_unsigned:
         yield _corrected(health)
+    if health.quality:
+        yield quality_table(msgspec.to_builtins(health.quality))
 
 
 def _notes(health: Health) -> Iterator[str]:
@@ -68,6 +71,7 @@ def to_document(health: Health) -> dict[str, Any]:
             {"part": part, **msgspec.structs.asdict(kind)} for part, kind in health.skipped
         ],
         "lost_rows": health.lost_rows,
+        "quality": msgspec.to_builtins(health.quality),
         "redis": msgspec.to_builtins(health.stores),
         "views": {view.name: _document(view) for view in health.views},
     }

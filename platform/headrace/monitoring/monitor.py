@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from headrace.features.rows.state_row import Rows
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.table import LAYOUTS
 from headrace.latency import Latencies
+from headrace.monitoring.documents import Columns, ViewReport
 from headrace.skipped import Skipped
 
 AGREE_EVERY_MS = 5_000
@@ -85,13 +85,12 @@ class Monitor:
         """Take in rows that were written just now."""
         self._views[written.layout.view].take(written, now_ms)
 
-    def report(self, now_ms: int) -> dict[str, Any]:
-        """The part of the status document that `headrace.monitoring.health` reads."""
+    def report(self, now_ms: int) -> dict[str, ViewReport]:
+        """The views of the worker's status document."""
         if now_ms >= self._agree_due_ms:
             self._agree_due_ms = now_ms + AGREE_EVERY_MS
             self._agree()
-        reports = {name: view.report(now_ms) for name, view in self._views.items()}
-        return {"schema": VIEW_SCHEMA, "views": reports}
+        return {name: view.report(now_ms) for name, view in self._views.items()}
 
     def _agree(self) -> None:
         """Propose references where there are none, and use those that all workers use."""
@@ -126,11 +125,11 @@ class _ViewMonitor:
             self._num_expired += int((event_time_ms_N < now_ms - self._ttl_ms).sum())
         self.window.add(written.number_NF, now_ms)
 
-    def report(self, now_ms: int) -> dict[str, Any]:
-        return {
-            "rows": self._num_rows,
-            "expired": self._num_expired,
-            "newest_event_ms": self._newest_event_ms,
-            "latency": self._latency.to_pairs(),
-            "window": to_columns(self.window.summary(now_ms)),
-        }
+    def report(self, now_ms: int) -> ViewReport:
+        return ViewReport(
+            rows=self._num_rows,
+            expired=self._num_expired,
+            newest_event_ms=self._newest_event_ms,
+            latency=self._latency.to_pairs(),
+            window=Columns(**to_columns(self.window.summary(now_ms))),
+        )

@@ -20,6 +20,7 @@ from headrace.broker.record import Record
 from headrace.broker.topics import Topics, create_topics, log_identity
 from headrace.clock import now_ms
 from headrace.config import Settings
+from headrace.monitoring.documents import ArchiveDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.offline.folder import (
     EVENTS,
@@ -123,8 +124,8 @@ class Archive:
         lag = sum(topic.reader.lag() for topic in self._topics)
         waiting = sum(map(len, (m for t in self._topics for m in t.waiting.values())))
         lost = sum(topic.num_lost for topic in self._topics)
-        document = {"lag": lag + waiting, "lost": lost, "skipped": self._skipped.report()}
-        self._status.write("archive", document, now)
+        skipped = self._skipped.report()
+        self._status.write(ArchiveDocument(lag=lag + waiting, lost=lost, skipped=skipped), now)
 
     def flush(self) -> None:
         """Write all that was read."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import redis
@@ -25,6 +25,7 @@ from headrace.services.redis import CHECK_TIMEOUT_S, EMBEDDED, check_redis, mask
 MIN_VERSION: Final = (5, 0)  # the oldest that the tests of the stores and commits pass on
 NEARLY_FULL: Final = 0.9
 HOSTED: Final = "of a hosted Redis, its parameter"
+Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
 
 class RedisCondition(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,9 +36,9 @@ class RedisCondition(msgspec.Struct, frozen=True, kw_only=True):
     mode: str = ""  # standalone, cluster or sentinel
     role: str = ""  # master, or slave: a replica, which is read only
     policy: str = ""  # maxmemory-policy
-    max_memory: int = 0  # bytes; 0: no limit
-    used_memory: int = 0
-    evicted_keys: int = 0  # since the server started
+    max_memory: Count = 0  # bytes; 0: no limit
+    used_memory: Count = 0
+    evicted_keys: Count = 0  # since the server started
     persists: bool | None = None
     is_embedded: bool = False  # started by headrace, to be tried: it is meant to keep nothing
 

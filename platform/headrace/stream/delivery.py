@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from redis import Redis
@@ -21,7 +20,9 @@ from headrace.features.rows.bounds import row_ttls_s
 from headrace.features.rows.merged import topic_messages
 from headrace.features.rows.numbers_message import encode_feature_rows, numbered
 from headrace.features.rows.state_row import Rows
+from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.store.columns import Expiry
+from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.monitor import Monitor, ReferenceStore, Written
 from headrace.monitoring.status import StatusBoard
 from headrace.sample import encode_batches
@@ -205,14 +206,15 @@ class Delivery:
         if now_ms >= self._give_back_due_ms:
             self._give_back_due_ms = now_ms + GIVE_BACK_EVERY_MS
             give_back()
-        document = {
-            "worker": min(step.commits),
-            "lag": lag,
-            "corrected": dict(step.first_corrected),
-            "skipped": self._skipped.report(),
-            "unknown": step.unknown,
-            "lost_rows": step.num_lost,
-            "stores": msgspec.to_builtins(self._watch.conditions),
-            **self._monitor.report(now_ms),
-        }
-        self._status.write("stream", document, now_ms)
+        document = StreamDocument(
+            worker=min(step.commits),
+            lag=lag,
+            schema=VIEW_SCHEMA,
+            views=self._monitor.report(now_ms),
+            corrected=dict(step.first_corrected),
+            skipped=self._skipped.report(),
+            unknown={kind: dict(counts) for kind, counts in step.unknown.items()},
+            lost_rows=step.num_lost,
+            stores=tuple(self._watch.conditions),
+        )
+        self._status.write(document, now_ms)

@@ -143,7 +143,7 @@ class Loop:
 
     def _replay_done(self, totals: Totals) -> bool:
         assert self._replay is not None
-        done = bool(totals.replay.get("done"))
+        done = totals.replay is not None and totals.replay.done
         if not done and not self._replay.is_running:
             raise ServiceError(
                 f"the replay ended before the log did ({self._replay.ending}); see "
@@ -153,8 +153,9 @@ class Loop:
 
     def _missing(self, totals: Totals) -> str:
         why = "".join(f"; {line}" for line in self._watch.symptoms.lines())
+        sent = totals.replay.sent if totals.replay else 0
         return (
-            f"{totals.replay['sent']} events were sent, {totals.processed} were processed, "
+            f"{sent} events were sent, {totals.processed} were processed, "
             f"{totals.samples} samples were trained and version {totals.model_version} of "
             f"{totals.num_published} is served after {DRAIN_TIMEOUT_S:g} s; see "
             f"{self._settings.home_path / 'logs'}{why}"
@@ -163,6 +164,7 @@ class Loop:
 
 def _drained(totals: Totals) -> bool:
     """Everything sent was processed, and everything that makes a sample was trained and served."""
-    processed = totals.processed >= totals.replay["sent"] and not totals.stream_lag
+    sent = totals.replay.sent if totals.replay else 0
+    processed = totals.processed >= sent and not totals.stream_lag
     idle = totals.train_lag == 0 and totals.samples > 0
     return processed and idle and totals.model_version == totals.num_published

@@ -14,8 +14,9 @@ from headrace.errors import ConfigError
 from headrace.evaluation.dataset.cases import Case
 from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import TEST
-from headrace.learning.learner import make_calibration, probabilities
+from headrace.learning.learner import probabilities
 from headrace.model.batch import Batch, batch_of_samples
+from headrace.model.calibration import make_calibration
 from headrace.model.config import RankerConfig
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest, check_tokens

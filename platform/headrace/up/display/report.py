@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from msgspec import to_builtins
+
 from headrace.catalogue.item import Dataset
 from headrace.config import Settings
 from headrace.features.aggregation.facts import SHOWN
@@ -26,7 +28,7 @@ def build_report(
     """The summary with the keys that docs/benchmarks.md explains."""
     return {
         "events": {
-            "replayed": totals.replay.get("sent", 0),
+            "replayed": totals.replay.sent if totals.replay else 0,
             "accepted": totals.accepted,
             "rejected": totals.rejected,
             "duplicates": totals.duplicates,
@@ -39,6 +41,7 @@ def build_report(
             for head, windows in totals.action_windows.items()
             if windows
         },
+        "progressive_slices": {name: to_builtins(one) for name, one in totals.quality.items()},
         "models": {"published": totals.num_published, "served": totals.num_served},
         "freshness_ms": {
             "feature": _percentiles(totals.feature_freshness),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
 
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -17,27 +17,22 @@ from headrace.features.aggregation.facts import CLICK
 from headrace.features.table import USER_LAYOUT
 from headrace.latency import Latencies
 from headrace.metrics import Scores
-from headrace.monitoring.health import is_readable, skipped_by_parts
-from headrace.monitoring.progress import ProgressBoard
-from headrace.monitoring.status import (
-    FRESH_MS,
+from headrace.monitoring.documents import (
+    DOCUMENT_OF,
+    Document,
+    Quality,
     ReplayDocument,
     ServeDocument,
-    StatusBoard,
-    StreamDocument,
     TrainDocument,
 )
+from headrace.monitoring.health import skipped_by_parts, stream_documents
+from headrace.monitoring.progress import ProgressBoard
+from headrace.monitoring.status import StatusBoard
 from headrace.skipped import Skipped, SkippedKind, shortened
 from headrace.stream.commit_store import COMMITS, CommitStore
 
-FORMS: Final = {
-    "replay": ReplayDocument,
-    "stream": StreamDocument,
-    "train": TrainDocument,
-    "serve": ServeDocument,
-}
-
 TIMEOUT_S: Final = 2.0  # a view that waits longer tells nobody that Redis is away
+AnyDocument = TypeVar("AnyDocument", bound=Document)
 COUNTS: Final = ("accepted", "rejected", "duplicates", "unreadable", "ahead", "unsigned")
 
 
@@ -46,7 +41,7 @@ class Totals:
     """The state of the whole platform at one moment."""
 
     now_ms: int
-    replay: dict[str, Any]  # empty before the replay starts
+    replay: ReplayDocument | None  # before the replay starts
     accepted: int
     rejected: int
     duplicates: int
@@ -68,6 +63,7 @@ class Totals:
     ahead: int = 0
     unsigned: int = 0
     held: str = ""  # why the newest version of the model is not published
+    quality: dict[str, Quality] = field(default_factory=dict)  # by slice, newest impressions
     skipped: int = 0  # messages and keys that the running parts and this view passed over
 
     @property
@@ -97,11 +93,12 @@ class Observer:
 
     def is_up(self, part: str, now_ms: int) -> bool:
         """Whether an instance of the part has reported within the last seconds."""
-        return bool(_fresh(self._board.read(part), now_ms))
+        return bool(_fresh(self._board.read(DOCUMENT_OF[part]), now_ms))
 
     def reported_ms(self, part: str) -> int | None:
         """When an instance of the part reported last, None if none has within the hour."""
-        return max((document["updated_ms"] for document in self._board.read(part)), default=None)
+        documents = self._board.read(DOCUMENT_OF[part])
+        return max((document.updated_ms for document in documents), default=None)
 
     def close(self) -> None:
         """Gives the connection back."""
@@ -109,37 +106,38 @@ class Observer:
 
     def totals(self, now_ms: int) -> Totals:
         """What is true at `now_ms`."""
-        replay, stream, train, serve = (
-            self._board.read(part, form) for part, form in FORMS.items()
-        )
-        stream = [document for document in stream if is_readable(document)]
+        stream = stream_documents(self._board, self._skipped)
+        serve = self._board.read(ServeDocument)
+        train = _newest(self._board.read(TrainDocument))
         commits = self._commits.read_all(self._skipped).values()
-        newest_train = max(train, key=lambda document: document["updated_ms"], default={})
-        live = [d for d in _fresh(serve, now_ms) if d["model_version"]]
-        oldest = min(live, key=lambda document: document["model_version"], default={})
+        live = [document for document in _fresh(serve, now_ms) if document.model_version]
+        oldest = min(live, key=lambda document: document.model_version, default=None)
         windows = {head: board.read() for head, board in self._progress.items()}
         num_published, num_served = self._num_published(), self._num_served()
         skipped = list(skipped_by_parts(self._board, now_ms, self._skipped))  # after all is read
         return Totals(
             now_ms=now_ms,
-            replay=replay[-1] if replay else {},
+            replay=_newest(self._board.read(ReplayDocument)),
             **{name: sum(getattr(commit, name) for commit in commits) for name in COUNTS},
-            stream_lag=sum(document["lag"] for document in _fresh(stream, now_ms)),
+            stream_lag=sum(document.lag for document in _fresh(stream, now_ms)),
             feature_freshness=Latencies.merged(
-                document["views"][USER_LAYOUT.view]["latency"] for document in stream
+                document.views[USER_LAYOUT.view].latency
+                for document in stream
+                if USER_LAYOUT.view in document.views
             ),
-            samples=newest_train.get("samples", 0),
-            train_lag=newest_train["lag"] if _fresh([newest_train], now_ms) else None,
-            held=newest_train.get("held", ""),
+            samples=train.samples if train else 0,
+            train_lag=train.lag if train and train.is_fresh(now_ms) else None,
+            held=train.held if train else "",
+            quality=train.quality if train else {},
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
             num_published=num_published,
             num_served=num_served,
-            model_freshness=Latencies.merged(document["model_freshness"] for document in serve),
-            model_version=oldest.get("model_version", 0),
-            model_age_ms=now_ms - oldest["model_created_ms"] if oldest else None,
-            requests=sum(document["requests"] for document in serve),
-            latency=Latencies.merged(document["latency"] for document in serve),
+            model_freshness=Latencies.merged(document.model_freshness for document in serve),
+            model_version=oldest.model_version if oldest else 0,
+            model_age_ms=now_ms - oldest.model_created_ms if oldest else None,
+            requests=sum(document.requests for document in serve),
+            latency=Latencies.merged(document.latency for document in serve),
             errors=(*_errors(_fresh(serve, now_ms)), *_damaged(skipped)),
             skipped=sum(kind.count for _, kind in skipped),
         )
@@ -157,8 +155,8 @@ class Observer:
         return read_key(name, lambda: int(self.redis.scard(name)), 0, self._skipped)
 
 
-def _errors(documents: Sequence[dict[str, Any]]) -> list[str]:
-    return [document["error"] for document in documents if document["error"]]
+def _errors(documents: Sequence[ServeDocument]) -> list[str]:
+    return [document.error for document in documents if document.error]
 
 
 def _damaged(skipped: Sequence[tuple[str, SkippedKind]]) -> list[str]:
@@ -166,5 +164,9 @@ def _damaged(skipped: Sequence[tuple[str, SkippedKind]]) -> list[str]:
     return [kind.first for _, kind in skipped if kind.source == COMMITS]
 
 
-def _fresh(documents: Sequence[dict[str, Any]], now_ms: int) -> list[dict[str, Any]]:
-    return [d for d in documents if d and now_ms - d["updated_ms"] < FRESH_MS]
+def _fresh(documents: Sequence[AnyDocument], now_ms: int) -> list[AnyDocument]:
+    return [document for document in documents if document.is_fresh(now_ms)]
+
+
+def _newest(documents: Sequence[AnyDocument]) -> AnyDocument | None:
+    return max(documents, key=lambda document: document.updated_ms, default=None)

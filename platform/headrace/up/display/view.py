@@ -10,10 +10,12 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from headrace.latency import Latencies
-from headrace.metrics import Scores
+from headrace.metrics import ALL, Scores
+from headrace.monitoring.documents import Quality
 from headrace.monitoring.progress import merged
 from headrace.up.display.totals import Totals
 
@@ -67,12 +69,12 @@ class View:
         if self.console.is_terminal:
             table = Table(title="headrace", show_header=False, min_width=72)
             for row in rows:
-                table.add_row(*row)
+                table.add_row(*map(escape, row))
             if not self._is_deaf:
                 with self._until_the_terminal_goes():
                     self._live.update(table, refresh=True)
         elif totals.now_ms - self._printed_ms >= (
-            PLAIN_AFTER_REPLAY_EVERY_MS if totals.replay.get("done") else PLAIN_EVERY_MS
+            PLAIN_AFTER_REPLAY_EVERY_MS if totals.replay and totals.replay.done else PLAIN_EVERY_MS
         ):
             self._printed_ms = totals.now_ms
             self.say(" | ".join(f"{name} {text}" for name, text in rows[:-NUM_CURVES]))
@@ -98,7 +100,7 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     def rate(count: int, earlier: int) -> str:
         return f"{max(count - earlier, 0) / seconds:,.0f}/s"
 
-    sent, of = now.replay.get("sent", 0), now.replay.get("of", 0)
+    sent, of = (now.replay.sent, now.replay.of) if now.replay else (0, 0)
     yield "replay", f"{sent:,} of {of:,}"
     yield (
         "events",
@@ -117,6 +119,9 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
         f"AUC {recent.auc:.4f}, normalised entropy {recent.normalized_entropy:.4f}, "
         f"calibration {recent.calibration:.3f} (progressive, latest windows)",
     )
+    for name, quality in now.quality.items():
+        if name != ALL:
+            yield name, _quality(quality)
     age = "none yet" if now.model_age_ms is None else f"{now.model_age_ms / 1_000:.1f} s old"
     yield (
         "model",
@@ -128,6 +133,15 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     yield "AUC", _curve([window.auc for window in _points(now.windows)])
     yield "entropy", _curve([window.normalized_entropy for window in _points(now.windows)])
     yield "calibration", _curve([window.calibration for window in _points(now.windows)])
+
+
+def _quality(quality: Quality) -> str:
+    numbers = quality.auc, quality.normalized_entropy, quality.calibration
+    auc, entropy, calibration = (math.nan if one is None else one for one in numbers)
+    return (
+        f"AUC {auc:.4f}, normalised entropy {entropy:.4f}, calibration {calibration:.3f} "
+        f"of {quality.samples:,}"
+    )
 
 
 def _faults(now: Totals) -> Iterator[tuple[str, str]]:

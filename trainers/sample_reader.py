@@ -1,12 +1,14 @@
-"""Samples as the online trainer reads them: each once, from positions in a log that is known."""
+"""The sample reader: records of the samples topic in, the samples of a step of training out.
+
+Each sample comes out once, from positions in a log that is known; messages that are gone from the
+log, damaged samples, and those of another feature table are counted.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
-
-from redis import Redis
 
 from headrace.broker.reader import LogReader, ends_of_log
 from headrace.broker.record import Record
@@ -16,8 +18,6 @@ from headrace.features.rows.sample_intake import KnownOffsets, samples_in, witho
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.sample import Sample, decode_batch, encode_batches
 from headrace.skipped import Skipped
-
-KEEP_S = 3_600
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class SampleReader:
         return is_full or bool(pending and waited_ms >= 1_000 * self._settings.batch_wait_s)
 
     def take(self) -> list[Sample]:
-        """The samples that wait, to be trained on now."""
+        """The samples that wait, for one step of training."""
         samples, self._pending = self._pending, []
         return samples
 
@@ -70,19 +70,19 @@ class SampleReader:
         return self._reader.lag() + len(self._pending)
 
     def state(self) -> dict[str, Any]:
-        """Everything that `load_state` needs."""
+        """Everything that `load_state` needs, as a value: reading on does not change it."""
         return {
-            "positions": self.positions,
+            "positions": dict(self.positions),
             "log": self._log,
             "lost": self.num_lost,
-            "taken": self._taken,
+            "taken": dict(self._taken),
             "pending": list(encode_batches(self._pending)),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Go on from what `state` described; samples of other inputs do not wait on."""
         self.positions.update(state["positions"])  # the topic may have been grown meanwhile
-        self._taken = state["taken"]
+        self._taken = dict(state["taken"])
         # Checkpoints from before these were kept lack them.
         self._log, self.num_lost = state.get("log", ""), state.get("lost", 0)
         pending = [one for message in state.get("pending", ()) for one in decode_batch(message)]
@@ -128,19 +128,3 @@ def open_samples(
     )
     kept = agreed(log, log_identity(settings, topic), "in the trainer's checkpoint", advice)
     return LogReader(settings, topic, positions, settings.batch_size, log=kept), str(kept)
-
-
-def tell_refusal(settings: Settings, reason: str) -> None:
-    """Leave word for `headrace train` why its loop will not go on; Ray Train would try again."""
-    with Redis.from_url(settings.redis_url) as redis:
-        redis.set(_refusal_name(settings), reason, ex=KEEP_S)
-
-
-def take_refusal(settings: Settings) -> str:
-    """The word that a loop left."""
-    with Redis.from_url(settings.redis_url) as redis:
-        return (redis.getdel(_refusal_name(settings)) or b"the loop ended by itself").decode()
-
-
-def _refusal_name(settings: Settings) -> str:
-    return f"{settings.namespace}:train:refusal"
