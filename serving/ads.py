@@ -46,7 +46,7 @@ class AdServer:
         )
 
     def place(
-        self, request: AdsRequest, view: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
+        self, request: AdsRequest, snapshot: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
     ) -> AdSlate:
         """The ads of a request; none, marked, while there is no model to price clicks with, and
         none that nobody can charge. `marks` are what else has to be done without."""
@@ -54,7 +54,7 @@ class AdServer:
             user_id=request.user_id,
             now_ms=now_ms,
             catalogue=self._catalogue,
-            snapshot=view,
+            snapshot=snapshot,
             num_items=request.num_ads,
             surface=request.surface,
             categories=request.categories,

@@ -88,7 +88,7 @@ def dense_groups() -> dict[str, list[int]]:
 
 
 class Explainer:
-    """Explains with a view, a catalogue and a store as a replica has them."""
+    """Explains with a snapshot, a catalogue and a store as a replica has them."""
 
     def __init__(self, live: Live, store: OnlineStore) -> None:
         self._live, self._hydrate = live, Hydrate(store)
@@ -97,7 +97,7 @@ class Explainer:
         self,
         user_id: str,
         item_ids: Sequence[str],
-        view: Snapshot,
+        snapshot: Snapshot,
         at_ms: int,
         surface: str = DEFAULT_SURFACE,
     ) -> Explained:
@@ -106,28 +106,28 @@ class Explainer:
 
         Raises `ConfigError` while there is no model, `ServiceError` where the store is silent.
         """
-        if view.model is None:
+        if snapshot.model is None:
             raise ConfigError("there is no model version yet: run `headrace train` on some samples")
-        context = self._context(user_id, item_ids, view, at_ms, surface)
-        served = request_batch(context, inputs(context), view.model)
-        p_CJ = probabilities(served, view.model)
+        context = self._context(user_id, item_ids, snapshot, at_ms, surface)
+        served = request_batch(context, inputs(context), snapshot.model)
+        p_CJ = probabilities(served, snapshot.model)
         batch = with_items(served, self._live.catalogue.key_I, self._live.content)
-        explanations = explain(view.model.ranker, batch, dense_groups())
+        explanations = explain(snapshot.model.ranker, batch, dense_groups())
         nobody = USER_LAYOUT.new(1).tobytes()
         return Explained(
             user_id=user_id,
             known=bool(context.user.token_keys) or context.user.state_1.tobytes() != nobody,
             surface=surface,
-            surface_known=surface in view.model.manifest.model.surfaces,
-            model_version=view.model.manifest.version,
+            surface_known=surface in snapshot.model.manifest.model.surfaces,
+            model_version=snapshot.model.manifest.version,
             items=tuple(
-                _item(item_id, explanation, p_J, batch, (self._live.catalogue, view.model))
+                _item(item_id, explanation, p_J, batch, (self._live.catalogue, snapshot.model))
                 for item_id, explanation, p_J in zip(item_ids, explanations, p_CJ, strict=True)
             ),
         )
 
     def _context(
-        self, user_id: str, item_ids: Sequence[str], view: Snapshot, at_ms: int, surface: str
+        self, user_id: str, item_ids: Sequence[str], snapshot: Snapshot, at_ms: int, surface: str
     ) -> ReplicaContext:
         """A request to rank these items, as hydrated by serving."""
         catalogue = self._live.catalogue
@@ -136,7 +136,7 @@ class Explainer:
             user_id=user_id,
             now_ms=at_ms,
             catalogue=catalogue,
-            snapshot=view,
+            snapshot=snapshot,
             num_items=len(rows),
             surface=surface,
             candidates=Candidates.of("given", np.array(rows, dtype=np.int64)),
@@ -227,10 +227,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = config.load()
     try:
         with closing(Live(settings, now_ms)) as live:
-            view = live.catch_up(options.model_version)
+            snapshot = live.catch_up(options.model_version)
             explainer = Explainer(live, OnlineStore(settings))
             explained = explainer.explain(
-                options.user, options.item, view, now_ms(), options.surface
+                options.user, options.item, snapshot, now_ms(), options.surface
             )
     except HeadraceError as error:
         print(f"headrace explain: {error}", file=sys.stderr)

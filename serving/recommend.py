@@ -54,7 +54,11 @@ class Recommender:
         self._stages = stages(hydrate, max_candidates)
 
     def recommend(
-        self, request: RecommendRequest, view: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
+        self,
+        request: RecommendRequest,
+        snapshot: Snapshot,
+        now_ms: int,
+        marks: tuple[str, ...] = (),
     ) -> tuple[Slate, ImpressionEvent | None]:
         """The slate, and the impression to log where the request asks for it. `marks` are what
         else the slate has to do without."""
@@ -62,7 +66,7 @@ class Recommender:
             user_id=request.user_id,
             now_ms=now_ms,
             catalogue=self._catalogue,
-            snapshot=view,
+            snapshot=snapshot,
             num_items=request.num_items,
             surface=request.surface,
             exclude=request.exclude,

@@ -25,8 +25,8 @@ import torch
 from drawn_actions import ITEMS, START_MS, WINDOW_MS, Log, Row, drawn, plain_grades, plain_labels
 
 if TYPE_CHECKING:
-    from headrace.offline.batch_path import BatchPath
     from headrace.sample import Sample
+    from headrace.stream.step.batch_path import BatchPath
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE: Final = ROOT / "platform" / "headrace" / "action.py"
@@ -51,7 +51,7 @@ def streamed(log: Log) -> tuple[list[Sample], BatchPath]:
     from headrace.broker.record import Record
     from headrace.catalogue.item import Item
     from headrace.event import encode
-    from headrace.offline.batch_path import BatchPath
+    from headrace.stream.step.batch_path import BatchPath
     from headrace.stream.step.intake import decode_records
     from headrace.stream.step.partition import PartitionSettings
 

@@ -21,7 +21,7 @@ from headrace.commands.flags import explain_arguments
 from headrace.config import Settings
 from headrace.errors import ConfigError
 from headrace.feast_adapter.online import OnlineStore
-from headrace.features.inputs import CATEGORY_RATES, DENSE_NAMES, SURFACE_RATES
+from headrace.features.inputs import DENSE_NAMES
 from serving import explain
 from serving.explain import Explained, Explainer, dense_groups
 from serving.recommend import Recommender
@@ -109,8 +109,9 @@ def test_each_surface_has_its_features_and_its_calibration(settings: Settings) -
 def test_the_groups_tell_the_users_rates_on_the_surface_from_what_differs_by_item() -> None:
     columns = {name: [DENSE_NAMES[place] for place in of] for name, of in dense_groups().items()}
     assert tuple(itertools.chain(*columns.values())) == DENSE_NAMES
-    assert columns["surface_features"] == [*SURFACE_RATES]
-    assert columns["user_item_features"] == [*CATEGORY_RATES]
+    outcomes = ("click", "like", "long_view")
+    assert columns["surface_features"] == [f"user_surface_{one}_rate" for one in outcomes]
+    assert columns["user_item_features"] == ["category_rate_mean", "category_rate_max"]
 
 
 def test_the_parts_of_an_explanation_are_whole(settings: Settings) -> None:
