@@ -168,9 +168,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             require_text(field.name, text)
         except (msgspec.ValidationError, ConfigError) as error:
             shown = SECRET if field.name in SECRETS else repr(text)
-            problems.append(
-                f"{variable(field.name)}={shown}: {expected_names(field.type) or error}"
-            )
+            told = expected_names(field.type) or error
+            problems.append(f"{variable(field.name)}={shown}: {told}")
     if problems:
         raise ConfigError("; ".join(problems))
     settings = Settings(**given)
