@@ -1,1 +1,25 @@
-"""Measurements: each a ratio against a baseline of the same run, or a report of a whole run."""
+"""Measurements: each a ratio against a baseline of the same run, or a report of a whole run.
+
+__main__.py         the benchmarks by name
+outside.py          larger data and Apache Kafka, as the environment names them
+pairs.py            ratios against a baseline of the same run
+features.py         the benchmark named features
+features_store.py   the online store, against raw Redis and Feast's own store
+features_stream.py  events into features in Redis, against a bare consumer
+stream.py           events through a partition, against decoding them
+embedding.py        a dynamic table, against nn.Embedding
+ranker.py           training and scoring, against FuxiCTR's DIN
+quality.py          FuseRank, LightGBM, DIN and DCNv2 side by side, with intervals
+quality_logs.py     the logs of that, as files of headrace evaluate
+quality_rankers.py  FuseRank in all regimes and seeds, and what it saw
+quality_scores.py   what predictions are worth, and which differences are sure
+parity.py           features by the stream's path and by the batch path
+kills.py            kill -9 under load, and a recount
+stream_load.py      a stream under load, whose parts can be killed
+two_nodes.py        a Ray cluster of two nodes, of which one can be lost
+faults.py           faults outside of headrace, and what they do: the three below
+junk.py             junk in every topic and key, beside good events
+poison.py           what a sender and a pace do to the learner
+newids.py           what ids that nobody has seen cost in memory
+loop.py             the whole loop, as `headrace up --once` reports it
+"""

@@ -1,1 +1,15 @@
-"""Ray Serve deployments."""
+"""Ray Serve deployments.
+
+__main__.py     deploys it
+app.py          a replica: what answers the routes, and the deployment
+health.py       /livez, /readyz, /healthz
+reporter.py     what a replica says of itself in Redis
+posted.py       events of a body, all or none
+impressions.py  impressions on their way to the log, behind the answers
+breaker.py      a server that does not answer is left alone until it does
+recommend.py    the stages by which a request becomes a slate
+ads.py          the stages by which a request becomes ads
+explain.py      why items get their scores
+loopback.py     keeps a replica's own server off the network
+campaigns.yaml  campaigns to try, for MovieLens-100K
+"""

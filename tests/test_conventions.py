@@ -264,36 +264,3 @@ def test_nothing_names_a_place_on_one_machine_or_a_package_host() -> None:
             if found:
                 problems.append(f"{name}:{number}: {found[0]}")
     assert not problems, "\n".join(problems)
-
-
-def read_map() -> set[str]:
-    """The paths in README's map: a folder ends in a slash, its files are indented by two."""
-    text = (ROOT / "README.md").read_text()
-    block = re.search(r"^## The tree$.*?^```text\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    assert block, "README has no map"
-    paths: set[str] = set()
-    folders: list[str] = []
-    for line in block[1].splitlines():
-        name = line.split()[0]
-        depth = (len(line) - len(line.lstrip())) // 2
-        path = "".join(folders[:depth]) + name
-        assert path not in paths, f"the map names {path} twice"
-        paths.add(path)
-        if name.endswith("/"):
-            folders[depth:] = [name]
-    return paths
-
-
-def test_the_map_in_the_readme_names_every_file_and_every_name_exists() -> None:
-    mapped = read_map()
-    missing = {path for path in mapped if not (ROOT / path).exists()}
-    assert not missing, f"in the map only: {sorted(missing)}"
-    wanted = {name for name in files(*ROOMS) if not name.endswith("/__init__.py")}
-    wanted |= {f"{Path(name).parent}/" for name in files(*ROOMS)}
-    wanted |= {re.sub(r"(?<=/).*", "", name) for name in tracked() if not name.startswith(".")}
-    covered = mapped | {parent(path) for path in mapped}
-    assert not wanted - covered, f"in the tree only: {sorted(wanted - covered)}"
-
-
-def parent(path: str) -> str:
-    return path.split("/")[0] + "/"

@@ -27,7 +27,7 @@ from headrace.offline.backfill import STATE, Backfill, one_at_a_time
 from headrace.offline.folder import offline_path
 from headrace.offline.sources import Source, TopicEvents, archived_events, write_dataset
 from headrace.offline.start_state import read_start_state, require_unstarted
-from headrace.services.priority import SETUP_HOOK
+from headrace.services.processes.priority import SETUP_HOOK
 from headrace.stream.step.intake import IntakeRules
 from headrace.stream.step.partition import PartitionSettings
 

@@ -36,7 +36,7 @@ from headrace.errors import HeadraceError
 from headrace.feast_adapter.views import token_view_name
 from headrace.keys import key
 from headrace.offline import materialize
-from headrace.services.priority import SETUP_HOOK
+from headrace.services.processes.priority import SETUP_HOOK
 
 KEEP_EVERY_S = 2.0
 ROWS_PER_TASK = 32  # what one actor takes at once, and what is encoded again after a crash

@@ -26,7 +26,7 @@ from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.clock import now_ms
 from headrace.errors import ConfigError, HeadraceError, LogMismatch
-from headrace.services.priority import SETUP_HOOK
+from headrace.services.processes.priority import SETUP_HOOK
 from headrace.stream.memory import ONE_HEAP, give_back
 from trainers.online import OnlineTrainer
 from trainers.recipe import check_continues, ranker_config

@@ -43,7 +43,7 @@ from headrace.commands.status import add_status
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
 from headrace.feast_adapter.servers import kept_on_loopback
-from headrace.services.priority import yield_to_requests
+from headrace.services.processes.priority import yield_to_requests
 from headrace.settings_text import require_home
 
 Command = Callable[[argparse.Namespace, config.Settings], int]

@@ -237,7 +237,7 @@ def local_ray() -> dict[str, str]:
     On Linux Ray takes the machine's outward address as its own, even when it is told 127.0.0.1, and
     then listens on every interface; the switch, meant for other systems, makes it use loopback. The
     token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another. For
-    the niceness see `services.priority`.
+    the niceness see `services.processes.priority`.
     """
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",

@@ -1,1 +1,14 @@
-"""HTTP: the table of routes, who is answered how, and what one request may take."""
+"""HTTP: the table of routes, who is answered how, and what one request may take.
+
+routes.py   THE table of routes
+route.py    a row of it
+openapi.py  the table as an OpenAPI document
+router.py   from a request to its route's answer, and what HTTP says where there is none
+door.py     what is asked of every request before its route sees it
+auth.py     whose key a request carries, and what it may do
+rate.py     how often one key or one address may ask
+site.py     Host, Origin, and what browsers are told
+problem.py  answers with the status of an error
+body.py     what may be posted, how large and how slowly
+budget.py   threads and places of some routes, apart from the others'
+"""

@@ -1,1 +1,9 @@
-"""Stages that need a replica: its store, its model, its catalogue and its budgets."""
+"""Stages that need a replica: its store, its model, its catalogue and its budgets.
+
+context.py  the context of a request to a replica, and the envelope of answers
+hydrate.py  reads the user
+rank.py     probabilities and scores
+answer.py   the items of a slate, and its impression
+auction.py  campaigns, targeting, and the auction with its prices
+budgets.py  what campaigns have left
+"""

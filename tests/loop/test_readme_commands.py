@@ -1,4 +1,5 @@
-"""Every command of the README, as printed, in a second terminal beside a running `headrace up`.
+"""Every command of README and the pages that it leads to, as printed, in a second terminal beside a
+running `headrace up`.
 
 The terminal has no settings; the platform is found by its run file. What is not run here has a line
 in `ELSEWHERE` with the test that runs it.
@@ -29,11 +30,12 @@ pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
 
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
+PAGES = ("README.md", "docs/machines.md", "docs/offline.md")
+
 # Commands that begin so, and the test that runs them.
 ELSEWHERE = {
     "make up": "tests/loop/test_loop.py",
     "make test": ".ci/run",
-    "make bench": "tests/evaluation/test_quality_benchmark.py",
     ".venv/bin/headrace up": "tests/loop/test_loop.py",
     "headrace stream": "tests/loop/test_parts_alone.py",
     "headrace train": "tests/loop/test_parts_alone.py",
@@ -50,8 +52,9 @@ MACHINES = "10.0.0.5"  # the block with this address is of other machines than t
 
 
 def blocks() -> list[tuple[str, str]]:
-    """Language and text of each block of commands in the README."""
-    return [(match[1], match[2]) for match in BLOCK.finditer((ROOT / "README.md").read_text())]
+    """Language and text of each block of commands in the pages."""
+    text = "\n".join((ROOT / page).read_text() for page in PAGES)
+    return [(match[1], match[2]) for match in BLOCK.finditer(text)]
 
 
 def commands(block: str) -> Iterator[str]:

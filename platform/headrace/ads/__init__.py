@@ -1,1 +1,5 @@
-"""Ads: campaigns, and the auction that says who is shown and for how much."""
+"""Ads: campaigns, and the auction that says who is shown and for how much.
+
+campaign.py  campaigns and their file
+auction.py   who wins and for how much
+"""

@@ -1,1 +1,10 @@
-"""The catalogue: items and users, their contents, and the vectors made of these."""
+"""The catalogue: items and users, their contents, and the vectors made of these.
+
+vector_table.py  the items' vectors on disk, by encoder and version
+words.py         words, categories and attributes as keys; content vectors
+vectors.py       what the encoders made of the items, by item key
+item.py          an item, a user, and a dataset: what a loader returns
+files.py         items and users on disk
+content.py       what encoders read of the items, on disk
+columnar.py      published files as Arrow columns
+"""

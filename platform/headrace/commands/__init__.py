@@ -1,6 +1,11 @@
 """Commands of the command line that look at a platform that runs.
 
-keys.py      who may use its API
-running.py   the platform whose settings a command takes when none are given
-status.py    its parts, health, versions, lags and addresses
+flags.py           the flags that several commands share
+dead_letters.py    headrace dead-letters: list, show, replay
+evaluate.py        headrace evaluate
+compare_fusion.py  headrace compare-fusion: the same ranker with each fusion, side by side
+features.py        headrace features: list, describe, status
+keys.py            headrace keys: create, list, revoke
+running.py         the platform whose settings a command takes
+status.py          its parts, health, versions, lags and addresses
 """

@@ -1,1 +1,5 @@
-"""From content to vectors: encoders by name, and the networks they are made of."""
+"""From content to vectors: encoders by name, and the networks they are made of.
+
+encoder.py   what an encoder is
+registry.py  the encoders by name
+"""

@@ -1,3 +1,11 @@
-"""Features: one table of definitions, the aggregators behind it, and the rows they live in."""
+"""Features: one table of definitions, the aggregators behind it, and the rows they live in.
+
+table.py        every streaming feature, defined once
+schema.py       what must be the same for a state, a sample or a version to be read
+inputs.py       from states to the ranker's inputs, in training and serving alike
+served.py       the features of a slate, as serving logged them
+serving_key.py  the key with which replicas sign them
+description.py  what the table says of a feature, in words
+"""
 
 from headrace.feast_adapter import first_import as first_import

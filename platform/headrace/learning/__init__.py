@@ -1,1 +1,10 @@
-"""Learning: losses, the online learner, and the guard over what it publishes."""
+"""Learning: losses, the online learner, and the guard over what it publishes.
+
+last_layer_fit.py   how the last layer is solved, in one pass
+loss.py             a loss per kind of head, over the labels that are known
+learner.py          scores each batch first, then trains on it, once
+guarded_learner.py  a learner whose samples are limited and whose versions are guarded
+share_limit.py      how much of what is learned may come from one request, user or item
+slices.py           progressive scores of what is new, and by surface
+guard.py            whether a version may be published, by how it scored of late
+"""

@@ -1,4 +1,11 @@
-"""How good predictions are: every metric has a state, and the states of workers add up."""
+"""How good predictions are: every metric has a state, and the states of workers add up.
+
+binary.py     AUC, normalised entropy and calibration of probabilities
+grouped.py    AUC within groups, such as a user's day
+ranking.py    recall, NDCG and MRR of ranked lists
+confusion.py  accuracy, precision, recall and F1 of decisions
+bootstrap.py  how sure a difference between two models is
+"""
 
 from typing import Final
 

@@ -1,1 +1,14 @@
-"""The offline store: what the topics carried, as Parquet files, and what is made from them."""
+"""The offline store: what the topics carried, as Parquet files, and what is made from them.
+
+materialize.py       the catalogue on disk, feast apply, features and tokens into the online
+                     store
+folder.py            which files there are, and how they come and go
+tables.py            messages of the topics as tables, and back
+archive.py           the part that writes them
+sources.py           past events: the archive, the topic, a dataset
+backfill.py          feature rows of a period computed anew
+start_state.py       the state that a namespace begins with, as files
+start.py             puts that state into the online store and the topic
+archived_samples.py  the features of requests as they were archived
+parity_check.py      archive and online store against a replay
+"""

@@ -22,7 +22,7 @@ from headrace import config
 from headrace.broker.topics import create_topics
 from headrace.clock import now_ms
 from headrace.errors import LogMismatch
-from headrace.services.priority import SETUP_HOOK
+from headrace.services.processes.priority import SETUP_HOOK
 from headrace.stream.assignment import balanced
 from headrace.stream.memory import ONE_HEAP, keep_freed
 from headrace.stream.redis_watch import RedisNews, lost_keys

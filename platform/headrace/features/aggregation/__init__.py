@@ -1,1 +1,10 @@
-"""Aggregation: facts into accumulators, and accumulators into feature values."""
+"""Aggregation: facts into accumulators, and accumulators into feature values.
+
+facts.py         what events say about entities, in columns
+accumulators.py  what is kept of an entity's facts: sums, windows, decay, extremes
+sequence.py      the last outcomes of an entity, and its session
+sketches.py      distinct items, top items, sums per category slot
+aggregators.py   how what is kept becomes the value of a feature
+crosses.py       views of a user's state through what one request asks about
+layout.py        all features of an entity over one state, as of any fact
+"""

@@ -1,5 +1,13 @@
 """Packed rows: one entity and view is one value in Redis, read and written as columns.
 
+    columns.py     the fast path: rows of many entities as arrays, in one round trip
+    schema.py      which columns a row has, and where they lie in its bytes
+    row.py         rows as bytes, and N rows of bytes as columns
+    cell.py        texts, bytes and sequences as bytes
+    keys.py        the keys of a view's rows
+    rows.py        what was read, as columns, whatever schemas it was written under
+    round_trip.py  rows out of Redis and into it, on one server or a cluster
+
 A key reads like a path and is the same for people, Feast and the stream workers:
 
     headrace/user_activity/user_id=196         a row: project / view / join keys and their values

@@ -1,1 +1,4 @@
-"""Re-rankers: rules over a ranked list, one a file."""
+"""Re-rankers: rules over a ranked list, one a file.
+
+outranked.py  more than are wanted in the answer
+"""

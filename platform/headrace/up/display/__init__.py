@@ -1,1 +1,6 @@
-"""Display: what the parts say, put together for the live view and the report."""
+"""Display: what the parts say, put together for the live view and the report.
+
+totals.py  what the parts say, put together
+view.py    the live table, or plain lines
+report.py  the summary at the end
+"""
