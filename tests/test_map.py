@@ -74,3 +74,12 @@ def test_a_package_lists_its_files(package: str) -> None:
 
 def test_readme_is_a_front_page() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= MAX_README_LINES
+
+
+def test_the_tour_is_seven_files_that_can_be_read_in_an_hour() -> None:
+    text = (ROOT / "README.md").read_text().partition("## Where to start reading\n")[2]
+    tour = re.findall(r"^\d\. \[[^]]*\]\(([^)]*)\)", text, re.M)
+    assert len(tour) == 7
+    assert sum(len((ROOT / name).read_text().splitlines()) for name in tour) < 1_500
+    first = "tests/loop/test_the_loop_in_memory.py"
+    assert first in text and len((ROOT / first).read_text().splitlines()) < 150
