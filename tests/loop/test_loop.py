@@ -72,8 +72,8 @@ def test_totals_are_exact_though_processes_are_killed(platform: PlatformRun) -> 
 def test_the_report_has_every_key_and_the_model_learns(platform: PlatformRun) -> None:
     report = platform.wait_report()
     assert report.keys() == {
-        *("events", "progressive", "progressive_actions", "models", "freshness_ms"),
-        *("requests", "elapsed_s"),
+        *("events", "progressive", "progressive_actions", "progressive_slices"),
+        *("models", "freshness_ms", "requests", "elapsed_s"),
     }
     first, *_, last = report["progressive"]
     assert last["auc"] > first["auc"]
