@@ -31,8 +31,8 @@ from feast.repo_config import RepoConfig
 from feast.types import Array, Float32
 
 from benchmarks.pairs import NUM_PAIRS, compare, interval, seconds
+from headrace.feast_adapter.columns import ColumnStore
 from headrace.feast_adapter.request import view_of
-from headrace.features.store.columns import ColumnStore
 from headrace.features.store.row import Stamp
 from headrace.services.ports import LOOPBACK
 from headrace.services.redis import RedisServer, start_redis

@@ -44,10 +44,10 @@ from headrace.features.rows.state_row import fresh_rows
 from headrace.features.rows.user_table import UserTable
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.offline import materialize
+from headrace.positions.commit import Commit
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.memory import keep_freed
-from headrace.stream.step.commit import Commit
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 from headrace.stream.step.partition_rows import ChangedRows

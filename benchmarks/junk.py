@@ -20,7 +20,7 @@ from redis import Redis
 from benchmarks.newids import Platform
 from headrace import config
 from headrace.broker.topics import Topics
-from headrace.stream.commit_store import CommitStore
+from headrace.positions.store import CommitStore
 
 NUM_GOOD: Final = 10_000
 EVENTS_PER_S: Final = 250.0

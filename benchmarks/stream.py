@@ -13,7 +13,7 @@ from headrace.broker.record import Record
 from headrace.datasets.registry import load_dataset
 from headrace.event import encode
 from headrace.features.rows.merged import SharedState
-from headrace.stream.step.commit import Commit
+from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
 

@@ -34,10 +34,10 @@ from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.offline import materialize
+from headrace.positions.commit import Commit
+from headrace.positions.store import CommitStore
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.redis import RedisServer, start_redis
-from headrace.stream.commit_store import CommitStore
-from headrace.stream.step.commit import Commit
 
 NUM_USERS, NUM_ITEMS, YEAR_MS = 300, 100, 365 * 86_400_000
 SHARE_OF_COPIES, SHARE_OF_BAD, SHARE_OF_OLD = 0.05, 0.02, 0.02

@@ -12,9 +12,9 @@ CORE = ROOT / "platform" / "headrace"
 
 # The longest name that matches a module counts: headrace.features.rows is on a level of its own.
 LEVELS: Final = (
-    "__init__ action clock config epoch errors event keys latency sample settings_text skipped "
-    "access features/aggregation metrics",
-    "api broker catalogue features features/store services",
+    "__init__ action clock config epoch errors event keys paths sample settings_text "
+    "skipped access features/aggregation metrics",
+    "api broker catalogue features features/store positions services",
     "ads encoders features/rows model pipeline",
     "feast_adapter features/checks learning registry retrieval",
     "monitoring feature_repo",
@@ -26,15 +26,7 @@ LEVELS: Final = (
 LEVEL_OF: Final = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
 
 # What has to be cut yet: a package, and one on its own level or above that it imports.
-KNOWN: Final = {
-    ("feast_adapter", "offline"),
-    ("features", "feast_adapter"),
-    ("features/store", "feast_adapter"),
-    ("model", "learning"),
-    ("monitoring", "stream"),
-    ("offline", "commands"),
-    ("up", "stream"),
-}
+KNOWN: Final[set[tuple[str, str]]] = set()
 
 
 def package_of(module: str) -> str:

@@ -24,9 +24,9 @@ from headrace.clock import now_ms
 from headrace.commands.flags import add_backfill_flags, load_data
 from headrace.errors import HeadraceError, ServiceError
 from headrace.offline.backfill import STATE, Backfill, one_at_a_time
-from headrace.offline.folder import offline_path
 from headrace.offline.sources import Source, TopicEvents, archived_events, write_dataset
 from headrace.offline.start_state import read_start_state, require_unstarted
+from headrace.paths import offline_path
 from headrace.services.processes.priority import SETUP_HOOK
 from headrace.stream.step.intake import IntakeRules
 from headrace.stream.step.partition import PartitionSettings

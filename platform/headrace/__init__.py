@@ -10,7 +10,7 @@ action.py         the table of actions, of which all that knows them is made
 event.py          events: the facts that enter, their JSON form and their validation
 sample.py         samples: features and labels of a request's impressions
 keys.py           text ids as 64-bit keys
-latency.py        durations in a mergeable histogram
+paths.py          the folders under HEADRACE_HOME that several rooms know
 skipped.py        what a part passed over because it cannot be read, counted and named
 """
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from headrace.api.slate import InvalidRequest
 from headrace.errors import InvalidEvent, ServiceError
-from headrace.latency import Latencies
+from headrace.metrics.latency import Latencies
 from serving.http.body import Bodies, require_json
 from serving.http.door import Door
 from serving.http.problem import Problem, busy

@@ -23,7 +23,7 @@ from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.features.rows.schemas import RowSchemas
-from headrace.latency import Latencies
+from headrace.metrics.latency import Latencies
 from headrace.registry.manifest import Manifest
 from headrace.registry.subscriber import Subscriber
 from headrace.registry.versions import KEEP_VERSIONS

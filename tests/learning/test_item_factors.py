@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from headrace.learning.factors.item_factors import (
+from headrace.learning.factors.item_factors import fit
+from headrace.model.batch import TokenBags
+from headrace.model.item_factors import (
     CONSTANT,
     NUM_ENTRIES,
     WIDTH,
     ItemFactors,
     affinities,
-    fit,
     folded,
 )
-from headrace.model.batch import TokenBags
 
 NUM_USERS, NUM_ITEMS = 300, 60
 NO_PRIOR = torch.zeros(1, WIDTH + 1)

@@ -32,12 +32,12 @@ from headrace.broker.writer import LogWriter
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.monitoring.documents import TrainDocument
 from headrace.monitoring.status import StatusBoard
+from headrace.positions.commit import Commit
+from headrace.positions.store import CommitStore
 from headrace.services.haproxy import short_folder
 from headrace.services.kafka import start_broker
 from headrace.services.ports import free_port
 from headrace.services.redis import start_redis
-from headrace.stream.commit_store import CommitStore
-from headrace.stream.step.commit import Commit
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
 

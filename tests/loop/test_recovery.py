@@ -18,8 +18,8 @@ from redis import Redis
 from second_terminal import Terminal
 
 from headrace.api.front import Front
+from headrace.positions.store import CommitStore
 from headrace.services.processes.owner import MARK
-from headrace.stream.commit_store import CommitStore
 from headrace.up.supervision.health import probe
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]

@@ -9,8 +9,8 @@ import torch
 from shop import CONFIG, asked, batch_of
 from torch import Tensor, nn
 
-from headrace.learning.factors.item_factors import NUM_ENTRIES
 from headrace.model.batch import History
+from headrace.model.item_factors import NUM_ENTRIES
 from headrace.model.layers.item_tower import ItemSide
 from headrace.model.layers.target_attention import far
 from headrace.model.layers.user_tower import TIME_BUCKETS, CausalLayer, UserTower, time_bucket

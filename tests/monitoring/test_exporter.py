@@ -16,10 +16,10 @@ from headrace.errors import ServiceError
 from headrace.features.checks.drift import REFERENCE_ROWS
 from headrace.features.table import USER_LAYOUT
 from headrace.monitoring.metrics_server import serve_metrics
+from headrace.positions.commit import Commit
+from headrace.positions.store import CommitStore
 from headrace.services.ports import free_port
 from headrace.services.redis import RedisServer, start_redis
-from headrace.stream.commit_store import CommitStore
-from headrace.stream.step.commit import Commit
 
 pytestmark = pytest.mark.services
 

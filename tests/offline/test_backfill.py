@@ -12,16 +12,17 @@ import pytest
 
 from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
-from headrace.commands.flags import Period
 from headrace.errors import ServiceError
 from headrace.event import Event, ImpressionEvent, Shown
 from headrace.features.rows.state_row import encode_rows, fresh_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.offline import backfill as offline_backfill
 from headrace.offline.backfill import STATE, Backfill, one_at_a_time
-from headrace.offline.folder import DAY_MS, FEATURE_ROWS, LogFolder
+from headrace.offline.folder import DAY_MS, LogFolder
+from headrace.offline.period import Period
 from headrace.offline.sources import ArchivedEvents, write_dataset
 from headrace.offline.start_state import START_PARTITION, read_rows, row_table
+from headrace.paths import FEATURE_ROWS
 from headrace.stream.step.partition import PartitionSettings
 
 START_MS = 1_714_521_600_000  # 2024-05-01

@@ -1,7 +1,6 @@
 """The offline side beside a real stream: start state, archive, parity, backfill, training sets.
 
-The tests run in order on one namespace: it starts with the state of a log, its stream goes on from
-there, and what the archive wrote is compared, computed anew and joined.
+The tests run in order on one namespace, which starts with the state of a log.
 """
 
 from __future__ import annotations
@@ -40,12 +39,13 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.serving_key import ServingKey
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.offline.archive import Archive
-from headrace.offline.folder import EVENTS, SAMPLES, log_folder, rows_path
+from headrace.offline.folder import EVENTS, SAMPLES, log_folder
 from headrace.offline.tables import samples_of
+from headrace.paths import rows_path
+from headrace.positions.store import CommitStore
 from headrace.services.download import RECBOLE, fetch
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit_store import CommitStore
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import PartitionSettings

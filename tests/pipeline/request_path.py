@@ -15,7 +15,7 @@ from headrace.event import ImpressionEvent, Shown
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.merged import SharedState
 from headrace.pipeline.context import Context, User
-from headrace.stream.step.commit import Commit
+from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
 from serving.replica.catalogue import build_catalogue

@@ -26,11 +26,11 @@ from headrace.feast_adapter.online import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.offline.archive import Archive
 from headrace.offline.folder import EVENTS, log_folder
+from headrace.positions.commit import Commit
+from headrace.positions.store import CommitStore
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit_store import CommitStore
 from headrace.stream.source_log import bind_to_log
-from headrace.stream.step.commit import Commit
 from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services

@@ -20,8 +20,8 @@ from headrace.features.rows.merged import SharedState
 from headrace.features.table import USER_LAYOUT
 from headrace.model.calibration import MIN_LABELS
 from headrace.offline import materialize
+from headrace.positions.commit import Commit
 from headrace.sample import Sample
-from headrace.stream.step.commit import Commit
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
 

@@ -29,9 +29,9 @@ from headrace.feast_adapter.online import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.monitoring.health import read_health
 from headrace.monitoring.health_report import to_document, to_tables
+from headrace.positions.store import CommitStore
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit_store import CommitStore
 from headrace.stream.worker import Worker
 
 FILES = {

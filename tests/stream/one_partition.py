@@ -21,8 +21,8 @@ from headrace.features.table import (
     USER_LAYOUT,
 )
 from headrace.keys import key
+from headrace.positions.commit import Commit
 from headrace.sample import Sample
-from headrace.stream.step.commit import Commit
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 

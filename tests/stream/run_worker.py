@@ -21,7 +21,7 @@ from headrace.clock import now_ms
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import FEATURES, LAYOUTS, LIFE
-from headrace.stream.commit_store import CommitStore
+from headrace.positions.store import CommitStore
 from headrace.stream.worker import Worker
 
 USERS, ITEMS = [f"u{n}" for n in range(20)], [f"i{n}" for n in range(8)]

@@ -18,7 +18,7 @@ from headrace.features.rows.merged import SharedState, row_key, topic_messages
 from headrace.features.rows.merged_table import Forgotten
 from headrace.features.rows.state_row import Rows, encode_rows
 from headrace.features.table import ITEM
-from headrace.stream.step.commit import Commit
+from headrace.positions.commit import Commit
 from headrace.stream.step.intake import Decoded, decode_records
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 

@@ -14,7 +14,7 @@ from headrace.broker.topics import Topics
 from headrace.clock import now_ms
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.table import LAYOUTS
-from headrace.stream.commit_store import CommitStore
+from headrace.positions.store import CommitStore
 from headrace.stream.dead_letter import Letter, read_letters
 from headrace.up.display.totals import Observer
 

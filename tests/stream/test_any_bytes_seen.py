@@ -17,8 +17,9 @@ from headrace.broker.topics import Topics
 from headrace.cli import main
 from headrace.clock import now_ms
 from headrace.offline.archive import Archive
-from headrace.offline.folder import EVENTS, FEATURE_ROWS, SAMPLES, log_folder
+from headrace.offline.folder import EVENTS, SAMPLES, log_folder
 from headrace.offline.tables import records_of
+from headrace.paths import FEATURE_ROWS
 from headrace.sample import decode_batch
 from headrace.up.display.totals import Observer
 

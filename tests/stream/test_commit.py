@@ -8,9 +8,9 @@ import pytest
 from redis import Redis
 
 from headrace.errors import PartitionLost
+from headrace.positions.commit import Commit
+from headrace.positions.store import CommitStore
 from headrace.services.redis import start_redis
-from headrace.stream.commit_store import CommitStore
-from headrace.stream.step.commit import Commit
 
 pytestmark = pytest.mark.services
 

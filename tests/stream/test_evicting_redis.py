@@ -26,9 +26,9 @@ from headrace.monitoring.exporter import HealthCollector
 from headrace.monitoring.health import read_health
 from headrace.monitoring.health_report import to_document, to_tables
 from headrace.monitoring.status import StatusBoard
+from headrace.positions.store import CommitStore
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit_store import CommitStore
 from headrace.stream.redis_watch import LOOK_EVERY_MS, RedisNews, lost_keys
 from headrace.stream.worker import Worker
 

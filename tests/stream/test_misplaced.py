@@ -7,8 +7,8 @@ from one_partition import NUMBER, WINDOW_MS, Stream, click, opened
 
 from headrace.broker.log_watch import Gap
 from headrace.broker.partitioner import partition_of
+from headrace.positions.commit import Commit
 from headrace.stream.step import partition as partitions
-from headrace.stream.step.commit import Commit
 from headrace.stream.step.partition import Partition, PartitionSettings
 
 NUM_PARTITIONS = 5

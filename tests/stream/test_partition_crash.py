@@ -49,8 +49,8 @@ from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.keys import key
+from headrace.positions.commit import Commit
 from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
-from headrace.stream.step.commit import Commit
 
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}

@@ -14,8 +14,8 @@ from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.rows.merged import SharedState
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.serving_key import ServingKey
+from headrace.positions.commit import Commit
 from headrace.sample import Sample
-from headrace.stream.step.commit import Commit
 from headrace.stream.step.intake import IntakeRules, decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
 

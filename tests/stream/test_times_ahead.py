@@ -18,9 +18,9 @@ from headrace.event import MAX_AHEAD_MS, Event, ImpressionEvent, Shown, encode
 from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.offline.tables import event_tables, records_of
+from headrace.positions.commit import Commit
 from headrace.sample import Sample
 from headrace.stream.step.batch_path import BatchPath
-from headrace.stream.step.commit import Commit
 from headrace.stream.step.intake import arrived_records, decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
 

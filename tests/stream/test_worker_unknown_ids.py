@@ -24,9 +24,9 @@ from headrace.features.rows.merged import SharedState
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.offline import materialize
+from headrace.positions.store import CommitStore
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
-from headrace.stream.commit_store import CommitStore
 from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services

@@ -12,8 +12,8 @@ from rich.console import Console
 
 from headrace.api.front import Front
 from headrace.config import Settings
-from headrace.latency import Latencies
 from headrace.metrics import Scores
+from headrace.metrics.latency import Latencies
 from headrace.monitoring.documents import Quality, ReplayDocument
 from headrace.up.display.report import build_report, fifths, to_lines
 from headrace.up.display.totals import Totals

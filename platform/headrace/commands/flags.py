@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, get_args
@@ -15,17 +14,10 @@ from headrace.datasets.registry import LOADERS, detect, load_dataset
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError
 from headrace.event import DEFAULT_SURFACE
+from headrace.offline.period import Period
 
 # A text encoder for every language, not the fastest one.
 ENCODERS: Final = ("text_e5", "image_efficientnet", "given_vector")
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Event times from `from_ms` up to, not including, `to_ms`; None is open."""
-
-    from_ms: int | None = None
-    to_ms: int | None = None
 
 
 def load_data(options: argparse.Namespace) -> Dataset:

@@ -2,6 +2,7 @@
 
 command.py        headrace feast: Feast's own command line
 servers.py        which of Feast's servers may listen where
+columns.py        the fast path: rows of many entities as arrays, in one round trip
 online.py         users' and items' rows in Redis
 online_store.py   the same rows behind Feast's API: its online store of packed rows
 request.py        what Feast asks for, as rows to read and commands that write

@@ -19,10 +19,10 @@ from redis import Redis
 from headrace import config
 from headrace.access.redis import limit_waits
 from headrace.errors import ServiceError, StoreUnavailable
+from headrace.feast_adapter.columns import ColumnStore, Expiry
 from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.schemas import RowSchemas, carry_over
 from headrace.features.rows.state_row import Rows, decode_rows, encode_rows, readable_rows
-from headrace.features.store.columns import ColumnStore, Expiry
 from headrace.features.store.round_trip import redis_errors
 from headrace.features.store.row import Stamp
 from headrace.features.table import USER, USER_LAYOUT

@@ -25,7 +25,7 @@ from headrace.features.table import (
     USER,
     USER_LAYOUT,
 )
-from headrace.offline.folder import rows_path
+from headrace.paths import rows_path
 
 _SETTINGS = config.load()
 _NEVER_EXPIRES = timedelta(0)

@@ -7,5 +7,3 @@ served.py       the features of a slate, as serving logged them
 serving_key.py  the key with which replicas sign them
 description.py  what the table says of a feature, in words
 """
-
-from headrace.feast_adapter import first_import as first_import

@@ -1,8 +1,9 @@
 """The ranker, in plain torch: tables, towers, calibration, batches. Nothing here knows Ray.
 
-ranker.py       FuseRank: content and behaviour in, logits per head and candidate out
-config.py       its sizes (nano, base, large), heads and learning rates
-explain.py      why a candidate got its logit
-batch.py        requests as the tensors that the ranker reads
-calibration.py  from logits to probabilities, per surface and head, streaming
+ranker.py        FuseRank: content and behaviour in, logits per head and candidate out
+item_factors.py  vectors of items, and the parts of users solved over their history
+config.py        its sizes (nano, base, large), heads and learning rates
+explain.py       why a candidate got its logit
+batch.py         requests as the tensors that the ranker reads
+calibration.py   from logits to probabilities, per surface and head, streaming
 """

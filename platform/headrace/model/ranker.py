@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headrace.learning.factors.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
 from headrace.model.batch import Batch, Candidates, History, Items, Users, moved
 from headrace.model.config import RankerConfig
 from headrace.model.embedding.table import DynamicEmbedding, Lifetime
+from headrace.model.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
 from headrace.model.layers.cross import GatedCross
 from headrace.model.layers.heads import ExpertHeads, PositionBias
 from headrace.model.layers.item_tower import CandidateSide, ItemCache, ItemSide, ItemTower

@@ -12,8 +12,8 @@ from typing import Annotated, ClassVar, Final
 
 import msgspec
 
-from headrace.latency import NUM_BINS
 from headrace.metrics import Scores
+from headrace.metrics.latency import NUM_BINS
 from headrace.services.redis_condition import RedisCondition
 from headrace.skipped import SkippedKind
 

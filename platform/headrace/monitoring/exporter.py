@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from redis import Redis, RedisError
 
 from headrace.config import Settings
-from headrace.latency import Latencies
+from headrace.metrics.latency import Latencies
 from headrace.monitoring.health import Health, read_health
 
 PREFIX = "headrace_feature"

@@ -26,15 +26,15 @@ from headrace.features.checks.drift import (
 )
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.table import LAYOUTS
-from headrace.latency import Latencies
+from headrace.metrics.latency import Latencies
 from headrace.monitoring.documents import PARTS, Quality, StreamDocument, TrainDocument, ViewReport
 from headrace.monitoring.monitor import ReferenceStore
 from headrace.monitoring.status import StatusBoard
+from headrace.positions.commit import Commit
+from headrace.positions.store import CommitStore
 from headrace.services.redis_condition import RedisCondition, read_conditions
 from headrace.skipped import Skipped, SkippedKind
 from headrace.skipped import merged as together
-from headrace.stream.commit_store import CommitStore
-from headrace.stream.step.commit import Commit
 
 MIN_VALUES = 500  # in the window, for a drift: of fewer, equal distributions seem to differ by 0.02
 WINDOW_MS = NUM_TILES * TILE_MS

@@ -18,7 +18,7 @@ from headrace.features.checks.drift import REFERENCE, Reference, Window, is_poss
 from headrace.features.rows.state_row import Rows
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.table import LAYOUTS
-from headrace.latency import Latencies
+from headrace.metrics.latency import Latencies
 from headrace.monitoring.documents import Columns, ViewReport
 from headrace.skipped import Skipped
 

@@ -3,6 +3,7 @@
 materialize.py       the catalogue on disk, feast apply, features and tokens into the online
                      store
 folder.py            which files there are, and how they come and go
+period.py            a period of event times
 tables.py            messages of the topics as tables, and back
 archive.py           the part that writes them
 sources.py           past events: the archive, the topic, a dataset

@@ -22,15 +22,9 @@ from headrace.clock import now_ms
 from headrace.config import Settings
 from headrace.monitoring.documents import ArchiveDocument
 from headrace.monitoring.status import StatusBoard
-from headrace.offline.folder import (
-    EVENTS,
-    FEATURE_ROWS,
-    SAMPLES,
-    LogFolder,
-    bind_offline,
-    log_folder,
-)
+from headrace.offline.folder import EVENTS, SAMPLES, LogFolder, bind_offline, log_folder
 from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
+from headrace.paths import FEATURE_ROWS
 from headrace.skipped import Skipped
 from headrace.stream.step.intake import arrived_records
 

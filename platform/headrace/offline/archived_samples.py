@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from headrace.commands.flags import Period
 from headrace.config import Settings
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.offline.folder import SAMPLES, between, log_folder
+from headrace.offline.period import Period
 from headrace.sample import Sample
 
 _COLUMNS: Final = (

@@ -25,7 +25,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from headrace.catalogue.files import read_items
-from headrace.commands.flags import Period
 from headrace.errors import InvalidEvent, ServiceError
 from headrace.event import Event
 from headrace.features.aggregation.facts import Ints
@@ -34,10 +33,12 @@ from headrace.features.rows.numbers_message import numbered
 from headrace.features.rows.state_row import Rows, decode_rows, fresh_rows
 from headrace.features.table import LAYOUTS, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
-from headrace.offline.folder import FEATURE_ROWS, between, by_date, replace_files
+from headrace.offline.folder import between, by_date, replace_files
+from headrace.offline.period import Period
 from headrace.offline.sources import Source
 from headrace.offline.start_state import START_PARTITION, read_start_state, row_table, rows_of
 from headrace.offline.tables import rows_table
+from headrace.paths import FEATURE_ROWS
 from headrace.stream.step.batch_path import BatchPath, StartState
 from headrace.stream.step.intake import IntakeRules, decode_records
 from headrace.stream.step.partition import PartitionSettings

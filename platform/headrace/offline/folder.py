@@ -29,10 +29,10 @@ from headrace.broker.topics import LogIdentity, agreed
 from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.features.aggregation.facts import Ints
+from headrace.paths import offline_path
 
 EVENTS: Final = "events"
 SAMPLES: Final = "samples"
-FEATURE_ROWS: Final = "feature-rows"
 DAY_MS: Final = 86_400_000
 
 _NAME = re.compile(r"p(\d+)-(\d+)-(\d+)-of(\d+)\.parquet")
@@ -96,16 +96,6 @@ class LogFolder:
             for (partition, first, end, num), of_span in sorted(paths.items())
             for is_complete in [first < last[partition] or len(of_span) == num]
         ]
-
-
-def offline_path(settings: Settings) -> Path:
-    """The folder of the offline store."""
-    return settings.home_path / "offline"
-
-
-def rows_path(settings: Settings, entity: str) -> Path:
-    """The folder of the feature rows of one kind of entity."""
-    return offline_path(settings) / FEATURE_ROWS / entity
 
 
 def log_folder(settings: Settings, log: str) -> LogFolder:

@@ -29,8 +29,9 @@ from headrace.catalogue.vector_table import TokenTable
 from headrace.feast_adapter.online import clients_elsewhere
 from headrace.feast_adapter.views import token_view_name
 from headrace.features.table import LAYOUTS
-from headrace.offline.folder import date_folder, replace_files, rows_path
+from headrace.offline.folder import date_folder, replace_files
 from headrace.offline.tables import rows_schema
+from headrace.paths import rows_path
 
 STATIC_VIEWS = ("user_profile", "item_content")
 TOKEN_SCHEMA = pa.schema(

@@ -31,7 +31,6 @@ from headrace import config
 from headrace.broker.record import Record
 from headrace.catalogue.files import read_items, read_users
 from headrace.clock import now_ms
-from headrace.commands.flags import Period
 from headrace.event import ImpressionEvent
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.facts import Ints
@@ -45,12 +44,13 @@ from headrace.features.serving_key import ServingKey
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
 from headrace.offline.archived_samples import read_samples
-from headrace.offline.folder import offline_path
+from headrace.offline.period import Period
 from headrace.offline.sources import Source, archived_events
 from headrace.offline.start_state import read_start_state
+from headrace.paths import offline_path
+from headrace.positions.store import CommitStore
 from headrace.sample import Sample
 from headrace.services.redis import check_redis
-from headrace.stream.commit_store import CommitStore
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded, IntakeRules, decode_records
 from headrace.stream.step.partition import PartitionSettings

@@ -28,7 +28,7 @@ from headrace.features.rows.schemas import (
 from headrace.features.rows.state_row import START_PARTITION as START_PARTITION
 from headrace.features.rows.state_row import Rows, decode_rows, encode_rows
 from headrace.features.table import LAYOUTS, USER_LAYOUT
-from headrace.stream.commit_store import CommitStore
+from headrace.positions.store import CommitStore
 from headrace.stream.step.batch_path import StartState
 
 START_FOLDER: Final = "start-state"

@@ -3,7 +3,6 @@
 memory.py        freed memory is kept for the next step
 dead_letter.py   events that were not accepted, as messages that always fit
 assignment.py    which worker owns which partitions
-commit_store.py  how far each partition was processed, in Redis
 source_log.py    the log that the commits belong to
 worker.py        owns partitions, and takes in their events
 delivery.py      what that leads to, to the topics, the store and the commits

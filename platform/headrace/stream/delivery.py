@@ -14,6 +14,7 @@ from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.config import Settings
 from headrace.event import MAX_EVENT_BYTES
+from headrace.feast_adapter.columns import Expiry
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.bounds import row_ttls_s
@@ -21,17 +22,16 @@ from headrace.features.rows.merged import topic_messages
 from headrace.features.rows.numbers_message import encode_feature_rows, numbered
 from headrace.features.rows.state_row import Rows
 from headrace.features.schema import VIEW_SCHEMA
-from headrace.features.store.columns import Expiry
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.monitor import Monitor, ReferenceStore, Written
 from headrace.monitoring.status import StatusBoard
+from headrace.positions.commit import Commit
+from headrace.positions.store import CommitStore
 from headrace.sample import encode_batches
 from headrace.skipped import Skipped, place
-from headrace.stream.commit_store import CommitStore
 from headrace.stream.dead_letter import message_of
 from headrace.stream.memory import give_back
 from headrace.stream.redis_watch import RedisWatch
-from headrace.stream.step.commit import Commit
 from headrace.stream.step.intake import DeadLetter
 from headrace.stream.step.partition import Effects
 

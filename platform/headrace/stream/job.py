@@ -2,7 +2,7 @@
 
 A worker that dies, or whose node does, loses its partitions to the others at once; a worker that
 takes its place gets a share back. A partition is claimed by its new owner in Redis: whoever owned
-it before can commit no more (`headrace.stream.commit_store`).
+it before can commit no more (`headrace.positions.store`).
 """
 
 from __future__ import annotations

@@ -13,13 +13,13 @@ from redis import Redis, RedisError
 
 from headrace.config import Settings
 from headrace.monitoring.health import read_health
+from headrace.positions.store import CommitStore
 from headrace.services.redis_condition import (
     RedisCondition,
     read_conditions,
     require_keeping,
     warnings_of,
 )
-from headrace.stream.commit_store import CommitStore
 
 LOOK_EVERY_MS: Final = 30_000
 

@@ -26,8 +26,8 @@ from headrace.features.rows.state_row import Rows
 from headrace.features.serving_key import ServingKey
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
+from headrace.positions.store import COMMITS, CommitStore
 from headrace.skipped import Skipped
-from headrace.stream.commit_store import COMMITS, CommitStore
 from headrace.stream.delivery import Changed, Delivery, Gone, Step
 from headrace.stream.source_log import bind_to_log
 from headrace.stream.step.intake import Decoded, IntakeRules, arrived_records, decode_records

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from headrace.api.front import Front
-from headrace.latency import Latencies
+from headrace.metrics.latency import Latencies
 
 TIMEOUT_S = 5.0
 

@@ -11,7 +11,7 @@ from backends import NOON, STOCK_REDIS, Repo, shop, user
 from feast.types import Array, Bool, Bytes, Float32, Int32, Int64, String
 
 from headrace.errors import FeatureError
-from headrace.features.store.columns import ColumnStore, Expiry
+from headrace.feast_adapter.columns import ColumnStore, Expiry
 from headrace.features.store.row import Stamp
 
 NOON_MS = int(NOON.timestamp() * 1_000)

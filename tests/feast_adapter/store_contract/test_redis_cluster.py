@@ -20,8 +20,8 @@ from redis.cluster import RedisCluster
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
+from headrace.feast_adapter.columns import ColumnStore
 from headrace.feast_adapter.online import clients_elsewhere
-from headrace.features.store.columns import ColumnStore
 from headrace.features.store.row import Stamp
 from headrace.services.ports import LOOPBACK, free_port
 from headrace.services.processes.program import find_program

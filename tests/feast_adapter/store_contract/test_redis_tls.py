@@ -21,16 +21,16 @@ from headrace import config
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
 from headrace.errors import ServiceError, StoreUnavailable
+from headrace.feast_adapter.columns import ColumnStore
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.rows.state_row import fresh_rows
-from headrace.features.store.columns import ColumnStore
 from headrace.features.table import USER_LAYOUT
 from headrace.monitoring.exporter import HealthCollector
 from headrace.offline import materialize
+from headrace.positions.commit import Commit
+from headrace.positions.store import CommitStore
 from headrace.services.ports import LOOPBACK
 from headrace.services.redis import check_redis, start_redis
-from headrace.stream.commit_store import CommitStore
-from headrace.stream.step.commit import Commit
 
 PASSWORD = "1e5,a=b/c@d:%"  # everything that a connection string or URL could stumble over
 

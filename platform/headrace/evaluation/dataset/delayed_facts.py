@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from headrace.features.rows.merged import SharedState
-from headrace.stream.step.commit import Commit
+from headrace.positions.commit import Commit
 from headrace.stream.step.facts_of_step import Fact, Heard
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings

@@ -4,7 +4,7 @@ A row per impression: `split`, `time_ms`, `user_id`, `video_id`, the labels, `de
 `affinity.<name>` as float32, `key.<name>` as int64 (0 where there is none; the first of several),
 and the user's last visible outcomes, newest first: `history.item`, in the keys of `key.item`, and
 `history.action`, the bits of `headrace.features.aggregation.facts.ACTIONS`. Affinities are what the
-ranker's item factors say (`headrace.learning.factors.item_factors.affinities`), null where no
+ranker's item factors say (`headrace.model.item_factors.affinities`), null where no
 ranker was asked.
 
 Q rows

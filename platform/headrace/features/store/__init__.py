@@ -1,6 +1,5 @@
 """Packed rows: one entity and view is one value in Redis, read and written as columns.
 
-    columns.py     the fast path: rows of many entities as arrays, in one round trip
     schema.py      which columns a row has, and where they lie in its bytes
     row.py         rows as bytes, and N rows of bytes as columns
     cell.py        texts, bytes and sequences as bytes

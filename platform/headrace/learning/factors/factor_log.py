@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headrace.learning.factors.item_factors import ItemFactors, fit
+from headrace.learning.factors.item_factors import fit
 from headrace.model.batch import Batch, Users
+from headrace.model.item_factors import ItemFactors
 
 MAX_ROWS: Final = 1 << 18
 FIRST_ROWS: Final = 1_000  # before the first fit

@@ -7,6 +7,5 @@ join.py            which outcomes belong to which impression
 log_time.py        how late it was at each record, whatever a few of them say
 facts_of_step.py   what the events of one step say, in columns
 partition_rows.py  the rows that these change, and features as of just before a request
-commit.py          how far a partition was processed
 batch_path.py      partitions over records from anywhere, without servers
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from headrace.features.rows.item_columns import ItemOf
 from headrace.features.rows.merged import SharedState
 from headrace.features.rows.state_row import Rows, encode_rows
-from headrace.stream.step.commit import Commit
+from headrace.positions.commit import Commit
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 

@@ -28,8 +28,8 @@ from headrace.features.rows.state_row import decode_rows, fresh_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
+from headrace.positions.commit import Commit
 from headrace.sample import LANE_KNOWN, Sample
-from headrace.stream.step.commit import Commit
 from headrace.stream.step.dedupe import Dedupe
 from headrace.stream.step.facts_of_step import Heard, Labelled
 from headrace.stream.step.intake import (

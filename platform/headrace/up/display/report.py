@@ -12,8 +12,8 @@ from headrace.catalogue.item import Dataset
 from headrace.config import Settings
 from headrace.features.aggregation.facts import SHOWN
 from headrace.features.table import LIFE, USER_LAYOUT
-from headrace.latency import Latencies
 from headrace.metrics import Scores
+from headrace.metrics.latency import Latencies
 from headrace.monitoring.progress import merged
 from headrace.up.display.totals import Totals
 from headrace.up.load import BackgroundLoad

@@ -15,8 +15,8 @@ from headrace.clock import now_ms
 from headrace.config import Settings
 from headrace.features.aggregation.facts import CLICK
 from headrace.features.table import USER_LAYOUT
-from headrace.latency import Latencies
 from headrace.metrics import Scores
+from headrace.metrics.latency import Latencies
 from headrace.monitoring.documents import (
     DOCUMENT_OF,
     Document,
@@ -28,8 +28,8 @@ from headrace.monitoring.documents import (
 from headrace.monitoring.health import skipped_by_parts, stream_documents
 from headrace.monitoring.progress import ProgressBoard
 from headrace.monitoring.status import StatusBoard
+from headrace.positions.store import COMMITS, CommitStore
 from headrace.skipped import Skipped, SkippedKind, shortened
-from headrace.stream.commit_store import COMMITS, CommitStore
 
 TIMEOUT_S: Final = 2.0  # a view that waits longer tells nobody that Redis is away
 AnyDocument = TypeVar("AnyDocument", bound=Document)

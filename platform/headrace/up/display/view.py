@@ -13,8 +13,8 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from headrace.latency import Latencies
 from headrace.metrics import ALL, Scores
+from headrace.metrics.latency import Latencies
 from headrace.monitoring.documents import Quality
 from headrace.monitoring.progress import merged
 from headrace.up.display.totals import Totals

@@ -16,8 +16,8 @@ from redis.exceptions import ResponseError
 
 from headrace.access.own_key import WRONG_KIND, read_key
 from headrace.errors import CommitDamaged, PartitionLost
+from headrace.positions.commit import Commit
 from headrace.skipped import Skipped, shortened
-from headrace.stream.step.commit import Commit
 
 # KEYS[1] commits, KEYS[2] epochs; ARGV: partition, epoch, commit, and so on. Writes all or none;
 # returns the first partition that has another epoch, or -1.

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.latency import Latencies
+from headrace.metrics.latency import Latencies
 
 durations_ms = st.lists(st.floats(0.011, 86_400_000), min_size=1, max_size=60)
 
