@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "platform" / "headrace"
@@ -80,11 +82,50 @@ def test_a_package_imports_only_packages_on_levels_below_its_own() -> None:
     assert not upward()
 
 
-def test_features_are_numpy_and_no_client_library() -> None:
+ON_FEAST: Final = {
+    "feast_adapter",
+    "feature_repo",
+    "offline",
+    "stream",
+    "serving",
+    "trainers",
+    "cli",
+}
+ON_TORCH: Final = {*ROOMS_ABOVE, "encoders", "evaluation", "learning", "model", "registry"}
+FORBIDDEN: Final = (  # packages that do, and what the others do not load
+    (ON_FEAST, {"feast", "ray", "starlette", "typeguard"}),
+    (ON_FEAST | ON_TORCH, {"torch", "pandas"}),
+)
+NUMPY_ALONE: Final = {"kafka", "pandas", "pyarrow", "ray", "redis", "torch", "typeguard", "feast"}
+
+
+def module_of(path: Path) -> str:
+    root = CORE.parent if CORE in path.parents else ROOT
+    return ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+
+
+def loaded_by(modules: Iterable[str]) -> list[str]:
+    """What a fresh interpreter has after importing these, and the variables that they set."""
     code = (
-        "import sys, headrace.features.inputs, headrace.features.schema\n"
-        "print(*sorted({'feast', 'kafka', 'pandas', 'ray', 'redis', 'torch', 'typeguard'}"
-        " & set(sys.modules)))"
+        "import importlib, os, sys\n"
+        "before = dict(os.environ)\n"
+        "for name in sys.argv[1:]: importlib.import_module(name)\n"
+        "print(*sys.modules, *(f'${name}' for name in os.environ.keys() - before.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+    words = [sys.executable, "-c", code, *modules]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+
+
+@pytest.mark.parametrize(("others", "forbidden"), FORBIDDEN)
+def test_importing_a_module_defines_things_and_loads_what_its_room_may(
+    others: set[str], forbidden: set[str]
+) -> None:
+    modules = [module_of(path) for package, path in files() if package not in others]
+    loaded = loaded_by(modules)
+    assert len(modules) > 50 and not forbidden & set(loaded)
+    assert not [name for name in loaded if name.startswith("$")]
+
+
+def test_features_are_numpy_and_no_client_library() -> None:
+    loaded = loaded_by(["headrace.features.inputs", "headrace.features.schema"])
+    assert not NUMPY_ALONE & set(loaded)
