@@ -82,15 +82,8 @@ def test_a_package_imports_only_packages_on_levels_below_its_own() -> None:
     assert not upward()
 
 
-ON_FEAST: Final = {
-    "feast_adapter",
-    "feature_repo",
-    "offline",
-    "stream",
-    "serving",
-    "trainers",
-    "cli",
-}
+ROOMS_ABOVE: Final = {"benchmarks", "serving", "trainers"}
+ON_FEAST: Final = {*ROOMS_ABOVE, "feast_adapter", "feature_repo", "offline", "stream", "cli"}
 ON_TORCH: Final = {*ROOMS_ABOVE, "encoders", "evaluation", "learning", "model", "registry"}
 FORBIDDEN: Final = (  # packages that do, and what the others do not load
     (ON_FEAST, {"feast", "ray", "starlette", "typeguard"}),

@@ -13,10 +13,15 @@ from serving.breaker import Breaker
 
 UNREADABLE: Final = -2
 
-# KEYS[1] budget, ARGV[1] price: the budget left, -1 when it cannot pay, -2 when it is no number.
+# KEYS[1] budget, ARGV[1] price, ARGV[2] the budget where Redis has lost it, or 0: the budget left, -1
+# when it cannot pay, -2 when it is no number.
 _CHARGE = """
 local stored = redis.pcall('GET', KEYS[1])
-if not stored then return -1 end
+if not stored then
+  if ARGV[2] == '0' then return -1 end
+  stored = ARGV[2]
+  redis.call('SET', KEYS[1], stored)
+end
 if type(stored) ~= 'string' or not string.match(stored, '^%-?%d+$') or #stored > 18 then
   return -2
 end
@@ -40,9 +45,12 @@ class Budgets:
         self._skipped = skipped or Skipped()
         self._breaker = breaker or Breaker("the budgets' Redis", redis.ping)
         self._charge = redis.register_script(_CHARGE)
+        self._whole_micros: dict[str, int] = {}  # by campaign
 
     def open(self, campaigns: Sequence[Campaign]) -> None:
-        """Give each campaign its budget unless it has one already."""
+        """Give each campaign its budget unless it has one already; so does `charge` later on, where
+        Redis came back empty."""
+        self._whole_micros = {one.id: one.budget_micros for one in campaigns}
         for campaign in campaigns:
             self._redis.set(self._name(campaign.id), campaign.budget_micros, nx=True)
 
@@ -55,7 +63,8 @@ class Budgets:
         Raises `StoreUnavailable` where Redis does not say.
         """
         keys = [self._name(campaign_id)]
-        left = int(self._breaker.call(lambda: self._charge(keys=keys, args=[price_micros])))
+        args = [price_micros, self._whole_micros.get(campaign_id, 0)]
+        left = int(self._breaker.call(lambda: self._charge(keys=keys, args=args)))
         if left == UNREADABLE:
             self._skipped.add("budgets", "no number", f"key {self._name(campaign_id)} in Redis")
         return left >= 0

@@ -140,3 +140,6 @@ def test_a_budget_that_is_no_number_pays_nothing_and_is_counted(loop: SmallLoop)
         redis.lpush(f"{settings.namespace}:budget:list", 1)
         assert not budgets.charge("list", 1) and budgets.charge("good", 40)
         assert budgets.left_micros("good") == 60 and budgets._skipped.total() == 7
+        redis.delete(f"{settings.namespace}:budget:good")  # a Redis that came back empty
+        assert budgets.charge("good", 30) and budgets.left_micros("good") == 70
+        assert not budgets.charge("nobody's", 1)
