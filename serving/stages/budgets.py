@@ -13,8 +13,8 @@ from serving.breaker import Breaker
 
 UNREADABLE: Final = -2
 
-# KEYS[1] budget, ARGV[1] price, ARGV[2] the budget where Redis has lost it, or 0: the budget left, -1
-# when it cannot pay, -2 when it is no number.
+# KEYS[1] budget, ARGV[1] price, ARGV[2] the budget where Redis has lost it, or 0: the budget left,
+# -1 when it cannot pay, -2 when it is no number.
 _CHARGE = """
 local stored = redis.pcall('GET', KEYS[1])
 if not stored then
