@@ -68,7 +68,7 @@ class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=T
         return "https" if self.tls_cert else "http"
 
     def http_problems(self) -> Iterator[str]:
-        """What does not fit together, one line each."""
+        """The errors in these settings, one line each: bad values, contradictions, absent files."""
         if self.own_key and not SECRET_FORM.fullmatch(self.own_key):
             yield "HEADRACE_OWN_KEY is no key of `headrace keys create`: expected hr_ID_RANDOM"
         for name in filter(None, (part.strip() for part in self.allowed_hosts.split(","))):
@@ -90,7 +90,7 @@ class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=T
                 yield f"HEADRACE_{name}={file}: there is no such file"
 
     def http_warnings(self) -> Iterator[str]:
-        """What is allowed and should be known, one line each."""
+        """The security warnings, one line each: settings that are allowed but expose the server."""
         if is_loopback(self.host):
             return
         if not self.is_auth_required:
@@ -122,7 +122,7 @@ class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches what listens there."""
+    """Whether this host is a loopback address: only this machine reaches a server there."""
     if host.lower() == "localhost":
         return True
     try:

@@ -38,7 +38,7 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return f"{type(self).__name__}({shown})"
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """The fields, without what is secret in them."""
+        """The names and values of the fields, secrets masked."""
         fields = [(name, getattr(self, name)) for name in self.__struct_fields__]
         return [(name, SECRET if v and name in _MASKED else v) for name, v in fields]
 
@@ -53,8 +53,8 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return self.kafka_security_protocol in ("SASL_PLAINTEXT", "SASL_SSL")
 
     def tls_context(self) -> ssl.SSLContext | None:
-        """The TLS rules of a connection, None where it has no TLS; raises `ConfigError` for a file
-        that is not what it should be."""
+        """The TLS context of a connection, None where it has no TLS; raises `ConfigError` for an
+        unusable file."""
         if not self.is_encrypted:
             return None
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -78,7 +78,7 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return context
 
     def client_options(self) -> dict[str, Any]:
-        """What each of kafka-python's clients is given beside the broker's address."""
+        """The security options of every kafka-python client: protocol, TLS and SASL login."""
         options: dict[str, Any] = {"security_protocol": self.kafka_security_protocol}
         if self.is_encrypted:
             options["ssl_context"] = self.tls_context()
@@ -89,7 +89,7 @@ class KafkaAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return options
 
     def access_problems(self) -> Iterator[str]:
-        """What does not fit together, one line each."""
+        """The errors in these settings, one line each: contradictions, missing fields and files."""
         protocol = f"{_variable('kafka_security_protocol')}={self.kafka_security_protocol}"
         given = {name for name in (*_TLS_FIELDS, *_SASL_FIELDS) if getattr(self, name)}
         if self.is_authenticated:

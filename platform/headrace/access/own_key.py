@@ -15,7 +15,7 @@ WRONG_KIND = "WRONGTYPE"  # what Redis says then
 
 
 def read_key(name: str, read: Callable[[], Value], otherwise: Value, skipped: Skipped) -> Value:
-    """What `read` gives; `otherwise`, and counted, where the key holds another kind of value."""
+    """The result of `read`; `otherwise`, and counted, where the key holds another kind of value."""
     try:
         return read()
     except ResponseError as error:
@@ -26,8 +26,8 @@ def read_key(name: str, read: Callable[[], Value], otherwise: Value, skipped: Sk
 
 
 def write_key(redis: Redis, name: str, write: Callable[[], Value], skipped: Skipped) -> Value:
-    """What `write` gives. Where the key holds another kind of value, this is deleted first: for
-    what a part says again and again, and never for what cannot be made anew."""
+    """The result of `write`. Where the key holds another kind of value, this is deleted first: for
+    data that a part writes again and again, and never for data that cannot be made anew."""
     try:
         return write()
     except ResponseError as error:

@@ -29,7 +29,7 @@ class Bid:
 
 
 def second_price(bids: Sequence[Bid]) -> list[tuple[Bid, int]]:
-    """The bids from best to worst, each with what it pays for an impression, in micros."""
+    """The bids by descending eCPM, each with its second price for an impression, in micros."""
     ordered = sorted(bids, key=lambda bid: (-bid.ecpm_micros, bid.campaign.id))
     below = [bid.ecpm_micros for bid in ordered[1:]] + [0]
     return [

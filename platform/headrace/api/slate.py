@@ -1,4 +1,4 @@
-"""What serving is asked and what it answers: requests, slates and ads, as JSON."""
+"""The requests and responses of serving, as JSON: for slates and for ads."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """The fields of every answer beside what was asked for."""
+    """The envelope of every response: its fields beside the items or ads."""
 
     request_id: str
     user_id: str
@@ -77,7 +77,7 @@ class Slate(Envelope, frozen=True):
 
 
 class PlacedAd(msgspec.Struct, frozen=True):
-    """One ad that won its slot, and what it was charged for this impression."""
+    """One ad that won its slot, and the price it was charged for this impression."""
 
     campaign_id: str
     item_id: str

@@ -1,4 +1,4 @@
-"""Kafka's batches as records: how messages come out of what was fetched.
+"""The decoding of Kafka's fetched batches into records.
 
 kafka-python spends most of a poll on objects that nobody asked for. `FetchedRecords` leaves it all
 that is about batches (check sums, aborted transactions, positions), and reads the records in one at
@@ -22,9 +22,10 @@ from headrace.broker.uncompress import uncompressed
 
 
 class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
-    """What was fetched of a partition, for a fetcher's `PartitionRecords`: its consumer then polls
-    `Record`s. A null is b"", headers are left out. A batch that is damaged (its check sum or its
-    structure) is stepped over, as one record that says how many messages it stands for."""
+    """The fetched batches of a partition, in place of a fetcher's `PartitionRecords`: its consumer
+    then polls `Record`s. A null is b"", headers are left out. A batch that is damaged (its check
+    sum or its structure) is stepped over, as one record that says how many messages it stands for.
+    """
 
     with_headers = False
 

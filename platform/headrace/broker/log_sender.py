@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 class Message(NamedTuple):
-    """What is sent; the key chooses the partition. `arrival_ms` is None for now."""
+    """A message to the log; the key chooses the partition. `arrival_ms` is None for now."""
 
     key: bytes
     value: bytes
@@ -78,7 +78,7 @@ class _Batch:
 
     @property
     def shows_an_outage(self) -> bool:
-        """Whether it failed by more than what the broker has against one of its messages."""
+        """Whether the batch failed by more than the broker's rejection of one of its messages."""
         return self.error is not None and not isinstance(self.error, ABOUT_THE_MESSAGE)
 
 
@@ -132,7 +132,7 @@ class LogSender:
         return batch.done
 
     def close(self) -> None:
-        """Wait for what was submitted, up to its deadline, and leave the broker."""
+        """Wait for the submitted batches, up to their deadline, and leave the broker."""
         self._closing.set()
         self._thread.join(self._deadline_s + CONNECT_MS / 1_000 + 1)
 
@@ -156,7 +156,7 @@ class LogSender:
             self._closing.wait(PAUSE_S)
 
     def _send_while_well(self, producer: Any) -> None:
-        """Send what comes, until a batch shows that this producer or its broker is not well."""
+        """Send batches as they come, until one shows that the producer or its broker is unwell."""
         while not (self._closing.is_set() and not self._sent and self._queue.empty()):
             try:
                 batch = self._queue.get(timeout=TICK_S if self._sent else 10 * TICK_S)
@@ -179,7 +179,7 @@ class LogSender:
             future.add_errback(batch.fail)
 
     def _settle(self, now_s: float) -> None:
-        """Forget what is done; raises where a batch failed or its deadline is over."""
+        """Forget the completed batches; raises where one shows an outage or missed its deadline."""
         while self._sent and (self._sent[0].done.done() or self._sent[0].due_s <= now_s):
             batch = self._sent.popleft()
             batch.fail(TimeoutError(f"no acknowledgement within {self._deadline_s:g} s"))
@@ -187,7 +187,7 @@ class LogSender:
                 raise batch.error or LogUnavailable("")
 
     def _fail_all(self) -> None:
-        """Nothing of what waits is known to be sent: whoever waits is told now."""
+        """Fail every batch that waits, as none is known to be sent: whoever waits is told now."""
         reason = ConnectionError(self.last_error or "the platform is ending")
         while self._sent:
             self._sent.popleft().fail(reason)
@@ -205,7 +205,7 @@ class LogSender:
 
 
 def _connected(settings: Settings, topic: str, deadline_s: float) -> Any:
-    """A producer that has found the topic; raises what kafka-python raises where it does not."""
+    """A producer that has found the topic; raises kafka-python's error where it does not."""
     deadline_ms = int(deadline_s * 1_000)
     connect_ms = min(CONNECT_MS, deadline_ms)
     producer = KafkaProducer(
@@ -233,7 +233,7 @@ def _connected(settings: Settings, topic: str, deadline_s: float) -> Any:
 
 
 def _abandon(producer: Any) -> None:
-    """End a producer without waiting for what its broker may never say."""
+    """Force a producer to close, without the acknowledgements that may never come."""
     if producer is None:
         return
     producer._sender.force_close()

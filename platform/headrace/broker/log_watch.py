@@ -1,5 +1,6 @@
-"""The watch over a topic that is read: whether it is still the one, and whether it has what is
-asked of it. The consumer keeps the broker's description of the topic fresh; to look costs nothing.
+"""The watch over a topic that is read: whether it is still the same one, and whether it has the
+offsets asked of it. The consumer keeps the broker's description of the topic fresh; to look costs
+nothing.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ class LogWatch:
             self._skip_gap(error)
 
     def take_gaps(self) -> list[Gap]:
-        """What was found to be gone since the last call."""
+        """The gaps found since the last call."""
         gaps, self._gaps = self._gaps, []
         return gaps
 
@@ -132,7 +133,8 @@ class LogWatch:
         self._id = found or self._id
 
     def _beyond_end(self) -> str:
-        """Which partition ends before what was read of it; its offsets would be given out again."""
+        """The problem of a partition that ends before the offset it was read up to, "" for none.
+        The offsets between would be given out again."""
         for partition in self._partitions:
             end = self._consumer.highwater(partition)
             if end is None:

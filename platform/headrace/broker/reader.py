@@ -76,12 +76,12 @@ class LogReader:
         return [record for partition in polled.values() for record in partition]
 
     def take_gaps(self) -> list[Gap]:
-        """What was asked for and is gone from the log, as found since the last call; the records
-        that come next of such a partition lie behind it."""
+        """The gaps found since the last call: offsets that were asked for and are gone from the
+        log. The records that come next of such a partition lie behind its gap."""
         return self._watch.take_gaps()
 
     def read_to_end(self) -> Iterable[list[Record]]:
-        """Batches of records up to what the log holds now (as of the broker's own high watermark).
+        """Batches of records up to the log's present end (the broker's own high watermark).
 
         `end_offsets` is not used: one broker that headrace supports answers it too low.
         """

@@ -115,8 +115,8 @@ class Spool:
             self._writing = None
 
     def _messages(self, name: str, file: IO[bytes]) -> Iterator[Message]:
-        """The messages of a segment, up to where it is damaged: what is cut off was being written
-        when its writer died."""
+        """The messages of a segment, up to where it is damaged: the rest was being written when its
+        writer died."""
         while head := file.read(_HEAD.size):
             crc, length = _HEAD.unpack(head) if len(head) == _HEAD.size else (0, 0)
             rest = file.read(length)

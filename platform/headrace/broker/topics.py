@@ -81,7 +81,7 @@ class FoundTopic:
 
 @dataclass(frozen=True, slots=True)
 class LogIdentity:
-    """What positions belong to: a cluster, and topics of it, by their names and ids."""
+    """The identity of a log: a cluster, and topics of it by name and id. Positions belong to it."""
 
     cluster: str
     topics: Mapping[str, str] = field(default_factory=dict)
@@ -175,7 +175,7 @@ def check_partitions(settings: Settings, found: Mapping[str, FoundTopic]) -> Non
 
 
 def log_identity(settings: Settings, *names: str) -> LogIdentity:
-    """What tells this log, as far as these topics, from another one under the same address."""
+    """The identity of this log, as far as these topics: another one at the same address differs."""
     with open_admin(settings) as admin:
         cluster = str(admin.describe_cluster()["cluster_id"])
         found = describe(admin, names) if names else {}
@@ -216,7 +216,7 @@ def topic_id(given: object) -> str:
 
 @contextmanager
 def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
-    """A client for what is not reading or writing; raises `ServiceError` in one line."""
+    """An admin client of the broker, closed at the end; raises `ServiceError` in one line."""
     options: dict[str, Any] = settings.client_options()
     try:
         admin = KafkaAdminClient(

@@ -23,7 +23,7 @@ _JAVAS_HEADER_BYTES: Final = 16
 
 
 def uncompressed(codec: int, data: bytes) -> bytes:
-    """What was compressed by the codec of this number; raises `ValueError` naming the codec."""
+    """The data, decompressed by the codec of this number; raises `ValueError` naming the codec."""
     name, read = CODECS.get(codec, (f"number {codec}", _unknown))
     parts, size = [], 0
     try:

@@ -61,8 +61,8 @@ class LogWriter:
     def offer(
         self, topic: str, value: bytes, headers: Headers, refused: Callable[[str], None]
     ) -> None:
-        """Queue a message that may be left out: where the broker does not take it for what it is,
-        above all too large, that is told to `refused` before `flush` returns, and is no failure."""
+        """Queue a message that may be left out: where the broker rejects the message itself, above
+        all as too large, that is told to `refused` before `flush` returns, and is no failure."""
 
         def failed(error: BaseException) -> None:
             if isinstance(error, ABOUT_THE_MESSAGE):

@@ -1,4 +1,4 @@
-"""The items' contents on disk: what encoders read, and a hash of each value.
+"""The items' contents on disk: the inputs of encoders, and a hash of each value.
 
 One row per item of the catalogue. A modality's hash changes when its value does, a picture's file
 included; where there is no value, there is no hash.
@@ -117,7 +117,7 @@ def _row(item: Item, content: Content) -> dict[str, Any]:
 
 
 def _file_state(path: Path) -> bytes:
-    """What changes when the file does, without reading it."""
+    """A fingerprint of a file, without reading it: its path, size and modification time."""
     try:
         state = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""What a loader returns: a catalogue of items and users, and a log of events in order of time."""
+"""A loader's dataset: a catalogue of items and users, and a log of events in order of time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What encoders read of one item beside its title and categories; None is what it lacks."""
+    """The encoders' input of one item, beside its title and categories; None where it has none."""
 
     item_id: str
     description: str | None = None

@@ -1,4 +1,4 @@
-"""Content vectors: what the encoders made of the items, found by item key.
+"""Content vectors: the encoders' embeddings of the items, found by item key.
 
 N items with content   U items asked for   M modalities   D width of a table   W width of the widest
 """

@@ -121,7 +121,7 @@ def _replay(options: argparse.Namespace, settings: config.Settings) -> int:
 def _originals(
     letters: Iterable[Letter], settings: config.Settings
 ) -> Iterable[tuple[str, Event | InvalidEvent]]:
-    """What the originals of letters say now, by their places."""
+    """The originals of letters, parsed anew: an event or its fault, by the letter's place."""
     for letter in letters:
         original = letter.value if letter.is_whole else original_of(letter, settings)
         if original is None:

@@ -1,4 +1,4 @@
-"""`headrace evaluate`: one pass over a log's train and test periods, and what came of it."""
+"""`headrace evaluate`: the ranker's quality, in one pass over a log's train and test periods."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _of_dataset(options: argparse.Namespace, settings: config.Settings) -> dict[str, Any]:
-    """The figures of what --data names."""
+    """The evaluation figures of the dataset that --data names."""
     from headrace.evaluation.dataset.run import evaluate
 
     if options.model_version is not None:
@@ -169,7 +169,7 @@ def _asked(options: argparse.Namespace) -> Asked:
 
 
 def _of_files(options: argparse.Namespace, settings: config.Settings) -> dict[str, Any]:
-    """The figures of what --train and --test name."""
+    """The evaluation figures of the files that --train and --test name."""
     from headrace.evaluation.files.run import evaluate
 
     measures = Measures(options.top, options.threshold, num_draws=options.bootstrap)

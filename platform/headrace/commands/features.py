@@ -1,4 +1,4 @@
-"""`headrace features`: what the table says of the features, and how they fare in the stream."""
+"""`headrace features`: the features' descriptions, and their freshness, quality and parity."""
 
 from __future__ import annotations
 

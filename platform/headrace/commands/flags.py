@@ -1,4 +1,4 @@
-"""What several commands share: the flags that name a dataset, and the check of the servers."""
+"""Flags that several commands share, and the check of the servers."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def add_pace_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def speed(options: argparse.Namespace) -> float | None:
-    """What --speed says, None where it was not given; raises `ConfigError` unless positive."""
+    """The --speed in events/s, None where not given; raises `ConfigError` unless positive."""
     events_per_s: float | None = options.speed
     if events_per_s is not None and not events_per_s > 0:
         raise ConfigError(f"--speed {events_per_s:g}: expected more than 0 events per second")
@@ -222,7 +222,7 @@ def check_services(settings: config.Settings) -> None:
 
 
 def check_redis_keeps(settings: config.Settings) -> None:
-    """Raises `ServiceError` unless Redis answers and keeps its rows; says what to be wary of."""
+    """Raises `ServiceError` unless Redis answers and keeps its rows; prints warnings."""
     from headrace.services.redis_condition import check_store
 
     for warning in check_store(settings):

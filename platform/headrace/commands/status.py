@@ -57,7 +57,7 @@ def _status(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def status_document(settings: config.Settings, run: RunFile | None) -> dict[str, Any]:
-    """What is known of a platform: from `headrace up`, from HTTP and from the parts' reports."""
+    """The status of a platform: from `headrace up`, from HTTP and from the parts' reports."""
     health = probe(Front(settings), settings.namespace)
     totals, ages, redis_problem = _observed(settings)
     parts = [_part(state, ages) for state in run.parts] if run else _reported(ages)
@@ -82,7 +82,7 @@ def status_document(settings: config.Settings, run: RunFile | None) -> dict[str,
 
 
 def _observed(settings: config.Settings) -> tuple[Totals | None, dict[str, int], str]:
-    """What the parts report, the age of each part's report in ms, and why there is none."""
+    """The totals of the parts, the age of each part's report in ms, and why there is none."""
     from redis import RedisError
 
     from headrace.monitoring.documents import PARTS

@@ -36,7 +36,7 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay sent."""
+    """The counts and duration of a replay."""
 
     num_events: int
     num_impressions: int

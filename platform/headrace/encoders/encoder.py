@@ -1,4 +1,4 @@
-"""What an encoder is: content of one modality in, one vector per item out.
+"""The interface of encoders: content of one modality in, one vector per item out.
 
 N items   D width
 """
@@ -17,7 +17,7 @@ from headrace.catalogue.content import Modality, Value
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Where an encoder runs, and what it has to know of the catalogue."""
+    """The device of an encoder, and the width of the catalogue's given vectors."""
 
     device: str = "cpu"
     vector_width: int = 0  # of the catalogue's given vectors

@@ -1,4 +1,4 @@
-"""An API key: a secret that its holder sends, and what is kept of it."""
+"""An API key: the secret that its holder sends, and the record kept of it."""
 
 from __future__ import annotations
 

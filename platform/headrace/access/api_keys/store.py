@@ -1,4 +1,4 @@
-"""Keys in Redis, beside what replicas read there: a hash by id, and the days of their last use."""
+"""API keys in Redis, beside the data that replicas read: a hash by id, and days of last use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class KeyStore:
         self._redis.hset(self._name, key.id, msgspec.json.encode(key))
 
     def all(self) -> list[ApiKey]:
-        """Every key, the oldest first; what is none is passed over and counted."""
+        """Every key, the oldest first; an entry that is no key is passed over and counted."""
         found = self._redis.hgetall(self._name)
         keys = [self._decoded(name, value) for name, value in list(found.items())[:MAX_KEYS]]
         return sorted(filter(None, keys), key=lambda key: (key.created_ms, key.id))

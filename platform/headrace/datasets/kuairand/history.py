@@ -1,4 +1,4 @@
-"""KuaiRand's history: what each user watched before the log, as events to start with.
+"""KuaiRand's history: the videos watched by each user before the log, as events to start with.
 
 Reads `history.parquet` beside the log's files: per user the last 50 videos that were watched, liked
 and watched for long, oldest first, how many were watched in all, and when the last one was. A
@@ -41,7 +41,7 @@ _LONG: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """What one pass tells: how many videos, and times between which few enough are."""
+    """The extent of the history: how many videos, and times between which few enough are."""
 
     num_events: int
     bound_ms: tuple[int, ...]  # ascending; videos are from the first on and before the last
@@ -113,7 +113,7 @@ def _events(path: Path, span: _Span) -> Iterator[ImpressionEvent]:
 
 
 def _watched(user: int, num: int, last_ms: int, *lists: Sequence[int]) -> Ints:
-    """[N, 4]: one user's videos: user, video, time and what else is known, as bits."""
+    """[N, 4]: one user's videos: user, video, time and flags (liked, watched for long) as bits."""
     watched, liked, long_watched = lists
     flags = _LIKED * _found(watched, liked) + _LONG * _found(watched, long_watched)
     step_ms = max((last_ms - LOG_START_MS) // max(num, len(watched), 1), MIN_STEP_MS)

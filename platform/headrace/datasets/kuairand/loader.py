@@ -1,4 +1,4 @@
-"""KuaiRand: impressions of short videos in the Kuaishou app, with what came of them.
+"""KuaiRand: impressions of short videos in the Kuaishou app, with their outcomes.
 
 Reads a folder with `impressions.parquet`, `users.parquet` and `videos.parquet`, columns named as
 published. One row is one impression of one video; which rows were shown together is not known.
@@ -48,7 +48,7 @@ DURATION_NAMES: Final = ("0-7s", "7-18s", "18-30s", "30-60s", "60-120s", "120-24
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """What one pass over the log tells before any event is built."""
+    """The size, period and order of the log, from one pass before any event is built."""
 
     num_rows: int
     start_ms: int

@@ -176,7 +176,7 @@ def _item(row: tuple[Any, ...]) -> Item:
 
 
 def _contents(folder: Path | None) -> Iterator[Content]:
-    """What the Parquet file of items holds of `CONTENT_COLUMNS`."""
+    """The items' contents: those `CONTENT_COLUMNS` that the Parquet file of items has."""
     path = folder / ITEMS.parquet_file if folder else None
     if path is None or not path.exists():
         return

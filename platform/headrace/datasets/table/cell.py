@@ -82,7 +82,7 @@ def position(cell: Any, first: int) -> int:
 
 
 def value(cell: Any, whole: float) -> float:
-    """What came of an outcome as a share of the whole; 0, which says nothing, where it is empty."""
+    """An outcome's value as a share of the whole; 0, which says nothing, for an empty cell."""
     share = number(cell) / whole if text(cell) else 0.0
     if abs(share) > MAX_VALUE:
         raise ValueError(f"{_short(text(cell))} is not between {-MAX_VALUE:g} and {MAX_VALUE:g}")
@@ -122,7 +122,7 @@ def picture(cell: Any, folder: Path) -> bytes | Path | None:
 
 
 def vector(cell: Any, separator: str) -> tuple[float, ...] | None:
-    """The numbers in a list, or in a text between separators; NaN stands for what is no number."""
+    """The numbers in a list, or in a text between separators; NaN for a part that is no number."""
     parts = cell if isinstance(cell, list) else text(cell).split(separator)
     return tuple(map(_number_or_nan, parts)) if any(map(text, parts)) else None
 

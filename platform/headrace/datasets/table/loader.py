@@ -107,7 +107,7 @@ def _items(folder: Path, part: ItemColumns, bad: list[BadRow]) -> tuple[Item, ..
 
 
 def _contents(folder: Path, part: ItemColumns | None) -> Iterator[Content]:
-    """What the items file has for encoders; bad rows were reported when the items were read."""
+    """The encoders' input in the items file; bad rows were reported when the items were read."""
     if part is None or not (part.description or part.image or part.vector):
         return
     numbers = _labels(part.vector)

@@ -50,7 +50,7 @@ class Rank(Part, frozen=True):
 
 
 class Share(Part, frozen=True):
-    """What came of an outcome, where `of` is the whole: a rating of 4 in 5, 30 s in 60."""
+    """An outcome's value as a share, where `of` is the whole: a rating of 4 in 5, 30 s in 60."""
 
     column: Column
     of: Annotated[float, msgspec.Meta(gt=0, le=MAX_VALUE)]
@@ -151,7 +151,7 @@ def _parse(path: Path) -> Any:
 
 
 def _check(kind: type[Part], document: Any, path: str, problems: list[str]) -> None:
-    """Adds what is wrong with `document` as a `kind`, each problem under its key's path."""
+    """Adds the problems of `document` as a `kind`, each under its key's path."""
     known = {field.name: field for field in msgspec.structs.fields(kind)}
     if not isinstance(document, dict):
         found = f"got {document!r}, expected the keys {', '.join(known)}"

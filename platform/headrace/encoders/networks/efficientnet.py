@@ -84,7 +84,7 @@ class EfficientNetLite0(nn.Module):
         self.classes = nn.Linear(NUM_FEATURES, NUM_CLASSES)
 
     def features(self, picture_B3HW: Tensor) -> Tensor:
-        """[B, D]: what is in the pictures, before it is sorted into classes."""
+        """[B, D]: the pooled features of the pictures, before the classifier."""
         x_BCHW = relu6(self.stem(_padded(picture_B3HW, self.stem)))
         return relu6(self.head(self.blocks(x_BCHW))).mean(dim=(2, 3))
 

@@ -13,7 +13,7 @@ UNKNOWN_PENALTY: Final = 10.0  # an unknown character scores this much below the
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """What a unigram tokenizer was published with."""
+    """The published vocabulary of a unigram tokenizer: pieces, normalisation and special ids."""
 
     pieces: Mapping[str, tuple[int, float]]  # piece -> id and log-probability
     replacements: Mapping[int, str]  # by code point: how a text is normalised
