@@ -152,7 +152,7 @@ def encode_columns(
     columns: Mapping[str, Sequence[Any] | NDArray[Any]],
     stamp: Stamp,
 ) -> list[bytes]:
-    """N rows as bytes; raises `FeatureError` for what does not fit the view."""
+    """N rows as bytes; raises `FeatureError` for columns or values that do not fit the view."""
     schema, num_rows = view.schema, len(stamp.event_time_us_N)
     float_places = schema.numbers.get(FLOAT32, ())
     if floats_NF.shape != (num_rows, len(float_places)):

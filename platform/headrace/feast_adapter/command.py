@@ -6,7 +6,7 @@ from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
 
 
 def main() -> None:
-    """Run what the arguments of this process say."""
+    """Run Feast's command line with the arguments of this process."""
     from feast.cli.cli import cli
 
     cli(prog_name="headrace feast")

@@ -22,7 +22,7 @@ UNITS: Final = ((1e11, "s"), (1e14, "ms"), (1e17, "us"))  # of epoch numbers bel
 
 
 def require_frame(entity_df: Any) -> pd.DataFrame:
-    """The frame itself; raises `FeatureError` for what is none, or has a column twice."""
+    """The frame itself; raises `FeatureError` if it is no DataFrame, or has a column twice."""
     if not isinstance(entity_df, pd.DataFrame):
         raise FeatureError(
             f"entity_df is a {type(entity_df).__name__}, expected a pandas DataFrame: files "

@@ -69,7 +69,7 @@ class AsOfOfflineStore(DaskOfflineStore):  # type: ignore[misc]
         entity_df: pd.DataFrame | None,
         **options: Any,
     ) -> RetrievalJob:
-        """One row for each of `entity_df`; raises `FeatureError` for what it cannot join."""
+        """One row for each of `entity_df`; raises `FeatureError` where they cannot be joined."""
         if entity_df is None:
             return DaskOfflineStore.get_historical_features(
                 config, feature_views, feature_refs, entity_df, **options
@@ -258,6 +258,6 @@ def _named(view: FeatureView, features: Sequence[str], is_full: bool) -> dict[st
 
 
 def _as_dask(frame: Callable[[], pd.DataFrame]) -> Callable[[], Any]:
-    """What a `DaskRetrievalJob` evaluates when it is asked for its result."""
+    """The evaluation function of a `DaskRetrievalJob`: the frame as a Dask frame."""
     from_pandas: Any = dask.dataframe.from_pandas
     return lambda: from_pandas(frame(), npartitions=1, sort=False)

@@ -36,8 +36,8 @@ DAMAGED: Final = (ServiceError, ValueError, TypeError, IndexError)  # what junk 
 
 @dataclass(frozen=True, slots=True)
 class StoredUsers:
-    """What the online store holds about N users: the bytes of their rows, None before their first
-    event, their attributes, and who has no profile: nobody announced them."""
+    """The stored data of N users: the bytes of their rows, None before their first event, their
+    attributes, and who has no profile: nobody announced them."""
 
     rows: list[bytes | None]
     attributes: list[tuple[str, ...]]
@@ -69,7 +69,7 @@ class OnlineStore:
         self._schemas = RowSchemas(redis, settings.namespace, self._skipped)
 
     def read_users(self, user_ids: Sequence[str]) -> StoredUsers:
-        """What is known of these users, in one round trip; of what is damaged, nothing: it is
+        """The stored data of these users, in one round trip; of damaged rows, nothing: they are
         counted, and the user begins anew."""
         if not user_ids:
             return StoredUsers([], [], [])

@@ -85,7 +85,7 @@ class PackedRedisOnlineStore(_UrlRedisStore):
     async def online_write_batch_async(
         self, config: RepoConfig, table: FeatureView, data: list[WriteRow], progress: Progress
     ) -> None:
-        """What `online_write_batch` does, without blocking the event loop."""
+        """The same as `online_write_batch`, without blocking the event loop."""
         client = await self._get_client_async(config.online_store)
         await store_async(client, commands_of(client, config, table, data))
         if progress:
@@ -110,26 +110,26 @@ class PackedRedisOnlineStore(_UrlRedisStore):
         entity_keys: list[EntityKey],
         requested_features: list[str] | None = None,
     ) -> list[ReadRow]:
-        """What `online_read` does, without blocking the event loop."""
+        """The same as `online_read`, without blocking the event loop."""
         read = read_by_entity_keys(config, table, entity_keys)
         client = await self._get_client_async(config.online_store)
         (rows,) = await fetch_async(client, [read], self._schemas, self._now())
         return read_rows(rows, requested_features)
 
     def get_online_features(self, *args: Any, **options: Any) -> PackedResponse:
-        """What Feast's does, with an answer that becomes Python's values faster."""
+        """The same as Feast's, with an answer that becomes Python's values faster."""
         answer = super().get_online_features(*args, **options)
         return PackedResponse(answer.proto, answer._feature_types)
 
     async def get_online_features_async(self, *args: Any, **options: Any) -> PackedResponse:
-        """What `get_online_features` does, without blocking the event loop."""
+        """The same as `get_online_features`, without blocking the event loop."""
         answer = await super().get_online_features_async(*args, **options)
         return PackedResponse(answer.proto, answer._feature_types)
 
     def read_precomputed_vectors(
         self, config: RepoConfig, feature_service_name: str, *_: Any
     ) -> list[bytes | None]:
-        """Raises `FeatureError`: what a service would precompute is how rows are kept anyway."""
+        """Raises `FeatureError`: rows already have the form that a service would precompute."""
         raise FeatureError(
             f"feature service {feature_service_name!r} has precompute_online, which packed rows do "
             "not need: apply it without"
@@ -176,7 +176,7 @@ class PackedRedisOnlineStore(_UrlRedisStore):
         return await of_loop._get_client_async(online_store_config)
 
     async def close(self) -> None:
-        """Close what this event loop opened."""
+        """Close the connections that this event loop opened."""
         of_loop = self._of_loop.pop(asyncio.get_running_loop(), None)
         if of_loop is not None and of_loop._client_async is not None:
             await of_loop._client_async.aclose()

@@ -1,4 +1,4 @@
-"""What Feast asks for, as rows to read and commands that write.
+"""Feast's requests, as rows to read and commands that write.
 
 The join keys of a row are those of its entity key, not of the view's definition: Feast also stores
 rows of views that it makes up.
@@ -29,7 +29,7 @@ WriteRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 
 def view_of(config: RepoConfig, table: FeatureView) -> PackedView:
-    """Where the rows of this view lie, and what they hold."""
+    """The packed view of this Feast view: the keys and the schema of its rows."""
     return view_with(config, table, tuple(sorted(table.join_keys)))
 
 

@@ -38,7 +38,7 @@ class PackedResponse(OnlineResponse):  # type: ignore[misc]
     """Feast's response; a column that needs no conversion becomes Python's values at once."""
 
     def to_dict(self, include_event_timestamps: bool = False) -> dict[str, list[Any]]:
-        """What Feast's `to_dict` gives."""
+        """The columns as Python's values by name, as Feast's `to_dict` gives them."""
         columns: dict[str, list[Any]] = {}
         names = self.proto.metadata.feature_names.val
         for name, vector in zip(names, self.proto.results, strict=True):
@@ -68,7 +68,7 @@ def respond(
     full_feature_names: bool,
     with_versions: bool,
 ) -> None:
-    """Fill in Feast's response with what was read of each view."""
+    """Fill in Feast's response with the rows read of each view."""
     for (table, names), rows in zip(grouped_refs, rows_of_views, strict=True):
         if with_versions:
             utils._populate_response_from_feature_data(

@@ -1,4 +1,4 @@
-"""Descriptions: what the feature table says of a feature, in words for people.
+"""Descriptions: a feature's row of the feature table, in words for people.
 
 A row names its aggregator and what that reads; window, source events, type and size follow from
 these.
@@ -66,7 +66,7 @@ HEADINGS: Final = (
 
 
 def describe(feature: Feature) -> Description:
-    """What there is to say of a feature of the table, or of a cross."""
+    """The description of a feature of the table, or of a cross."""
     return Description(
         feature.name,
         feature.entity,

@@ -30,7 +30,7 @@ HISTORY_LENGTH: Final = LAST.length
 
 @dataclass(frozen=True, slots=True)
 class RequestFeatures:
-    """What the ranker reads about one request, beside ids and content."""
+    """The ranker's input features for one request, beside ids and content."""
 
     dense_NF: NDArray[np.float32]
     history_3T: Ints  # item keys (0: empty), ages in ms, outcomes

@@ -1,4 +1,4 @@
-"""Schemas: what of the feature table must be the same for data to be read, as numbers of 32 bits.
+"""Schemas: 32-bit hashes of the parts of the feature table that must be equal to read data.
 
     STATE_SCHEMA   the accumulators of each kind of entity: who may read a state row
     INPUT_SCHEMA   the columns that the ranker reads, in order, and the code of outcomes: who may
@@ -27,7 +27,7 @@ def kept_of(layout: Layout) -> list[tuple[str, str, int]]:
 
 
 def definition_of(feature: Feature) -> tuple[object, ...]:
-    """All of a feature but its description: name, and what its values are made of."""
+    """The definition of a feature: its name, entity, aggregator, shape, ttl and default."""
     return (
         *(feature.name, feature.entity, repr(feature.aggregator)),
         *(feature.shape, feature.ttl_s, feature.default),

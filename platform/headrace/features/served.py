@@ -1,4 +1,4 @@
-"""Served features: what the ranker read when it made a slate, as serving logged it.
+"""Served features: the ranker's inputs at the time it made a slate, as serving logged them.
 
 N candidates   F features   T history
 """

@@ -64,7 +64,7 @@ class Scores:
         self.sum_log_loss -= float(np.where(label_N == 1, np.log(p_N), np.log1p(-p_N)).sum())
 
     def merge(self, other: Scores) -> None:
-        """Take in what another sketch saw."""
+        """Take in the bins and sums of another sketch."""
         self.bins_2 = self.bins_2 + other.bins_2
         self.sum_p += other.sum_p
         self.sum_log_loss += other.sum_log_loss

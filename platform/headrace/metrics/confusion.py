@@ -28,7 +28,7 @@ class Confusion:
         self.count_KK += counts.reshape(num_classes, num_classes)
 
     def merge(self, other: Confusion) -> None:
-        """Take in what another one saw."""
+        """Take in the counts of another one."""
         self.count_KK += other.count_KK
 
     @property

@@ -1,4 +1,4 @@
-"""AUC within groups, for example within a user's day: what a ranking of that group is worth. Exact.
+"""Grouped AUC (GAUC): the AUC within each group, for example within a user's day. Exact.
 
 N samples   T distinct scores of a group   G groups
 """
@@ -40,7 +40,7 @@ class GroupedScores:
         self._parts.append(samples)
 
     def merge(self, other: GroupedScores) -> None:
-        """Take in what another one saw; groups of the same key are one."""
+        """Take in the samples of another one; groups of the same key are one."""
         self._parts = [*self._parts, *other._parts]
 
     @property
@@ -64,7 +64,7 @@ class GroupedScores:
         return group_auc(*self.samples())
 
     def samples(self) -> Samples:
-        """What came, in order of arrival."""
+        """The samples, in order of arrival."""
         empty = Samples(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.bool_))
         columns = zip(empty, *self._parts, strict=True)
         return Samples(*(np.concatenate(column) for column in columns))

@@ -28,9 +28,10 @@ class ListValues(NamedTuple):
 
 
 def list_values(list_N: Keys, score_N: NDArray[Any], gain_N: NDArray[Any], k: int) -> ListValues:
-    """What each list is worth. `gain_N` >= 0 is how relevant each candidate is; 0 is not at all.
+    """Recall@k, NDCG@k and reciprocal rank of each list that has something relevant.
 
-    The candidates of a list need not be together, but must all be there.
+    `gain_N` >= 0 is how relevant each candidate is; 0 is not at all. The candidates of a list
+    need not be together, but must all be there.
     """
     gain_N = gain_N.astype(np.float64)
     ranked_N = np.lexsort((gain_N, -score_N, list_N))
@@ -75,7 +76,7 @@ class RankedLists:
         self.add_values(list_values(list_N, score_N, gain_N, self.k), len(np.unique(list_N)))
 
     def add_values(self, values: ListValues, num_lists: int) -> None:
-        """Take in what so many whole lists are worth, for the same k."""
+        """Take in the metrics of so many whole lists, for the same k."""
         self.num_lists += num_lists
         self.num_relevant += len(values.key_L)
         self.sum_recall += float(values.recall_L.sum())
@@ -83,7 +84,7 @@ class RankedLists:
         self.sum_reciprocal_rank += float(values.reciprocal_rank_L.sum())
 
     def merge(self, other: RankedLists) -> None:
-        """Take in what another one saw, of the same k."""
+        """Take in the sums of another one, of the same k."""
         assert other.k == self.k, f"k is {other.k} there and {self.k} here"
         self.num_lists += other.num_lists
         self.num_relevant += other.num_relevant

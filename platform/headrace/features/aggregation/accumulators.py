@@ -1,4 +1,4 @@
-"""Accumulators: what is kept of the facts about an entity, in a fixed number of bytes.
+"""Accumulators: aggregation of an entity's facts into a state of a fixed number of bytes.
 
     U states   N facts   Q states read   m measures kept   n tiles
 
@@ -130,7 +130,7 @@ class Tiles:
         return sums_Qm
 
     def _advance(self, state_U: State, newest_U: Ints) -> None:
-        """Make these the newest tiles; what falls out of the ring is emptied."""
+        """Make these the newest tiles, and empty those that fall out of the ring."""
         behind_V = np.flatnonzero(newest_U > state_U["newest"])
         before_V1 = state_U["newest"][behind_V, None]
         state_U["newest"] = newest_U

@@ -1,4 +1,4 @@
-"""Aggregators: how what is kept of an entity's facts becomes the value of a feature.
+"""Aggregators: functions from the accumulated state of an entity to the value of a feature.
 
     Q states read   m measures kept   K slots   L length of a sequence
 
@@ -21,7 +21,7 @@ from headrace.features.aggregation.sequence import LastN
 
 
 class View(Protocol):
-    """What is read of a state, at a time of its own per state."""
+    """A view of a state: the values read from it, at a time of its own per state."""
 
     @property
     def window(self) -> str: ...
@@ -44,7 +44,7 @@ class Aggregator(Protocol):
 
 
 def kept_by(view: View) -> Accumulator:
-    """The accumulator whose state a view reads: itself, or what it is a view of."""
+    """The accumulator whose state a view reads: itself, or the one that it is a view of."""
     kept: Any = getattr(view, "of", view)
     return cast(Accumulator, kept)
 
@@ -105,7 +105,7 @@ class SinceLast:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One number of what `over` reads, as it is: the `index`-th of the last dimension."""
+    """One of the numbers that `over` reads, as it is: the `index`-th of the last dimension."""
 
     over: View
     index: int
@@ -116,7 +116,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class LogOf:
-    """log(1 + what `over` reads), such as a number of distinct items."""
+    """log(1 + x) of the value x that `over` reads, such as a number of distinct items."""
 
     over: View
 

@@ -1,4 +1,4 @@
-"""Crosses: views of a user's state through what one request asks about.
+"""Feature crosses: views of a user's state by the surface or a candidate of one request.
 
     B requests   N candidates of all requests   S category slots of a candidate, padded with -1
     m measures kept

@@ -1,4 +1,4 @@
-"""Facts: what events say about entities, in columns.
+"""Facts: the observations of entities that events carry, in columns.
 
     N facts   M measures   S category slots of a fact, padded with -1
 
@@ -72,7 +72,7 @@ class Facts:
         return mask_N
 
     def share_N(self) -> NDArray[np.uint8]:
-        """[N]: the value of each fact as a share of 1, in 255ths; what lies beyond is cut off."""
+        """[N]: the value of each fact as a share of 1, clipped to [0, 1], in 255ths."""
         value_N = self.measures([VALUE])[:, 0]
         share_N: NDArray[np.uint8] = np.rint(np.clip(value_N, 0, 1) * WHOLE).astype(np.uint8)
         return share_N

@@ -1,4 +1,4 @@
-"""Layouts: where the states of an entity's features lie, and what all of them do together.
+"""Layouts: the record that holds the states of an entity's features, and operations on it.
 
 U states   N facts   Q states read   F dense features
 """
@@ -175,7 +175,8 @@ class Layout:
     def _unexpired(
         self, feature: Feature, value_Q: NDArray[Any], state_Q: State, now_ms_Q: Ints
     ) -> NDArray[Any]:
-        """The values, with what is read in the place of those older than the feature's ttl."""
+        """The values; those older than the feature's ttl become its default or, without one, the
+        value of a new state."""
         expired_Q = state_Q[self.field_of[SEEN]] < now_ms_Q - feature.ttl_s * 1_000
         value_Q = value_Q.copy()
         if feature.default is not None:

@@ -1,4 +1,4 @@
-"""Sequences: the last outcomes of an entity, and what is read from them.
+"""Sequences: the last outcomes of an entity, and the views that read them.
 
     U states   V states that change   N facts   K outcomes that came   Q states read   L length
 

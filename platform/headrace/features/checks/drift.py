@@ -35,7 +35,7 @@ BYTES_PER_FEATURE: Final = SUMMARY.itemsize
 
 
 def reference_of(value_NF: Floats) -> Reference:
-    """Bins of which each holds about a tenth of these values, and what these are like.
+    """The reference of these values: bins that hold about a tenth each, and their summary.
 
     A value is in the bin of the number of edges that are not greater. Where many values are equal,
     so are edges; the second then becomes the next greater float, and the value has a bin of its own
@@ -63,7 +63,7 @@ def is_possible(reference: Reference) -> bool:
 
 
 def summarize(value_NF: Floats, reference: Reference | None) -> Summary:
-    """[F]: what these rows are like; without a reference no value is in a bin."""
+    """[F]: the summary of these rows; without a reference no value is in a bin."""
     value_FN = np.ascontiguousarray(value_NF.T)
     null_FN = np.isnan(value_FN)
     summary = np.zeros(len(value_FN), SUMMARY)
@@ -153,7 +153,7 @@ class Window:
             del self._tiles[outdated]
 
     def summary(self, now_ms: int) -> Summary:
-        """[F]: what the rows of the window that ends now are like."""
+        """[F]: the summary of the rows of the window that ends now."""
         inside = [s for t, s in self._tiles.items() if t > now_ms // TILE_MS - NUM_TILES]
         return merged(inside, self._num_features)
 

@@ -56,7 +56,7 @@ class Agreement:
         return not self.is_sketch and bool(self.mismatches or self.missing or self.extra)
 
     def add(self, found_Q: NDArray[Any], expected_Q: NDArray[Any]) -> None:
-        """Take in [Q, ...] values and what the batch path has; NaN is no value."""
+        """Take in [Q, ...] values and those of the batch path; NaN is no value."""
         if not len(found_Q):
             return
         found_QK, expected_QK = (v.reshape(len(v), -1) for v in (found_Q, expected_Q))

@@ -40,7 +40,7 @@ class Bounds:
 
     @classmethod
     def of(cls, settings: Settings) -> Bounds:
-        """What the settings say."""
+        """The bounds that the settings configure."""
         return cls(
             items=Share(settings.max_unknown_items, int(1_000 * settings.unknown_item_ttl_s)),
             campaigns=Share(

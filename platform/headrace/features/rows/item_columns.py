@@ -1,4 +1,4 @@
-"""What the catalogue says about items, in columns by their number in the item table.
+"""Catalogue columns: keys, category slots and groups of items, by number in the item table.
 
 R items met, by their number in the item table   N items asked for
 S category slots, G groups (categories and authors) of an item, padded with -1

@@ -28,7 +28,7 @@ _LAYOUTS: Final = {layout.entity: layout for layout in SHARED_LAYOUTS}
 
 
 class SharedState:
-    """One table per kind of entity, and what the catalogue says about the items in it.
+    """One table per kind of entity, and the catalogue columns of the items in it.
 
     Rows of feature tables that `description_of` knows are carried over to this build's. What is no
     row is passed over and counted in `skipped`. Without `bounds` every entity
@@ -75,7 +75,7 @@ class SharedState:
         self.catalogue.meet(new, [ids[number] for number in new])
 
     def own(self, partitions: Iterable[int]) -> None:
-        """From now on what these partitions say is put here, and comes back by the topic only."""
+        """Mark these partitions as own: their rows are put here, and the topic only echoes them."""
         for table in self.tables.values():
             table.own(partitions)
 
@@ -87,14 +87,14 @@ class SharedState:
         return key_N
 
     def end_step(self, now_ms: int) -> dict[str, list[Forgotten]]:
-        """Forget unknown entities as the bounds say; returns what is forgotten now, by kind."""
+        """Forget unknown entities as the bounds say; returns the forgotten ones, by kind."""
         for table in self.tables.values():
             table.end_step(now_ms)
         gone = {entity: table.take_forgotten() for entity, table in self.tables.items()}
         return {entity: of_kind for entity, of_kind in gone.items() if of_kind}
 
     def _forget(self, entity: str, of_kind: dict[str, list[Record]]) -> list[str]:
-        """Forget what has a tombstone, and leave of each entity what came after it."""
+        """Forget the rows that have a tombstone, and leave of each entity the records after it."""
         gone: dict[int, list[str]] = {}
         for entity_id, records in of_kind.items():
             if all(record.value for record in records):
@@ -169,7 +169,7 @@ def row_key(entity: str, partition: int, entity_id: str) -> bytes:
 
 
 def topic_messages(changed: Mapping[str, tuple[list[str], Rows]]) -> Iterable[tuple[bytes, bytes]]:
-    """Keys and values for the `item-features` topic: what `SharedState.apply` reads.
+    """Keys and values for the `item-features` topic, as `SharedState.apply` reads them.
 
     The partition is in the key, so that compaction keeps the newest row of each.
     """

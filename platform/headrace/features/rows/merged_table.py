@@ -72,7 +72,7 @@ class SharedTable:
 
     @property
     def num_bytes(self) -> int:
-        """Of the rows, and what is kept beside them by number."""
+        """Bytes of the partial and merged rows, and of the flags and times beside them."""
         arrays = (self._merged_R, self._stale_R, self._unknown_R, self._heard_ms_R)
         of_partials = sum(partials.num_bytes for partials in self._partials.values())
         return of_partials + sum(array.nbytes for array in arrays)
@@ -124,12 +124,12 @@ class SharedTable:
         return new
 
     def take_forgotten(self) -> list[Forgotten]:
-        """What was forgotten since the last call, and rows that found no place."""
+        """The entities forgotten since the last call, and those whose rows found no place."""
         forgotten, self._forgotten = self._forgotten, []
         return forgotten
 
     def own(self, partitions: Iterable[int]) -> None:
-        """From now on what these partitions say is put here, and comes back by the topic only."""
+        """Mark these partitions as own: their rows are put here, and the topic only echoes them."""
         self._own = tuple(partitions)
 
     def end_step(self, now_ms: int) -> None:
@@ -154,7 +154,7 @@ class SharedTable:
         self._stale_R[numbers_N] = True
 
     def apply(self, ids: Sequence[str], rows_K: Rows) -> None:
-        """Take in rows that were published; one that is not newer than what is known is skipped."""
+        """Take in published rows; one that is not newer than its partition's row is skipped."""
         others_K = ~np.isin(rows_K["partition"], self._own)
         self.numbers([ids[place] for place in np.flatnonzero(others_K).tolist()])
         numbers_K = self.find(ids)

@@ -95,7 +95,7 @@ def encode_feature_rows(rows: FeatureRows) -> Iterator[bytes]:
 
 
 def rows_in(record: Record, skipped: Skipped) -> FeatureRows | None:
-    """The rows in a message of the topic that agree with themselves; what is none is counted."""
+    """The rows in a message of the topic; None, and counted, if unreadable or inconsistent."""
     where = place(record.partition, record.offset)
     if record.num_lost:
         skipped.add(TOPIC, "a damaged batch", where, record.num_lost)
@@ -112,7 +112,7 @@ def rows_in(record: Record, skipped: Skipped) -> FeatureRows | None:
 
 
 def _fault_of(rows: FeatureRows, partition: int) -> str:
-    """What in rows of this partition cannot be, empty if nothing."""
+    """The first fault of rows of this partition, empty if there is none."""
     num, size = len(rows.ids), len(rows.numbers)
     if rows.entity not in _NUM_NUMBERS or not all(rows.ids) or not num:
         return f"{num} ids of {rows.entity!r}"

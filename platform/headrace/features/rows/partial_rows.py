@@ -1,4 +1,4 @@
-"""What one partition says of entities of a kind.
+"""Partial rows: one partition's partial states of entities of a kind.
 
 N entities asked for   K rows   R entities known
 """

@@ -55,7 +55,7 @@ def samples_in(record: Record, skipped: Skipped) -> list[Sample]:
 
 
 def _each(record: Record, skipped: Skipped) -> list[Sample]:
-    """What can be read of a message that cannot be read whole."""
+    """The readable samples of a message that cannot be read whole; the others are counted."""
     where = place(record.partition, record.offset)
     try:
         parts = _raw_decoder.decode(record.value)
@@ -82,7 +82,7 @@ def _faults(samples: Sequence[Sample], partition: int) -> dict[int, str]:
 
 
 def fault_of(sample: Sample, partition: int) -> str:
-    """What in a sample of this partition cannot be, but for its features; empty if nothing."""
+    """The first fault of a sample of this partition, its features' values aside; empty if none."""
     num = len(sample.item_keys)
     if not 1 <= num <= MAX_ITEMS:
         return f"{num} items"
@@ -126,7 +126,7 @@ def _fault_of_sizes(sample: Sample) -> str:
 
 
 def _fault_of_features(samples: Sequence[Sample]) -> str:
-    """What the features of these samples of this build's table, of whatever number, cannot be."""
+    """The first fault of the features of samples of this build's table; empty if none."""
     dense_X = np.frombuffer(b"".join([sample.dense for sample in samples]), "<f4")
     if dense_X.size and not np.abs(dense_X).max() <= MAX_SERVED:  # so is what is not finite
         return "features that are not finite or out of range"
@@ -151,7 +151,8 @@ class KnownOffsets:
         self._ends: Mapping[int, int] = {}
 
     def may_be(self, partition: int, offset: int, now_ms: int) -> bool:
-        """Asks the log only for offsets far beyond what it said, and not all the time."""
+        """Whether the log may hold this offset. Its ends are asked for again only for an offset far
+        beyond the last known end, and at most every `ASK_EVERY_MS`."""
         if offset < self._ends.get(partition, 0) + FAR_AHEAD:
             return True
         if now_ms - self._asked_ms >= ASK_EVERY_MS:

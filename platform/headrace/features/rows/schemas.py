@@ -30,7 +30,7 @@ _CURRENT: Final = STATE_SCHEMA.to_bytes(4, "little")
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """An accumulator of a table: what it is, and the form and size of its state."""
+    """An accumulator of a table: its definition, and the form and size of its state."""
 
     accumulator: str
     dtype: str
@@ -55,7 +55,7 @@ def kept_in(layout: Layout) -> tuple[Kept, ...]:
 
 
 def encode_description(layouts: Sequence[Layout] = LAYOUTS) -> bytes:
-    """What `decode_description` reads."""
+    """The accumulators of these layouts as JSON, for `decode_description`."""
     return msgspec.json.encode({layout.entity: kept_in(layout) for layout in layouts})
 
 
@@ -67,7 +67,7 @@ def decode_description(payload: bytes) -> Described:
 def carry_over(
     payloads: Sequence[Payload], layout: Layout, description_of: DescriptionOf
 ) -> list[Payload]:
-    """The same rows as this build's table has them; None, and what is not described, stay."""
+    """The same rows as this build's table has them; None, and rows not described, stay."""
     current = list(payloads)
     others: dict[bytes, list[int]] = {}
     for place, payload in enumerate(payloads):

@@ -1,4 +1,4 @@
-"""Views: where the rows of a feature view lie in Redis, and what they hold.
+"""Packed views: the Redis keys of a feature view's rows, and their schema.
 
 N rows
 """
@@ -35,12 +35,12 @@ class PackedView:
 
     @cached_property
     def prefix(self) -> str:
-        """What the keys of all rows begin with."""
+        """The common prefix of the keys of all rows."""
         return f"{_quoted(self.project)}/{_quoted(self.name)}/"
 
     @cached_property
     def labels(self) -> list[str]:
-        """What stands before the value of each join key."""
+        """The text before the value of each join key in the key of a row."""
         first, *others = [f"{_quoted(name)}=" for name in self.join_keys]
         return [self.prefix + first, *(f",{name}" for name in others)]
 

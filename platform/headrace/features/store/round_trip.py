@@ -87,7 +87,7 @@ def fetch(
 async def fetch_async(
     client: Any, reads: Sequence[Read], schemas: dict[int, Schema], now_us: int
 ) -> list[Rows]:
-    """What `fetch` does, without blocking the event loop."""
+    """The same as `fetch`, without blocking the event loop."""
     with redis_errors("read"):
         keys = _keys(reads)
         payloads = await _mget(client, keys) if keys else []
@@ -108,7 +108,7 @@ def store(client: Any, commands: Sequence[Command]) -> None:
 
 
 async def store_async(client: Any, commands: Sequence[Command]) -> None:
-    """What `store` does, without blocking the event loop."""
+    """The same as `store`, without blocking the event loop."""
     with redis_errors("written"):
         async with client.pipeline(transaction=False) as pipe:
             for command in commands:
@@ -159,7 +159,7 @@ def delete_view(client: Any, view: PackedView) -> None:
 
 @contextmanager
 def redis_errors(done: str) -> Iterator[None]:
-    """Redis's errors as `StoreUnavailable`, with what to do."""
+    """Redis's errors as `StoreUnavailable`, with the remedy where one is known."""
     try:
         yield
     except (RedisConnectionError, OSError) as error:

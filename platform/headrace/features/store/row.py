@@ -24,7 +24,7 @@ NO_POSITION = -1
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What rows say beside their features: when, and up to where in the event log."""
+    """The stamp of rows: event time, and the position in the event log that they include."""
 
     event_time_us_N: Ints
     position_N: Ints | int = NO_POSITION
@@ -75,8 +75,8 @@ def heads_of(schema: Schema, payloads: Sequence[bytes]) -> NDArray[np.void] | No
 
 
 def translate(old: Schema, new: Schema, payloads: Sequence[bytes]) -> list[bytes]:
-    """Rows of one schema as rows of another: columns of the same name and type keep what they have,
-    the others are null."""
+    """Rows of one schema as rows of another: columns of the same name and type keep their
+    values, the others are null."""
     head_N = heads_of(old, payloads)
     assert head_N is not None, "the caller has looked at the schema"
     block, kept = Block(old, head_N, payloads), set(old.columns) & set(new.columns)

@@ -1,4 +1,4 @@
-"""What was read of N entities, as columns of their view, whatever schemas the rows have.
+"""The rows of N entities as columns of their view, whatever schemas the rows have.
 
 N entities   F float32 columns of the view, in its order
 """
