@@ -1,4 +1,4 @@
-"""Learning: losses, the online learner, and the guard over what it publishes.
+"""Learning: losses, the online learner, and the guard over its versions.
 
 last_layer_fit.py   how the last layer is solved, in one pass
 loss.py             a loss per kind of head, over the labels that are known

@@ -1,4 +1,4 @@
-"""The guard: whether what the learner has become may be published, by how it scored of late.
+"""The guard: the learner's newest scores in, a verdict out, whether its version may be published.
 
 It judges by progressive scores, which were made before the labels were used, of the newest
 impressions whose click is known:
@@ -46,7 +46,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Probabilities of a click and what happened, of some impressions; both [N]."""
+    """Predicted probabilities and labels of the click, of some impressions; both [N]."""
 
     p_N: Floats
     clicked_N: Floats
@@ -138,7 +138,7 @@ class Guard:
         return self._num_held >= ROLL_BACK_AFTER and not self._is_patience_over(now_ms)
 
     def rolled_back(self) -> None:
-        """The learner is in its last good state; what it scored before is forgotten."""
+        """The learner is in its last good state; its scores from before are forgotten."""
         self._recent, self._num_held = NOTHING, 0
 
     def state(self) -> dict[str, Any]:
@@ -171,7 +171,7 @@ class Guard:
         return ""
 
     def _unusual(self, published: Scored) -> str:
-        """What is wrong where the published version scored worse than such versions do."""
+        """The reason to hold if the published version scored worse than such ones do, else ""."""
         entropy, error = normalized_entropy(published)
         if not entropy - NUM_ERRORS * error > self._usual + MARGIN:
             return ""
@@ -198,7 +198,7 @@ def _entropy_of_base_rate(scored: Scored) -> float:
 
 
 def _worse(learner: Scored, published: Scored) -> str:
-    """What is wrong where the learner scored worse than the published version."""
+    """The reason to hold a learner that scored worse than the published version, else ""."""
     worse_N = (learner.log_loss_N - published.log_loss_N) / _entropy_of_base_rate(learner)
     mean, error = float(worse_N.mean()), float(worse_N.std()) / math.sqrt(len(worse_N))
     if mean - NUM_ERRORS * error <= BOUND:

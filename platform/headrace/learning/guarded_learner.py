@@ -1,4 +1,4 @@
-"""A learner under guard: samples in, versions out that are no worse than what is served.
+"""A learner under guard: samples in, versions out that are no worse than the one served.
 
 Samples are thinned (`share_limit`), learned, and scored on the way (`learner`); before a version is
 published the guard says whether it may be. What the guard compares with is a copy of the version
@@ -41,7 +41,7 @@ class Pace:
 
 
 class GuardedLearner:
-    """An online learner, the limits of who teaches it, and the guard of what it publishes."""
+    """An online learner, the limits of who teaches it, and the guard of its versions."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class GuardedLearner:
         self._since.clear()
 
     def served_probabilities(self, batch: Batch) -> NDArray[np.float32]:
-        """[C, J]: what the version that is served says of a batch."""
+        """[C, J]: the calibrated probabilities of a batch by the version that is served."""
         return self._published.probabilities(batch)
 
     def remember(self) -> None:
@@ -142,7 +142,7 @@ class GuardedLearner:
         return sum(len(p_CJ) for _, p_CJ in self._since)
 
     def _paired(self) -> tuple[Scored, Scored] | None:
-        """What the learner and the published version said of the newest impressions."""
+        """The scores of the learner and of the published version on the newest impressions."""
         if not self._published.is_loaded or not self._since:
             return None
         batches = [batch for batch, _ in self._since]

@@ -91,7 +91,7 @@ class OnlineLearner:
         return dict(changed)
 
     def weights(self) -> dict[str, Any]:
-        """What serving needs."""
+        """The weights to serve: the ranker without its optimizer's state, and the calibration."""
         return {
             "ranker": self.ranker.state(with_optimizer=False),
             "calibration": self.calibration.state(),
@@ -135,7 +135,7 @@ class OnlineLearner:
         return heads_loss(self._config.heads, _with_position(scored), label_CJ, FULL_BATCH)
 
     def _take_in(self, served: Scored, batch: Batch) -> NDArray[np.float32]:
-        """Record what was served, [C, J], and fit what comes after the network."""
+        """Record the served probabilities, [C, J], and fit the calibration and the last layer."""
         num_heads = len(self._names)
         label_CJ = self._told(batch.candidates.label_CJ[:, :num_heads])
         logit_CJ, surface_C = served.logit_CK.detach()[:, :num_heads].cpu(), batch.surface_C.cpu()
@@ -180,7 +180,7 @@ class OnlineLearner:
 
 
 def _with_position(scored: Scored) -> Tensor:
-    """[C, K]: the network's logits, and what the position adds where it is known."""
+    """[C, K]: the network's logits plus the position bias, where the position is known."""
     if scored.position_CK is None:
         return scored.network_CK
     return scored.network_CK + scored.position_CK

@@ -24,7 +24,7 @@ NEW: Final = 5  # impressions so far of a user or item that is still new
 
 
 class SliceScores:
-    """Scores of the click by slice: of all, of what is new, and by surface where there are any.
+    """Scores of the click by slice: all, new users or items, and each surface where there are any.
 
     `count_columns` names the slices of what is new: features that are log(1 + impressions so far).
     """

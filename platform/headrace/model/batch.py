@@ -92,7 +92,7 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What is scored, and what happened."""
+    """The candidates of all requests: items, features, labels and positions."""
 
     request_C: Tensor  # ascending
     item_C: Tensor  # rows of the items
@@ -104,7 +104,7 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one step of training, or one request of serving, gives to the ranker."""
+    """The ranker's input for one step of training, or for one request of serving."""
 
     users: Users
     history: History
@@ -206,7 +206,7 @@ def make_items(item_key_U: NDArray[np.int64], content: ContentTable) -> Items:
 
 
 def token_bags(token_GL: NDArray[np.int64]) -> TokenBags:
-    """A bag per row, of what is not zero in it."""
+    """The bags of these tokens: one per row, of its entries that are not zero."""
     there_GL = token_GL != 0
     key_V, row_N = np.unique(token_GL[there_GL], return_inverse=True)
     start_G = np.cumsum(there_GL.sum(1)) - there_GL.sum(1)
@@ -214,7 +214,7 @@ def token_bags(token_GL: NDArray[np.int64]) -> TokenBags:
 
 
 def _labels(sample: Sample, config: RankerConfig) -> NDArray[np.float32]:
-    """[N, J]: what came of each impression, for each head."""
+    """[N, J]: the label of each impression for each head, NaN where it is unknown."""
     action_N = action_masks(np.array(sample.outcomes))
     label_NJ = np.full((len(action_N), len(config.heads)), np.nan, dtype=np.float32)
     for column, head in enumerate(config.heads):

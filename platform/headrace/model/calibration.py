@@ -49,7 +49,7 @@ class PlattBank:
         return self._sigmoid(logit_CJ, spoken_SJ2[surface_C])
 
     def learn(self, logit_CJ: Tensor, label_CJ: Tensor, surface_C: Tensor) -> None:
-        """Take in logits and what happened; a label that is NaN is unknown."""
+        """Take in logits and their labels; a label that is NaN is unknown."""
         self._gather(logit_CJ, label_CJ, torch.zeros_like(surface_C))
         if len(self.weight_SJ2) > 1:
             own_C1 = (surface_C != 0)[:, None]

@@ -1,4 +1,4 @@
-"""What a ranker is: its sizes, its heads and its learning rates, saved with every version."""
+"""The ranker's configuration: sizes, heads and learning rates, saved with every version."""
 
 from __future__ import annotations
 

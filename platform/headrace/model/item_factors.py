@@ -34,7 +34,7 @@ GAIN: Final = 5.0  # log odds of a grade vary by about half a unit, and say more
 
 @dataclass(frozen=True, slots=True)
 class ItemFactors:
-    """What is known of items; of one that it does not know, that it is like all."""
+    """The factors of items and of users' attributes; an unknown item has the mean grade."""
 
     key_I: Ints  # ascending
     entry_IE: NDArray[np.float32]

@@ -39,7 +39,7 @@ NUM_PARTS = 5  # of what the pair network reads, see `Ranker.score`
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The logits as serving sees them, and what training needs beside them."""
+    """The logits as serving sees them, and beside them the outputs that training needs."""
 
     logit_CK: Tensor
     network_CK: Tensor  # without what the last layer adds, which is solved, not trained
@@ -78,7 +78,7 @@ class Ranker(nn.Module):
         return self.linear.weight.device
 
     def item_side(self, items: Items, dropout_seed: int | None = None) -> ItemSide:
-        """What histories and candidates read of items, the same whoever asks."""
+        """The item side, which histories and candidates read; the same whoever asks."""
         token_UMD, mask_UM = self.modalities(items)
         id_UD, bias_UK = self._rows("item", items.key_U), self._rows("item_bias", items.key_U)
         if dropout_seed is not None:
@@ -92,7 +92,7 @@ class Ranker(nn.Module):
         return self.items.modalities(items, self._rows("token", items.tokens.key_V))
 
     def user_side(self, batch: Batch, items: ItemSide) -> UserSide:
-        """What the users' profiles and histories say, once per request."""
+        """The user side: representations of the users' profiles and histories, once per request."""
         users, history = batch.users, batch.history.newest(self.config.history)
         token_VD = self._rows("token", users.tokens.key_V)
         attribute_BD = functional.embedding_bag(
@@ -107,7 +107,7 @@ class Ranker(nn.Module):
         return self.user.side(place_BSD, users, bias_BK, factor_BF, history, items)
 
     def affinities(self, batch: Batch) -> Tensor:
-        """[C, 2]: what the item factors say of the candidates, as `score` reads it."""
+        """[C, 2]: the candidates' affinities by the item factors, as `score` reads them."""
         batch = batch.to(self.device)
         assert batch.items is not None, "this batch is for an item side that exists already"
         candidates = batch.candidates
@@ -139,7 +139,7 @@ class Ranker(nn.Module):
         return Scored(network_CK + self.last(read_CR), network_CK, read_CR, None)
 
     def cache(self, items: Items) -> ItemCache:
-        """What serving keeps of its catalogue per weight version."""
+        """The cache of both sides of these items, which serving keeps per weight version."""
         with self.precision():
             return self.items.cache(self.item_side(moved(items, self.device)))
 
@@ -175,7 +175,7 @@ class Ranker(nn.Module):
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
     def state(self, with_optimizer: bool) -> dict[str, Any]:
-        """Weights and tables, on the CPU; `load_state` becomes bit-equal to what this described."""
+        """Weights, tables and factors, on the CPU; `load_state` restores them bit for bit."""
         dense = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
         tables = {name: table.state_dict(with_optimizer) for name, table in self.tables.items()}
         return {"dense": dense, "tables": tables, "factors": self.factors.state()}

@@ -1,4 +1,4 @@
-"""The request path: named stages over one context, in pure functions of what a replica holds.
+"""The request path: named stages over one context, in pure functions of a replica's state.
 
 stage.py       a stage; what a source and a rule are
 context.py     what was asked, what is read, what the stages made so far

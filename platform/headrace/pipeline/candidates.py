@@ -28,7 +28,7 @@ class Removed:
 @dataclass(slots=True)
 class Candidates:
     """Rows of the catalogue in an order, with the rank that each source gave them, scores once
-    they are ranked, and what was removed on the way."""
+    they are ranked, and the rows removed on the way."""
 
     sources: tuple[str, ...]
     row_C: Ints

@@ -1,4 +1,4 @@
-"""The context of a request: what was asked, what it reads, and what its stages have made so far."""
+"""The context of a request: its parameters, the data it reads, and its stages' results so far."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Catalogue(Protocol):
 
 
 class Snapshot(Protocol):
-    """What changes while requests are served; one request reads one of them, which stays."""
+    """A snapshot of data that changes during serving; a request reads one, which stays."""
 
     @property
     def trending_rows(self) -> Ints:
@@ -47,7 +47,7 @@ class Snapshot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """What is known of the requesting user."""
+    """The requesting user: the feature state, and the token keys of the attributes."""
 
     state_1: State = field(default_factory=lambda: USER_LAYOUT.new(1))
     token_keys: tuple[int, ...] = ()

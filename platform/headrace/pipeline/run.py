@@ -1,4 +1,4 @@
-"""The runner: stages in their order, the time that each takes, and what is done without."""
+"""The runner: stages in order, the time that each takes, and the marks of those done without."""
 
 from __future__ import annotations
 

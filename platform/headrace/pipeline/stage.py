@@ -16,7 +16,7 @@ C = TypeVar("C", bound=Context)
 
 @dataclass(frozen=True, slots=True)
 class Stage(Generic[C]):
-    """A named step of a request: it reads the context and writes what it makes into it.
+    """A named step of a request: it reads the context and writes its results into it.
 
     `without` is the mark of an answer that had to do without this stage, because it failed or its
     turn came after `deadline_ms` since the request's begin. No answer is given without a stage

@@ -1,4 +1,4 @@
-"""Commits: how far a partition was processed, and what it counted on the way."""
+"""Commits: the offset up to which a partition was processed, and its counts of events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
 
 class Commit(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a partition was processed, and what it counted on the way."""
+    """A commit: the offset up to which a partition was processed, and its counts of events."""
 
     offset: Count = 0  # the next event to process
     low_offset: Count = 0  # the oldest impression still open, or `offset`

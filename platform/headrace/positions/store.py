@@ -53,8 +53,8 @@ class CommitStore:
         return self.read(partition)
 
     def read(self, partition: int) -> Commit:
-        """A partition's last commit, or the one to start with; raises `CommitDamaged` for what is
-        none: to begin at 0 instead would be to count again, without a word."""
+        """A partition's last commit, or the one to start with; raises `CommitDamaged` for a
+        damaged one: to begin at 0 instead would be to count again, without a word."""
         try:
             payload = self._redis.hget(self._name, str(partition))
             return _decode(payload) if payload is not None else Commit()
@@ -64,7 +64,7 @@ class CommitStore:
             raise CommitDamaged(self.damaged(partition, str(error))) from None
 
     def payload(self, partition: int) -> bytes | None:
-        """What lies there as the partition's commit, to see whether it changes."""
+        """A partition's commit as raw bytes, or its read error, to see whether it changes."""
         try:
             payload: bytes | None = self._redis.hget(self._name, str(partition))
         except ResponseError as error:
@@ -72,7 +72,7 @@ class CommitStore:
         return payload
 
     def damaged(self, partition: int, why: str) -> str:
-        """What to do about a commit that is none."""
+        """The error message for a damaged commit: the cause, and how to repair it."""
         delete = f"redis-cli HDEL '{self._name}' {partition}"
         if WRONG_KIND in why:
             delete = f"redis-cli DEL '{self._name}'"
@@ -124,7 +124,7 @@ class CommitStore:
         return bool(self._redis.exists(self._name)), bool(self._redis.exists(self._epochs_name))
 
     def read_all(self, skipped: Skipped | None = None) -> dict[int, Commit]:
-        """The last commits of all partitions; what is none is passed over and counted."""
+        """The last commits of all partitions; damaged ones are passed over and counted."""
         skipped = skipped or Skipped()
         nothing: dict[bytes, bytes] = {}
         stored = read_key(self._name, lambda: self._redis.hgetall(self._name), nothing, skipped)

@@ -14,7 +14,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """The description of a published version: where its weights are, and what they belong to."""
+    """A manifest: the metadata of a published version, with the URI and hash of its weights."""
 
     version: Count  # 0 before it has one
     uri: str

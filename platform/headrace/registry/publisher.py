@@ -68,7 +68,7 @@ class Publisher:
 
     def _take_over(self) -> VersionIndex:
         """The index that others have left, without the files that nobody will read; where there is
-        none, it is made of what the topic announces."""
+        none, it is made of the manifests on the topic."""
         self._index = VersionIndex()
         self._files.remove_parts()
         index = self._read_index()
@@ -81,8 +81,8 @@ class Publisher:
         return index
 
     def _read_index(self) -> VersionIndex:
-        """The index with what other trainers have put into it; what this one knows of it where it
-        is gone or damaged."""
+        """The index, with the versions of other trainers; this trainer's own where it is gone or
+        damaged."""
         try:
             return self._files.read_index() or self._index
         except ServiceError as error:

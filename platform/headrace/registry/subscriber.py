@@ -23,8 +23,8 @@ from headrace.skipped import Skipped, place, shortened
 
 
 class Subscriber:
-    """Follows the `models` topic, after what the index of versions has; what is no manifest is
-    counted in `skipped`."""
+    """Follows the `models` topic, after the manifests in the index of versions; entries that are no
+    manifest are counted in `skipped`."""
 
     def __init__(self, settings: Settings, skipped: Skipped | None = None) -> None:
         self._settings = settings
@@ -76,7 +76,7 @@ class Subscriber:
         self._reader.close()
 
     def _of_index(self) -> list[Manifest | None]:
-        """What the index knows, read once; what is announced from then on is on the topic."""
+        """The manifests of the index, read once; those announced from then on are on the topic."""
         if self._index is not None:
             return []
         self._index = VersionIndex()

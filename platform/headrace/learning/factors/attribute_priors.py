@@ -1,4 +1,4 @@
-"""Where the users' parts of item factors begin: with what users of the same attributes have.
+"""Attribute priors: users' attributes in, the prior means of their parts of item factors out.
 
 A user's prior mean is the sum of a vector for each attribute. The vectors are the ridge regression
 of the users' posterior means on their attributes (regression-based latent factors, Agarwal and

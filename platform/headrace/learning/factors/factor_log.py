@@ -28,7 +28,7 @@ class FactorLog:
         self._num_rows, self._next_fit = 0, FIRST_ROWS
 
     def add(self, batch: Batch) -> None:
-        """Take in the candidates of a batch of which it is known what came of them."""
+        """Take in those candidates of a batch whose item and grade are known."""
         assert batch.items is not None
         candidates = batch.candidates
         grade_C = candidates.grade_C.cpu().numpy()

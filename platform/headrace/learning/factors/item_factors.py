@@ -1,4 +1,6 @@
-"""Item factors: what everybody made of items, so that few outcomes say much of a user.
+"""Item factors: matrix factorisation of rows of user, item and grade into a vector per item.
+
+The vectors come from all users' outcomes, so that few outcomes say much of one user.
 
 Outcomes have grades from 0 to 1: a click or none, or a share
 (`headrace.features.aggregation.facts.grades`). A grade is the mean of all, what the item adds, what
@@ -39,7 +41,7 @@ FIRST_ROUNDS, ROUNDS = 12, 4
 
 
 class Effects(NamedTuple):
-    """Vectors, and last what is added, as normal distributions: one for each user or item."""
+    """Vectors, and last the bias, as normal distributions: one for each user or item."""
 
     mean_XF: Floats
     covariance_XFF: Floats
@@ -50,7 +52,7 @@ class Effects(NamedTuple):
         return self.mean_XF[:, :, None] * self.mean_XF[:, None] + self.covariance_XFF
 
     def variance_added(self, prior_XF: Floats | float = 0.0) -> float:
-        """The prior variance of what is added under which these are most likely."""
+        """The prior variance of the bias under which these are most likely."""
         square_X = np.square(self.mean_XF - prior_XF)[:, WIDTH]
         return max(float((square_X + self.covariance_XFF[:, WIDTH, WIDTH]).mean()), LEAST_VARIANCE)
 
@@ -95,14 +97,14 @@ def fit(
 
 
 def _entries(items: Effects, mean: float) -> NDArray[np.float32]:
-    """[I, E]: what is kept of items."""
+    """[I, E]: the entries of the items, as `ItemFactors` keeps them."""
     constant_I = np.full(len(items.mean_XF), CONSTANT)
     parts = items.mean_XF[:, :WIDTH], constant_I, mean + items.mean_XF[:, WIDTH]
     return np.column_stack(parts).astype(np.float32)
 
 
 def _start(key_I: Ints, start: ItemFactors) -> Effects:
-    """What was known before, as if it were sure; small random vectors for the first fit."""
+    """The effects to start at: those of before, as if sure; at first, small random vectors."""
     entry_IE = start.of(torch.from_numpy(key_I)).numpy().astype(np.float64)
     mean_IF = np.delete(entry_IE, WIDTH, axis=1)  # all but the constant
     mean_IF[:, WIDTH] -= start.mean
@@ -112,7 +114,7 @@ def _start(key_I: Ints, start: ItemFactors) -> Effects:
 
 
 class _Told(NamedTuple):
-    """What the rows of each user, or item, say of their effects, once the others' are known.
+    """The expected sufficient statistics of the effects of each user, or item, given the others'.
 
     A grade less what the other adds is a linear function of a design: the other's vector and 1.
     """
@@ -131,7 +133,7 @@ class _Told(NamedTuple):
         return Effects((covariance_UFF @ right_UF[..., None])[..., 0], covariance_UFF)
 
     def unexplained(self, effects: Effects) -> float:
-        """The expected sum of squares of what the effects leave of the grades."""
+        """The expected sum of squared residuals of the grades under these effects."""
         explained = 2 * (self.right_UF * effects.mean_XF).sum()
         return float(self.square - explained + (self.moment_UFF * effects.second_XFF).sum())
 
@@ -151,7 +153,7 @@ class _Rows:
         return cls(*map(torch.from_numpy, arrays))
 
     def told(self, others: Effects) -> _Told:
-        """What is told by the others' effects, as far as these are known."""
+        """The expected sufficient statistics of these rows, given the others' uncertain effects."""
         mean_XF, second_XFF = others.mean_XF, others.second_XFF
         added_X1, square_X1 = mean_XF[:, WIDTH:], second_XFF[:, WIDTH, WIDTH:].copy()
         design_XF = np.append(mean_XF[:, :WIDTH], np.ones_like(added_X1), axis=1)
@@ -166,7 +168,7 @@ class _Rows:
         return _Told(moment_UFF, graded_UZ[:, :-1] - crossed_UF, square)
 
     def _sums(self, value_XZ: Floats, weight_N: Tensor | None = None) -> Floats:
-        """[U, Z]: the sum over each one's rows, without a copy of what is summed for every row."""
+        """[U, Z]: the sum over each one's rows, without a copy of the summands for every row."""
         sums_UZ: Floats = functional.embedding_bag(
             self.other_N,
             torch.from_numpy(value_XZ),

@@ -47,7 +47,7 @@ class KeyIndex:
 
     @property
     def capacity(self) -> int:
-        """How many rows there is room for; what is kept per row needs no more."""
+        """How many rows there is room for; arrays with an entry per row need no more."""
         return len(self._key_R)
 
     @property

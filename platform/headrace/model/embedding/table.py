@@ -125,7 +125,7 @@ class DynamicEmbedding:
 
     @torch.no_grad()
     def step(self, now: int | None = None) -> None:
-        """Apply the gradients of the rows read since the last step, and expire what is due.
+        """Apply the gradients of the rows read since the last step, and expire the rows due.
 
         `now` is the time of `expire_after`, for example the event time; without it steps count.
         """
@@ -185,7 +185,7 @@ class DynamicEmbedding:
             self._sketch.load_state_dict(state["sketch"])
 
     def take_delta(self) -> dict[str, Tensor]:
-        """Keys and weights of what was trained, and the keys removed, since the last call.
+        """The changes since the last call: keys and weights of trained rows, and the keys removed.
 
         The first call, and the first after loading, has every row.
         """

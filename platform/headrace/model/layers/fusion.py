@@ -23,7 +23,7 @@ FAR: Final = -1e4  # a masked logit; finite, so that a row with nothing but mask
 
 
 class Fusion(nn.Module):
-    """What the kinds have in common: masks, modality embeddings, the vector for nothing at all."""
+    """The base of all kinds: masks, modality embeddings, the vector for nothing at all."""
 
     def __init__(self, dim: int, num_modalities: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class Weighted(Fusion):
 
 
 class Mean(Weighted):
-    """The mean of what is there."""
+    """Mean pooling of the tokens that are there."""
 
     def weigh(self, tokens_BMD: Tensor, mask_BM: Tensor) -> Tensor:
         return mask_BM / mask_BM.sum(1, keepdim=True).clamp_min(1)
@@ -108,7 +108,7 @@ class Attention(Weighted):
 
 
 class Max(Fusion):
-    """The greatest of what is there, width by width."""
+    """Max pooling of the tokens that are there, width by width."""
 
     def combine(self, tokens_BMD: Tensor, mask_BM: Tensor) -> Tensor:
         return tokens_BMD.masked_fill(~mask_BM[..., None], FAR).amax(1)
@@ -129,7 +129,7 @@ class Concat(Fusion):
 
 
 class Late(Fusion):
-    """A tower per modality; only what comes out of the towers is put together."""
+    """Late fusion: a tower per modality; only the towers' outputs are put together."""
 
     def __init__(self, dim: int, num_modalities: int) -> None:
         super().__init__(dim, num_modalities)
@@ -252,7 +252,7 @@ def make_fusion(name: str, dim: int, num_modalities: int) -> Fusion:
 
 
 def _softmax(logit_XM: Tensor, mask_XM: Tensor) -> Tensor:
-    """Over what is there; zeros where that is nothing."""
+    """The softmax over the unmasked entries; zeros where there are none."""
     return logit_XM.masked_fill(~mask_XM, FAR).softmax(-1) * mask_XM
 
 

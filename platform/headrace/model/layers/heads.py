@@ -1,4 +1,4 @@
-"""Heads: logits from what the towers made, and the bias of the position that serving leaves out.
+"""Heads: a candidate's hidden layer in, logits out; and the position bias, not used in serving.
 
 C candidates   H hidden   E experts   J heads   K logits   W width of an expert
 """
@@ -49,7 +49,7 @@ class ExpertHeads(nn.Module):
 
 
 class PositionBias(nn.Module):
-    """What the place in the slate and the surface add to the logits while training.
+    """The position bias: logits of the place in the slate and the surface, added while training.
 
     It explains what is due to the place, so that the rest of the ranker need not; serving leaves
     it out. It is zero where the position is unknown.

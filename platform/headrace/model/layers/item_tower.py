@@ -1,4 +1,4 @@
-"""The item tower: content, fused, and the id become what the ranker knows of an item.
+"""The item tower: an item's fused content and its id in, its representations out.
 
     U items   X items or candidates   M modalities   D width   H hidden   K logits   W vector width
     P width of a part   E entries of its factors   Y all of a candidate
@@ -23,7 +23,7 @@ from headrace.model.layers.indexing import rows_of
 
 @dataclass(frozen=True, slots=True)
 class ItemSide:
-    """What histories read of items, and what candidates are made from."""
+    """The representations of items in histories, from which those of candidates are made."""
 
     vector_XD: Tensor
     content_XD: Tensor  # of length 1, for cosines; no gradient
@@ -42,7 +42,7 @@ class ItemSide:
 
 @dataclass(frozen=True, slots=True)
 class CandidateSide:
-    """What an item is as a candidate."""
+    """The representations of items as candidates."""
 
     query_XD: Tensor  # its question to the history
     content_XD: Tensor
@@ -90,7 +90,7 @@ class ItemTower(nn.Module):
     def side(
         self, fused_UD: Tensor, items: Items, id_UD: Tensor, bias_UK: Tensor, factor_UE: Tensor
     ) -> ItemSide:
-        """What histories read of these items."""
+        """The representations of these items in histories."""
         content_UD = self._direction(items) if self._widths else fused_UD
         return ItemSide(
             vector_XD=self.content(fused_UD) + id_UD,
@@ -114,7 +114,7 @@ class ItemTower(nn.Module):
         return torch.cat(tokens, 1), torch.cat(masks, 1)
 
     def candidate_side(self, items: ItemSide) -> CandidateSide:
-        """What these items are as candidates."""
+        """The representations of these items as candidates."""
         vector_XD = items.vector_XD
         return CandidateSide(
             query_XD=self.query(vector_XD),

@@ -1,4 +1,4 @@
-"""The last layer: what is linear in all that the network computes of a candidate.
+"""The last layer: a linear function of all that the network computes of a candidate.
 
 It is added to the network's logits. Its weights are not trained by gradients but solved
 (`headrace.learning.last_layer_fit`), so that one pass over the samples is enough for them. Beside
@@ -42,13 +42,13 @@ class LastLayer(nn.Module):
 
     @torch.no_grad()
     def read(self, dense_CF: Tensor, *layers: Tensor) -> Tensor:
-        """[C, R]: what it reads of the features and of layers of the configured widths."""
+        """[C, R]: its inputs: 1, the features, layers of configured widths, random functions."""
         random_CN = torch.addmm(self.threshold_N, dense_CF, self.mix_FN).relu()
         constant_C1 = torch.ones_like(dense_CF[:, :1])
         return torch.cat([constant_C1, dense_CF, *layers, random_CN], -1).float()
 
     @torch.no_grad()
     def forward(self, read_CR: Tensor) -> Tensor:
-        """[C, K]: what it adds to the logits, in single precision whatever the network's."""
+        """[C, K]: logits to add to the network's, in single precision whatever the network's."""
         with torch.autocast(read_CR.device.type, enabled=False):
             return torch.mm(read_CR, self.weight_RK)

@@ -14,7 +14,7 @@ RATE_MARGIN = 1e-3  # what rates are kept away from 0 and 1
 
 
 class RunningScale(nn.Module):
-    """Brings features to zero mean and unit variance, by the moments of what it has trained on.
+    """Standardises features to zero mean and unit variance, by their running moments in training.
 
     The `rates` among them are read as log odds, in which what they say of a logit adds up.
     """

@@ -1,4 +1,6 @@
-"""The surface as an input: where a request is made says much of what will come of it.
+"""The surface as an input: its number in, a part of the candidates' context and logits out.
+
+Where a request is made says much of its outcome.
 
 B requests   C candidates   S surfaces, 0 for those without a name   P width of a part   K logits
 """

@@ -1,4 +1,4 @@
-"""Target attention: what each candidate finds in its user's history, in two matrix products.
+"""Target attention: each candidate attends to its user's history, in two matrix products.
 
     B requests   C candidates of all requests   N candidates of the longest request
     S places of the history   D width   X anything
@@ -55,7 +55,7 @@ class Slots:
 
 
 def far(mask_X: Tensor) -> Tensor:
-    """[X]: what is added to logits, nothing where the mask is True."""
+    """[X]: the additive mask of attention logits: 0 where the mask is True, else `FAR`."""
     return torch.zeros_like(mask_X, dtype=torch.float32).masked_fill(~mask_X, FAR)
 
 

@@ -29,7 +29,7 @@ TIME_BUCKETS = 32  # powers of two of a quarter of a second, up to 8 years
 
 @dataclass(frozen=True, slots=True)
 class UserSide:
-    """What is computed once per request."""
+    """The representations of users and their histories, computed once per request."""
 
     part_BP: Tensor  # what the pair network multiplies with the candidate's part
     hidden_BH: Tensor  # the user's part of the first layer
@@ -55,7 +55,7 @@ class CausalLayer(nn.Module):
         self.up, self.down = nn.Linear(dim, wide), nn.Linear(wide, dim)
 
     def forward(self, place_BSD: Tensor, far_BSS: Tensor) -> Tensor:
-        """[B, S, D]: what the places have read; `far` is added to the logits of the attention."""
+        """[B, S, D]: the places after this layer; `far` is added to the logits of the attention."""
         read = self._with_one_head if self._heads == 1 else self._with_heads
         place_BSD = place_BSD + read(self.norm_read(place_BSD), far_BSS)
         fed: Tensor = place_BSD + self.down(self.up(self.norm_feed(place_BSD)).relu())
@@ -84,7 +84,7 @@ class CausalLayer(nn.Module):
 
 
 class UserTower(nn.Module):
-    """From the past events and the profile to what candidates are compared with."""
+    """The user tower: profile and past events in, a representation per place and the side out."""
 
     def __init__(self, config: RankerConfig) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class UserTower(nn.Module):
         history: History,
         items: ItemSide,
     ) -> UserSide:
-        """What candidates read of these places, and of where the request is made."""
+        """The user side of these places, with the surface of each request."""
         user_BD = place_BSD[:, 0]
         context_BP, of_surface_BK = self.surface(users.surface_B)
         return UserSide(

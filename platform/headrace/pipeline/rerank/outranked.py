@@ -11,7 +11,7 @@ from headrace.pipeline.context import Context
 
 
 class Outranked:
-    """Removes what comes after as many candidates as the request wants; the last re-ranker."""
+    """Truncates the ranked list to as many candidates as the request wants; the last re-ranker."""
 
     name: Final = "outranked"
 
