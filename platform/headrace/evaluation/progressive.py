@@ -1,4 +1,4 @@
-"""The model's part of an evaluation: score first, then train on what has become visible.
+"""Progressive validation, an evaluation's model: score first, then train on visible outcomes.
 
 Q rows of a batch   C impressions of them   J labels
 """
@@ -85,7 +85,7 @@ class Progressive(ABC, Generic[AnyRow]):
         return sum(parameter.numel() for parameter in self._learner.ranker.parameters())
 
     def take(self, rows: Sequence[AnyRow]) -> None:
-        """Learn from what is visible by now, and score the rows, which are of one split."""
+        """Learn from the outcomes visible by now, and score the rows, which are of one split."""
         begins = not self._testing and rows[0].split == TEST
         self._testing = self._testing or begins
         if begins or self._online or not self._testing:
@@ -99,7 +99,7 @@ class Progressive(ABC, Generic[AnyRow]):
                 heapq.heappush(self._waiting, (row.visible_ms, next(self._arrivals), row))
 
     def affinities(self, rows: Sequence[AnyRow], at_midnight: bool = False) -> NDArray[np.float32]:
-        """[C, 2]: what the item factors of the model that predicts say of these rows.
+        """[C, 2]: the affinities of these rows by the item factors of the model that predicts.
 
         Asked of a batch that was just taken, they were fitted on outcomes visible before it, or
         before its midnight.
@@ -127,13 +127,13 @@ class Progressive(ABC, Generic[AnyRow]):
         return [self._visible.popleft() for _ in range(num_rows)]
 
     def _publish(self, now_ms: int) -> None:
-        """Predict with what the learner has become, if it is time."""
+        """Copy the learner as the model that predicts, once per `publish_every_ms`."""
         if self._publish_every_ms and now_ms // self._publish_every_ms > self._version:
             self._published = copy.deepcopy(self._learner)
             self._version = now_ms // self._publish_every_ms
 
     def _begin_day(self, day: int) -> None:
-        """From a day's first batch on, what had been learned until then is that of midnight.
+        """At a day's first batch, keep the model that predicts as that of midnight.
 
         What is learned within the day, of users and of what they have in common, moves against the
         label like their counters do.

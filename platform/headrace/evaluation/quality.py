@@ -1,4 +1,4 @@
-"""What is kept of the test's predictions: sketches per label and slice, and the samples of one day.
+"""The quality of the test's predictions: sketches per label and slice, and one day's samples.
 
 Q rows   C impressions of all rows   J labels   L lists
 """
@@ -25,7 +25,7 @@ SLICES: Final = ("new_users", "new_items")
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """How predictions are judged beside what needs no choice.
+    """The parameters of the metrics: cutoff and kind of lists, decision threshold, bootstrap draws.
 
     A list is what one request showed, or with `lists_of_days` everything that a user saw in a day.
     Intervals come from so many draws of users; without any there are none, and nothing is kept.
@@ -39,7 +39,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What was predicted of some impressions, and what is known of them."""
+    """The predictions, labels, users and slices of some impressions of one day, as columns."""
 
     day: int
     row_C: NDArray[np.int64]
@@ -97,7 +97,7 @@ class LabelQuality:
             )
 
     def end_day(self) -> None:
-        """Keep what the day's samples come to, and not the samples."""
+        """Aggregate the day's samples into the metrics, and drop them."""
         auc_N = self.within_day.sample_auc()
         self._sum_auc += float(np.nansum(auc_N))
         self._num_ranked += int((~np.isnan(auc_N)).sum())
@@ -163,7 +163,7 @@ def _users_of(
 
 
 class Quality:
-    """What each label's predictions were worth."""
+    """The quality of the predictions of each label."""
 
     def __init__(self, labels: Sequence[str], measures: Measures | None = None) -> None:
         self.measures = measures or Measures()

@@ -1,4 +1,4 @@
-"""A row: one request of a log with what is known when it is predicted, and what came of it.
+"""A row: one request of a log, with its context at prediction time and its outcomes.
 
 J labels   N impressions of the request
 """
@@ -19,7 +19,7 @@ BATCH_IMPRESSIONS: Final = 256
 
 
 class Row(Protocol):
-    """What an evaluation asks of a row, whatever log it comes from."""
+    """The interface of a row to an evaluation, whatever log it comes from."""
 
     @property
     def split(self) -> str: ...

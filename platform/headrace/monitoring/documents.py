@@ -1,4 +1,4 @@
-"""Status documents: what each part of the platform says about itself, a struct for each.
+"""Status documents: the report of each part of the platform about itself, a struct for each.
 
 Parts write them and views read them through these structs, as JSON. Builds of two ages may meet in
 one namespace while a platform is updated, so a field keeps its name, a field that came later has a
@@ -35,7 +35,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartDocument(Document, frozen=True, kw_only=True):
-    """The document of a part that runs until it is stopped, and passes over what is damaged."""
+    """The document of a part that runs until it is stopped, with the kinds of data it skipped."""
 
     skipped: tuple[SkippedKind, ...] = ()
 
@@ -60,7 +60,7 @@ class Columns(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ViewReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker has written of one view since it started, and lately."""
+    """A worker's statistics of the rows it wrote of one view, since it started and lately."""
 
     rows: Count
     expired: Count  # of these: older than the view's shortest ttl when they were written
@@ -70,7 +70,7 @@ class ViewReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StreamDocument(PartDocument, frozen=True, kw_only=True):
-    """What a stream worker has done."""
+    """The status of a stream worker: its lag, its views, and the data that it corrected or lost."""
 
     part: ClassVar[str] = "stream"
     worker: Count
@@ -93,7 +93,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, scores: Scores) -> Quality:
-        """What these scores come to."""
+        """The metrics of these scores."""
         return cls(
             samples=scores.num_samples,
             auc=_known(scores.auc),
@@ -103,7 +103,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TrainDocument(PartDocument, frozen=True, kw_only=True):
-    """What the trainer has done."""
+    """The status of the trainer: its lag, its counts, and the quality of its predictions."""
 
     part: ClassVar[str] = "train"
     lag: Count | None  # messages and samples not trained on yet; None while it is not known
@@ -120,7 +120,7 @@ class TrainDocument(PartDocument, frozen=True, kw_only=True):
 
 
 class ServeDocument(PartDocument, frozen=True, kw_only=True):
-    """What a replica has answered, and with which model."""
+    """The status of a replica: its request counts and latency, and the model that it serves."""
 
     part: ClassVar[str] = "serve"
     requests: Count

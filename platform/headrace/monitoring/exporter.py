@@ -172,7 +172,7 @@ def _quality(health: Health) -> Iterator[Metric]:
 
 
 def _add_known(gauge: Gauge, labels: Sequence[str], value: float | None) -> None:
-    """Add a sample, unless it is None or NaN: what is not known has no series, and spoils no
+    """Add a sample, unless it is None or NaN: an unknown value has no series, and spoils no
     average."""
     if value is not None and not math.isnan(value):
         gauge.add_metric(labels, value)

@@ -1,4 +1,4 @@
-"""Health: what the workers say about the features, put together. F numbers of a view."""
+"""Health: the workers' reports on the features, merged. F numbers of a view."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FeatureHealth:
 
 @dataclass(frozen=True, slots=True)
 class ViewWorker:
-    """What one worker did for a view since it started."""
+    """The row counts and latency of one worker for a view since it started."""
 
     num_rows: int
     num_expired: int  # of these: older than the view's shortest ttl when they were written
@@ -130,7 +130,7 @@ class Health:
 
 
 def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
-    """What is true at `now_ms`.
+    """The health of the features at `now_ms`.
 
     The counts of a worker that was replaced end with it, the rows that it wrote do not. Workers of
     another feature table are left out: their columns are others.
@@ -155,13 +155,13 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
 
 
 def _quality(board: StatusBoard) -> dict[str, Quality]:
-    """What the trainer that reported last says of the newest impressions."""
+    """The quality of the newest impressions by slice, from the trainer that reported last."""
     newest = max(board.read(TrainDocument), key=lambda d: d.updated_ms, default=None)
     return newest.quality if newest else {}
 
 
 def stream_documents(board: StatusBoard, skipped: Skipped) -> list[StreamDocument]:
-    """What the stream workers say; where one is of this feature table and its views are not, it is
+    """The documents of the stream workers; one of this feature table whose views do not fit it is
     passed over and counted."""
     found = []
     for document in board.read(StreamDocument):
@@ -187,7 +187,7 @@ def _fits(layout: Layout, view: ViewReport) -> bool:
 def skipped_by_parts(
     board: StatusBoard, now_ms: int, own: Skipped
 ) -> Iterator[tuple[str, SkippedKind]]:
-    """What the parts that run have passed over, and what the caller has, by part."""
+    """The kinds of skipped data of the parts that run, and of the caller, each with its part."""
     for form in PARTS:
         reports = [d.skipped for d in board.read(form) if d.is_fresh(now_ms)]
         yield from ((form.part, kind) for kind in together(reports))

@@ -54,7 +54,7 @@ def _notes(health: Health) -> Iterator[str]:
 
 
 def to_document(health: Health) -> dict[str, Any]:
-    """The same as JSON, null for what is not known."""
+    """The same as JSON, null for an unknown value."""
     return {
         "num_workers": len(health.lags),
         "lag": sum(health.lags.values()),

@@ -1,4 +1,4 @@
-"""The monitor: what a worker sees of the rows that it writes, for its status document.
+"""The monitor: statistics of the rows that a worker writes, for its status document.
 
 N rows written   F numbers of a view
 """
@@ -36,14 +36,14 @@ class Written:
 
 
 class ReferenceStore:
-    """What is normal for each view, the same for all workers: a Redis hash per feature table."""
+    """The reference distributions of the views for all workers: a Redis hash per feature table."""
 
     def __init__(self, redis: Redis, namespace: str, skipped: Skipped | None = None) -> None:
         self._redis, self._name = redis, f"{namespace}:reference:{VIEW_SCHEMA:08x}"
         self._skipped = skipped or Skipped()
 
     def read(self) -> dict[str, Reference]:
-        """The references by view; what is none is passed over and counted."""
+        """The references by view; an invalid one is passed over and counted."""
         nothing: dict[bytes, bytes] = {}
         name, redis = self._name, self._redis
         stored = read_key(name, lambda: redis.hgetall(name), nothing, self._skipped)
@@ -75,7 +75,7 @@ class ReferenceStore:
 
 
 class Monitor:
-    """Takes in what a worker writes. Time is an argument."""
+    """The statistics of the rows that a worker writes, by view. Time is an argument."""
 
     def __init__(self, references: ReferenceStore) -> None:
         self._references, self._agree_due_ms = references, 0
@@ -104,7 +104,7 @@ class Monitor:
 
 
 class _ViewMonitor:
-    """What a worker saw of one view."""
+    """The statistics of the rows that a worker writes of one view."""
 
     def __init__(self, layout: Layout) -> None:
         self.window = Window(len(layout.numbers))

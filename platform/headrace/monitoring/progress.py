@@ -42,7 +42,7 @@ class ProgressBoard:
             self._redis.hdel(self._name, *[str(number) for number in outdated])
 
     def read(self) -> dict[int, Scores]:
-        """All windows, in order; what is none is passed over and counted."""
+        """The scores of all windows, in order; an invalid entry is passed over and counted."""
         name, nothing = self._name, dict[bytes, bytes]()
         stored = read_key(name, lambda: self._redis.hgetall(name), nothing, self._skipped)
         scores = {}

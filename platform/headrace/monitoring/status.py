@@ -45,7 +45,7 @@ class StatusBoard:
         write_key(self._redis, index, write, self._skipped)
 
     def read(self, form: type[AnyDocument]) -> list[AnyDocument]:
-        """The documents of all instances of a part, also of those that ended; what is no such
+        """The documents of all instances of a part, also of those that ended; an invalid
         document is passed over and counted."""
         name = self._index(form.part)
         nothing: set[bytes] = set()

@@ -1,4 +1,4 @@
-"""The offline store: what the topics carried, as Parquet files, and what is made from them.
+"""The offline store: the messages of the topics as Parquet files, and the data derived from them.
 
 materialize.py       the catalogue on disk, feast apply, features and tokens into the online
                      store

@@ -1,4 +1,4 @@
-"""The archive: a part that writes what the topics carry into the folders of the offline store.
+"""The archive: a part that writes the messages of the topics into the offline store's folders.
 
 It reads from where the names of the files end, so that it may die at any moment and still write
 each message once. What a stream worker sent twice lies there twice, with the same position.
@@ -50,7 +50,7 @@ class ArchivedTopic:
     num_lost: int = 0  # messages gone from the topic before they were read, since the start
 
     def poll(self) -> None:
-        """Take what came, with times of arrival that whoever replays it can believe."""
+        """Take the new messages, with times of arrival that whoever replays them can believe."""
         for record in arrived_records(self.reader.poll(timeout_ms=50), self.clock()):
             self.waiting.setdefault(record.partition, []).append(record)
             self.num_bytes += len(record.value)
@@ -59,7 +59,7 @@ class ArchivedTopic:
             self.num_lost += len(gap.gone)
 
     def flush(self) -> None:
-        """Write what waits."""
+        """Write the waiting messages."""
         for partition, records in self.waiting.items():
             first, end = records[0].offset, records[-1].offset + 1
             self.folder.write(partition, first, end, self.to_tables(records, self.skipped))
@@ -93,7 +93,7 @@ class Archive:
         self._flushed_ms = self._status_ms = clock()
 
     def run(self, should_stop: Callable[[], bool]) -> None:
-        """Archive until told to stop; what was read then is written."""
+        """Archive until told to stop; the messages read by then are written."""
         while not should_stop():
             self.step()
         self.flush()
@@ -102,7 +102,7 @@ class Archive:
             topic.reader.close()
 
     def step(self) -> None:
-        """Take what came; write it when there is much of it, or when it has waited long enough."""
+        """Take the new messages; write those that wait when they are many or the time is due."""
         for topic in self._topics:
             topic.poll()
         now = self._clock()

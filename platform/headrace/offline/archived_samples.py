@@ -1,4 +1,4 @@
-"""The features of requests as they were archived: what training read."""
+"""The archived features of requests: the ones that training read."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ STATE: Final = "state"
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """What is to be computed: it can be sent to other processes."""
+    """A backfill job: its source, rules and period; it can be sent to other processes."""
 
     source: Source
     offline: Path  # the offline store's folder
@@ -123,7 +123,7 @@ class Backfill:
         return num_rows
 
     def clear(self) -> None:
-        """Delete what was not published."""
+        """Delete the scratch folder, with everything that was not published."""
         shutil.rmtree(self.scratch, ignore_errors=True)
 
     def start_from(self, start: StartState) -> None:
@@ -166,7 +166,7 @@ class Backfill:
 
 @contextmanager
 def one_at_a_time(offline: Path) -> Iterator[None]:
-    """While this lasts no other backfill runs in the folder; what one that died left is deleted."""
+    """The exclusive lock on a folder's backfills; the leftovers of one that died are deleted."""
     offline.mkdir(parents=True, exist_ok=True)
     with (offline / ".backfill.lock").open("w") as lock:
         try:
@@ -179,7 +179,7 @@ def one_at_a_time(offline: Path) -> Iterator[None]:
 
 
 def _merged_over_time(layout: Layout, entity_S: Ints, rows_S: Rows) -> Rows:
-    """[S]: over all partitions, what each entity's rows up to this one say; sorted by entity."""
+    """[S]: at each row, the merge of its entity's newest row per partition; sorted by entity."""
     merged_S = fresh_rows(layout, len(rows_S))
     place_S = np.arange(len(rows_S))
     first_S = np.searchsorted(entity_S, entity_S)

@@ -65,7 +65,7 @@ class LogFolder:
         return sorted({span.partition for span in self.spans()})
 
     def resume(self) -> dict[int, int]:
-        """The next offset of each partition that has files; what is incomplete is deleted."""
+        """The next offset of each partition that has files; incomplete files are deleted."""
         for leftover in self.path.rglob(".*.part"):
             leftover.unlink()
         for span in self._all_spans():

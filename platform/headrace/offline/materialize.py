@@ -76,7 +76,7 @@ def write_tokens(
 
 
 def apply(settings: config.Settings) -> None:
-    """What `feast apply` does on feature_repo; a second time it only brings in what changed."""
+    """Apply feature_repo as `feast apply` does; a second time only brings in the changes."""
     config.export(settings)
     for modality in MODALITIES:
         path = _token_file(config.catalogue_path(settings), modality)
@@ -98,8 +98,8 @@ def materialize(
     incremental: bool = False,
     views: Sequence[str] = STATIC_VIEWS,
 ) -> None:
-    """Copy static features of the catalogue, or these views, into the online store: all, or what
-    is new.
+    """Copy static features of the catalogue, or these views, into the online store: all rows,
+    or the new ones.
 
     Streaming views are left alone: their rows come from the stream, with the state that it needs.
     """

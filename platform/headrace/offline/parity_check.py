@@ -71,7 +71,7 @@ Features = tuple[NDArray[np.float32], Ints]  # dense [N, F] and history [3, T] o
 
 
 def run(settings: config.Settings, period: Period, json_path: Path | None) -> int:
-    """Compare, show a table, and write the result as JSON; returns 1 if what must agree differs."""
+    """Compare, show a table, and write the result as JSON; returns 1 if a required match fails."""
     check_redis(settings.redis_url)
     source = archived_events(settings)
     check = ParityCheck(settings, source, period)
@@ -147,7 +147,7 @@ class ParityCheck:
         ]
 
     def notes(self) -> Iterator[str]:
-        """What was not compared, and why."""
+        """The comparisons left out, with the reasons, one line each."""
         if self.num_not_archived:
             yield f"{self.num_not_archived} requests: their samples are not archived yet"
         if self.num_of_other_tables:

@@ -52,7 +52,7 @@ class ArchivedEvents:
 
 @dataclass(frozen=True, slots=True)
 class TopicEvents:
-    """What the `events` topic holds now; make the topics first, which checks their partitions."""
+    """The events in the `events` topic; make the topics first, which checks their partitions."""
 
     settings: Settings
 

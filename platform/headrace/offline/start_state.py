@@ -1,4 +1,4 @@
-"""The state that a namespace begins with: what a backfill made of a log from before the stream.
+"""The start state of a namespace: the rows that a backfill made of a log from before the stream.
 
 It lies in the offline store, so that whoever replays the archive begins with it too; `start.py`
 puts it where the stream and serving read. Its rows are of a partition that no stream has: a user's
@@ -60,7 +60,7 @@ def require_unstarted(settings: Settings, description: str) -> None:
 
 
 def read_start_state(offline: Path) -> StartState:
-    """What lies in the offline store; empty rows if there is nothing."""
+    """The start state in the offline store; empty rows if there is none."""
     read = {layout.entity: read_rows(offline / START_FOLDER, layout) for layout in LAYOUTS}
     ids, rows = read.pop(USER_LAYOUT.entity)
     return StartState(dict(zip(ids, encode_rows(rows), strict=True)), read)

@@ -129,7 +129,7 @@ def feature_row_tables(records: Sequence[Record], skipped: Skipped | None = None
 
 def rows_table(layout: Layout, rows: FeatureRows) -> pa.Table:
     """Rows as Feast reads them: `event_timestamp` is just after the newest event in a row, so that
-    a join at the time of an impression never sees what came of it."""
+    a join at the time of an impression never sees its outcome."""
     event_us_U = rows.event_time_ms_U * 1_000 + JUST_AFTER_US
     columns = [
         pa.array(rows.ids, pa.string()),

@@ -42,7 +42,7 @@ OF_ITEM: Final = slice(len(USER_LAYOUT.dense), len(USER_LAYOUT.dense) + len(ITEM
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A sample, what it would have been with its user as of the beginning of its day, and when.
+    """A sample with its labels, split and times, and its counterpart with the user as of midnight.
 
     A user's own counters move against the label within the day, so that order within it must not
     rest on them. Before the test nobody asks for that: there it is the sample itself.
@@ -79,7 +79,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """An event of which a sample may come by `due_ms`, and what was known before it."""
+    """An event that may yield a sample by `due_ms`, with its user's midnight row and counts."""
 
     event: Event
     due_ms: int
@@ -143,7 +143,7 @@ class Cases:
             self._of_item.update(one.item_id for one in shown)
 
     def _work_until(self, now_ms: int) -> Iterator[Case]:
-        """Work on what was taken, and close the windows that are over by now."""
+        """Process the events taken and close the windows over by now; yields cases in order."""
         samples: list[Sample] = []
         if self._decoded:
             newest_ms = self._decoded[-1].record.arrival_ms

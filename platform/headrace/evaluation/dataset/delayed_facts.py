@@ -1,4 +1,4 @@
-"""A partition that learns what events say some time after them.
+"""A partition with delayed facts: those of an event count a fixed time after it.
 
 A log that tells an impression together with its outcome knows more than anybody did at the time.
 """

@@ -10,7 +10,7 @@ from headrace.model.batch import Batch, batch_of_samples
 
 
 class CaseEvaluation(Progressive[Case]):
-    """Score first, then train on what has become visible."""
+    """Progressive validation on cases: score first, then train on the outcomes visible by now."""
 
     def _batch(self, rows: Sequence[Case], at_midnight: bool = False) -> Batch:
         samples = [row.at_midnight if at_midnight else row.sample for row in rows]

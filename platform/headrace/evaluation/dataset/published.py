@@ -49,7 +49,7 @@ class PublishedVersion:
 
 
 class PublishedEvaluation:
-    """A version that stands still: what it says of the cases of the test."""
+    """The evaluation of a published version, with fixed weights, on the cases of the test."""
 
     def __init__(self, version: PublishedVersion, labels: Sequence[str]) -> None:
         heads = [head.name for head in version.config.scalar_heads]

@@ -30,7 +30,7 @@ from headrace.evaluation.row import batches_of
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is asked of an evaluation of a dataset.
+    """The options of an evaluation of a dataset.
 
     With `model_version` the published version of that number is judged, and nothing is trained.
     """
@@ -50,8 +50,8 @@ class Asked:
 
 
 class Taking(Protocol):
-    """What takes batches of cases, in the order of time, and keeps what its predictions were worth:
-    a learner, or a version that stands still."""
+    """An evaluator: takes batches of cases, in the order of time, and keeps the quality of its
+    predictions. A learner, or a published version with fixed weights."""
 
     quality: Quality
 
@@ -59,7 +59,7 @@ class Taking(Protocol):
 
 
 def evaluate(dataset: Dataset, settings: Settings, asked: Asked) -> dict[str, Any]:
-    """The figures of the test, and what they are of."""
+    """The evaluation report: the metrics of the test, the dataset, its split, and the run time."""
     check_labels(asked.labels)
     version = asked.model_version
     manifest = None if version is None else find_version(settings, version)

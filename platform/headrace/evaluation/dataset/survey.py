@@ -20,7 +20,7 @@ MAX_SURFACES: Final = 64
 
 @dataclass(slots=True)
 class Survey:
-    """The impressions of both parts, where they were shown, and what came of those of the test."""
+    """The impression counts of both parts, their surfaces, and the outcome counts of the test."""
 
     test_ms: int  # of the first event of the test
     num_train: int = 0
@@ -102,7 +102,7 @@ def _take_impression(found: Survey, event: ImpressionEvent, is_test: bool) -> No
 
 
 def _outcomes(event: Event) -> Iterator[tuple[str, bool]]:
-    """What an event may tell of an impression: each action, and whether it came."""
+    """The outcomes that an event tells of impressions: each action, and whether it came."""
     match event:
         case ImpressionEvent():
             for shown in event.items:

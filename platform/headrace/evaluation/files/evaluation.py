@@ -20,7 +20,10 @@ from headrace.stream.step.join import outcome_known
 
 
 class Evaluation(Progressive[Observed]):
-    """Score first, then train on what has become visible; labels may be others than actions."""
+    """Progressive validation on files: score first, then train on the outcomes visible by now.
+
+    Labels may be others than actions.
+    """
 
     def _batch(self, rows: Sequence[Observed], at_midnight: bool = False) -> Batch:
         requests = [
@@ -38,7 +41,7 @@ class Evaluation(Progressive[Observed]):
         return make_batch(requests, self._content, self._config.history)
 
     def _labels(self, row: Observed) -> NDArray[np.float32]:
-        """[1, J]: what came of a row, for each head."""
+        """[1, J]: the outcome of a row, 0 or 1, for each head."""
         label_J, clicked = row.impression.label_J, row.impression.event.items[0].clicked
         of_heads = [
             float(bool(clicked)) if head.name == CLICK else label_J[self._places[head.name]]

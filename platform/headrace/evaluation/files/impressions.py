@@ -51,7 +51,7 @@ class Impression:
 
 @dataclass(slots=True)
 class Span:
-    """What a check of a file has found."""
+    """The extent of a checked file: its number of rows, its time range and its surfaces."""
 
     num_rows: int = 0
     start_ms: int = 0
@@ -112,7 +112,7 @@ def read(path: Path, labels: Sequence[str], split: str) -> Iterator[Impression]:
 
 
 def _checked_columns(path: Path, labels: Sequence[str]) -> list[str]:
-    """What is needed, and every other column of numbers."""
+    """The required columns, and every other column of numbers."""
     types = {field.name: field.type for field in columnar.schema(path)}
     numbers = [n for n, t in types.items() if pa.types.is_integer(t) or pa.types.is_floating(t)]
     return list(dict.fromkeys((*kuairand.LOG_COLUMNS, *labels, *numbers)))

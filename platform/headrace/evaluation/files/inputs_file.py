@@ -1,4 +1,4 @@
-"""What the ranker saw, as a Parquet file: identical inputs for other models.
+"""The inputs of the ranker as a Parquet file, so that other models get identical ones.
 
 A row per impression: `split`, `time_ms`, `user_id`, `video_id`, the labels, `dense.<feature>` and
 `affinity.<name>` as float32, `key.<name>` as int64 (0 where there is none; the first of several),

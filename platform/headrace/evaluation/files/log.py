@@ -34,7 +34,7 @@ DEFAULT_SIZE: Final = "nano"
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """Checked files: what is to be predicted, and what is known of users and items."""
+    """Checked files: the impressions to learn from and to predict, and the users and items."""
 
     options: argparse.Namespace
     labels: tuple[str, ...]
@@ -53,7 +53,7 @@ class Log:
         return self.train.surfaces | self.test.surfaces
 
     def rows(self) -> Iterable[Impression]:
-        """Everything in the order of time: what came before the log may reach into it."""
+        """History, train and test merged in order of time: the history may reach into the log."""
         parts = ((self.options.train, TRAIN), (self.options.test, TEST))
         log = chain(*(impressions.read(path, self.labels, split) for path, split in parts))
         if self.options.history is None:
@@ -63,7 +63,7 @@ class Log:
         return heapq.merge(before, log, key=lambda row: row.time_ms)
 
     def content(self, settings: Settings) -> ContentTable:
-        """What the ranker reads of the items, with the token tables that the settings name."""
+        """The content table of the items, with the token tables that the settings name."""
         return ContentTable(self.items, ContentVectors.of(settings))
 
 
@@ -98,7 +98,7 @@ def check_ranker_and_outputs(options: argparse.Namespace) -> None:
 
 
 def open_log(options: argparse.Namespace, settings: Settings) -> Log:
-    """The log that the flags name; raises `ConfigError` and `DatasetError` for what is wrong."""
+    """The log that the flags name; raises `ConfigError` and `DatasetError` for invalid input."""
     check_ranker_and_outputs(options)
     days = Days(options.time_zone or settings.time_zone or kuairand.TIME_ZONE)
     labels = tuple((options.labels or "is_click").split(","))

@@ -20,7 +20,7 @@ from headrace.evaluation.row import batches_of
 
 
 def evaluate(log: Log, settings: Settings, measures: Measures) -> dict[str, Any]:
-    """The figures of the test, and what they are of."""
+    """The evaluation report: the metrics of the test, the sample counts, and the run time."""
     torch.set_num_threads(1)  # batches are small: two threads wait for each other more than work
     options, content = log.options, log.content(settings)
     ranker = ranker_config(options.size, log.labels, log.surfaces, content.vectors.widths)

@@ -165,7 +165,7 @@ class Observer:
             hear_shown(row.event, record, self._heard)
 
     def _step(self) -> Iterator[Observed]:
-        """Learn what was heard, and give back what was asked for."""
+        """Learn the facts heard, and yield the rows asked for with their features."""
         heard, asked = self._heard, self._asked
         self._heard, self._asked = Heard(), []
         ids = (*(fact[0] for fact in heard.facts), *(r.event.user_id for r in heard.requests))
