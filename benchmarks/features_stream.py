@@ -60,7 +60,7 @@ MEMORY_USERS = 100_000
 
 
 def measure_stream() -> dict[str, Any]:
-    """What was measured, by key."""
+    """The measurements, by key."""
     bytes_per_user = _bytes_per_user()  # first: later the process grows into what was freed
     keep_freed()
     with tempfile.TemporaryDirectory() as name:
@@ -160,7 +160,7 @@ class Consumer:
 
 
 def _bare(settings: config.Settings) -> None:
-    """What a consumer without features does, in kafka-python alone: poll, and the same types."""
+    """The baseline, a consumer without features in kafka-python alone: poll, and the same types."""
     consumer = KafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
         auto_offset_reset="earliest",

@@ -1,4 +1,4 @@
-"""The whole loop: what `headrace up --once` reports of MovieLens-100K on this machine."""
+"""The whole loop: the report of `headrace up --once` on MovieLens-100K on this machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ids that nobody has seen cost in memory: 300 posts of one impression with 1,000 of them.
+"""The memory cost of ids that nobody has seen: 300 posts of one impression with 1,000 of them.
 
 The whole platform runs, as `headrace up` starts it. What counts is how much more the stream
 workers, the replica, the trainer and Redis hold than before, right after the posts and five minutes
@@ -157,7 +157,7 @@ class Platform:
         return int(sent[-1].replace(",", ""))
 
     def log(self) -> str:
-        """What it has said so far."""
+        """Its output so far."""
         return self._log_path.read_text(errors="replace")
 
 

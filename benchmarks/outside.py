@@ -1,4 +1,4 @@
-"""What lies outside of the project, as the environment names it: Apache Kafka and larger data."""
+"""The resources outside of the project that the environment names: Apache Kafka, larger data."""
 
 from __future__ import annotations
 

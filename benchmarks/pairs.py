@@ -30,7 +30,7 @@ def compare(
 def compare_timed(
     subject: Callable[[], float], baseline: Callable[[], float], num_pairs: int = NUM_PAIRS
 ) -> dict[str, Any]:
-    """The same, of what takes its own time and returns the seconds."""
+    """The same, of functions that time themselves and return the seconds."""
     subject_s, baseline_s = [], []
     for pair in range(num_pairs):
         if pair % 2:

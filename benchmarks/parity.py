@@ -124,7 +124,7 @@ def _compare_users(parity: Parity, stream: BatchPath, batch: BatchPath) -> None:
 
 
 def _merged(paths: Sequence[BatchPath], entity: str) -> dict[str, Rows]:
-    """The rows of shared entities over what every partition counted."""
+    """The merged rows of shared entities by id, over every partition's counts."""
     merged = SharedTable(paths[0].shared.tables[entity].layout)
     for number, path in enumerate(paths):
         table = path.shared.tables[entity]

@@ -1,4 +1,4 @@
-"""What a sender and a pace do to the learner: MovieLens-100K, poison after nine tenths of it.
+"""The learner under poison, and at several paces: MovieLens-100K, poison after nine tenths of it.
 
 The stream's own code makes the samples, the trainer's learner under guard takes them in as they
 arrive on a clock of their own, and publishes every three seconds. Quality is that of the version
@@ -58,7 +58,7 @@ class Stream:
         self._path, self._offset = BatchPath(items.get, PartitionSettings.of(SETTINGS)), 0
 
     def samples(self, events: Sequence[Event]) -> list[Sample]:
-        """What these events, which arrive when they happen, and whose windows then end, lead to."""
+        """The samples of these events, which arrive when they happen and whose windows then end."""
         made: list[Sample] = []
         for start in range(0, len(events), STEP):
             decoded = [
@@ -134,8 +134,8 @@ class World:
         self.learning.take(self._stream.samples(self.before), USUAL_PER_S)
 
     def after(self, *poisons: Poison) -> dict[str, Any]:
-        """AUC and NE of what is served after these, one after the other, and of the control; in a
-        process of its own, so that this world stays as it is."""
+        """AUC and NE of the version served after these, one after the other, and of the control; in
+        a process of its own, so that this world stays as it is."""
         context = multiprocessing.get_context("fork")
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=lambda: sender.send(self._after(poisons)))

@@ -18,7 +18,7 @@ QUICK_TRAIN, QUICK_TEST = 4_000, 1_000  # rows
 
 @dataclass(frozen=True, slots=True)
 class LogFiles:
-    """Where a log's files are, and what is predicted of it."""
+    """The files of a log, and the labels to predict."""
 
     name: str
     folder: Path  # of train.parquet and test.parquet

@@ -42,7 +42,7 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What a model of one seed says of the test's rows, and would have said as of midnight."""
+    """The predictions of a model of one seed on the test's rows, and those as of midnight."""
 
     p_QJ: Array
     p_at_midnight_QJ: Array
@@ -50,7 +50,7 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True)
 class Outcomes:
-    """What came of the rows, and whose they were."""
+    """The outcomes of the test's rows, with their users, days and slices."""
 
     user_Q: Array
     day_Q: Array
@@ -129,7 +129,7 @@ def _log(flags: Sequence[str]) -> Log:
 
 @contextmanager
 def _inputs_files(log: Log, inputs: Path) -> Iterator[Callable[[Rows, Affinities], None]]:
-    """What takes in batches for both files."""
+    """A context manager: a function that writes a batch to both files."""
     now, late = (
         InputsFile(path, log.labels, log.items, log.users) for path in (inputs, at_midnight(inputs))
     )
@@ -163,7 +163,7 @@ def _batches(log: Log, freeze: bool) -> Iterator[Sequence[Observed]]:
 
 
 def _all_frozen(log: Log, trained: Sequence[Evaluation]) -> list[Kept]:
-    """What models that have stood still since the train say where features stand still too."""
+    """The predictions of models frozen since the train, on features that are frozen too."""
     for evaluation in trained:
         evaluation.quality = Kept(log.labels)
     for batch in _batches(log, freeze=True):

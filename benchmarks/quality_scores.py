@@ -1,4 +1,4 @@
-"""What predictions are worth, and which differences are sure: per label, averaged over seeds.
+"""The quality of predictions, and the differences that are sure: per label, averaged over seeds.
 
 Q rows of the test   N those of them that are looked at   D draws of users, see `bootstrap`
 """
@@ -44,7 +44,7 @@ GAINS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The test of one log, and what each model said of it."""
+    """The test of one log, and each model's predictions of it."""
 
     labels: Sequence[str]
     rows: Outcomes

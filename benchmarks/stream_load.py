@@ -83,7 +83,7 @@ class StreamUnderLoad:
 
     @property
     def log_text(self) -> str:
-        """What `headrace stream` said."""
+        """The output of `headrace stream`."""
         return (self._folder / "stream.log").read_text(errors="replace")
 
     def start(self, events_per_s: float) -> None:
@@ -228,7 +228,7 @@ class StreamUnderLoad:
 
 
 class Recount:
-    """What a log comes to, counted event by event in the plainest way."""
+    """The reference counts of a log, event by event in the plainest way."""
 
     def __init__(self, records: list[Record]) -> None:
         self.num_accepted = self.num_duplicates = 0

@@ -15,7 +15,7 @@ from headrace import config
 
 
 class TwoNodes:
-    """A context manager; `environ` has the address, and what else connects to it."""
+    """A context manager: a Ray cluster of two nodes; `environ` has the variables to connect."""
 
     def __init__(self) -> None:
         self.environ = config.local_ray()

@@ -1,4 +1,4 @@
-"""What `feast apply` registers: the entities and views built from headrace's feature table."""
+"""The definitions for `feast apply`: the entities and views built from headrace's feature table."""
 
 from headrace.feast_adapter.views import (
     campaign,

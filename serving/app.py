@@ -104,12 +104,12 @@ class Gateway:
             self._ending.callback(ends.close)
 
     def __del__(self) -> None:
-        """End what runs beside the requests, the last that was begun first: Ray calls it when a
+        """End the work beside the requests, the last that was begun first: Ray calls it when a
         replica ends that was not killed."""
         self._ending.close()
 
     async def __call__(self, request: Request) -> Response:
-        """Answer one request; what is wrong with it is said in the answer."""
+        """Answer one request; a failure is an answer too, with the status of an error."""
         return await self._router.answer(request)
 
     def check_health(self) -> None:
@@ -159,7 +159,7 @@ class Gateway:
         return json_response(Taken(len(event_ids), tuple(event_ids)), 202)
 
     def _marks(self, snapshot: Snapshot, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
-        """What an answer has to do without, beside what its user's features tell."""
+        """The `degraded` marks of an answer, beside those that its stages set."""
         model = snapshot.model
         stale_ms = 1_000 * self._settings.stale_model_s
         is_stale = model is not None and at_ms - model.manifest.created_ms > stale_ms
@@ -167,7 +167,7 @@ class Gateway:
         return (*(["stale_model"] if is_stale else ()), *(["no_log"] if is_lost else ()))
 
     def _errors(self) -> Errors:
-        """Who says what is wrong now, the gravest first."""
+        """The functions that return the current error of each dependency, the gravest first."""
         return {
             "following": lambda: self._live.followed.last_error,
             "store": lambda: self._store.last_error,
@@ -181,7 +181,7 @@ class Gateway:
         self._key = ServingKey.of(redis, self._settings.namespace)
 
     def _document(self) -> ServeDocument:
-        """What this replica has done, for the status."""
+        """This replica's document for the status."""
         model, traffic = self._live.snapshot.model, self._router.traffic
         return ServeDocument(
             requests=traffic.requests,

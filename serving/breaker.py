@@ -42,7 +42,7 @@ class Breaker:
         return bool(self.last_error)
 
     def call(self, work: Callable[[], Result]) -> Result:
-        """What `work` returns; raises `StoreUnavailable` where it fails, or is not tried."""
+        """The result of `work`; raises `StoreUnavailable` where it fails, or is not tried."""
         if self.is_open:
             raise StoreUnavailable(f"{self._name} is away: {self.last_error}")
         try:

@@ -1,4 +1,4 @@
-"""`headrace explain`: why items get their scores for a user, from what serving would read now.
+"""`headrace explain`: why items get their scores for a user, on the inputs of serving now.
 
 C items asked about   J scalar heads   T past events
 """
@@ -79,7 +79,7 @@ class Explained(msgspec.Struct, frozen=True):
 
 
 def dense_groups() -> dict[str, list[int]]:
-    """The columns of the dense features by what they tell of."""
+    """The columns of the dense features, by the group that they belong to."""
     groups: dict[str, list[int]] = {name: [] for name in GROUPS.values()}
     for place, feature in enumerate(DENSE):
         about = type(feature.aggregator.over) if feature.entity == CANDIDATE else feature.entity
@@ -220,7 +220,7 @@ def to_text(explained: Explained) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Explain what the arguments name, once."""
+    """Explain the items that the arguments name, once; returns the exit code."""
     parser = argparse.ArgumentParser(prog="headrace explain")
     add_explain_flags(parser)
     options = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""Health: whether a replica lives, is ready, and what is wrong with what it stands on."""
+"""Health checks of a replica: liveness, readiness, and the current errors of its dependencies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Livez(msgspec.Struct, frozen=True):
 
 class Readyz(msgspec.Struct, frozen=True):
     """The answer of a replica that is ready; all but `ready` to whom it concerns, each part "ok"
-    or with what is wrong."""
+    or its error."""
 
     ready: bool = True
     model_version: int | UnsetType = UNSET
@@ -37,7 +37,7 @@ class Readyz(msgspec.Struct, frozen=True):
 
 
 class Healthz(msgspec.Struct, frozen=True):
-    """The answer with what is served, by whom, and what is wrong now."""
+    """The health report: namespace, model version, why newer ones are held, the current error."""
 
     namespace: str
     model_version: int  # 0: no model yet
@@ -56,7 +56,7 @@ class Health:
 
     @property
     def error(self) -> str:
-        """What is wrong now, the first of several; empty when nothing is."""
+        """The current error, the first of several; empty when there is none."""
         return next(filter(None, (error() for error in self._errors.values())), "")
 
     @property
@@ -84,7 +84,7 @@ class Health:
         return json_response(Readyz(ready=True, **document))
 
     def healthz(self, may_read: bool) -> Response:
-        """200 with what is served, by whom, and what is wrong now."""
+        """200 with the health report."""
         return json_response(
             Healthz(self._settings.namespace, self.model_version, self._held(), self.error)
         )

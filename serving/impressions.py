@@ -70,7 +70,7 @@ class ImpressionLog:
         self._wake.set()
 
     def close(self) -> None:
-        """Send or spool what is there, and end the thread."""
+        """Send or spool the queued impressions, and end the thread."""
         self._closing.set()
         self._wake.set()
         self._thread.join()
@@ -98,7 +98,7 @@ class ImpressionLog:
             self._spool.append(messages)
 
     def _drain(self) -> None:
-        """Send what the spool has, a segment at a time: what comes meanwhile goes first."""
+        """Send the spooled impressions, a segment at a time: newly queued ones go first."""
         try:
             while not self._queue and self._spool.drain(self._send):
                 pass

@@ -1,4 +1,4 @@
-"""The reporter: what a replica says in Redis about itself, beside the requests."""
+"""The status reporter: a replica's document in Redis, written beside the requests."""
 
 from __future__ import annotations
 

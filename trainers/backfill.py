@@ -48,7 +48,7 @@ class Progress:
 
 
 def main() -> int:
-    """Run one backfill; what is wrong is said in one line, and the exit code is 2."""
+    """Run one backfill; returns the exit code: 2 after an error, which is printed in one line."""
     parser = argparse.ArgumentParser(prog="headrace backfill", description=__doc__)
     add_backfill_flags(parser)
     options, settings = parser.parse_args(), config.load()

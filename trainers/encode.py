@@ -45,7 +45,7 @@ SHOWN_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Plan:
-    """What one encoder has to do."""
+    """The work of one encoder: the items to encode, and the table for their tokens."""
 
     encoder: str
     modality: Modality
@@ -80,7 +80,7 @@ class EncodeRows:
 
 
 def make_plan(name: str, settings: config.Settings) -> Plan:
-    """What is to be done; what the encoder lacks, such as its weights, is said here."""
+    """The plan of an encoder; fails here where the encoder lacks something, such as its weights."""
     catalogue = config.catalogue_path(settings)
     setup = Setup(vector_width=content.vector_width(catalogue))
     encoder = registry.load(name, setup)
@@ -102,7 +102,7 @@ def work_key(item_id: str, content_hash: int) -> int:
 
 
 def encode(plan: Plan, settings: config.Settings, console: Console) -> None:
-    """Does what the plan says and shows how far it is; rows are kept every few seconds."""
+    """Carries out the plan and shows its progress; rows are kept every few seconds."""
     kept: list[pa.Table] = []
     kept_s = 0.0  # what comes first is kept at once
 
@@ -127,7 +127,7 @@ def encode(plan: Plan, settings: config.Settings, console: Console) -> None:
 
 
 def report(plan: Plan, console: Console, duration_s: float) -> None:
-    """Says what became of every item, and names those that could not be read."""
+    """Prints the number of items by outcome, and names those that could not be read."""
     rows = plan.table.read().select(["item_id", "problem"]).drop_null()
     for item_id, problem in islice(columnar.rows(rows), SHOWN_PROBLEMS):
         console.print(f"item {item_id!r}: {plan.modality}: {problem}", markup=False)

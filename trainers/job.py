@@ -47,7 +47,7 @@ class OneWorkerTorch(TorchConfig):  # type: ignore[misc]  # Ray is not typed her
 
 
 def train_loop(loop_config: dict[str, Any]) -> None:
-    """What the Ray Train worker runs: restore, then step for ever, saving now and then.
+    """The training loop of the Ray Train worker: restore, then step for ever, saving now and then.
 
     What is saved was published, or had been when the learner went back to it: a restart never goes
     on from a version that was held. It ends only where the checkpoint is of another ranker, or the

@@ -102,7 +102,7 @@ class OnlineTrainer:
         return {**state, **of, "newest_event_ms": self._newest_event_ms}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` described.
+        """Restore the state that `state` returned, and go on from there.
 
         Weights of another input schema are of other columns: where it has changed, a new model
         begins with the samples that come from then on; so it does where the checkpoint is of a
@@ -136,7 +136,7 @@ class OnlineTrainer:
         self._arrivals_ms += [sample.arrival_ms for sample in trained]
 
     def _is_let_pass(self, now: int) -> bool:
-        """Whether the guard has nothing against what has been learned."""
+        """Whether the guard lets the learner be published."""
         before, self.held = self.held, self._guarded.verdict(now)
         if self.held and not before:
             log.warning("a version is held, %d is served on: %s", self.version, self.held)
@@ -145,7 +145,7 @@ class OnlineTrainer:
         return not self.held
 
     def _hold(self, now: int) -> None:
-        """Serving keeps what it has; a learner that is held for long goes back."""
+        """Hold the version: serving keeps the published one; a learner held for long rolls back."""
         del self._arrivals_ms[:-MAX_HELD_ARRIVALS]
         if self._guarded.roll_back_if_due(now):
             log.warning(

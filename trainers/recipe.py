@@ -23,7 +23,7 @@ from headrace.registry.subscriber import Subscriber
 
 
 def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerConfig:
-    """What the loop trains; raises `ConfigError` where that cannot be."""
+    """The configuration of the ranker to train; raises `ConfigError` where there can be none."""
     unknown = [name for name in settings.head_names if name not in ACTIONS]
     if unknown:
         raise ConfigError(
@@ -70,7 +70,7 @@ def check_continues(settings: config.Settings) -> None:
 
 
 def check_checkpoint(told: object, wanted: RankerConfig) -> None:
-    """Raises `ConfigError` where a checkpoint, by what it told of its ranker, is of another one."""
+    """Raises `ConfigError` where the configuration in a checkpoint is of another ranker."""
     try:
         trained = msgspec.convert(told, RankerConfig)
     except (msgspec.ValidationError, ConfigError) as error:
@@ -91,7 +91,7 @@ def require_same(trained: RankerConfig, wanted: RankerConfig, whose: str) -> Non
 
 
 def _changes(trained: RankerConfig, wanted: RankerConfig) -> Iterator[str]:
-    """What is another one, by the names of the settings where they have one."""
+    """The differences between two configurations, by the names of settings where there is one."""
     sizes = size_of(trained), size_of(wanted)
     has_size = all(sizes)
     if has_size and sizes[0] != sizes[1]:

@@ -39,7 +39,7 @@ class SampleReader:
         self._known = KnownOffsets(lambda: ends_of_log(settings, events))
 
     def poll(self) -> None:
-        """Take in what came."""
+        """Take in the new samples of the topic, and its gaps."""
         if self._reader is None:
             self._reader, self._log = open_samples(self._settings, self.positions, self._log)
         for record in self._reader.poll(timeout_ms=50):
@@ -80,7 +80,7 @@ class SampleReader:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `state` described; samples of other inputs do not wait on."""
+        """Restore the state that `state` returned; pending samples of other inputs are dropped."""
         self.positions.update(state["positions"])  # the topic may have been grown meanwhile
         self._taken = dict(state["taken"])
         # Checkpoints from before these were kept lack them.

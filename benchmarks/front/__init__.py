@@ -1,4 +1,4 @@
-"""What clients of the HTTP API get: under faults, overload, fuzz, and beside another platform.
+"""The HTTP API as clients find it: under faults, overload, fuzz, and beside another platform.
 
 __main__.py        runs one part, or all of them
 parts.py           the parts by name

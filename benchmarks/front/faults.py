@@ -39,7 +39,7 @@ GOOD = Deadline(1.0)  # as HEADRACE_SLATE_DEADLINE_S has it, from when a request
 
 @dataclass(frozen=True)
 class Fault:
-    """What is done to whom; `title` is a pattern of command lines."""
+    """A fault of some processes: killed or hung; `title` is a pattern of their command lines."""
 
     name: str
     title: str

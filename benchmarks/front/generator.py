@@ -28,7 +28,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to send: so many requests a second to a port, by these users about these items."""
+    """The plan of a load: so many requests a second to a port, by these users about these items."""
 
     port: int
     kind: Kind

@@ -90,7 +90,7 @@ def run(quick: bool) -> dict[str, Any]:
 
 
 def compared(answers: Sequence[Answer], prefix: str, logged: set[str]) -> dict[str, Any]:
-    """What was answered, against what is in the log."""
+    """The answers compared with the log: events taken, events lost, and posts by status."""
     taken = {
         one
         for answer in answers

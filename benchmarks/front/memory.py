@@ -1,4 +1,4 @@
-"""What replicas and HAProxy hold more after fuzzed, huge, half-sent and cut requests."""
+"""The memory growth of replicas and HAProxy after fuzzed, huge, half-sent and cut requests."""
 
 from __future__ import annotations
 

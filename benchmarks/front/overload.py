@@ -1,4 +1,4 @@
-"""Twice what a platform can answer: goodput, the waits of who is answered, and the way back.
+"""Overload at twice a platform's peak: goodput, the waits of who is answered, and the way back.
 
 Load and server share the machine's cores: what the load takes is missing in the peak, and at twice
 the peak in the goodput.

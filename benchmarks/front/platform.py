@@ -79,7 +79,7 @@ class Running:
 
     @property
     def said(self) -> str:
-        """What it has said so far."""
+        """Its output so far."""
         return (self.folder / "up.log").read_text(errors="replace")
 
     def wait_serving(self) -> None:

@@ -1,4 +1,4 @@
-"""What the ranker saw, as arrays for other models; runs in the peers' environment.
+"""The ranker's inputs, as arrays for other models; runs in the peers' environment.
 
 The rows are those of the train, those of the test, and those of the test once more with the users
 as of midnight, whose predictions only order within a user's day is read from; they have a file of
@@ -75,7 +75,7 @@ class Inputs:
 
 
 def arguments() -> argparse.Namespace:
-    """What a peer is told by `environment.predict`."""
+    """A peer's command-line arguments, as `environment.predict` gives them."""
     parser = argparse.ArgumentParser()
     for flag in ("inputs", "plain", "out"):
         parser.add_argument(f"--{flag}", type=Path, required=True)

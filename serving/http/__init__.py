@@ -1,4 +1,4 @@
-"""HTTP: the table of routes, who is answered how, and what one request may take.
+"""The HTTP layer: the table of routes, access control, and the limits of one request.
 
 routes.py   THE table of routes
 route.py    a row of it

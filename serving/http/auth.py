@@ -1,4 +1,4 @@
-"""Authentication and authorisation: whose key a request carries, and what it may do."""
+"""Authentication and authorisation: whose key a request carries, and whether its scopes suffice."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Auth:
 
 
 def _secret(headers: Mapping[str, str]) -> str:
-    """What was sent as a key, empty for nothing."""
+    """The secret that was sent as an API key, empty for none."""
     given = headers.get("authorization", "")
     if given[: len(BEARER)].lower() == BEARER:
         return given[len(BEARER) :].strip()

@@ -1,4 +1,4 @@
-"""Bodies: what may be posted, how large it may be and how long it may take to arrive."""
+"""Request bodies: the allowed media type, and the limits on size and on the time to arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Budgets: what the requests of some routes may take of a replica, apart from all others."""
+"""Budgets, or bulkheads: the threads and places of some routes, apart from all others'."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Budget:
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix=name)
 
     async def run(self, work: Callable[[], Result]) -> Result:
-        """What `work` returns or raises; raises `Problem` 503 where there is no place for it."""
+        """The result of `work`, or its exception; raises `Problem` 503 where it has no place."""
         with self._lock:
             if self._taken >= self.places:
                 self.num_refused += 1

@@ -1,4 +1,4 @@
-"""The door: what is asked of every request before its route sees it."""
+"""The door: the checks of every request before its route sees it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Door:
             route.rate.take(caller)
 
     def _address(self, headers: Mapping[str, str], peer: str) -> str:
-        """Where a request came from: what our HAProxy says, else who opened the connection."""
+        """The client address of a request: as our HAProxy forwards it, else of the connection."""
         if self._platform and headers.get(PLATFORM_HEADER) == self._platform:
             return headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         return peer

@@ -1,4 +1,4 @@
-"""Problems: answers that are not what was asked for, as JSON with a status."""
+"""Problems: error responses, as JSON with a status."""
 
 from __future__ import annotations
 

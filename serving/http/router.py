@@ -1,4 +1,4 @@
-"""The router: from a request to its route's answer, and what HTTP says where there is none."""
+"""The router: from a request to its route's answer, or HTTP's own where there is none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Traffic:
-    """What was answered so far."""
+    """The counts and latencies of the answers so far."""
 
     requests: int = 0
     failures: int = 0  # answered with 500 or above
@@ -93,7 +93,7 @@ class Router:
             return await _posted(route, body)
 
     def _options(self, headers: Mapping[str, str], allowed: str) -> Response:
-        """The methods there are; the same for a browser that asks what a named page may send."""
+        """The answer to OPTIONS: the methods there are, for a browser's CORS preflight as well."""
         given = {"Allow": allowed}
         if self._door.site.is_preflight(headers):
             given |= {"Access-Control-Allow-Methods": allowed, **PREFLIGHT}
@@ -124,6 +124,6 @@ def _allowed(methods: Mapping[str, Route] | None) -> str:
 
 
 def told_without_values(error: Exception) -> str:
-    """An error by its kind and where it was raised: its text may have what a client sent."""
+    """An error's type and traceback, without its message: that may hold a client's data."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"a request could not be answered, {type(error).__name__}:\n{frames}"

@@ -1,4 +1,4 @@
-"""THE table of routes: who answers what, from which budget, and for whom.
+"""THE table of routes: the handler of each, its budget and its scope.
 
 A row is all there is to say about a route; what HTTP asks of each follows from it (405 with Allow,
 HEAD, OPTIONS, 415): `serving.http.router`. So does what a client may know: `serving.http.openapi`.

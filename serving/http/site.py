@@ -1,4 +1,4 @@
-"""Sites: which names a request may be for, which pages may send it, and what browsers are told.
+"""Host and Origin checks of requests, and the CORS and security headers of their answers.
 
 A page of any site may make its visitor's browser send requests to this machine or network. The
 Host check refuses those of a name that was made to point here (DNS rebinding), the Origin check
@@ -25,7 +25,7 @@ EXPOSED: Final = "Retry-After"
 
 
 class Site:
-    """Checks Host and Origin by the settings, and writes what browsers must be told."""
+    """Checks Host and Origin by the settings, and writes the CORS and security headers."""
 
     def __init__(self, settings: HttpAccess) -> None:
         self._hosts, self._origins = settings.host_names, settings.origin_names
@@ -46,11 +46,11 @@ class Site:
             )
 
     def is_preflight(self, headers: Mapping[str, str]) -> bool:
-        """Whether a browser asks what a page may send."""
+        """Whether a request is a CORS preflight."""
         return "origin" in headers and ASKED_METHOD in headers
 
     def finish(self, headers: Mapping[str, str], response: Response) -> None:
-        """Put into an answer what every client, and the page that asked, is told."""
+        """Add the security headers to an answer, and the CORS headers for a named page."""
         response.raw_headers.extend(self._told)
         origin = headers.get("origin")
         if origin is not None and origin.lower() in self._origins:

@@ -39,7 +39,7 @@ FIRST_LOOK_S = 5.0
 
 @dataclass(slots=True)
 class Followed:
-    """What the background thread has seen, for the status."""
+    """The background thread's measurements and errors, for the status."""
 
     model_freshness: Latencies = field(default_factory=Latencies)
     version_error: str = ""  # why a newer version is not served, until one is
@@ -47,7 +47,7 @@ class Followed:
 
     @property
     def last_error(self) -> str:
-        """What is wrong now, empty when nothing is."""
+        """The current error, empty when there is none."""
         return self.reading_error or self.version_error
 
 
@@ -70,7 +70,7 @@ class Live:
 
     def start(self) -> None:
         """Begin to follow, with the newest version where there is one and it can be read in
-        `FIRST_LOOK_S`: a replica that takes another's place begins with what that one had."""
+        `FIRST_LOOK_S`: a replica that takes another's place begins with that one's version."""
         self._thread.start()
         self._has_looked.wait(FIRST_LOOK_S)
 
@@ -87,7 +87,7 @@ class Live:
         self._redis.close()
 
     def catch_up(self, version: int | None = None) -> Snapshot:
-        """What there is now, read once and without the thread, with this model version.
+        """The current snapshot with this model version, read once and without the thread.
 
         Without a version it is the newest, if there is one. Raises `ConfigError` for a version that
         was not published, is gone or does not fit the settings, `ServiceError` for damaged weights.
@@ -123,8 +123,7 @@ class Live:
 
     def _load_newest(self, models: Subscriber) -> None:
         """Load the newest versions of those that were announced and can be served, and serve the
-        first of them: what is wrong with a later one is said for as long as none comes that is
-        right."""
+        first of them: the error of a later one is reported until one comes that can be served."""
         announced, wrong = models.announced(), models.last_error
         models.last_error = ""
         loaded: tuple[LiveModel, ...] = ()

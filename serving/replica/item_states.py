@@ -39,7 +39,7 @@ class ItemStates:
         self.trending_rows: Ints = np.arange(1, len(catalogue.items))
 
     def take(self, records: Sequence[Record]) -> bool:
-        """Take in what came of the items' states; returns whether one of the catalogue changed."""
+        """Apply records of the items' states; returns whether one of the catalogue changed."""
         changed = self._shared.apply(records).get(ITEM, ())
         self._shared.end_step(self._clock())  # what is in no catalogue is not recommended
         known = [item_id for item_id in changed if item_id in self._catalogue.row_of_id]

@@ -1,4 +1,4 @@
-"""The snapshot: what one request reads of a replica, from its beginning to its end."""
+"""The snapshot: the immutable view of a replica that one request reads until it ends."""
 
 from __future__ import annotations
 

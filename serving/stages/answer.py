@@ -33,8 +33,8 @@ def answer(context: SlateContext) -> None:
 
 
 def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
-    """What was shown and with which features, for the training sample of this request; None for
-    an empty slate."""
+    """The impression event of a slate, with the features for the training sample of this request;
+    None for an empty slate."""
     if not slate.items:
         return None
     dense_CF, history_3T = context.candidates.dense_CF, context.history_3T

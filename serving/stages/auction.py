@@ -45,7 +45,7 @@ class Campaigns:
 
 
 class Untargeted:
-    """A filter: campaigns that target neither the page nor what the user clicked, and do target."""
+    """A filter: campaigns with target categories, none of them of the page or the user's clicks."""
 
     name: Final = "untargeted"
 
@@ -109,7 +109,7 @@ class Auction:
 
 
 def answer(context: AdsContext) -> None:
-    """Make the ads out of what was sold, in its order."""
+    """Make the ads out of the sold bids, in their order."""
     catalogue = context.catalogue
     context.ads = tuple(
         PlacedAd(

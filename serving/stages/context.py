@@ -1,4 +1,4 @@
-"""The context of a request to a replica, and what every answer says of it."""
+"""The context of a request to a replica, and the envelope of its answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Answer = TypeVar("Answer", bound=Envelope)
 
 @dataclass(slots=True, kw_only=True)
 class ReplicaContext(Context):
-    """What the stages of a replica read and make, beside what all stages do."""
+    """The context of a replica's stages: catalogue, snapshot, and the fields of all stages."""
 
     catalogue: Catalogue
     snapshot: Snapshot

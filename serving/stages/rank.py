@@ -40,7 +40,7 @@ def rank(context: ReplicaContext) -> None:
 
 
 def inputs(context: ReplicaContext) -> RequestFeatures:
-    """What the ranker reads of the user and the candidates on the request's surface."""
+    """The ranker's features of the user and the candidates on the request's surface."""
     row_C = context.candidates.row_C
     (features,) = assemble(
         context.user.state_1,
@@ -54,7 +54,7 @@ def inputs(context: ReplicaContext) -> RequestFeatures:
 
 
 def request_batch(context: ReplicaContext, features: RequestFeatures, model: LiveModel) -> Batch:
-    """What the model reads; items are rows of the catalogue, those that left it are row 0."""
+    """The model's input batch; items are rows of the catalogue, those that left it are row 0."""
     number = model.manifest.model.surface_number(context.surface)
     tokens = context.user.token_keys
     request = Request(key(context.user_id), tokens, (), features, surface=number)
