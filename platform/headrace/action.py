@@ -23,7 +23,7 @@ FIELDS: Final = ("clicked", "liked", "long_viewed")  # of an impression's item; 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A kind of outcome: how it is told, what it means, and how it is predicted."""
+    """A kind of outcome: how it is told, whether it is wished for, and how it is predicted."""
 
     name: str
     field: str = ""  # of an impression's item, where it is told; others are keys of its `outcomes`

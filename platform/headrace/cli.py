@@ -75,7 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; what is wrong is said in one line, and the exit code is 2."""
+    """Run one command: its exit code, or 2 for an error, which is printed in one line."""
     options = build_parser().parse_args(arguments)
     command: Command = options.run
     try:
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _settings(options: argparse.Namespace) -> config.Settings:
-    """The settings of the command's platform, and over them what flags of several commands say."""
+    """The settings of the command's platform, overridden by flags that several commands share."""
     settings = settings_for(options)
     tokens: Sequence[str] = getattr(options, "tokens", None) or ()
     flags = {name: getattr(options, name, None) for name in ("ranker_size", "fusion")}

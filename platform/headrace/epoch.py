@@ -43,7 +43,7 @@ def record_time_ms(timestamp: int, now_ms: int) -> int:
 
 
 def arrival_ms(timestamp: int, now_ms: int) -> int:
-    """When a record arrived: what its time stamp says, or now if that still lies ahead.
+    """The arrival time of a record: its time stamp, or now if that still lies ahead.
 
     A stamp that is ahead by no more than `MAX_SKEW_MS` is believed, so that whoever reads the
     record later, such as the archive, says the same of it.

@@ -34,7 +34,7 @@ class ServiceError(HeadraceError):
 
 
 class StoreUnavailable(ServiceError):
-    """The Redis of the online store is down, full or refuses what it is asked."""
+    """The Redis of the online store is down, full or refuses commands."""
 
 
 class LogUnavailable(ServiceError):

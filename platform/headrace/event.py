@@ -189,7 +189,7 @@ def decode(payload: bytes, arrival_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) ->
 def decode_batch(
     payloads: Sequence[bytes], arrivals_ms: Sequence[int], max_ahead_ms: int = MAX_AHEAD_MS
 ) -> list[Event | InvalidEvent]:
-    """What `decode` makes of each payload, or the error that it raises; at a fraction of its time.
+    """Decode payloads as `decode` does, a bad one to its error; at a fraction of its time.
 
     All are parsed together, as lines: no event can reach from one payload into the next, because
     an object may not begin where another has just ended. Where that fails, each goes by itself.

@@ -17,7 +17,7 @@ URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://.|/", re.IGNORECASE)
 
 
 def require_text(field: str, text: str) -> None:
-    """Raises `ConfigError` with what is allowed if a setting cannot have this text."""
+    """Raises `ConfigError` with the allowed form if a setting cannot have this text."""
     hidden = sorted({character for character in text if not character.isprintable()})
     if hidden:
         raise ConfigError(
@@ -35,8 +35,8 @@ def require_text(field: str, text: str) -> None:
 
 
 def require_home(home: Path) -> None:
-    """Raises `ConfigError` unless this is a folder that can be written, or can become one; what it
-    makes is its user's alone."""
+    """Raises `ConfigError` unless this is a folder that can be written, or can become one. A folder
+    that it makes is its user's alone."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         probe = home / ".writable"

@@ -1,4 +1,4 @@
-"""Skipped messages: what a part passed over because it cannot be read, counted and named.
+"""Skipped messages: unreadable messages that a part passed over, counted and named.
 
 No message, and no value in Redis, ends or stops a part. The first one of each kind is named with
 the place where it lies; of the others the number is said once a minute at most, and is in the
@@ -47,7 +47,7 @@ class Skipped:
         self._said: dict[tuple[str, str], tuple[int, int]] = {}  # when, and how many there were
 
     def add(self, source: str, reason: str, where: str, num: int = 1) -> None:
-        """Count what was passed over; `where` names this one."""
+        """Count skipped messages; `where` names this one."""
         with self._lock:
             kind = (source, reason)
             if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
@@ -74,7 +74,7 @@ class Skipped:
             return tuple(self._kinds.values())
 
     def _line(self, kind: tuple[str, str], now: SkippedKind, where: str) -> str:
-        """What is to be said now, empty for nothing."""
+        """The line to log now, empty for none."""
         now_ms, name = self._clock(), f"{now.source}: {now.reason}"
         if kind not in self._said:
             self._said[kind] = (now_ms, now.count)
@@ -99,7 +99,7 @@ def shortened(text: object, limit: int = MAX_TEXT) -> str:
 
 
 def merged(reports: Iterable[Iterable[SkippedKind]]) -> list[SkippedKind]:
-    """What several documents report, together, by source and reason."""
+    """The merged reports of several documents, by source and reason."""
     total: dict[tuple[str, str], SkippedKind] = {}
     for kind in (kind for report in reports for kind in report):
         name = (kind.source, kind.reason)

@@ -106,7 +106,7 @@ def find_java(environ: Mapping[str, str]) -> str:
 
 
 def _java_version(java: str, environ: Mapping[str, str]) -> int:
-    """The first number of what `java -version` prints, or the second where that is 1."""
+    """The major version by `java -version`: its first number, or the second where that is 1."""
     try:
         answer = subprocess.run(
             [java, "-version"], env=environ, capture_output=True, text=True, timeout=30

@@ -133,7 +133,7 @@ def _link_certificate(folder: Path, access: HttpAccess) -> str:
 
 
 def _write_errors(folder: Path) -> None:
-    """What HAProxy answers by itself, as replicas answer: JSON, and when to try again."""
+    """Writes HAProxy's own error responses, as replicas answer: JSON, a 503 with Retry-After."""
     told = "".join(f"{name}: {text}\r\n" for name, text in SECURITY_HEADERS.items())
     for status, (reason, error, more) in _ERRORS.items():
         body = json.dumps({"error": error})

@@ -1,4 +1,4 @@
-"""The configuration of HAProxy: what Ray Serve wrote, with what a front door needs.
+"""The configuration of HAProxy: Ray Serve's in, the same with a front door's rules out.
 
     python haproxy_config.py FRONT MAX_SLATES haproxy.cfg [-sf]
 
@@ -53,7 +53,7 @@ OTHER_REPLICA: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """What this platform's HAProxy is told beside Ray's configuration.
+    """The settings of this platform's HAProxy beside Ray's configuration.
 
     Raw answers for errors lie in `folder`, one file for each status of `errors`.
     """
@@ -138,8 +138,8 @@ def _global(body: list[str]) -> Iterator[str]:
 
 
 def _slates(backend: Iterator[str], max_slates: int) -> Iterator[str]:
-    """The same replicas for slates and ads: those that they have no place for are refused here,
-    because to refuse a request costs a replica a tenth of what it costs to answer it."""
+    """The backend of slates and ads, the same replicas: requests beyond their capacity are refused
+    here, because to refuse one costs a replica a tenth of answering it."""
     lines = list(backend)
     servers = [line for line in lines if line.strip().startswith("server ")]
     yield "    timeout queue 50ms"
@@ -148,7 +148,7 @@ def _slates(backend: Iterator[str], max_slates: int) -> Iterator[str]:
 
 
 def _rules(front: Front) -> list[str]:
-    """What becomes of a request before any replica sees it."""
+    """The HTTP rules of the frontend: for a request before any replica, and for its response."""
     too_large = f"a body has at most {front.max_body_bytes:,} bytes"
     told, length = (
         "req.hdr(content-length)",

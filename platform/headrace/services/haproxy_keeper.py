@@ -34,7 +34,7 @@ RAYS_OWN: Final = re.compile(r"\s+(stats socket|server-state-base|server-state-f
 
 
 class Answer(enum.Enum):
-    """Of a HAProxy: what it was asked for, nothing from one that listens, or nobody listens."""
+    """The answer of a HAProxy: its info, silence of one that listens, or none as nobody listens."""
 
     INFO = enum.auto()
     SILENCE = enum.auto()

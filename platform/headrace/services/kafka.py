@@ -56,7 +56,7 @@ class Broker:
         return replace(self, process=process)
 
     def stop(self) -> None:
-        """Stops the broker; what tansu held is gone, what Apache Kafka held stays in its folder."""
+        """Stops the broker; tansu's log is gone, Apache Kafka's stays in its folder."""
         self.process.stop()
 
     def __enter__(self) -> Broker:

@@ -21,7 +21,7 @@ MAX_ANSWER_BYTES: Final = 1_000_000
 
 
 def problem_of(host: str, port: int, timeout_s: float, access: KafkaAccess) -> str | None:
-    """What is wrong with the server at this address; None if it is a broker that lets us in."""
+    """The fault of the server at this address; None if it is a broker that lets us in."""
     try:
         with _connection(host, port, timeout_s, access) as connection:
             with connection.makefile("rb") as stream:

@@ -1,4 +1,4 @@
-"""Whether a Redis keeps what it is given: its version, role, eviction, persistence and memory.
+"""Whether a Redis keeps its rows: its version, role, eviction, persistence and memory.
 
 Counts are exact only while Redis keeps every row: one that evicts forgets a user, who then begins
 anew. What would lose rows is refused, unless a setting accepts it; what may is a warning.
@@ -29,7 +29,7 @@ Count = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
 
 class RedisCondition(msgspec.Struct, frozen=True, kw_only=True):
-    """What one Redis server says of itself; empty or None is what it does not tell."""
+    """The condition that one Redis server reports; empty or None where it does not tell."""
 
     address: str
     version: str = ""
@@ -54,7 +54,7 @@ class RedisCondition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_store(settings: Settings) -> list[str]:
-    """What to warn of; raises `ServiceError` where the Redis of REDIS_URL would lose rows."""
+    """The warnings of the Redis of REDIS_URL; raises `ServiceError` where it would lose rows."""
     check_redis(settings.redis_url)
     client = redis.Redis.from_url(
         settings.redis_url,
@@ -77,7 +77,7 @@ def check_store(settings: Settings) -> list[str]:
 
 
 def read_conditions(client: Any) -> list[RedisCondition]:
-    """What the server of a client says, or each primary of its cluster.
+    """The condition of a client's server, or of each primary of its cluster.
 
     Raises Redis's own errors where it does not answer; what it may not tell is left empty.
     """
@@ -96,12 +96,12 @@ def require_keeping(conditions: Sequence[RedisCondition], settings: Settings) ->
 
 
 def problems_of(conditions: Sequence[RedisCondition], settings: Settings) -> list[str]:
-    """Why these servers are refused, and what to warn of; one line each."""
+    """The problems of these servers, refusals before warnings, one line each."""
     return [*_refusals(conditions, settings), *warnings_of(conditions, settings)]
 
 
 def warnings_of(conditions: Sequence[RedisCondition], settings: Settings) -> list[str]:
-    """What is wrong and yet no reason to refuse these servers, one line each."""
+    """The warnings of these servers, faults that are no reason to refuse them, one line each."""
     return [
         f"Redis at {one.address} {problem}"
         for one in conditions
@@ -182,7 +182,7 @@ def _set_policy() -> str:
 
 
 def _read(client: Any, address: str) -> RedisCondition:
-    """One server, by INFO and, for what INFO does not have, by CONFIG GET."""
+    """The condition of one server, by INFO and, for values that INFO lacks, by CONFIG GET."""
     told = _asked(client.info)
     save, mark = (_asked(partial(client.config_get, name)) for name in ("save", "syslog-ident"))
     policy = told.get("maxmemory_policy") or _asked(

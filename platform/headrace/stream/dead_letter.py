@@ -30,7 +30,7 @@ UNKNOWN: Final = -1
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A letter as it lies in its topic; -1 and "" stand for what its headers do not say."""
+    """A dead letter as stored in its topic; -1 and "" stand for values missing from its headers."""
 
     offset: int  # of the letter
     arrival_ms: int
@@ -123,7 +123,7 @@ def original_of(letter: Letter, settings: Settings) -> bytes | None:
 
 
 def events_in(lines: Iterable[bytes], now_ms: int) -> Iterator[tuple[int, Event | InvalidEvent]]:
-    """What each line says, by its number from 1: an event that may be sent, or why it is none.
+    """Decode JSON lines: the number of each, from 1, with an event that may be sent or an error.
 
     An event keeps its id, so that a line which is sent twice counts once. Empty lines say nothing.
     """

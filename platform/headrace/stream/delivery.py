@@ -66,7 +66,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Records and what they lead to, by partition, with the commits to write once it is done."""
+    """Records and their effects by partition, with the commits to write once the step is done."""
 
     records: Mapping[int, Sequence[Record]]
     effects: Mapping[int, Effects]

@@ -60,7 +60,7 @@ _RemoteWorker = ray.remote(
 
 @dataclass(slots=True)
 class Member:
-    """One worker, what it owns, and its run, None while it owns nothing or waits to try again."""
+    """One worker, its partitions, and its run, None while it owns nothing or waits to try again."""
 
     actor: ray.actor.ActorHandle
     ready_ref: ray.ObjectRef
@@ -106,7 +106,7 @@ class StreamJob:
         self._num_started = 0
 
     def look(self, now_s: float) -> None:
-        """One round: who ended, who is missing, who should own what."""
+        """One round: reap ended workers, start missing ones, balance the partitions."""
         for number in list(self._members):
             self._reap(number, now_s)
         wanted = min(self._settings.num_stream_workers, self._settings.num_partitions)
@@ -134,7 +134,7 @@ class StreamJob:
         ray.wait(refs, num_returns=len(refs), timeout=STOP_TIMEOUT_S) if refs else None
 
     def _reap(self, number: int, now_s: float) -> None:
-        """Take note of what ended: a start, a run, or the worker's process."""
+        """Reap a worker whose start, run or process has ended."""
         member = self._members[number]
         ref = member.run_ref or (None if member.is_ready else member.ready_ref)
         if ref is None or ref not in self._done([ref]):

@@ -1,4 +1,4 @@
-"""Memory: what this process does with what it has freed."""
+"""The memory allocator: freed memory is kept for reuse, or trimmed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
 
 def keep_freed() -> None:
-    """Let the process keep what it frees, up to `KEPT_BYTES`, and use it again.
+    """Let the allocator keep freed memory, up to `KEPT_BYTES`, for reuse.
 
     A step's arrays are as large as those of the step before. glibc gives them back to the system,
     which then clears every page again: a tenth of a stream worker's time. Threads that start from
@@ -31,8 +31,8 @@ def keep_freed() -> None:
 
 
 def give_back() -> None:
-    """Return what is freed to the system, in milliseconds: to be called now and then, so that what
-    a burst took comes back. Does nothing where the C library has no `malloc_trim`."""
+    """Trim the heap: return freed memory to the system, in milliseconds. To be called now and then,
+    so that a burst's memory comes back. Does nothing where the C library has no `malloc_trim`."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

@@ -25,7 +25,7 @@ LOOK_EVERY_MS: Final = 30_000
 
 
 class RedisWatch:
-    """What a worker knows of the servers that its rows and commits lie on. Time is an argument."""
+    """A periodic check of the Redis servers of a worker's rows and commits. Time is an argument."""
 
     def __init__(self, settings: Settings, clients: Sequence[Any]) -> None:
         self._settings, self._clients = settings, clients
@@ -42,7 +42,7 @@ class RedisWatch:
 
 
 class RedisNews:
-    """What there is to say about Redis since the last time, for the log of the stream."""
+    """The news about Redis since the last look, for the log of the stream."""
 
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._settings, self._redis = settings, redis
@@ -87,7 +87,7 @@ class RedisNews:
 
 
 def lost_keys(redis: Redis, namespace: str) -> str | None:
-    """What to say where Redis has lost some of the keys that the stream needs together.
+    """The error of a Redis that has lost some of the keys that the stream needs together, or None.
 
     A Redis that is emptied loses all of them, and the stream begins anew; one that evicts or is
     cleared by hand may lose some.

@@ -1,4 +1,4 @@
-"""A stream worker: owns partitions, takes in their events, and has what they lead to delivered."""
+"""A stream worker: owns partitions, processes their events, and has the effects delivered."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Worker:
         return any(self._commits.payload(n) != was for n, was in self._damaged.items())
 
     def _warm_up(self) -> LogReader:
-        """Read again what lies before the commits; returns the reader, standing at the commits."""
+        """Replay the log before the commits; returns the reader, positioned at the commits."""
         start = {number: part.warm_up_from for number, part in self._partitions.items()}
         commits = {number: part.commit.offset for number, part in self._partitions.items()}
         reader = self._events(start, until=commits)
@@ -161,7 +161,7 @@ class Worker:
         owned: Sequence[Changed],
         has_gaps: bool = False,
     ) -> Step:
-        """Take in what came; nothing is written yet."""
+        """Process records into a step; nothing is written yet."""
         now_ms, parts = self._clock(), self._partitions
         decoded = {
             number: decode_records(of_partition, now_ms, self._rules)
@@ -191,7 +191,7 @@ class Worker:
     def _effects(
         self, by_partition: Mapping[int, Sequence[Decoded]], at_end: Callable[[int], bool]
     ) -> dict[int, Effects]:
-        """What the records lead to, by partition. Only one that was read to its end may close
+        """The effects of the records, by partition. Only one that was read to its end may close
         windows by the clock: without records for the others nothing happens in them."""
         all_effects = {}
         for number, partition in self._partitions.items():
@@ -219,8 +219,8 @@ class Worker:
     def _owned(
         self, mentioned: Mapping[str, Sequence[str]], records: Sequence[Record]
     ) -> list[Changed]:
-        """The merged rows of those shared entities that this worker answers for, and when what is
-        new in them arrived."""
+        """The merged rows of those shared entities that this worker answers for, and the arrival
+        times of the records about them."""
         owned = []
         arrivals_ms: dict[tuple[str, str], list[int]] = {}
         for record in records:
@@ -237,8 +237,8 @@ class Worker:
         return owned
 
     def _gone(self, forgotten: Mapping[str, Sequence[Forgotten]]) -> Gone:
-        """What is to be deleted of entities that were forgotten: this worker's rows in the topic,
-        and merged rows that it answers for."""
+        """The rows to delete of entities that were forgotten: this worker's rows in the topic, and
+        merged rows that it answers for."""
         gone = Gone()
         for entity, of_kind in forgotten.items():
             table = self._shared.tables[entity]

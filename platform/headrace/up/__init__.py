@@ -1,4 +1,4 @@
-"""`headrace up`: every part on this machine, a log as traffic, and a view of what happens.
+"""`headrace up`: every part on this machine, a log as traffic, and a view of the run.
 
 run.py           a run, from the first file to the last process
 options.py       what it was asked for

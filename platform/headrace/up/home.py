@@ -19,7 +19,7 @@ FreeBytes = Callable[[Path], int]
 
 
 def free_bytes(home: Path) -> int:
-    """What can still be written to the disk of a folder, also of one that is not there."""
+    """The free bytes on the disk of a folder, also of one that is not there."""
     there = next(path for path in (home, *home.parents) if path.exists())
     return shutil.disk_usage(there).free
 
@@ -54,7 +54,7 @@ def require_space(home: Path, free: FreeBytes = free_bytes) -> None:
 
 
 def full_disk(home: Path, num_bytes: int) -> str:
-    """What is said of a disk that is full, and what to do."""
+    """The error text of a full disk, with the remedy."""
     return (
         f"the disk of HEADRACE_HOME={str(home)!r} is full, {num_bytes / (1 << 20):.1f} MB are left:"
         " free some space, or name another home"

@@ -1,4 +1,4 @@
-"""What `headrace up` was asked for."""
+"""The options of `headrace up`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from headrace.catalogue.item import Dataset
 
 @dataclass(frozen=True, kw_only=True)
 class UpOptions:
-    """What `headrace up` was asked for."""
+    """The options of `headrace up`."""
 
     dataset: Dataset
     data_arguments: tuple[str, ...]  # the flags that name it

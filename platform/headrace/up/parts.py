@@ -49,7 +49,7 @@ class Part:
 
     @property
     def refusal(self) -> str:
-        """Why it refused what it was asked for, empty if it did not."""
+        """The reason why it refused to run, empty if it did not."""
         return self.process.last_line if self.process.exit_code == USER_ERROR else ""
 
     @property

@@ -101,7 +101,7 @@ class Platform:
                 self.loop.serve()
 
     def cause_of(self, error: Exception) -> str:
-        """What is said of an error: also the disk, where it is the cause."""
+        """The message of an error, which names the full disk where that is the cause."""
         said = str(error) or type(error).__name__
         if not isinstance(error, ServiceError):
             said = f"while {self.view.phase}: {said}"

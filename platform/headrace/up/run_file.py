@@ -53,7 +53,7 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def names(self) -> tuple[str, str, str]:
-        """What it may be called: its namespace, its process id, and both."""
+        """Its names: the namespace, the process id, and both."""
         return self.variables[config.variable("namespace")], str(self.owner.pid), self.id
 
     @property
@@ -108,7 +108,7 @@ class RunFolder:
         return sorted(runs, key=lambda run: run.started_ms)
 
     def sweep(self) -> list[RunFile]:
-        """Takes away the files of platforms that run no more; returns what they said."""
+        """Removes the run files of platforms that run no more; returns their contents."""
         stale = [(path, run) for path, run in self._files() if not run.owner.is_alive]
         for path, _ in stale:
             path.unlink(missing_ok=True)

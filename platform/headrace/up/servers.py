@@ -1,4 +1,4 @@
-"""The servers and settings of one `headrace up`: what is not configured is started."""
+"""The servers and settings of one `headrace up`: a server that is not configured is started."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def socket_folder(owner: Owner, stack: ExitStack) -> Path:
 
 
 def _leave(folder: Path, kind: type[BaseException] | None) -> None:
-    """Takes a folder away, but for what an error points to: the logs stay until the next start."""
+    """Removes a folder, unless an error points to it: the logs stay until the next start."""
     if kind is None or issubclass(kind, KeyboardInterrupt):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -131,8 +131,9 @@ def _leave(folder: Path, kind: type[BaseException] | None) -> None:
 def start_servers(
     settings: config.Settings, sockets: Path, environ: dict[str, str], stack: ExitStack, view: View
 ) -> tuple[config.Settings, list[Server]]:
-    """Redis and a broker where no address is configured: the settings with their addresses, and
-    what was started. `environ` becomes that of the parts; `sockets` is a folder with a short path.
+    """Starts Redis and a broker where no address is configured: the settings with their addresses,
+    and the started servers. `environ` becomes that of the parts; `sockets` is a folder with a short
+    path.
     """
     if settings.kafka_security_protocol != "PLAINTEXT" and not config.is_given("kafka_bootstrap"):
         raise ConfigError(

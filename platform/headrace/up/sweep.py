@@ -1,4 +1,4 @@
-"""The sweep: what a `headrace up` that was killed left behind goes at the next start.
+"""The sweep: the remains of a killed `headrace up` are removed at the next start.
 
 A run leaves three kinds of things outside of its home: temporary folders, each with a file that
 names its owner; processes, each with its owner in the environment; and a run file. All of them are
@@ -42,7 +42,7 @@ def own_folder(owner: Owner, prefix: str = PREFIX, parent: Path | None = None) -
 
 
 def sweep() -> list[str]:
-    """Takes away what dead owners left; says what that was, one line each."""
+    """Removes the remains of dead owners; returns their descriptions, one line each."""
     said = [f"process {pid}" for pid in _kill_orphans()]
     for folder in _stale_folders():
         shutil.rmtree(folder, ignore_errors=True)

@@ -36,7 +36,7 @@ MAX_TAIL_LINES = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Command:
-    """What to run: the server's name, its arguments, its folder and what to do when it fails.
+    """A server's command: its name, its arguments, its folder and advice for when it fails.
 
     The server runs in `folder` and logs to `<name>.log` there; `environ` None passes on our own.
     """
@@ -227,7 +227,7 @@ def _claim(log: IO[bytes], command: Command) -> None:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What the child does between fork and exec: ask Linux to kill it when its parent dies.
+    """The `preexec_fn` of a child: ask Linux to kill it when its parent dies.
 
     Everything is looked up before the fork: the child of a threaded process must not take locks.
     """

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def end_session(session: int) -> None:
-    """Kill what belongs to the session until nothing does: a process may fork while we look."""
+    """Kill the processes of the session until none is left: a process may fork while we look."""
     while members := _members(session):
         for pid in members:
             try:

@@ -19,7 +19,7 @@ from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 @dataclass(frozen=True, slots=True)
 class StartState:
-    """What a namespace began with: rows of users, and of shared entities by kind."""
+    """The initial state of a namespace: rows of users, and of shared entities by kind."""
 
     users: dict[str, bytes] = field(default_factory=dict)
     shared: Mapping[str, tuple[Sequence[str], Rows]] = field(default_factory=dict)
@@ -30,7 +30,7 @@ MakePartition = Callable[[int, Commit, SharedState, PartitionSettings], Partitio
 
 
 class BatchPath:
-    """Partitions that share what they know of items, each at its next offset."""
+    """The batch path: partitions over one `SharedState`, each at its next offset."""
 
     def __init__(
         self,

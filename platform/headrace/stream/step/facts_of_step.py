@@ -1,4 +1,4 @@
-"""What the events of one step say: facts about users and items, and whose features are asked for.
+"""The facts about users and items in the events of one step, and its requests for features.
 
 N facts   M measures
 """

@@ -24,8 +24,8 @@ UNSIGNED: Final = "unsigned"
 
 
 class Decoded(msgspec.Struct, frozen=True, gc=False):
-    """A record and what it says: an event, or why it is none. `corrected` has what of it was not
-    taken as it came, by the name of its count, and why."""
+    """A decoded record: its event, or the error in place of one. `corrected` has the corrections,
+    each by the name of its count, with the reason."""
 
     record: Record
     event: Event | InvalidEvent
@@ -51,14 +51,14 @@ class IntakeRules:
 
     @classmethod
     def of(cls, settings: Settings, key: ServingKey | None = None) -> IntakeRules:
-        """What the settings say."""
+        """The rules from the platform's settings."""
         return cls(int(settings.max_ahead_s * 1_000), key)
 
 
 def decode_records(
     records: Sequence[Record], now_ms: int, rules: IntakeRules | None = None
 ) -> list[Decoded]:
-    """What each record says; nothing is raised, a bad one carries its error.
+    """Decode records into events; nothing is raised, a bad record carries its error.
 
     An event is refused for its time by the log alone, so that a reader with a slow clock loses
     none; one that is taken never counts at a time after its arrival.
@@ -114,7 +114,7 @@ def _to_correct(decoded: Sequence[Decoded], stamped_ms: Sequence[int]) -> Iterat
 
 
 def _corrected(decoded: Decoded, stamp_ms: int, rules: IntakeRules) -> Decoded:
-    """The event as it counts, and what was not taken as it came."""
+    """The event corrected, with the name and the reason of each correction."""
     record, event, corrected = decoded.record, decoded.event, []
     assert not isinstance(event, InvalidEvent)
     if stamp_ms > record.arrival_ms:
@@ -136,6 +136,6 @@ def _corrected(decoded: Decoded, stamp_ms: int, rules: IntakeRules) -> Decoded:
 
 
 def _lost(record: Record) -> str:
-    """What is said of a batch that is damaged."""
+    """The error text of a damaged batch, empty for any other record."""
     num = record.num_lost
     return f"a damaged batch: {num:,} messages up to here cannot be read" if num else ""

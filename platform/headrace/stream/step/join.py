@@ -1,4 +1,4 @@
-"""The join: what each event says, and which outcomes belong to which impression."""
+"""The join of outcomes to impressions: events in, facts and labelled requests out."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Join:
             hear_shown(event, record, heard)
 
     def hear_again(self, event: Event, record: Record, heard: Heard) -> None:
-        """Take in an event whose facts count already: only what is open is brought back."""
+        """Replay an event whose facts count already: only open impressions are restored."""
         if isinstance(event, ImpressionEvent):
             if not event.outcome_known:
                 self._keep_open(event, record, heard)

@@ -1,4 +1,4 @@
-"""One partition of the event log: what its events do, without any input or output.
+"""One partition of the event log: decoded events in, their effects out, without any I/O.
 
 Exactness comes from positions. A user's row and a shared entity's partial row carry the offset that
 they include, so an event read again does not count again. Samples are made in the order of offsets,
@@ -51,7 +51,7 @@ MAX_USERS = 100_000  # rows kept in memory per partition; others are read again 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What some records lead to, to be written in this order: letters, samples, shared, users."""
+    """The effects of some records, to be written in this order: letters, samples, shared, users."""
 
     dead_letters: list[DeadLetter]
     samples: list[Sample]
@@ -60,7 +60,7 @@ class Effects:
 
 @dataclass(frozen=True, slots=True)
 class PartitionSettings:
-    """How far back copies are recognised, how long outcomes are waited for, and what is late.
+    """A partition's settings: deduplication window, attribution window and allowed lateness.
 
     Without `samples` only features are made. With `every_event` the effects also have the users'
     rows as each event left them. Without `num_partitions` it is not asked whether users belong to
@@ -76,7 +76,7 @@ class PartitionSettings:
 
     @classmethod
     def of(cls, settings: Settings, every_event: bool = False) -> PartitionSettings:
-        """What the settings say."""
+        """The partition's settings from the platform's."""
         return cls(
             dedupe_window=settings.dedupe_window,
             click_window_ms=int(settings.click_window_s * 1_000),
@@ -137,7 +137,7 @@ class Partition:
             self._num_lost += self._rows.users.forgotten_among(without)
 
     def warm_up(self, decoded: Iterable[Decoded]) -> None:
-        """Take in events before the committed offset again; what they counted is stored already."""
+        """Replay events before the committed offset; their counts are stored already."""
         heard, valid = Heard(), valid_events(decoded)
         copies = self._duplicates(valid)
         for (record, event), is_copy in zip(valid, copies, strict=True):
@@ -225,7 +225,7 @@ class Partition:
         valid: Sequence[tuple[Record, Event]],
         are_copies: Sequence[bool],
     ) -> None:
-        """Count what was not taken as it came, and name the first of each kind."""
+        """Count the corrections of accepted events, and name the first of each kind."""
         counts, new = Counter[str](), zip(valid, are_copies, strict=True)
         accepted = {record.offset for (record, _), is_copy in new if not is_copy}
         for one in decoded:

@@ -51,7 +51,7 @@ class PartitionRows:
         self.users = UserTable(partition, max_users, num_partitions)
 
     def learn(self, heard: Heard) -> ChangedRows:
-        """Take in what was heard, as far as the rows do not include it yet."""
+        """Apply the facts that the rows lack, and fill in requests; returns the changed rows."""
         changed = ChangedRows()
         columns = heard.columns()
         for request in heard.requests:

@@ -1,4 +1,4 @@
-"""Display: what the parts say, put together for the live view and the report.
+"""Display: the parts' own reports, aggregated for the live view and the report.
 
 totals.py  what the parts say, put together
 view.py    the live table, or plain lines

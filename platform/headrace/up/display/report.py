@@ -1,4 +1,4 @@
-"""The report: what a run of `headrace up` did, as one JSON document and as text."""
+"""The report: the results of a run of `headrace up`, as one JSON document and as text."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ def fifths(windows: Sequence[Scores]) -> list[Scores]:
 
 
 def count_in_features(dataset: Dataset, settings: Settings) -> int:
-    """Impressions in the users' rows of the online store: what the stream made readable, counted
-    from the store itself and not from what the workers say."""
+    """Impressions in the users' rows of the online store: those that the stream made readable,
+    counted from the store itself and not from the workers' reports."""
     from headrace.feast_adapter.online import OnlineStore
 
     store, total = OnlineStore(settings), 0.0

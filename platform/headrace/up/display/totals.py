@@ -1,4 +1,4 @@
-"""Totals: what the parts say about themselves, put together for the view and the report."""
+"""Totals: the parts' own reports, aggregated for the view and the report."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Observer:
         self.redis.close()
 
     def totals(self, now_ms: int) -> Totals:
-        """What is true at `now_ms`."""
+        """The totals at `now_ms`."""
         stream = stream_documents(self._board, self._skipped)
         serve = self._board.read(ServeDocument)
         train = _newest(self._board.read(TrainDocument))

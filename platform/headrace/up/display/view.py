@@ -61,7 +61,7 @@ class View:
                 self._live.stop()
 
     def show(self, totals: Totals, problems: Sequence[str] = ()) -> None:
-        """Bring the display up to these totals, and to what else is wrong."""
+        """Update the display with these totals and problems."""
         self._earlier.append(totals)
         while totals.now_ms - self._earlier[0].now_ms > RATE_OVER_MS:
             self._earlier.popleft()
@@ -87,7 +87,7 @@ class View:
 
     @contextmanager
     def _until_the_terminal_goes(self) -> Iterator[None]:
-        """Nobody reads what is written to a terminal that was closed; the run goes on."""
+        """Ignore the error of writing to a closed terminal; the run goes on."""
         try:
             yield
         except OSError:
@@ -145,7 +145,7 @@ def _quality(quality: Quality) -> str:
 
 
 def _faults(now: Totals) -> Iterator[tuple[str, str]]:
-    """What is not as it should be, where there is anything."""
+    """The faults among these totals, each by name; none while all is well."""
     if now.held:
         yield "held", f"version {now.model_version} is served on: {now.held}"
     if now.skipped or now.unreadable:

@@ -1,4 +1,4 @@
-"""Supervision: processes and symptoms watched, and what died started again.
+"""Supervision: processes and symptoms watched, and dead processes restarted.
 
 watch.py       the watch over processes, symptoms and totals
 supervisor.py  what died is started again, in the order they need each other

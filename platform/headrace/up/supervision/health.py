@@ -13,7 +13,7 @@ TIMEOUT_S: Final = 2.0
 
 
 class Health(msgspec.Struct, frozen=True):
-    """One answer of `GET /healthz`: what it said, and what is wrong, empty if nothing is."""
+    """One answer of `GET /healthz`: the JSON document, and the fault, empty if there is none."""
 
     said: str
     answer: dict[str, Any] = {}
@@ -25,7 +25,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 def probe(front: Front, namespace: str, timeout_s: float = TIMEOUT_S) -> Health:
-    """Asks the API how it is; what another namespace's says is not believed."""
+    """Probes the health of the API; an answer of another namespace is a fault."""
     connection, port = front.connect(timeout_s), front.settings.port
     try:
         connection.request("GET", "/healthz", headers=front.headers)

@@ -20,7 +20,7 @@ class Restarts:
     _ended_s: float | None = None  # when it ended this time
 
     def is_due(self, now_s: float) -> bool:
-        """Whether what has ended may be started again now: at once, then after 1, 2, 4 … s."""
+        """Whether a restart is due for an ended process: at once, then after 1, 2, 4 … s."""
         while self._times and now_s - self._times[0] > WINDOW_S:
             self._times.popleft()
         if self._ended_s is None:

@@ -1,4 +1,4 @@
-"""The supervisor: watches everything that a run started, and starts again what died.
+"""The supervisor: watches the processes that a run started, and restarts those that died.
 
 What others need comes first: Redis, the broker, Ray, then the parts. When Ray dies, its drivers
 end too, then it starts, then they do. Restarts have growing pauses and a bound, after which the run
@@ -37,7 +37,7 @@ class Watched(Protocol):
 
     @property
     def refusal(self) -> str:
-        """Why it refused what it was asked for, empty if it did not."""
+        """The reason why it refused to run, empty if it did not."""
 
     @property
     def loss(self) -> str:
@@ -56,7 +56,7 @@ class Watched(Protocol):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a supervisor sees and says: free bytes of the home's disk, and lines for the user."""
+    """A supervisor's surroundings: the free bytes of the home's disk, and lines for the user."""
 
     home: Path
     free_bytes: Callable[[Path], int]
@@ -76,9 +76,9 @@ class Supervisor:
         self._is_full = False
 
     def look(self, now_s: float) -> bool:
-        """Start again what died and may be; whether anything was.
+        """Restart dead processes that are due; whether any was restarted.
 
-        Raises `ServiceError` for what cannot be, or has died too often.
+        Raises `ServiceError` for one that cannot be, or has died too often.
         """
         before = self.num_restarts
         self._look_at_the_disk()
@@ -100,7 +100,7 @@ class Supervisor:
         self._start_again(part, now_s)
 
     def states(self, said: dict[str, str]) -> tuple[PartState, ...]:
-        """Each server and part as it is now, with what is `said` of some."""
+        """The state of each server and part, with the fault that is `said` of some."""
         every = [*self._servers, *self._parts]
         return tuple(
             PartState(

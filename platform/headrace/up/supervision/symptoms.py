@@ -1,4 +1,4 @@
-"""Symptoms: what is wrong though all processes run; each is said when it comes and when it goes.
+"""Symptoms: faults while all processes run; each is said when it comes and when it goes.
 
 A part that says nothing hangs; a Redis that does not answer hides what the parts say; an HTTP API
 that does not answer has lost its HAProxy or its replicas.
@@ -20,7 +20,7 @@ PROBE_EVERY_S: Final = 2.0
 
 @dataclass(slots=True)
 class Symptoms:
-    """What is wrong, by the name of a part or server; times are seconds of a monotonic clock."""
+    """The symptoms by the name of a part or server; times are seconds of a monotonic clock."""
 
     say: Callable[[str], None]
     probe: Callable[[], Health]
@@ -74,7 +74,7 @@ class Symptoms:
         self._http_away_s, self._patience_s = None, AFTER_START_S
 
     def lines(self) -> Iterator[str]:
-        """What is wrong now."""
+        """The current symptoms, one line each."""
         return (f"{name}: {said}" for name, said in sorted(self.current.items()))
 
     def _set(self, name: str, said: str) -> None:

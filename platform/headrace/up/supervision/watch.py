@@ -1,4 +1,4 @@
-"""The watch over a run: processes, symptoms and totals, and what the run file says of them."""
+"""The watch over a run: processes, symptoms and totals, and the states for the run file."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ class Watch:
         return waiting
 
     def keep_running(self, now_s: float) -> None:
-        """Start again what died."""
+        """Restart processes that died."""
         self.has_restarted = self.supervisor.look(now_s)
         if self.has_restarted:
             self.symptoms.forget()
         self._publish_states()
 
     def look(self, now_s: float) -> None:
-        """Start again what died, and serving also where HTTP stays away."""
+        """Restart processes that died, and serving also where HTTP stays away."""
         self.keep_running(now_s)
         lost = self.symptoms.http_is_lost(now_s)
         if lost:
@@ -80,7 +80,7 @@ class Watch:
             self.has_restarted = True
 
     def totals(self, now_ms: int, now_s: float) -> Totals | None:
-        """What is true at `now_ms`; None while Redis is away."""
+        """The totals at `now_ms`; None while Redis is away."""
         try:
             for part in self.parts:
                 if part.name in REPORTING:
