@@ -172,8 +172,8 @@ def test_rows_of_another_feature_table_are_counted() -> None:
     skipped = Skipped(say=lambda line: None)
     assert [len(table) for table in feature_row_tables(records, skipped).values()] == [1]
     (kind,) = skipped.report()
-    assert (kind["reason"], kind["count"]) == ("rows of another feature table", 1)
-    assert "headrace backfill" in kind["first"]
+    assert (kind.reason, kind.count) == ("rows of another feature table", 1)
+    assert "headrace backfill" in kind.first
 
 
 def test_a_table_without_rows_has_no_date() -> None:
