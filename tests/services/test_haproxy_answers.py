@@ -150,7 +150,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def ask(port: int, method: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    with closing(http.client.HTTPConnection("127.0.0.2", port, timeout=5)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.2", port, timeout=30)) as connection:
         given = {name.replace("_", "-"): text for name, text in headers.items()}
         connection.request(method, path, b"{}" if method == "POST" else None, headers=given)
         response = connection.getresponse()
