@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from headrace import __version__, config
 from headrace.catalogue.files import read_items
@@ -45,6 +45,8 @@ from headrace.errors import ConfigError, HeadraceError
 from headrace.feast_adapter.servers import kept_on_loopback
 from headrace.services.processes.priority import yield_to_requests
 from headrace.settings_text import require_home
+
+IN_BACKGROUND: Final = {"trainers.job", "trainers.backfill", "trainers.encode"}
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
 Arguments = Callable[[argparse.Namespace], Sequence[str]]
@@ -82,8 +84,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = _settings(options)
         if getattr(options, "writes_home", False):
             require_home(settings.home_path)
-        if getattr(options, "is_background", False):
-            yield_to_requests()
         return command(options, settings)
     except HeadraceError as error:
         print(f"headrace {options.command}: {error}", file=sys.stderr)
@@ -110,12 +110,12 @@ def _add_up(commands: Commands) -> None:
 
 def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
-    stream.set_defaults(run=_stream, is_background=True)
+    stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
     add_tokens_flag(train)
     add_ranker_flags(train)
     online = _module("trainers.job")
-    train.set_defaults(run=online, writes_home=True, is_background=True)
+    train.set_defaults(run=online, writes_home=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_tokens_flag(serve)
     serve.set_defaults(run=_module("serving"))
@@ -126,7 +126,7 @@ def _add_parts(commands: Commands) -> None:
     explain.set_defaults(run=_module("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
     add_platform_flag(archive)
-    archive.set_defaults(run=_archive, writes_home=True, is_background=True)
+    archive.set_defaults(run=_archive, writes_home=True)
 
 
 def _add_data_commands(commands: Commands) -> None:
@@ -161,13 +161,13 @@ def _add_data_commands(commands: Commands) -> None:
     add_backfill_flags(backfill)
     add_platform_flag(backfill)
     compute = _module("trainers.backfill", backfill_arguments)
-    backfill.set_defaults(run=compute, writes_home=True, is_background=True)
+    backfill.set_defaults(run=compute, writes_home=True)
 
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
     add_data_flags(encode)
     add_encoder_flag(encode)
     add_platform_flag(encode)
-    encode.set_defaults(run=_encode, writes_home=True, is_background=True)
+    encode.set_defaults(run=_encode, writes_home=True)
 
 
 def _up(options: argparse.Namespace, settings: config.Settings) -> int:
@@ -203,6 +203,7 @@ def _up(options: argparse.Namespace, settings: config.Settings) -> int:
 def _stream(options: argparse.Namespace, settings: config.Settings) -> int:
     check_services(settings)
     read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
+    yield_to_requests()
     config.keep_own_ray_local()
     from headrace.monitoring.metrics_server import serve_metrics
     from headrace.stream.job import run  # Ray reads its environment when it is imported
@@ -214,6 +215,7 @@ def _stream(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def _archive(options: argparse.Namespace, settings: config.Settings) -> int:
     check_services(settings)
+    yield_to_requests()
     from headrace.offline.archive import run
 
     run(settings)
@@ -280,6 +282,8 @@ def _become(name: str, settings: config.Settings, arguments: Sequence[str] = ())
     config.export(settings)
     config.keep_own_ray_local()
     sys.stdout.flush()
+    if name in IN_BACKGROUND:
+        yield_to_requests()
     os.execv(sys.executable, [sys.executable, "-m", name, *arguments])
 
 
