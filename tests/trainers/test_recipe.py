@@ -159,6 +159,7 @@ def test_the_trainer_reports_its_quality_for_what_is_new_and_by_surface(
 def test_a_checkpoint_of_another_ranker_is_refused_in_one_line(settings: config.Settings) -> None:
     def loaded(state: dict[str, Any], **changes: object) -> None:
         of_these = config.changed(settings, namespace="again", **changes)
+        create_topics(of_these)
         with closing(OnlineTrainer(of_these, lambda: NOW_MS)) as again:
             again.load_state(state)
 
