@@ -17,6 +17,7 @@ from redis import Redis
 from trainer_servers import send
 
 from headrace import cli, config
+from headrace.broker.topics import create_topics
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RATES
