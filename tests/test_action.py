@@ -22,7 +22,7 @@ EIGHT = (FIRST, *(Action(f"did_{n}") for n in range(MAX_ACTIONS - 1)))
 # Files beside the table that spell an action, or the field that tells it, and why.
 SPELLED = {
     "platform/headrace/datasets/kuairand/history.py": "three lists of a file have these meanings",
-    "platform/headrace/evaluation/files/impressions.py": "a label of KuaiRand has the name of an action",
+    "platform/headrace/evaluation/files/impressions.py": "a label of KuaiRand has such a name",
     "benchmarks/quality_logs.py": "the same label",
 }
 
