@@ -214,10 +214,8 @@ def test_a_slate_that_one_replica_owes_is_given_by_another(tmp_path: Path) -> No
 def test_one_client_has_a_bounded_number_of_connections(port: int) -> None:
     request = b"GET /livez HTTP/1.1\r\nHost: shop\r\n\r\n"
     with ExitStack() as stack:
-        opened = [socket.create_connection(("127.0.0.2", port), timeout=5) for _ in range(MOST + 9)]
-        for connection in opened:
-            stack.callback(connection.close)
-        assert sum(answer_to(connection, request) == b"HTTP" for connection in opened) == MOST
+        answers = [first_bytes(stack, port, request) for _ in range(MOST + 9)]
+        assert answers.count(b"HTTP") == MOST
         # Another address is not held up by it.
         other = http.client.HTTPConnection("127.0.0.2", port, 5, ("127.0.0.3", 0))
         stack.callback(other.close)
@@ -226,9 +224,11 @@ def test_one_client_has_a_bounded_number_of_connections(port: int) -> None:
     wait_until(lambda: is_answered(port))
 
 
-def answer_to(connection: socket.socket, request: bytes) -> bytes:
-    """The first bytes of an answer; none where the connection was refused."""
+def first_bytes(stack: ExitStack, port: int, request: bytes) -> bytes:
+    """Of the answer on a new connection, which stays open; none where it is refused."""
     with suppress(ConnectionError):
+        connection = socket.create_connection(("127.0.0.2", port), timeout=5)
+        stack.callback(connection.close)
         connection.sendall(request)
         return connection.recv(4)
     return b""

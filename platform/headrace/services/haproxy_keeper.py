@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Final
 
 LOOK_EVERY_S: Final = 0.1
-TIMEOUT_S: Final = 0.5  # of HAProxy, whose answer takes less than a millisecond
+TIMEOUT_S: Final = 0.3  # of HAProxy, whose answer takes less than a millisecond
 SILENT_TO_END: Final = 2  # so many times in a row
 STAND_IN_CFG, STAND_IN_PID = "stand-in.cfg", "stand-in.pid"
 RAYS_OWN: Final = re.compile(r"\s+(stats socket|server-state-base|server-state-file) ")
