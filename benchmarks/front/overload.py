@@ -17,7 +17,7 @@ from benchmarks.front.answers import Answer, Deadline, between, quantile, recove
 from benchmarks.front.load import Load
 from benchmarks.front.platform import Running
 
-CLIENTS = 4  # of the closed loop that tells about where the peak is: half of the places
+CLIENTS = 4  # of the closed loop that tells about where the peak is: fewer than the places
 FIRST, GROWTH, MAX_STEPS = 0.9, 1.15, 8  # steps from below that to where some are refused
 KEPT_UP = 0.95
 STEP_S, RUN_S, AFTER_S = 8.0, 20.0, 15.0

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from stand import Stand, stand
-
-from benchmarks.outside import NO_KAFKA, kafka_environ
+from stand import Stand, broker_environ, stand
 
 MAX_WAITING = 2_000
-
-
-def broker_environ(kind: str) -> dict[str, str]:
-    """The environment that starts this broker; skips where it is not there."""
-    plain = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
-    if kind == "embedded":
-        return plain
-    if not kafka_environ():
-        pytest.skip(NO_KAFKA)
-    return {**plain, **kafka_environ()}
 
 
 @pytest.fixture(scope="module", params=["embedded", "apache-kafka"])

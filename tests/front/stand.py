@@ -18,7 +18,9 @@ from typing import Any
 
 import msgspec
 import psutil
+import pytest
 
+from benchmarks.outside import NO_KAFKA, kafka_environ
 from headrace import config
 from headrace.broker.reader import LogReader
 from headrace.broker.topics import Topics, create_topics
@@ -39,6 +41,16 @@ USERS = tuple(User(f"u{n}", (f"age={n % 3}",)) for n in range(5))
 SHOP = Dataset("shop", ITEMS, USERS, lambda: iter(()), 0, NOW_MS, NOW_MS)
 DEADLINE_S = 1.5  # of events
 JSON = {"Content-Type": "application/json"}
+
+
+def broker_environ(kind: str) -> dict[str, str]:
+    """The environment that starts this broker; skips where it is not there."""
+    plain = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
+    if kind == "embedded":
+        return plain
+    if not kafka_environ():
+        pytest.skip(NO_KAFKA)
+    return {**plain, **kafka_environ()}
 
 
 @dataclass(frozen=True)

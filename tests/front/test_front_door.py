@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import psutil
 import pytest
-from conftest import broker_environ
-from stand import FrontDoor, Reply, Stand, ask, click, stand, wait_for
+from stand import FrontDoor, Reply, Stand, ask, broker_environ, click, stand, wait_for
 
 from headrace.services.haproxy import PLATFORM_HEADER
 

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import broker_environ
 from secured import SecuredDoor, make_certificate
-from stand import click, paused, stand, wait_for
+from stand import broker_environ, click, paused, stand, wait_for
 
 from headrace.access.api_keys.key import new_secret
 from headrace.api.front import Front

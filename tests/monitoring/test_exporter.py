@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 from monitored_worker import NAMESPACE, NOW_MS, MonitoredWorker, with_reference
@@ -19,22 +18,9 @@ from headrace.monitoring.metrics_server import serve_metrics
 from headrace.positions.commit import Commit
 from headrace.positions.store import CommitStore
 from headrace.services.ports import free_port
-from headrace.services.redis import RedisServer, start_redis
+from headrace.services.redis import RedisServer
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with start_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def redis(server: RedisServer) -> Iterator[Redis]:
-    with Redis.from_url(server.admin_url) as client:
-        client.flushdb()
-        yield client
 
 
 class Scrape:

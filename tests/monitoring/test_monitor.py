@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Iterator
 
 import pytest
 from monitored_worker import NAMESPACE, NOW_MS, RATE, MonitoredWorker, with_reference
@@ -20,22 +19,8 @@ from headrace.monitoring.health import Health, ViewHealth, read_health
 from headrace.monitoring.health_report import to_document, to_tables
 from headrace.monitoring.monitor import AGREE_EVERY_MS, ReferenceStore
 from headrace.monitoring.status import StatusBoard
-from headrace.services.redis import RedisServer, start_redis
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with start_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
-
-
-@pytest.fixture
-def redis(server: RedisServer) -> Iterator[Redis]:
-    with Redis.from_url(server.admin_url) as client:
-        client.flushdb()
-        yield client
 
 
 def health(redis: Redis, now_ms: int = NOW_MS) -> Health:

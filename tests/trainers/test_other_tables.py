@@ -10,18 +10,18 @@ import msgspec
 import numpy as np
 import pytest
 from redis import Redis
-from trainer_servers import send
+from trainer_servers import plain_sample, send
 
 from headrace import config
 from headrace.catalogue.vectors import ContentVectors
 from headrace.clock import now_ms
 from headrace.errors import ConfigError, ServiceError
-from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.inputs import NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
 from headrace.registry.versions import load_weights
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import Sample
 from trainers.online import OnlineTrainer
 from trainers.recipe import check_continues, ranker_config
 
@@ -32,22 +32,8 @@ NUM_EACH = 20
 
 
 def sample(offset: int, schema: int, num_dense: int) -> Sample:
-    return Sample(
-        source_partition=0,
-        source_offset=offset,
-        lane=LANE_KNOWN,
-        schema=schema,
-        request_id=f"r{offset}",
-        event_time_ms=now_ms(),
-        arrival_ms=now_ms(),
-        user_key=1,
-        user_token_keys=(),
-        item_keys=(2,),
-        outcomes=(offset % 2,),
-        labelled=1,
-        dense=np.zeros((1, num_dense), "<f4").tobytes(),
-        history=np.zeros((3, HISTORY_LENGTH), "<i8").tobytes(),
-    )
+    dense = np.zeros((1, num_dense), "<f4").tobytes()
+    return plain_sample(offset, now_ms(), schema=schema, dense=dense)
 
 
 def run(trainer: OnlineTrainer, num_samples: int) -> None:

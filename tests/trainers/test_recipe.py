@@ -11,24 +11,22 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any, get_args
 
-import numpy as np
 import pytest
 from redis import Redis
-from trainer_servers import send
+from trainer_servers import plain_sample, send
 
 from headrace import cli, config
 from headrace.broker.topics import create_topics
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
-from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RATES
-from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.model.config import SIZES, Head, RankerConfig, nano, size_of
 from headrace.model.layers.fusion import FUSIONS
 from headrace.monitoring.documents import TrainDocument
 from headrace.monitoring.health import read_health
 from headrace.monitoring.health_report import to_document
 from headrace.monitoring.status import StatusBoard
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import Sample
 from trainers.online import OnlineTrainer
 from trainers.recipe import check_continues, ranker_config
 
@@ -40,22 +38,7 @@ def recipe(**settings: object) -> RankerConfig:
 
 
 def sample(offset: int) -> Sample:
-    return Sample(
-        source_partition=0,
-        source_offset=offset,
-        lane=LANE_KNOWN,
-        schema=INPUT_SCHEMA,
-        request_id=f"r{offset}",
-        event_time_ms=NOW_MS + offset,
-        arrival_ms=NOW_MS + offset,
-        user_key=1,
-        user_token_keys=(),
-        item_keys=(2,),
-        outcomes=(offset % 2,),
-        labelled=1,
-        dense=np.zeros((1, NUM_DENSE), "<f4").tobytes(),
-        history=np.zeros((3, HISTORY_LENGTH), "<i8").tobytes(),
-    )
+    return plain_sample(offset, NOW_MS + offset)
 
 
 @contextmanager

@@ -8,20 +8,17 @@ from contextlib import closing, contextmanager
 from itertools import count
 from typing import Any
 
-import msgspec
-import numpy as np
 import pytest
 import torch
 from redis import Redis
-from trainer_servers import send
+from trainer_servers import plain_sample, send
 
 from headrace import config
 from headrace.broker.reader import ends_of_log
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
-from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
-from headrace.sample import LANE_KNOWN, Sample, encode_batches
+from headrace.sample import Sample, encode_batches
 from trainers.online import OnlineTrainer
 from trainers.sample_reader import SampleReader
 
@@ -32,23 +29,7 @@ ROUNDS = 200  # of at most 50 ms each
 
 
 def sample(offset: int, **changes: Any) -> Sample:
-    one = Sample(
-        source_partition=0,
-        source_offset=offset,
-        lane=LANE_KNOWN,
-        schema=INPUT_SCHEMA,
-        request_id=f"r{offset}",
-        event_time_ms=NOW_MS + offset,
-        arrival_ms=NOW_MS + offset,
-        user_key=1,
-        user_token_keys=(),
-        item_keys=(2, 3),
-        outcomes=(offset % 2, 0),
-        labelled=1,
-        dense=np.zeros((2, NUM_DENSE), "<f4").tobytes(),
-        history=np.zeros((3, HISTORY_LENGTH), "<i8").tobytes(),
-    )
-    return msgspec.structs.replace(one, **changes)
+    return plain_sample(offset, NOW_MS + offset, num_items=2, **changes)
 
 
 def send_bytes(settings: config.Settings, *messages: bytes) -> None:

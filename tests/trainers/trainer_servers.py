@@ -6,6 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
 
 from headrace import config
 from headrace.broker.topics import Topics, create_topics
@@ -13,7 +17,9 @@ from headrace.broker.writer import LogWriter
 from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
-from headrace.sample import Sample, encode_batches
+from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.schema import INPUT_SCHEMA
+from headrace.sample import LANE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 
@@ -34,6 +40,27 @@ def started(tmp_path: Path) -> Iterator[config.Settings]:
         write_catalogue(dataset, config.catalogue_path(settings), now_ms())
         create_topics(settings)
         yield settings
+
+
+def plain_sample(offset: int, at_ms: int, num_items: int = 1, **changes: Any) -> Sample:
+    """A request of items without features, of which the first is clicked at odd offsets."""
+    one = Sample(
+        source_partition=0,
+        source_offset=offset,
+        lane=LANE_KNOWN,
+        schema=INPUT_SCHEMA,
+        request_id=f"r{offset}",
+        event_time_ms=at_ms,
+        arrival_ms=at_ms,
+        user_key=1,
+        user_token_keys=(),
+        item_keys=tuple(range(2, 2 + num_items)),
+        outcomes=(offset % 2, *[0] * (num_items - 1)),
+        labelled=1,
+        dense=np.zeros((num_items, NUM_DENSE), "<f4").tobytes(),
+        history=np.zeros((3, HISTORY_LENGTH), "<i8").tobytes(),
+    )
+    return msgspec.structs.replace(one, **changes)
 
 
 def send(settings: config.Settings, samples: list[Sample]) -> None:

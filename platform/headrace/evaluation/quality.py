@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from headrace.evaluation.intervals import Predictions
 from headrace.evaluation.row import Row
-from headrace.metrics import Scores
+from headrace.metrics import NEW, Scores
 from headrace.metrics.confusion import Confusion
 from headrace.metrics.grouped import GroupedScores
 from headrace.metrics.ranking import ListValues, RankedLists, list_values
 
-NEW: Final = 5  # impressions so far of a user or item that is still new
 SLICES: Final = ("new_users", "new_items")
 
 

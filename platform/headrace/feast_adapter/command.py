@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
-
 
 def main() -> None:
     """Run Feast's command line with the arguments of this process."""

@@ -16,11 +16,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.metrics import ALL, Scores
+from headrace.metrics import ALL, NEW, Scores
 from headrace.model.batch import Batch
 
 SPAN: Final = 10_000  # impressions
-NEW: Final = 5  # impressions so far of a user or item that is still new
 
 
 class SliceScores:

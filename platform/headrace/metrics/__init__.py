@@ -13,5 +13,6 @@ from typing import Final
 from headrace.metrics.binary import Scores
 
 ALL: Final = "all"  # the name of everything, where there are scores of parts of it
+NEW: Final = 5  # impressions so far of a user or item that is still new
 
-__all__ = ["ALL", "Scores"]
+__all__ = ["ALL", "NEW", "Scores"]

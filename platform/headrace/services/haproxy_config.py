@@ -94,19 +94,7 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
             file = status if status < 500 else 503
             yield f"    errorfile {status} {front.folder}/{file}.http"
     elif name == "frontend http_frontend":
-        yield _bind(body[0], front)
-        yield "    stick-table type ipv6 size 100k expire 60s store conn_cur"
-        yield "    tcp-request connection track-sc0 src"
-        yield f"    tcp-request connection reject if {{ sc0_conn_cur gt {front.max_connections} }}"
-        yield from (f"    {rule}" for rule in _rules(front))
-        app = ""  # every path is the one application's, also `*`
-        for line in body[1:]:
-            if line.strip() == "default_backend default_backend" and app:
-                line = f"    default_backend {app}"
-            if use := re.fullmatch(r"\s+use_backend (\S+) if (.*)", line):
-                app = use[1]
-                yield f"    use_backend {app}{SLATES} if {use[2]} {{ path {PATHS} }}"
-            yield line
+        yield from _frontend(body, front)
     elif name == "backend default_backend":
         yield f"    http-request return {_answer(503, 'no replica serves yet')} {RETRY}"
     else:
@@ -114,6 +102,24 @@ def _section(name: str, body: list[str], front: Front) -> Iterator[str]:
             if re.search(r"^\s+server .* backup$", line):
                 continue  # Ray's own proxy, which queues without a bound where no replica is left
             yield line
+
+
+def _frontend(body: list[str], front: Front) -> Iterator[str]:
+    """The front door: bounded connections of each address, rules, then the one application, which
+    has every path, also `*`."""
+    yield _bind(body[0], front)
+    yield "    stick-table type ipv6 size 100k expire 60s store conn_cur"
+    yield "    tcp-request connection track-sc0 src"
+    yield f"    tcp-request connection reject if {{ sc0_conn_cur gt {front.max_connections} }}"
+    yield from (f"    {rule}" for rule in _rules(front))
+    application = ""
+    for line in body[1:]:
+        if application and line.strip() == "default_backend default_backend":
+            line = f"    default_backend {application}"
+        if use := re.fullmatch(r"\s+use_backend (\S+) if (.*)", line):
+            application = use[1]
+            yield f"    use_backend {application}{SLATES} if {use[2]} {{ path {PATHS} }}"
+        yield line
 
 
 def _bind(line: str, front: Front) -> str:

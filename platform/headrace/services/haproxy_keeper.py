@@ -1,5 +1,4 @@
-"""The keeper of one HAProxy: a stand-in that answers from when it dies or hangs until Ray replaces
-it.
+"""The keeper of one HAProxy: a stand-in answers while it is dead or hangs, until Ray replaces it.
 
     python haproxy_keeper.py PROGRAM haproxy.cfg PID ACTOR
 
@@ -45,9 +44,8 @@ def keep(program: str, config: Path, pid: int, node: int) -> None:
     """Watch a HAProxy until it is replaced or `node` has ended, and stand in for it if need be."""
     admin = _admin_socket(config)
     _wait_until_ended(admin, pid, node)
-    if (
-        not _is_running(node) or _answer(admin) is Answer.INFO
-    ):  # another one of Ray's has taken its place
+    is_replaced = _answer(admin) is Answer.INFO
+    if is_replaced or not _is_running(node):
         return
     stand_in = config.parent / STAND_IN_CFG
     stand_in.write_text("".join(_without_sockets(config)))
