@@ -10,8 +10,8 @@ from shop import CONFIG, CONTENT, NUM_DENSE, round_trip
 
 from headrace.keys import key
 from headrace.learning.guarded_learner import GuardedLearner, Pace
-from headrace.learning.slices import NEW, SPAN, SliceScores
-from headrace.metrics import Scores
+from headrace.learning.slices import SPAN, SliceScores
+from headrace.metrics import NEW, Scores
 from headrace.model.batch import Batch, batch_of_samples
 from headrace.sample import LANE_KNOWN, Sample
 
