@@ -23,7 +23,7 @@ REPLICA, HAPROXY = "ServeReplica", "haproxy -db"
 BODY = b'{"user_id":"u1","num_items":1,"record":false}'
 HEAD = b"Host: localhost\r\nContent-Type: application/json\r\n"
 GIVEN_UP_S = 7.0  # HAProxy waits 5 s for a header or a small body
-REPLACED_S = 30.0  # on two busy cores; importing Feast and torch is most of it
+REPLACED_S = 90.0  # on two busy cores; importing Feast and torch is most of it
 
 
 @pytest.fixture(scope="module")
@@ -219,19 +219,29 @@ def asked_until(door: Stand, done: threading.Event) -> tuple[list[Reply], thread
     return replies, thread
 
 
-def after(door: Stand, process: psutil.Process, fault: signal.Signals) -> tuple[list[Reply], float]:
-    """What is answered from a fault on until slates come again, and how long that took."""
+def after(door: Stand, title: str, fault: signal.Signals) -> tuple[list[Reply], float]:
+    """The answers from a fault of a process on until its successor's, and how long that took."""
     done = threading.Event()
+    process = door.process(title)
     replies, thread = asked_until(door, done)
     try:
         wait_for("a slate", lambda: bool(replies) and replies[-1].status == 200)
         os.kill(process.pid, fault)
-        wait_for("the fault", lambda: replies[-1].status != 200)
-        took_s = wait_for("slates", lambda: replies[-1].status == 200, REPLACED_S)
+        took_s = wait_for("its end", lambda: has_ended(process), REPLACED_S)
+        since = len(replies)
+        took_s += wait_for("slates", lambda: 200 in statuses_of(replies[since:]), REPLACED_S)
     finally:
         done.set()
         thread.join()
     return replies, took_s
+
+
+def has_ended(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def statuses_of(replies: Sequence[Reply]) -> set[int]:
+    return {reply.status for reply in replies}
 
 
 def refused_at_once(replies: Sequence[Reply]) -> bool:
@@ -244,24 +254,22 @@ def refused_at_once(replies: Sequence[Reply]) -> bool:
 
 
 def test_a_replica_that_is_killed_is_replaced_and_nobody_waits(door: Stand) -> None:
-    replies, _ = after(door, door.process(REPLICA), signal.SIGKILL)
-    assert {reply.status for reply in replies} <= {200, 503}
+    replies, _ = after(door, REPLICA, signal.SIGKILL)
+    assert statuses_of(replies) <= {200, 503}
     assert refused_at_once(replies)
 
 
 def test_a_replica_that_hangs_is_found_and_replaced(door: Stand) -> None:
-    hung = door.process(REPLICA)
-    replies, _ = after(door, hung, signal.SIGSTOP)
-    assert {reply.status for reply in replies} <= {200, 503}
+    replies, _ = after(door, REPLICA, signal.SIGSTOP)
+    assert statuses_of(replies) <= {200, 503}
     assert refused_at_once(replies)
     assert max(reply.took_s for reply in replies) < 10
-    wait_for("its end", lambda: not hung.is_running() or hung.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_haproxy_that_is_killed_comes_back(door: Stand) -> None:
-    replies, took_s = after(door, door.process(HAPROXY), signal.SIGKILL)
+    replies, took_s = after(door, HAPROXY, signal.SIGKILL)
     assert took_s < REPLACED_S
-    assert {reply.status for reply in replies} <= {0, 200, 503}
+    assert statuses_of(replies) <= {0, 200, 503}
 
 
 def test_a_request_of_another_platform_gets_no_answer(door: Stand) -> None:

@@ -28,6 +28,7 @@ from typing import Final
 LOOK_EVERY_S: Final = 0.1
 TIMEOUT_S: Final = 0.3  # of HAProxy, whose answer takes less than a millisecond
 SILENT_TO_END: Final = 2  # so many times in a row
+SILENT_BUT_READY_TO_END: Final = 10  # where it waits for a processor, or spins
 STAND_IN_CFG, STAND_IN_PID = "stand-in.cfg", "stand-in.pid"
 RAYS_OWN: Final = re.compile(r"\s+(stats socket|server-state-base|server-state-file) ")
 
@@ -59,12 +60,16 @@ def keep(program: str, config: Path, pid: int, node: int) -> None:
 
 
 def _wait_until_ended(admin: str, pid: int, node: int) -> None:
-    """Return when a HAProxy, or `node`, has ended; one that listens and is silent is ended."""
+    """Return when a HAProxy, or `node`, has ended; one that listens and is silent is ended.
+
+    On a busy machine one that is silent may just wait for a processor.
+    """
     num_silent = 0
     while _is_running(pid) and _is_running(node):
         time.sleep(LOOK_EVERY_S)
         num_silent = num_silent + 1 if _answer(admin) is Answer.SILENCE else 0
-        if num_silent >= SILENT_TO_END:
+        enough = SILENT_BUT_READY_TO_END if _is_ready(pid) else SILENT_TO_END
+        if num_silent >= enough:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -99,10 +104,20 @@ def _is_running(pid: int) -> bool:
     return _stat(pid)[0] not in "ZX"
 
 
-def _stat(pid: int) -> list[str]:
-    """The state of a process, its parent and more, by /proc; `X` for one that is gone."""
+def _is_ready(pid: int) -> bool:
+    """Whether a thread of a process runs, or waits for a processor alone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return False
+    return any(_stat(pid, thread)[0] == "R" for thread in threads)
+
+
+def _stat(pid: int, thread: int | str = "") -> list[str]:
+    """The state of a process or of one of its threads, its parent and more; `X` once it is gone."""
+    folder = Path(f"/proc/{pid}/task/{thread}" if thread else f"/proc/{pid}")
+    try:
+        return (folder / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ["X", "0"]
 
