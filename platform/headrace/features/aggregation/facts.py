@@ -48,6 +48,7 @@ OUTCOME_CODE: Final = (
     SHARE_SHIFT,
     WHOLE,
 )
+WISHES: Final = EVERY_ACTION - AVERSIONS
 MAX_OUTCOME: Final = WHOLE << SHARE_SHIFT | EVERY_ACTION
 
 Ints = NDArray[np.int64]
@@ -132,9 +133,9 @@ def told_apart(outcome_X: Ints) -> Ints:
 
 
 def grades(outcome_X: Ints) -> NDArray[np.float32]:
-    """How much came of impressions, from 0 to 1: the share that is told, else whether there was a
-    click; 0 where there was an aversion."""
-    share_X, clicked_X = outcome_X >> SHARE_SHIFT, outcome_X & BIT[CLICK]
-    grade_X = np.where(share_X > 0, share_X / WHOLE, clicked_X > 0).astype(np.float32)
+    """How much came of impressions, from 0 to 1: the share that is told, else whether anything
+    wished for came; 0 where there was an aversion."""
+    share_X, wished_X = outcome_X >> SHARE_SHIFT, outcome_X & WISHES
+    grade_X = np.where(share_X > 0, share_X / WHOLE, wished_X > 0).astype(np.float32)
     grade_X[outcome_X & AVERSIONS != 0] = 0
     return grade_X
