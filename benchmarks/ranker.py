@@ -18,7 +18,7 @@ from benchmarks.pairs import compare_timed, seconds
 from benchmarks.peers import environment
 from headrace.action import BIT, CLICK
 from headrace.catalogue.item import Item
-from headrace.catalogue.words import ContentTable, user_token_keys
+from headrace.catalogue.words import ContentTable, user_word_keys
 from headrace.features.inputs import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
@@ -141,7 +141,7 @@ def request(seed: int, num: int, num_events: int) -> Request:
     label_N1 = draw.integers(0, 2, (num, 1))
     return Request(
         user_key=key(f"u{draw.integers(NUM_USERS)}"),
-        user_tokens=user_token_keys(("age=3", "city=7")),
+        user_words=user_word_keys(("age=3", "city=7")),
         item_keys=draw.choice(ITEM_KEYS, num).tolist(),
         features=RequestFeatures(draw.random((num, NUM_DENSE), np.float32), history_3T),
         label_NJ=label_N1.astype(np.float32),

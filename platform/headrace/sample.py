@@ -40,7 +40,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     event_time_ms: int
     arrival_ms: int  # when the event reached the broker
     user_key: int
-    user_token_keys: tuple[int, ...]  # the user's attributes
+    user_word_keys: tuple[int, ...]  # the user's attributes
     item_keys: tuple[int, ...]  # [N]
     outcomes: tuple[int, ...]  # [N] what came of each impression
     labelled: int  # the actions that are labels, as bits; none of a click without an impression

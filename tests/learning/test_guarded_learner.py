@@ -33,7 +33,7 @@ def sample(number: int, flipped: bool = False, user: int = 0, lone: bool = False
         event_time_ms=number,
         arrival_ms=number,
         user_key=user or 1_000 + number % 300,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=(key(f"i{number % 40}"),),
         outcomes=(1 if lone else int(clicked),),
         labelled=0 if lone else 1,

@@ -42,7 +42,7 @@ def one(random: np.random.Generator, size: int, history_3T: np.ndarray) -> Reque
     ]
     return Request(
         user_key=int(random.integers(1, 9)),
-        user_tokens=(7, 8),
+        user_words=(7, 8),
         item_keys=items,
         features=RequestFeatures(dense_NF, history_3T),
         label_NJ=np.array(labels, dtype=np.float32)[:, None],

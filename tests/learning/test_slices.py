@@ -41,7 +41,7 @@ def request(
         event_time_ms=number,
         arrival_ms=number,
         user_key=1_000 + number % 300,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=tuple(key(f"i{(number + place) % 40}") for place in range(len(items))),
         outcomes=tuple(random.integers(0, 2, len(items)).tolist()),
         labelled=labelled,

@@ -106,7 +106,7 @@ def three_samples() -> list[Sample]:
     time_ms = FIRST_DAY * DAY_MS
     shown = ((3, POSITION_UNKNOWN), "search")
     one = Sample(2, 7, 1, 99, "r", time_ms, 4, 1, (5, 6), (7, 8), (0, 3), 7, *features, *shown)
-    other = msgspec.structs.replace(one, source_offset=8, user_token_keys=())
+    other = msgspec.structs.replace(one, source_offset=8, user_word_keys=())
     return [one, other, msgspec.structs.replace(one, source_offset=9, positions=(), surface="")]
 
 

@@ -78,7 +78,7 @@ def sample(partition: int, offset: int) -> Sample:
         event_time_ms=now_ms(),
         arrival_ms=now_ms(),
         user_key=1,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=(2,),
         outcomes=(offset % 2,),
         labelled=1,

@@ -37,7 +37,7 @@ WRONG: tuple[dict[str, object], ...] = (
     {"positions": (1, 2)},
     {"item_keys": (0, 1, 2, 3)},
     {"user_key": -5},
-    {"user_token_keys": (0,)},
+    {"user_word_keys": (0,)},
     {"source_partition": 7},
     {"source_offset": -1},
     {"source_offset": 1 << 60},

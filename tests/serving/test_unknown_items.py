@@ -28,7 +28,7 @@ def asked(number: int, items: tuple[str, ...], past: tuple[str, ...]) -> Request
     clicked_N = random.integers(0, 2, len(items))
     return Request(
         user_key=key("ann"),
-        user_tokens=(key("user:age=3"),),
+        user_words=(key("user:age=3"),),
         item_keys=tuple(map(key, items)),
         features=RequestFeatures(dense_NF, history_3T),
         label_NJ=clicked_N.astype(np.float32)[:, None],

@@ -44,7 +44,7 @@ def test_a_known_outcome_is_a_sample_and_then_counts(stream: Stream) -> None:
     assert (sample.request_id, sample.clicked, sample.schema) == ("r1", (1, 0), INPUT_SCHEMA)
     assert (sample.event_time_ms, sample.arrival_ms) == (START_MS, START_MS)
     assert sample.item_keys == (key("i0"), key("i1")) and sample.user_key == key("ann")
-    assert sample.user_token_keys == (key("user:ann"),)
+    assert sample.user_word_keys == (key("user:ann"),)
     assert sample.dense_NF.shape == (2, NUM_DENSE)
     assert user_counts(effects) == [2, 1]
     assert row_of(effects.changed.users, "ann")["position"] == 0

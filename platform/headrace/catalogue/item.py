@@ -16,7 +16,7 @@ class Item:
     item_id: str
     title: str = ""
     categories: tuple[str, ...] = ()  # genres, tags: what targeting and crosses use
-    attributes: tuple[str, ...] = ()  # further "name=value" tokens
+    attributes: tuple[str, ...] = ()  # further "name=value" words
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Static attributes of one user, as "name=value" tokens (numbers come in buckets)."""
+    """Static attributes of one user, as "name=value" words (numbers come in buckets)."""
 
     user_id: str
     attributes: tuple[str, ...] = ()

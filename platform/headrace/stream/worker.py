@@ -14,7 +14,7 @@ from headrace.broker.reader import LogReader, ends_of_log
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics
 from headrace.catalogue.files import read_items
-from headrace.catalogue.words import user_token_keys
+from headrace.catalogue.words import user_word_keys
 from headrace.errors import CommitDamaged
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.layout import Layout
@@ -204,8 +204,8 @@ class Worker:
     def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
         missing = partition.missing_users(decoded)
         stored = self._store.read_users(missing)
-        tokens = list(map(user_token_keys, stored.attributes))
-        partition.add_users(missing, stored.rows, tokens, stored.unknown)
+        words = list(map(user_word_keys, stored.attributes))
+        partition.add_users(missing, stored.rows, words, stored.unknown)
 
     def _changed_users(
         self, all_effects: Mapping[int, Effects], by_partition: Mapping[int, Sequence[Record]]

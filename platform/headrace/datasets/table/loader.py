@@ -96,7 +96,7 @@ def _items(folder: Path, part: ItemColumns, bad: list[BadRow]) -> tuple[Item, ..
             item_id,
             table_cell.text(row.cells[part.title]) if part.title else "",
             table_cell.labels(row.cells[labels.column], labels.separator) if labels else (),
-            _tokens(row, part.attributes),
+            _words(row, part.attributes),
         )
         for item_id, row in _entities(file, part, part.item_id)
     )
@@ -128,7 +128,7 @@ def _labels(given: str | Labels | None) -> Labels | None:
 def _users(folder: Path, part: UserColumns, bad: list[BadRow]) -> tuple[User, ...]:
     file = TableFile(folder / part.file)
     rows = _entities(file, part, part.user_id)
-    users = tuple(User(user_id, _tokens(row, part.attributes)) for user_id, row in rows)
+    users = tuple(User(user_id, _words(row, part.attributes)) for user_id, row in rows)
     bad.extend(file.bad_rows)
     return users
 
@@ -151,7 +151,7 @@ def _entities(
             yield entity_id, row
 
 
-def _tokens(row: Row, columns: tuple[str, ...]) -> tuple[str, ...]:
+def _words(row: Row, columns: tuple[str, ...]) -> tuple[str, ...]:
     """The attributes that have a value, as "name=value"."""
     values = ((column, table_cell.text(row.cells[column]).strip()) for column in columns)
     return tuple(f"{column}={value}" for column, value in values if value)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from headrace.broker.record import Record
 from headrace.catalogue.item import Dataset
-from headrace.catalogue.words import user_token_keys
+from headrace.catalogue.words import user_word_keys
 from headrace.config import Settings
 from headrace.evaluation.dataset.delayed_facts import Delay, DelayedPartition
 from headrace.evaluation.days import Days
@@ -98,12 +98,12 @@ class Cases:
     ) -> None:
         self._dataset, self._terms, self._step = dataset, terms, step
         self._window_ms = int(settings.click_window_s * 1_000)
-        tokens = {user.user_id: user.attributes for user in dataset.users}
+        attributes = {user.user_id: user.attributes for user in dataset.users}
         delay = Delay(VISIBLE_AFTER_MS, terms.test_ms if terms.frozen else None)
         self._path = BatchPath(
             {item.item_id: item for item in dataset.items}.get,
             PartitionSettings(settings.dedupe_window, self._window_ms),
-            tokens_of=lambda user_id: user_token_keys(tokens.get(user_id, ())),
+            words_of=lambda user_id: user_word_keys(attributes.get(user_id, ())),
             make_partition=partial(DelayedPartition, delay=delay),
         )
         self._midnight: dict[str, bytes] = {}  # the users' rows

@@ -29,7 +29,7 @@ class Evaluation(Progressive[Observed]):
         requests = [
             Request(
                 user_key=key(row.impression.event.user_id),
-                user_tokens=row.user_tokens,
+                user_words=row.user_words,
                 item_keys=(key(row.impression.item_id),),
                 features=_features(row, at_midnight),
                 label_NJ=self._labels(row),

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from headrace.action import EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item, User
-from headrace.catalogue.words import user_token_keys
+from headrace.catalogue.words import user_word_keys
 from headrace.evaluation.days import Days
 from headrace.evaluation.files.impressions import Impression
 from headrace.evaluation.row import BEFORE, TEST, VISIBLE_AFTER_MS
@@ -49,7 +49,7 @@ class Observed:
     """
 
     impression: Impression
-    user_tokens: tuple[int, ...]
+    user_words: tuple[int, ...]
     features: RequestFeatures
     at_midnight: RequestFeatures
     day: int
@@ -170,8 +170,8 @@ class Observer:
         self._heard, self._asked = Heard(), []
         ids = (*(fact[0] for fact in heard.facts), *(r.event.user_id for r in heard.requests))
         missing = self._rows.users.missing(ids)
-        tokens = [user_token_keys(self._attributes(user_id)) for user_id in missing]
-        self._rows.users.add(missing, fresh_rows(USER_LAYOUT, len(missing), PARTITION), tokens)
+        words = [user_word_keys(self._attributes(user_id)) for user_id in missing]
+        self._rows.users.add(missing, fresh_rows(USER_LAYOUT, len(missing), PARTITION), words)
         self._rows.at_midnight = []
         self._rows.learn(heard)
         answers = zip(asked, heard.requests, self._rows.at_midnight, strict=True)
@@ -179,7 +179,7 @@ class Observer:
             assert request.features is not None, "every request heard has got its features"
             yield Observed(
                 impression=row,
-                user_tokens=request.user_token_keys,
+                user_words=request.user_word_keys,
                 features=request.features,
                 at_midnight=at_midnight,
                 day=self._day,

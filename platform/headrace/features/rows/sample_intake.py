@@ -102,7 +102,7 @@ def fault_of(sample: Sample, partition: int) -> str:
 
 
 def _fault_of_numbers(sample: Sample) -> str:
-    keys = (sample.user_key, *sample.user_token_keys, *sample.item_keys)
+    keys = (sample.user_key, *sample.user_word_keys, *sample.item_keys)
     if min(keys) < 1 or max(keys) >= 1 << 63:
         return f"keys from {min(keys)} to {max(keys)}"
     for outcome in sample.outcomes:

@@ -45,7 +45,7 @@ class UserTable:
         self._used_R = np.zeros(room, dtype=np.int64)  # the step that used the row last
         self._step = 1
         self.ids: list[str] = []  # [R] of those ever used
-        self._token_keys: list[tuple[int, ...]] = []  # [R] the users' attributes
+        self._word_keys: list[tuple[int, ...]] = []  # [R] the users' attributes
         self._unknown_R = np.zeros(room, dtype=bool)  # nobody announced the user
         self._free: list[int] = []  # rows of users that were forgotten
         self._forgotten: set[int] = set()  # who they were, or a sample of them: one in so many
@@ -59,15 +59,15 @@ class UserTable:
         self,
         ids: Sequence[str],
         rows_N: Rows,
-        token_keys: Sequence[tuple[int, ...]],
+        word_keys: Sequence[tuple[int, ...]],
         unknown: Sequence[bool] | bool = False,
     ) -> None:
         """Take in stored rows of users that are missing, and which of them nobody announced."""
         numbers = self._places(len(ids))
         self._unknown_R[numbers] = unknown
         self._number_of.update(zip(ids, numbers, strict=True))
-        for number, user_id, keys in zip(numbers, ids, token_keys, strict=True):
-            self.ids[number], self._token_keys[number] = user_id, keys
+        for number, user_id, keys in zip(numbers, ids, word_keys, strict=True):
+            self.ids[number], self._word_keys[number] = user_id, keys
         if self._num_partitions:
             home_N = partitions_of([id_.encode() for id_ in ids], self._num_partitions)
             away = np.flatnonzero(home_N != self._partition).tolist()
@@ -95,7 +95,7 @@ class UserTable:
 
     def attributes_of(self, user_id: str) -> tuple[int, ...]:
         """The keys of a user's attributes; the user must be here."""
-        return self._token_keys[self._number_of[user_id]]
+        return self._word_keys[self._number_of[user_id]]
 
     def are_unknown(self, numbers_N: Ints) -> NDArray[np.bool_]:
         """[N]: True for users that nobody announced."""
@@ -131,7 +131,7 @@ class UserTable:
             del self._number_of[self.ids[number]]
             self.misplaced.discard(self.ids[number])
             self._remember(hash(self.ids[number]))
-            self.ids[number], self._token_keys[number] = "", ()
+            self.ids[number], self._word_keys[number] = "", ()
             self._free.append(number)
         self._used_R[gone_E], self._unknown_R[gone_E] = 0, False
 
@@ -148,7 +148,7 @@ class UserTable:
         reused = [self._free.pop() for _ in range(min(num, len(self._free)))]
         start, more = len(self.ids), num - len(reused)
         self.ids += [""] * more
-        self._token_keys += [()] * more
+        self._word_keys += [()] * more
         beyond = max(start + more - len(self._rows_R), 0)
         if beyond:
             room = max(beyond, len(self._rows_R) // 2)

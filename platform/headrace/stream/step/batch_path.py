@@ -25,7 +25,7 @@ class StartState:
     shared: Mapping[str, tuple[Sequence[str], Rows]] = field(default_factory=dict)
 
 
-TokensOf = Callable[[str], tuple[int, ...]]  # the keys of a user's attributes
+WordsOf = Callable[[str], tuple[int, ...]]  # the keys of a user's attributes
 MakePartition = Callable[[int, Commit, SharedState, PartitionSettings], Partition]
 
 
@@ -37,11 +37,11 @@ class BatchPath:
         item_of: ItemOf,
         rules: PartitionSettings,
         start: StartState | None = None,
-        tokens_of: TokensOf = lambda user_id: (),
+        words_of: WordsOf = lambda user_id: (),
         make_partition: MakePartition = Partition,
     ) -> None:
         self._rules, start = rules, start or StartState()
-        self._tokens_of, self._make_partition = tokens_of, make_partition
+        self._words_of, self._make_partition = words_of, make_partition
         self.shared = SharedState(item_of)
         for entity, (ids, rows) in start.shared.items():
             self.shared.tables[entity].apply(ids, rows)
@@ -60,7 +60,7 @@ class BatchPath:
         partition = self._partitions[number]
         missing = partition.missing_users(decoded)
         stored = list(map(self.user_rows.get, missing))
-        partition.add_users(missing, stored, list(map(self._tokens_of, missing)))
+        partition.add_users(missing, stored, list(map(self._words_of, missing)))
         effects = partition.process(decoded, now_ms)
         ids, rows = effects.changed.users
         self.user_rows.update(zip(ids, encode_rows(rows), strict=True))

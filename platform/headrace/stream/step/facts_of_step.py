@@ -36,7 +36,7 @@ class Request(msgspec.Struct, gc=False):
     labelled: int  # the actions of which it is or will be known whether they came, as bits
     ordinal: int
     features: RequestFeatures | None = None
-    user_token_keys: tuple[int, ...] = ()
+    user_word_keys: tuple[int, ...] = ()
 
 
 class Labelled(msgspec.Struct, frozen=True, gc=False):

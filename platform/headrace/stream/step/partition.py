@@ -123,7 +123,7 @@ class Partition:
         self,
         ids: Sequence[str],
         payloads: Sequence[bytes | None],
-        token_keys: Sequence[tuple[int, ...]],
+        word_keys: Sequence[tuple[int, ...]],
         unknown: Sequence[bool] | bool = False,
     ) -> None:
         """Give users' stored rows, None where there is none, the keys of their attributes, and
@@ -131,7 +131,7 @@ class Partition:
         rows_N = fresh_rows(USER_LAYOUT, len(ids), self.number)
         stored = {place: payload for place, payload in enumerate(payloads) if payload}
         rows_N[list(stored)] = decode_rows(list(stored.values()), USER_LAYOUT)
-        self._rows.users.add(ids, rows_N, token_keys, unknown)
+        self._rows.users.add(ids, rows_N, word_keys, unknown)
         if len(stored) < len(ids):
             without = [id_ for id_, payload in zip(ids, payloads, strict=True) if not payload]
             self._num_lost += self._rows.users.forgotten_among(without)
@@ -288,7 +288,7 @@ class Partition:
             event_time_ms=event.event_time_ms,
             arrival_ms=record.arrival_ms,
             user_key=key(event.user_id),
-            user_token_keys=request.user_token_keys,
+            user_word_keys=request.user_word_keys,
             item_keys=tuple(islice(keys_left, len(request.item_ids))),
             outcomes=labelled.outcomes,
             labelled=request.labelled,

@@ -55,7 +55,7 @@ class PartitionRows:
         changed = ChangedRows()
         columns = heard.columns()
         for request in heard.requests:
-            request.user_token_keys = self.users.attributes_of(request.event.user_id)
+            request.user_word_keys = self.users.attributes_of(request.event.user_id)
         asked = [request for request in heard.requests if request.features is None]
         item_N = self._shared.items.numbers(columns.item_ids)
         candidate_C = self._shared.items.numbers(id_ for r in asked for id_ in r.item_ids)
