@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from headrace.catalogue.vector_table import SCHEMA, VectorTable, available
+from headrace.catalogue.vector_table import SCHEMA, VectorTable, available, take_over
 from headrace.errors import DatasetError
 
 Rows = dict[str, tuple[int, list[float] | None]]
@@ -87,3 +87,21 @@ def test_versions_are_tables_of_their_own(tmp_path: Path) -> None:
     assert available(tmp_path) == ["image_y/1", "text_x/1", "text_x/2"]
     with pytest.raises(DatasetError, match="there are: image_y/1, text_x/1, text_x/2"):
         VectorTable(tmp_path, "text_x/3").read()
+
+
+def test_tables_of_an_earlier_headrace_are_taken_over_once(tmp_path: Path) -> None:
+    root, former = tmp_path / "vectors", tmp_path / "tokens" / "text_x" / "1"
+    take_over(root)
+    assert not root.exists()
+    made = VectorTable(tmp_path / "tokens", "text_x/1")
+    made.append(rows({"mug": (5, [1.0])}))
+    made.finish({"mug": 5})
+    (former / "vectors.parquet").rename(former / "tokens.parquet")
+    newer = VectorTable(root, "text_x/2")
+    newer.append(rows({"mug": (5, [2.0])}))
+    newer.finish({"mug": 5})
+    for _ in range(2):
+        take_over(root)
+        assert available(root) == ["text_x/1", "text_x/2"] and not former.exists()
+        assert held(VectorTable(root, "text_x/1")) == {"mug": (5, [1.0])}
+        assert held(newer) == {"mug": (5, [2.0])}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.event import Event
@@ -25,8 +25,9 @@ class Content:
 
     item_id: str
     description: str | None = None
-    image: bytes | Path | None = None  # an encoded picture, or the path of its file
     vector: tuple[float, ...] | None = None  # features from elsewhere; NaN is an unreadable one
+    # By modality (`content.FILES`): an encoded picture, sound or film, or the path of its file.
+    files: Mapping[str, bytes | Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

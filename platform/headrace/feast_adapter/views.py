@@ -14,6 +14,7 @@ from feast import Entity, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.types import Array, Bytes, Float32, String
 
 from headrace import config
+from headrace.catalogue.content import MODALITIES
 from headrace.features.aggregation.layout import Layout
 from headrace.features.table import (
     CAMPAIGN,
@@ -104,6 +105,4 @@ user_activity_source, user_activity = _activity(USER_LAYOUT, user)
 item_activity_source, item_activity = _activity(ITEM_LAYOUT, item)
 category_activity_source, category_activity = _activity(CATEGORY_LAYOUT, category)
 campaign_activity_source, campaign_activity = _activity(CAMPAIGN_LAYOUT, campaign)
-item_text_encoded, item_image_encoded, item_vector_encoded = map(
-    _vector_view, ("text", "image", "vector")
-)
+encoded_views = tuple(map(_vector_view, MODALITIES))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from headrace.catalogue.content import FILES
 from headrace.catalogue.item import BadRow, Content, Dataset, Item, User
 from headrace.datasets.table import cell as table_cell
 from headrace.datasets.table import log as table_log
@@ -108,15 +109,22 @@ def _items(folder: Path, part: ItemColumns, bad: list[BadRow]) -> tuple[Item, ..
 
 def _contents(folder: Path, part: ItemColumns | None) -> Iterator[Content]:
     """The encoders' input in the items file; bad rows were reported when the items were read."""
-    if part is None or not (part.description or part.image or part.vector):
+    if part is None:
+        return
+    files = {name: column for name in FILES if (column := getattr(part, name, None))}
+    if not (part.description or files or part.vector):
         return
     numbers = _labels(part.vector)
     for item_id, row in _entities(TableFile(folder / part.file), part, part.item_id):
         yield Content(
             item_id,
             (table_cell.text(row.cells[part.description]) or None) if part.description else None,
-            table_cell.picture(row.cells[part.image], folder) if part.image else None,
             table_cell.vector(row.cells[numbers.column], numbers.separator) if numbers else None,
+            {
+                name: file
+                for name, column in files.items()
+                if (file := table_cell.file(row.cells[column], folder)) is not None
+            },
         )
 
 
