@@ -13,7 +13,7 @@ from headrace.learning.guard import WINDOW
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.share_limit import BURST
 from headrace.model.batch import batch_of_samples
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_KNOWN, Sample
 
 STEADY = replace(CONFIG, dense_learning_rate=0.02)
 PACE = Pace(batch_size=128, window=1_000, patience_ms=10**9)
@@ -27,7 +27,7 @@ def sample(number: int, flipped: bool = False, user: int = 0, lone: bool = False
     return Sample(
         source_partition=0,
         source_offset=number,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=1,
         request_id=f"r{number}",
         event_time_ms=number,

@@ -62,8 +62,8 @@ class Asked:
             clicked=tuple(self.clicked[n] for n in numbers),
         )
 
-    def request(self) -> batch.Request:
-        return batch.Request(
+    def request(self) -> batch.BatchRequest:
+        return batch.BatchRequest(
             user_key=key(self.user),
             user_words=user_word_keys(self.attributes),
             item_keys=[key(item_id) for item_id in self.items],

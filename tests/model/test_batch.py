@@ -91,7 +91,7 @@ def told(**changes: Any) -> Sample:
     made = Sample(
         source_partition=0,
         source_offset=0,
-        lane=0,
+        sequence=0,
         schema=0,
         request_id="r",
         event_time_ms=0,

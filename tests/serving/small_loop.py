@@ -23,7 +23,7 @@ from headrace.config import Settings
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.keys import key
-from headrace.sample import LANE_KNOWN, Sample, encode_batches
+from headrace.sample import SEQUENCE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from serving.replica.follow import Live
@@ -89,7 +89,7 @@ def sample(number: int, **changes: object) -> Sample:
     made = Sample(
         source_partition=0,
         source_offset=number,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=INPUT_SCHEMA,
         request_id=f"r{number}",
         event_time_ms=NOW_MS + number,

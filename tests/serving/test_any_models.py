@@ -41,7 +41,7 @@ WRONG: tuple[dict[str, object], ...] = (
     {"source_partition": 7},
     {"source_offset": -1},
     {"source_offset": 1 << 60},
-    {"lane": 9},
+    {"sequence": 9},
     {"labelled": 77},
     {"surface": "s" * 200},
     {"event_time_ms": 1 << 62},

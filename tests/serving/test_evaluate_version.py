@@ -31,7 +31,7 @@ from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import batches_of
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import RequestFeatures
-from headrace.model.batch import Request, make_request_batch
+from headrace.model.batch import BatchRequest, make_request_batch
 from serving.replica.follow import Live
 from serving.replica.models import LiveModel
 from serving.stages.rank import probabilities
@@ -93,7 +93,7 @@ def as_ranked(live: Live, model: LiveModel, case: Case) -> NDArray[np.float32]:
     one, row_of = case.sample, live.catalogue.row_of_key
     surface = model.manifest.model.surface_number(one.surface)
     features = RequestFeatures(one.dense_NF.copy(), one.history_3T.copy())
-    request = Request(one.user_key, one.user_word_keys, (), features, surface=surface)
+    request = BatchRequest(one.user_key, one.user_word_keys, (), features, surface=surface)
     history = np.array([row_of.get(k, 0) for k in one.history_3T[0].tolist()])
     rows_N = np.array([row_of[k] for k in one.item_keys])
     return probabilities(make_request_batch(request, history, rows_N), model)

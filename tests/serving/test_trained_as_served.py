@@ -17,7 +17,7 @@ from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.errors import ConfigError, DatasetError
 from headrace.features.inputs import RequestFeatures
-from headrace.model.batch import Request, batch_of_samples, make_request_batch
+from headrace.model.batch import BatchRequest, batch_of_samples, make_request_batch
 from headrace.model.config import size_of
 from headrace.model.ranker import Ranker
 from headrace.monitoring.progress import ProgressBoard
@@ -55,7 +55,7 @@ def served_logits(live: Live, model: LiveModel, one: Sample) -> torch.Tensor:
     """[C, K]: of the replica's ranker, from its cached item side."""
     row_of = live.catalogue.row_of_key
     features = RequestFeatures(one.dense_NF.copy(), one.history_3T.copy())
-    request = Request(one.user_key, one.user_word_keys, (), features)
+    request = BatchRequest(one.user_key, one.user_word_keys, (), features)
     history = np.array([row_of.get(k, 0) for k in one.history_3T[0].tolist()])
     batch = make_request_batch(request, history, np.array([row_of[k] for k in one.item_keys]))
     with torch.inference_mode():

@@ -16,7 +16,7 @@ from headrace.broker.record import Record
 from headrace.config import Settings
 from headrace.event import ImpressionEvent, Shown
 from headrace.feast_adapter.online import OnlineStore
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.table import USER_LAYOUT
 from headrace.model.calibration import MIN_LABELS
 from headrace.offline import materialize
@@ -53,7 +53,7 @@ def shown_on(surface: str, number: int) -> Sample:
 
 def write_history(settings: Settings) -> None:
     items = {item.item_id: item for item in ITEMS}
-    partition = Partition(0, Commit(), SharedState(items.get), PartitionSettings(100, 100))
+    partition = Partition(0, Commit(), MergedState(items.get), PartitionSettings(100, 100))
     partition.add_users(["u0", "u1"], [None, None], [(), ()])
     shown = [("u0", Shown("i1", clicked=True)), ("u0", Shown("i2", clicked=False))]
     shown += [("u1", Shown(item.item_id, clicked=False)) for item in ITEMS]

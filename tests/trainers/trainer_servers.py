@@ -19,7 +19,7 @@ from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
-from headrace.sample import LANE_KNOWN, Sample, encode_batches
+from headrace.sample import SEQUENCE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 
@@ -47,7 +47,7 @@ def plain_sample(offset: int, at_ms: int, num_items: int = 1, **changes: Any) ->
     one = Sample(
         source_partition=0,
         source_offset=offset,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=INPUT_SCHEMA,
         request_id=f"r{offset}",
         event_time_ms=at_ms,

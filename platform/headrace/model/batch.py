@@ -124,7 +124,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BatchRequest:
     """One request as a batch takes it in: N items, their features and, in training, labels."""
 
     user_key: int
@@ -146,7 +146,7 @@ def batch_of_samples(
     the log does not tell.
     """
     requests = [
-        Request(
+        BatchRequest(
             user_key=sample.user_key,
             user_words=sample.user_word_keys,
             item_keys=sample.item_keys,
@@ -162,7 +162,7 @@ def batch_of_samples(
 
 
 def make_batch(
-    requests: Sequence[Request], content: ContentTable, max_events: int | None = None
+    requests: Sequence[BatchRequest], content: ContentTable, max_events: int | None = None
 ) -> Batch:
     """The batch of these requests, with the content of all items of candidates and histories.
 
@@ -183,7 +183,7 @@ def make_batch(
 
 
 def make_request_batch(
-    request: Request, history_rows_T: NDArray[np.int64], candidate_rows_C: NDArray[np.int64]
+    request: BatchRequest, history_rows_T: NDArray[np.int64], candidate_rows_C: NDArray[np.int64]
 ) -> Batch:
     """One request against an item side that exists already: items are rows of that side."""
     history_13T = _trimmed(request.features.history_3T[None])
@@ -224,7 +224,7 @@ def _labels(sample: Sample, config: RankerConfig) -> NDArray[np.float32]:
     return label_NJ
 
 
-def _users(requests: Sequence[Request]) -> Users:
+def _users(requests: Sequence[BatchRequest]) -> Users:
     length = max(len(r.user_words) for r in requests)
     word_BA = np.zeros((len(requests), length), dtype=np.int64)
     for row, request in enumerate(requests):
@@ -249,7 +249,7 @@ def _history(
     )
 
 
-def _candidates(requests: Sequence[Request], rows_C: NDArray[np.int64]) -> Candidates:
+def _candidates(requests: Sequence[BatchRequest], rows_C: NDArray[np.int64]) -> Candidates:
     counts_B = torch.tensor([len(r.features.dense_NF) for r in requests])
     labels = [r.label_NJ for r in requests if r.label_NJ is not None]
     of_each = [

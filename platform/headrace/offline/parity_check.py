@@ -133,7 +133,7 @@ class ParityCheck:
         rows = decode_rows([self._path.user_rows[id_] for id_ in ids], USER_LAYOUT)
         self._compare_rows(store, USER_LAYOUT, ids, rows)
         for layout in SHARED_LAYOUTS:
-            table = self._path.shared.tables[layout.entity]
+            table = self._path.merged.tables[layout.entity]
             ids = self._lasting(layout, table.ids)
             self._compare_rows(store, layout, ids, table.merged(table.find(ids)))
 

@@ -116,7 +116,7 @@ class Delivery:
         2. partial item states go to theirs: what they include has its samples in the topic, so
            that no sample is ever made again from a state that knows its outcome; those of
            entities that were forgotten are deleted there;
-        3. the rows of users, and of the shared entities answered for, go to the online store, if
+        3. the rows of users, and of the merged entities answered for, go to the online store, if
            the partitions are still this worker's; those of forgotten entities are deleted;
         4. the commit: an event before it is in all of these.
 
@@ -184,9 +184,9 @@ class Delivery:
     def _send_partial(self, number: int, effects: Effects, records: Sequence[Record]) -> None:
         """Send partial states; each arrived when the newest event in it did."""
         arrival_of = {record.offset: record.arrival_ms for record in records}
-        shared = effects.changed.shared
-        newest = [offset for _, rows in shared.values() for offset in rows["position"].tolist()]
-        for (item_key, value), offset in zip(topic_messages(shared), newest, strict=True):
+        partials = effects.changed.partials
+        newest = [offset for _, rows in partials.values() for offset in rows["position"].tolist()]
+        for (item_key, value), offset in zip(topic_messages(partials), newest, strict=True):
             self._writer.send(
                 self._topics.item_features, value, item_key, number, arrival_ms=arrival_of[offset]
             )

@@ -27,10 +27,10 @@ from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.event import Event, ImpressionEvent
 from headrace.features.aggregation.facts import ACTIONS, action_masks
 from headrace.features.inputs import assemble
-from headrace.features.rows.state_row import decode_rows, fresh_rows
+from headrace.features.rows.state_row import blank_rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.keys import surface_code
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_KNOWN, Sample
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import PartitionSettings
@@ -164,7 +164,7 @@ class Cases:
         test = [place for place, one in enumerate(is_test) if one]
         late = dict(zip(test, self._at_midnight(samples, asked, test), strict=True))
         for place, (sample, one) in enumerate(zip(samples, asked, strict=True)):
-            known = sample.lane == LANE_KNOWN
+            known = sample.sequence == SEQUENCE_KNOWN
             yield Case(
                 sample=sample,
                 at_midnight=late.get(place, sample),
@@ -183,16 +183,16 @@ class Cases:
         if not places:
             return
         chosen = [(samples[place], asked[place]) for place in places]
-        rows_Q = fresh_rows(USER_LAYOUT, len(chosen), PARTITION)
+        rows_Q = blank_rows(USER_LAYOUT, len(chosen), PARTITION)
         stored = {place: one.user_row for place, (_, one) in enumerate(chosen) if one.user_row}
         rows_Q[list(stored)] = decode_rows(list(stored.values()), USER_LAYOUT)
-        item_N = self._path.shared.items.find(
+        item_N = self._path.merged.items.find(
             item_id for _, one in chosen for item_id in _items_of(one.event)
         )
         features = assemble(
             rows_Q["state"],
             ITEM_LAYOUT.new(len(item_N)),
-            self._path.shared.catalogue.slots(item_N),
+            self._path.merged.catalogue.slots(item_N),
             np.array([surface_code(one.event.surface) for _, one in chosen], np.int64),
             np.repeat(np.arange(len(chosen)), [sample.num_impressions for sample, _ in chosen]),
             np.array([sample.event_time_ms for sample, _ in chosen]),

@@ -1,4 +1,4 @@
-"""The shared state: items, categories and campaigns, the same for all who read the topic.
+"""The merged state: items, categories and campaigns, the same for all who read the topic.
 
 K rows
 """
@@ -14,7 +14,7 @@ from headrace.broker.record import Record
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.item_columns import CatalogueColumns, ItemOf
-from headrace.features.rows.merged_table import Forgotten, SharedTable
+from headrace.features.rows.merged_table import Forgotten, MergedTable
 from headrace.features.rows.schemas import DescriptionOf, carry_over, nothing_described
 from headrace.features.rows.state_row import START_PARTITION, Rows, encode_rows, readable_rows
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, SHARED_LAYOUTS
@@ -27,7 +27,7 @@ _START_IN_KEY: Final = f"/{_START}".encode()
 _LAYOUTS: Final = {layout.entity: layout for layout in SHARED_LAYOUTS}
 
 
-class SharedState:
+class MergedState:
     """One table per kind of entity, and the catalogue columns of the items in it.
 
     Rows of feature tables that `description_of` knows are carried over to this build's. What is no
@@ -133,15 +133,15 @@ class SharedState:
         self._skipped.add(TOPIC, reason, f"{where}: {shortened(what)}", max(record.num_lost, 1))
 
 
-def _tables(item_of: ItemOf, bounds: Bounds | None) -> dict[str, SharedTable]:
+def _tables(item_of: ItemOf, bounds: Bounds | None) -> dict[str, MergedTable]:
     """A table for each kind; categories are those of the catalogue's items."""
-    tables = {entity: SharedTable(layout) for entity, layout in _LAYOUTS.items()}
+    tables = {entity: MergedTable(layout) for entity, layout in _LAYOUTS.items()}
     if bounds:
-        tables[ITEM] = SharedTable(
+        tables[ITEM] = MergedTable(
             _LAYOUTS[ITEM], lambda item_id: item_of(item_id) is not None, bounds.items
         )
         known = bounds.known_campaigns
-        tables[CAMPAIGN] = SharedTable(_LAYOUTS[CAMPAIGN], known.__contains__, bounds.campaigns)
+        tables[CAMPAIGN] = MergedTable(_LAYOUTS[CAMPAIGN], known.__contains__, bounds.campaigns)
     return tables
 
 
@@ -169,7 +169,7 @@ def row_key(entity: str, partition: int, entity_id: str) -> bytes:
 
 
 def topic_messages(changed: Mapping[str, tuple[list[str], Rows]]) -> Iterable[tuple[bytes, bytes]]:
-    """Keys and values for the `item-features` topic, as `SharedState.apply` reads them.
+    """Keys and values for the `item-features` topic, as `MergedState.apply` reads them.
 
     The partition is in the key, so that compaction keeps the newest row of each.
     """

@@ -1,4 +1,4 @@
-"""Shared tables: states of entities that several partitions have something to say about.
+"""Merged tables: states of entities that several partitions have something to say about.
 
 An item is shown to users of every partition. Each stream worker counts what its own partition says
 and publishes that partial state, an absolute row with its position, to the compacted
@@ -25,7 +25,7 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.bounds import NOTHING, Share
 from headrace.features.rows.partial_rows import PartialRows
-from headrace.features.rows.state_row import Rows, fresh_rows, whole
+from headrace.features.rows.state_row import Rows, blank_rows, whole
 
 IN_THIS_STEP: Final = 1 << 62  # a time
 MIN_ROWS: Final = 1_024  # that a table grows or shrinks by
@@ -39,7 +39,7 @@ class Forgotten:
     partitions: tuple[int, ...]
 
 
-class SharedTable:
+class MergedTable:
     """Partial states per partition, and merged states, of one kind of entity, by its id.
 
     Entities that are not `is_known` have a share, and number -1 while all of it is taken.
@@ -62,7 +62,7 @@ class SharedTable:
         self._new: list[int] = []  # numbers given since `take_new`
         self._forgotten: list[Forgotten] = []
         self._partials: dict[int, PartialRows] = {}
-        self._merged_R = fresh_rows(layout, 1)  # the last one is nobody's: number -1 reads it
+        self._merged_R = blank_rows(layout, 1)  # the last one is nobody's: number -1 reads it
         self._stale_R = np.zeros(1, dtype=bool)
         self._unknown_R = np.zeros(1, dtype=bool)
         self._heard_ms_R = np.zeros(1, dtype=np.int64)
@@ -193,7 +193,7 @@ class SharedTable:
         return self._merged_R.take(numbers_N)
 
     def _merge(self, stale_V: Ints) -> None:
-        rows_V = fresh_rows(self.layout, len(stale_V))
+        rows_V = blank_rows(self.layout, len(stale_V))
         for partials in self._partials.values():
             has_V = partials.having(stale_V)
             other = partials.read(stale_V[has_V])
@@ -247,7 +247,7 @@ class SharedTable:
         self.num_forgotten += len(owners)
         self.num_unknown -= int(self._unknown_R[number_E].sum())
         self._unknown_R[number_E], self._stale_R[number_E] = False, False
-        whole(self._merged_R)[number_E] = whole(fresh_rows(self.layout, len(number_E)))
+        whole(self._merged_R)[number_E] = whole(blank_rows(self.layout, len(number_E)))
         self._shrink()
 
     def _shrink(self) -> None:
@@ -279,7 +279,7 @@ class SharedTable:
     def _reserve(self, num: int) -> None:
         if num >= len(self._merged_R):
             more = max(num + 1, 2 * len(self._merged_R), MIN_ROWS) - len(self._merged_R)
-            self._merged_R = np.concatenate([self._merged_R, fresh_rows(self.layout, more)])
+            self._merged_R = np.concatenate([self._merged_R, blank_rows(self.layout, more)])
             none = np.zeros(more, dtype=bool)
             self._stale_R = np.concatenate([self._stale_R, none])
             self._unknown_R = np.concatenate([self._unknown_R, none])

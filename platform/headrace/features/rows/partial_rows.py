@@ -9,7 +9,7 @@ import numpy as np
 
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
-from headrace.features.rows.state_row import Rows, fresh_rows, whole
+from headrace.features.rows.state_row import Rows, blank_rows, whole
 
 
 class PartialRows:
@@ -17,7 +17,7 @@ class PartialRows:
 
     def __init__(self, layout: Layout, partition: int) -> None:
         self._layout, self._partition = layout, partition
-        self._rows_K = fresh_rows(layout, 1, partition)  # the last one is of those without a row
+        self._rows_K = blank_rows(layout, 1, partition)  # the last one is of those without a row
         self._place_R = np.full(0, -1, dtype=np.int64)
         self._num_rows = 0
         self._free: list[int] = []  # places of rows that were dropped
@@ -45,7 +45,7 @@ class PartialRows:
         if self._num_rows >= len(self._rows_K):
             room = max(self._num_rows + 1, 2 * len(self._rows_K), 256) - len(self._rows_K)
             self._rows_K = np.concatenate(
-                [self._rows_K, fresh_rows(self._layout, room, self._partition)]
+                [self._rows_K, blank_rows(self._layout, room, self._partition)]
             )
         whole(self._rows_K)[place_N] = whole(rows_N)
 
@@ -58,7 +58,7 @@ class PartialRows:
         """Keep the rows of the entities with lower numbers than this, and no room beside them."""
         number_K = np.flatnonzero(self._place_R[:num] >= 0)
         rows_K = self._rows_K.take(self._place_R[number_K])
-        nobodys = fresh_rows(self._layout, 1, self._partition)
+        nobodys = blank_rows(self._layout, 1, self._partition)
         self._rows_K = np.concatenate([rows_K, nobodys])
         self._place_R = np.full(num + 1, -1, dtype=np.int64)
         self._place_R[number_K] = np.arange(len(number_K))
