@@ -60,10 +60,10 @@ def test_an_entity_never_seen_has_the_empty_state() -> None:
 
 def test_numbers_are_given_in_the_order_of_first_mention() -> None:
     table = MergedTable(ITEM_LAYOUT)
-    assert table.numbers(["b", "a", "b"]).tolist() == [0, 1, 0]
-    assert table.numbers(["c", "a"]).tolist() == [2, 1]
+    assert table.indexes(["b", "a", "b"]).tolist() == [0, 1, 0]
+    assert table.indexes(["c", "a"]).tolist() == [2, 1]
     assert table.ids == ["b", "a", "c"]
-    assert table.states(table.numbers(["c"])).tobytes() == ITEM_LAYOUT.new(1).tobytes()
+    assert table.states(table.indexes(["c"])).tobytes() == ITEM_LAYOUT.new(1).tobytes()
 
 
 def test_the_partials_of_the_partitions_add_up() -> None:
@@ -100,7 +100,7 @@ def test_of_several_rows_at_once_the_newest_counts_wherever_it_stands() -> None:
 
 def test_an_owner_changes_its_partial_and_goes_on_from_what_it_published() -> None:
     table = table_of(("mug", partial(1, 3, [CLICKED])))
-    mug = table.numbers(["mug"])
+    mug = table.indexes(["mug"])
     own = table.partials(mug, 0)
     assert own["position"].tolist() == [-1] and own["partition"].tolist() == [0]
     ITEM_LAYOUT.add(own["state"], columns([SHOWN]))

@@ -35,7 +35,7 @@ def test_users_nobody_announced_have_a_share_of_the_memory() -> None:
     table.end_step()
     for step in range(10):
         table.add([f"x{step}"], blank_rows(USER_LAYOUT, 1, NUMBER), [()], [True])
-        assert table.are_unknown(table.numbers([f"x{step}", "ann"])).tolist() == [True, False]
+        assert table.are_unknown(table.indexes([f"x{step}", "ann"])).tolist() == [True, False]
         table.end_step()
     assert "ann" not in table.missing(["ann"])
     kept = {f"x{n}" for n in range(10)} - set(table.missing(f"x{n}" for n in range(10)))
@@ -47,7 +47,7 @@ def test_rows_of_another_partition_start_anew_in_the_log() -> None:
     rows = blank_rows(USER_LAYOUT, 1, NUMBER + 1)
     rows["position"] = 99
     table.add(["ann"], rows, [()])
-    row = table.read(table.numbers(["ann"]))
+    row = table.read(table.indexes(["ann"]))
     assert (row["position"], row["partition"]) == (-1, NUMBER)
 
 
@@ -80,7 +80,7 @@ def test_every_user_has_their_own_row_whoever_was_forgotten(steps: list[list[int
         stored = blank_rows(USER_LAYOUT, len(missing), NUMBER)
         stored["position"] = [positions.get(user_id, -1) for user_id in missing]
         table.add(missing, stored, [(ord(user_id[-1]),) for user_id in missing])
-        places = table.numbers(ids)
+        places = table.indexes(ids)
         rows = table.read(places)
         assert rows["position"].tolist() == [positions.get(user_id, -1) for user_id in ids]
         assert [table.ids[place] for place in places] == ids

@@ -68,7 +68,7 @@ def test_a_sample_holds_what_was_known_before_its_own_labels(stream: Stream) -> 
 def test_items_are_counted_across_partitions_and_users_apart(stream: Stream) -> None:
     other = blank_rows(ITEM_LAYOUT, 1, NUMBER + 1)
     other["state"][ITEM_LAYOUT.field_of[LIFE]][0, 0] = 6
-    stream.merged.items.replace(stream.merged.items.numbers(["i0"]), NUMBER + 1, other)
+    stream.merged.items.replace(stream.merged.items.indexes(["i0"]), NUMBER + 1, other)
     effects = stream.send(known("r1", [False], user="ann"), known("r2", [True], user="bob"))
     counts = [sample.dense_NF[0, ITEM_COUNT] for sample in effects.samples]
     assert counts == [np.float32(np.log1p(6)), np.float32(np.log1p(7))]

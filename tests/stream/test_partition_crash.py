@@ -243,10 +243,10 @@ def check(world: World, number: int, expected: Expected) -> None:
     merged.apply(world.item_features)
     assert merged.items.num_unknown <= NUM_UNKNOWN  # the others have a tombstone
     for item in ITEMS[number]:
-        row = merged.items.partials(merged.items.numbers([item]), number)
+        row = merged.items.partials(merged.items.indexes([item]), number)
         counted = [expected.items[item, "shown"], expected.items[item, "clicked"]]
         assert shown_clicked(row, ITEM_LAYOUT) == counted
-        row = merged.categories.partials(merged.categories.numbers([item]), number)
+        row = merged.categories.partials(merged.categories.indexes([item]), number)
         assert shown_clicked(row, CATEGORY_LAYOUT) == counted  # each item is its own category
     commit = msgspec.json.decode(world.commits[number], type=Commit)
     end = len(world.log[number])

@@ -95,10 +95,10 @@ class DayRows(PartitionRows):
 
     def _give_features(self, asked: Sequence[SampleRequest], user_Q: State, item_C: State) -> None:
         super()._give_features(asked, user_Q, item_C)
-        number_Q = self.users.numbers(request.event.user_id for request in asked)
+        index_Q = self.users.indexes(request.event.user_id for request in asked)
         midnight_Q = USER_LAYOUT.new(len(asked))
-        known_Q = number_Q < len(self._midnight_R)
-        midnight_Q[known_Q] = self._midnight_R[number_Q[known_Q]]
+        known_Q = index_Q < len(self._midnight_R)
+        midnight_Q[known_Q] = self._midnight_R[index_Q[known_Q]]
         self.at_midnight = self._assembled(asked, midnight_Q, item_C)
 
 

@@ -46,7 +46,7 @@ class MergedState:
         self.tables = _tables(item_of, bounds)
         self.items, self.categories = self.tables[ITEM], self.tables[CATEGORY]
         self.campaigns = self.tables[CAMPAIGN]
-        self.catalogue = CatalogueColumns(item_of, self.categories.numbers)
+        self.catalogue = CatalogueColumns(item_of, self.categories.indexes)
 
     def apply(self, records: Iterable[Record]) -> dict[str, list[str]]:
         """Take in records of the `item-features` topic; returns the entities that they are about,
@@ -71,8 +71,8 @@ class MergedState:
     def meet_items(self) -> None:
         """Let the catalogue's columns have the items that are new in their table."""
         ids = self.items.ids
-        new = [number for number in self.items.take_new() if ids[number]]
-        self.catalogue.meet(new, [ids[number] for number in new])
+        new = [index for index in self.items.take_new() if ids[index]]
+        self.catalogue.meet(new, [ids[index] for index in new])
 
     def own(self, partitions: Iterable[int]) -> None:
         """Mark these partitions as own: their rows are put here, and the topic only echoes them."""
@@ -80,7 +80,7 @@ class MergedState:
             table.own(partitions)
 
     def item_keys(self, item_ids: Sequence[str], item_N: Ints) -> Ints:
-        """[N]: the keys of these items, which have these numbers, -1 for none."""
+        """[N]: the keys of these items, which have these indexes, -1 for none."""
         key_N = self.catalogue.keys(item_N)
         for nobodys in np.flatnonzero(item_N < 0).tolist():
             key_N[nobodys] = key(item_ids[nobodys])

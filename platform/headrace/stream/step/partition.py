@@ -266,7 +266,7 @@ class Partition:
         """Without the samples of events whose outcome the user's row includes: these were sent."""
         users = self._rows.users
         requests = [one.request for one in complete if one.request.sequence == SEQUENCE_KNOWN]
-        position = users.read(users.numbers(r.event.user_id for r in requests))["position"]
+        position = users.read(users.indexes(r.event.user_id for r in requests))["position"]
         offset = np.array([request.record.offset for request in requests], np.int64)
         sent = {id(requests[place]) for place in np.flatnonzero(offset <= position)}
         return [labelled for labelled in complete if id(labelled.request) not in sent]

@@ -57,8 +57,8 @@ class PartitionRows:
         for request in facts_of_step.requests:
             request.user_word_keys = self.users.attributes_of(request.event.user_id)
         asked = [request for request in facts_of_step.requests if request.features is None]
-        item_N = self._merged.items.numbers(columns.item_ids)
-        candidate_C = self._merged.items.numbers(id_ for r in asked for id_ in r.item_ids)
+        item_N = self._merged.items.indexes(columns.item_ids)
+        candidate_C = self._merged.items.indexes(id_ for r in asked for id_ in r.item_ids)
         self._merged.meet_items()
         log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
         user_Q = self._apply_users(columns.user_ids, log, asked, changed)
@@ -111,19 +111,21 @@ class PartitionRows:
         changed: ChangedRows,
     ) -> State:
         """[Q]: the states of the users of the requests, before these."""
-        user_N = self.users.numbers(user_ids)
-        user_Q = self.users.numbers(request.event.user_id for request in asked)
+        user_N = self.users.indexes(user_ids)
+        user_Q = self.users.indexes(request.event.user_id for request in asked)
         distinct_U, place = np.unique(np.concatenate([user_N, user_Q]), return_inverse=True)
         rows_U = self.users.read(distinct_U)
         ordinal_Q = np.array([request.ordinal for request in asked], np.int64)
         new = log.about(place[: len(user_N)]).not_included(rows_U)
         if self._every_event:
             user_K, rows_K = new.after_each(USER_LAYOUT, rows_U)
-            changed.history = ([self.users.ids[number] for number in distinct_U[user_K]], rows_K)
-        state_Q = new.as_of(USER_LAYOUT, rows_U["state"], place[len(user_N) :], ordinal_Q)
+            changed.history = ([self.users.ids[index] for index in distinct_U[user_K]], rows_K)
+        state_Q = new.add_and_snapshot(
+            USER_LAYOUT, rows_U["state"], place[len(user_N) :], ordinal_Q
+        )
         changed_V = new.stamp(rows_U)
         self.users.write(distinct_U, rows_U)
-        ids = [self.users.ids[number] for number in distinct_U[changed_V].tolist()]
+        ids = [self.users.ids[index] for index in distinct_U[changed_V].tolist()]
         changed.users = (ids, rows_U.take(changed_V))
         changed.expiring_users_N = self.users.are_unknown(distinct_U[changed_V])
         return state_Q
@@ -140,7 +142,7 @@ class PartitionRows:
         entity_K = np.searchsorted(distinct_U, item_N[about_K])
         new = log.take(about_K).about(entity_K).not_included(partial_U)
         ordinal_C = np.array([r.ordinal for r in asked for _ in r.item_ids], np.int64)
-        return new.as_of(ITEM_LAYOUT, merged_U, place_C, ordinal_C)
+        return new.add_and_snapshot(ITEM_LAYOUT, merged_U, place_C, ordinal_C)
 
     def _apply_categories(self, item_N: Ints, log: _Log, changed: ChangedRows) -> None:
         group_NG = self._merged.catalogue.groups(item_N)
@@ -151,24 +153,24 @@ class PartitionRows:
         self, campaign_ids: Sequence[str | None], log: _Log, changed: ChangedRows
     ) -> None:
         fact_K = np.array([n for n, id_ in enumerate(campaign_ids) if id_ is not None], np.int64)
-        numbers_K = self._merged.campaigns.numbers(id_ for id_ in campaign_ids if id_ is not None)
-        self._apply_group(CAMPAIGN, log.take(fact_K), numbers_K, changed)
+        index_K = self._merged.campaigns.indexes(id_ for id_ in campaign_ids if id_ is not None)
+        self._apply_group(CAMPAIGN, log.take(fact_K), index_K, changed)
 
-    def _apply_group(self, entity: str, log: _Log, number_K: Ints, changed: ChangedRows) -> None:
+    def _apply_group(self, entity: str, log: _Log, index_K: Ints, changed: ChangedRows) -> None:
         """Take the facts that are new into this partition's rows of merged entities."""
         table = self._merged.tables[entity]
-        if number_K.min(initial=0) < 0:  # of unknown entities that have no place
-            has_K = np.flatnonzero(number_K >= 0)
-            log, number_K = log.take(has_K), number_K[has_K]
-        distinct_U, place_K = np.unique(number_K, return_inverse=True)
+        if index_K.min(initial=0) < 0:  # of unknown entities that have no place
+            has_K = np.flatnonzero(index_K >= 0)
+            log, index_K = log.take(has_K), index_K[has_K]
+        distinct_U, place_K = np.unique(index_K, return_inverse=True)
         partial_U = table.partials(distinct_U, self._partition)
         new = log.about(place_K).not_included(partial_U)
         table.layout.add(partial_U["state"], new.facts)
         changed_V = new.stamp(partial_U)
         if len(changed_V):
-            number_V, row_V = distinct_U[changed_V], partial_U.take(changed_V)
-            table.replace(number_V, self._partition, row_V)
-            changed.partials[entity] = ([table.ids[number] for number in number_V.tolist()], row_V)
+            index_V, row_V = distinct_U[changed_V], partial_U.take(changed_V)
+            table.replace(index_V, self._partition, row_V)
+            changed.partials[entity] = ([table.ids[index] for index in index_V.tolist()], row_V)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,13 +192,15 @@ class _Log:
         new_K = np.flatnonzero(self.offset_N > rows_U["position"][self.facts.entity_N])
         return self.take(new_K[np.argsort(self.facts.entity_N[new_K], kind="stable")])
 
-    def as_of(self, layout: Layout, state_U: State, entity_Q: Ints, ordinal_Q: Ints) -> State:
+    def add_and_snapshot(
+        self, layout: Layout, state_U: State, entity_Q: Ints, ordinal_Q: Ints
+    ) -> State:
         """Take these facts into states; returns those of `entity_Q` before events `ordinal_Q`."""
         span = max(self.ordinal_N.max(initial=0), ordinal_Q.max(initial=0)) + 1
         place_N = self.facts.entity_N * span + self.ordinal_N
         first_Q = np.searchsorted(self.facts.entity_N, entity_Q)
         seen_Q: NDArray[np.int64] = np.searchsorted(place_N, entity_Q * span + ordinal_Q) - first_Q
-        return layout.as_of(state_U, self.facts, entity_Q, seen_Q)
+        return layout.add_and_snapshot(state_U, self.facts, entity_Q, seen_Q)
 
     def after_each(self, layout: Layout, rows_U: Rows) -> tuple[Ints, Rows]:
         """[K]: the rows as each event leaves them, and whose they are; `rows_U` do not change."""
@@ -207,7 +211,9 @@ class _Log:
         entity_K = entity_N[last_K]
         rows_K = rows_U[entity_K]
         seen_K = last_K - np.searchsorted(entity_N, entity_K) + 1
-        rows_K["state"] = layout.as_of(rows_U["state"].copy(), self.facts, entity_K, seen_K)
+        rows_K["state"] = layout.add_and_snapshot(
+            rows_U["state"].copy(), self.facts, entity_K, seen_K
+        )
         rows_K["position"] = self.offset_N[last_K]
         newest_N = np.maximum(time_N, rows_U["event_time_ms"][entity_N])
         for first, end in zip(*_bounds(entity_N), strict=True):
