@@ -37,6 +37,8 @@ LOG_IS_GONE: Final = (
     "which keeps its log"
 )
 
+Environ = dict[str, str]  # of the parts
+
 
 @dataclass(slots=True)
 class Server:
@@ -129,11 +131,7 @@ def _leave(folder: Path, kind: type[BaseException] | None) -> None:
 
 
 def start_servers(
-    settings: config.Settings,
-    sockets: Path,
-    environ: dict[str, str],
-    stack: ExitStack,
-    screen: Screen,
+    settings: config.Settings, sockets: Path, environ: Environ, stack: ExitStack, screen: Screen
 ) -> tuple[config.Settings, list[Server]]:
     """Starts Redis and a broker where no address is configured: the settings with their addresses,
     and the started servers. `environ` becomes that of the parts; `sockets` is a folder with a short
@@ -174,7 +172,7 @@ def start_servers(
     return settings, servers
 
 
-def _start_redis(folder: Path, environ: dict[str, str]) -> RedisServer:
+def _start_redis(folder: Path, environ: Environ) -> RedisServer:
     """A Redis that keeps everything while the run lasts, and begins empty: the log does too."""
     for path in folder.glob("appendonly*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -182,7 +180,7 @@ def _start_redis(folder: Path, environ: dict[str, str]) -> RedisServer:
 
 
 def start_materializing(
-    options: UpOptions, settings: config.Settings, environ: dict[str, str], screen: Screen
+    options: UpOptions, settings: config.Settings, environ: Environ, screen: Screen
 ) -> Part:
     """Start putting the static features into the online store; Ray starts beside it."""
     dataset = options.dataset
@@ -200,11 +198,7 @@ def start_materializing(
 
 
 def start_own_ray(
-    settings: config.Settings,
-    sockets: Path,
-    environ: dict[str, str],
-    stack: ExitStack,
-    screen: Screen,
+    settings: config.Settings, sockets: Path, environ: Environ, stack: ExitStack, screen: Screen
 ) -> Server:
     """A Ray of our own, with its temporary files in `sockets`; its address goes into `environ`."""
     screen.phase = "starting Ray"
