@@ -30,11 +30,11 @@ from headrace.event import (
     told_by,
 )
 from headrace.features.aggregation.facts import COUNTED
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import HIDING, ITEM_LAYOUT, LAST, LIFE, USER_LAYOUT
 from headrace.keys import key
-from headrace.sample import LANE_JOINED, LANE_KNOWN
+from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN
 
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}
@@ -133,7 +133,7 @@ def recount(log: list[Record]) -> Expected:
     for one in opened.values():
         masks = [sum(BIT[name] for name in one.came[item]) for item in one.items]
         outcomes = [m | one.share[i] << 8 for m, i in zip(masks, one.items, strict=True)]
-        expected.outcomes[LANE_JOINED, one.offset] = tuple(outcomes)
+        expected.outcomes[SEQUENCE_JOINED, one.offset] = tuple(outcomes)
     return expected
 
 
@@ -151,7 +151,7 @@ def count_shown(
             past = expected.past.setdefault(event.user_id, [])
             past.append((event.event_time_ms, key(shown.item_id), mask))
     if event.outcome_known:
-        expected.outcomes[LANE_KNOWN, record.offset] = tuple(outcomes)
+        expected.outcomes[SEQUENCE_KNOWN, record.offset] = tuple(outcomes)
     else:
         none: dict[str, set[str]] = {item: set() for item in items}
         end_ms = record.arrival_ms + WINDOW_MS
@@ -177,7 +177,7 @@ def count_action(
             of.came[item].add(action)
             of.share[item] = round(255 * getattr(event, "value", 0.0)) or of.share[item]
     elif action == CLICK:
-        expected.outcomes[LANE_KNOWN, record.offset] = (BIT[CLICK],)
+        expected.outcomes[SEQUENCE_KNOWN, record.offset] = (BIT[CLICK],)
         expected.counts[event.user_id, "shown"] += 1
         expected.counts[item, "shown"] += 1
     note(event, item, {action: -1 if is_back else 1}, expected)
@@ -199,7 +199,7 @@ def note(event: Event, item: str, measures: dict[str, int], expected: Expected) 
 
 def check(world: World, number: int, expected: Expected) -> None:
     samples = taken(world.samples[number])
-    outcomes = {(one.lane, one.source_offset): one.outcomes for one in samples}
+    outcomes = {(one.sequence, one.source_offset): one.outcomes for one in samples}
     assert outcomes == expected.outcomes and len(samples) == len(outcomes)
     for user in USERS[number]:
         (row,) = decode_rows([world.users[user]], USER_LAYOUT)["state"]
@@ -217,10 +217,10 @@ def check(world: World, number: int, expected: Expected) -> None:
             (key(item), ACTIONS.index(name) + 1): told
             for (item, name), told in expected.hidden[user].items()
         }
-    shared = SharedState(lambda item_id: None)
-    shared.apply(world.item_features)
+    merged = MergedState(lambda item_id: None)
+    merged.apply(world.item_features)
     for item in ITEMS[number]:
-        (state,) = shared.items.partials(shared.items.numbers([item]), number)["state"]
+        (state,) = merged.items.partials(merged.items.indexes([item]), number)["state"]
         counted = state[ITEM_LAYOUT.field_of[LIFE]].tolist()
         assert counted == [expected.counts[item, name] for name in COUNTED]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass
+from typing import Any
 from typing import Final
 
 from headrace.action import CLICK
@@ -93,7 +94,7 @@ def _position(row: Row, rank: str | Rank | None, absent: int) -> int:
     return row.value(column, lambda cell: table_cell.position(cell, first))
 
 
-def _graded(row: Row, share: str | Share | None) -> dict[str, float]:
+def _graded(row: Row, share: str | Share | None) -> dict[str, Any]:
     """The field of `Shown` that says how much the item was liked.
 
     A share of a whole says so by itself, as a rating does; a plain number with what came alone.
