@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass
-from typing import Any
-from typing import Final
+from typing import Any, Final
 
 from headrace.action import CLICK
 from headrace.datasets.table import cell as table_cell
