@@ -22,12 +22,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headrace.action import BIT, CLICK
+from headrace.action import AVERSIONS, BIT, CLICK, GRADED
 from headrace.catalogue.words import ContentTable
 from headrace.event import POSITION_UNKNOWN
 from headrace.features.aggregation.facts import action_masks, grades, told_apart
 from headrace.features.inputs import RequestFeatures
-from headrace.model.config import RankerConfig
+from headrace.model.config import Head, RankerConfig
 from headrace.sample import Sample
 
 Part = TypeVar("Part")
@@ -151,7 +151,7 @@ def batch_of_samples(
             user_words=sample.user_word_keys,
             item_keys=sample.item_keys,
             features=RequestFeatures(sample.dense_NF, sample.history_3T),
-            label_NJ=_labels(sample, config),
+            label_NJ=labels_of(sample, config.heads),
             outcome_N=np.array(sample.outcomes),
             position_N=np.array(sample.positions) if sample.positions else None,
             surface=config.surface_number(sample.surface),
@@ -213,14 +213,19 @@ def word_bags(word_GL: NDArray[np.int64]) -> WordBags:
     return WordBags(*map(torch.from_numpy, (key_V, row_N.reshape(-1), start_G)))
 
 
-def _labels(sample: Sample, config: RankerConfig) -> NDArray[np.float32]:
-    """[N, J]: the label of each impression for each head, NaN where it is unknown."""
+def labels_of(sample: Sample, heads: Sequence[Head]) -> NDArray[np.float32]:
+    """[N, J]: the label of each impression for each head, NaN where it is unknown.
+
+    That an item was liked, by an action that says how much, is contradicted by an aversion; a click
+    or a purchase is a fact and stays one.
+    """
     action_N = action_masks(np.array(sample.outcomes))
-    label_NJ = np.full((len(action_N), len(config.heads)), np.nan, dtype=np.float32)
-    for column, head in enumerate(config.heads):
+    left_N = action_N & ~np.where(action_N & AVERSIONS, GRADED, 0)
+    label_NJ = np.full((len(action_N), len(heads)), np.nan, dtype=np.float32)
+    for column, head in enumerate(heads):
         asked = BIT.get(head.name, 0) | (BIT[CLICK] if head.kind == "after_click" else 0)
         if head.name in BIT and sample.labelled & asked == asked:
-            label_NJ[:, column] = action_N & asked == asked
+            label_NJ[:, column] = left_N & asked == asked
     return label_NJ
 
 
