@@ -37,7 +37,7 @@ from headrace.monitoring.status import StatusBoard
 from serving.ads import AdServer
 from serving.breaker import Breaker
 from serving.health import Errors, Health
-from serving.http.body import Bodies
+from serving.http.body import Bodies, Body
 from serving.http.budget import Budget
 from serving.http.door import Door
 from serving.http.problem import busy, json_response
@@ -132,7 +132,7 @@ class Gateway:
         marks = self._marks(snapshot, at_ms, is_logged=False)
         return json_response(self._ads.place(request, snapshot, at_ms, marks))
 
-    def read_events(self, body: bytes) -> Sequence[Accepted]:
+    def read_events(self, body: Body) -> Sequence[Accepted]:
         """The events of a body."""
         return read_events(body, now_ms(), int(self._settings.max_ahead_s * 1_000))
 

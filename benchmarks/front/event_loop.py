@@ -120,6 +120,7 @@ def _replica(folder: Path, settings: config.Settings) -> Iterator[int]:
         while _ask(settings.port, "GET", "/livez", None) != 200:
             assert time.monotonic() < ends_s and process.poll() is None, "no replica answers"
             time.sleep(0.1)
+        process.send_signal(signal.SIGUSR1)  # without the server's own start
         yield settings.port
     finally:
         process.terminate()

@@ -1,8 +1,7 @@
 """A replica without Ray that times each callback of its event loop: `PORT FILE`.
 
-At SIGTERM the file gets, for each kind of callback, the longest time that the loop stood in one of
-its calls: by the clock, and of the loop's own thread. The two differ by what other threads and
-processes took meanwhile.
+At SIGTERM the file gets, for each kind of callback, the times of its calls since SIGUSR1 by the
+clock and of the loop's own thread; the two differ by what other threads and processes took.
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ def main() -> None:
     times: Times = defaultdict(list)
     asyncio.events.Handle._run = _timed(asyncio.events.Handle._run, times)  # type: ignore[method-assign]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGUSR1, lambda *_: times.clear())
     gateway = Gateway(config.load())
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
