@@ -10,9 +10,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from headrace.settings.variables import variable
 
 from headrace.cli import build_parser
-from headrace.config import Settings, variable
+from headrace.config import Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])

@@ -44,7 +44,7 @@ from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError, HeadraceError
 from headrace.feast_adapter.servers import kept_on_loopback
 from headrace.services.processes.priority import yield_to_requests
-from headrace.settings_text import require_home
+from headrace.settings.text import require_home
 
 IN_BACKGROUND: Final = {"trainers.job", "trainers.backfill", "trainers.encode"}
 

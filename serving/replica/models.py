@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from headrace.settings.variables import variable
 from numpy.typing import NDArray
 
 from headrace.catalogue.words import ContentTable
-from headrace.config import Settings, variable
+from headrace.config import Settings
 from headrace.errors import ConfigError
 from headrace.model.batch import make_items
 from headrace.model.calibration import PlattBank, make_calibration, per_impression
@@ -46,7 +47,7 @@ def load_model(
 
     Raises `ConfigError` where it does not fit the settings, `ServiceError` for damaged weights.
     """
-    weight_J = _weights(settings.ranking_weights, manifest.model)
+    weight_J = _weights(settings.serving.rank_by, manifest.model)
     check_vectors(manifest, content.vectors.names)
     weights = load_weights(manifest)
     ranker = Ranker(manifest.model)

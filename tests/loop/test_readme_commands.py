@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from headrace.settings.variables import variable
 from readme_shop import write_shop
 from second_terminal import ROOT, Terminal, answers
 
@@ -22,7 +23,7 @@ from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.commands.running import PLACES
-from headrace.config import Settings, environment, variable
+from headrace.config import Settings, environment
 from headrace.event import ClickEvent, encode
 from headrace.stream.dead_letter import read_letters
 

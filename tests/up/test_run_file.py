@@ -29,7 +29,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 def platform(namespace: str, owner: Owner | None = None, **settings: object) -> RunFile:
     url = "redis://:secret@127.0.0.1:7/0"
-    made = config.Settings(namespace=namespace, redis_url=url, **settings)
+    made = config.settings(namespace=namespace, redis_url=url, **settings)
     return RunFile(owner=owner or Owner.current(), started_ms=0, variables=config.environment(made))
 
 
@@ -43,7 +43,7 @@ def test_the_only_platform_is_taken_and_named(
 ) -> None:
     runs.write(platform("shop", max_ahead_s=7.0, port=8123))
     taken = settings()
-    assert (taken.namespace, taken.max_ahead_s) == ("shop", 7.0)
+    assert (taken.namespace, taken.stream.max_ahead_s) == ("shop", 7.0)
     assert taken.redis_url == "redis://:secret@127.0.0.1:7/0"
     said = capsys.readouterr().err
     assert said.startswith("headrace explain: using the running platform shop (process ")
@@ -74,7 +74,11 @@ def test_other_variables_are_laid_over_the_platforms(
     runs.write(platform("shop", max_ahead_s=7.0, batch_size=9))
     monkeypatch.setenv("HEADRACE_MAX_AHEAD_S", "8")
     taken = settings()
-    assert (taken.namespace, taken.max_ahead_s, taken.batch_size) == ("shop", 8.0, 9)
+    assert (taken.namespace, taken.stream.max_ahead_s, taken.training.batch_size) == (
+        "shop",
+        8.0,
+        9,
+    )
 
 
 def test_of_several_one_must_be_named(runs: RunFolder) -> None:

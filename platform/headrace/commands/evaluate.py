@@ -145,7 +145,7 @@ def _publishers_settings(options: argparse.Namespace, settings: config.Settings)
     settings = settings_for(options)
     if options.vectors:
         settings = config.changed(settings, vector_tables=",".join(options.vectors))
-    check_broker(settings.kafka_bootstrap, settings)
+    check_broker(settings.kafka_bootstrap, settings.kafka)
     return settings
 
 

@@ -218,7 +218,7 @@ def check_services(settings: config.Settings) -> None:
     from headrace.services.kafka import check_broker
 
     check_redis_keeps(settings)
-    check_broker(settings.kafka_bootstrap, settings)
+    check_broker(settings.kafka_bootstrap, settings.kafka)
 
 
 def check_redis_keeps(settings: config.Settings) -> None:

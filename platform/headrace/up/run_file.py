@@ -18,6 +18,7 @@ from headrace import config
 from headrace.api.front import Front
 from headrace.errors import ServiceError
 from headrace.services.processes.owner import Owner
+from headrace.settings.variables import variable
 
 ENDING = ".json"
 
@@ -49,17 +50,17 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def id(self) -> str:
         """Namespace and process id, such as up_ed7fd10f-4711: no two that run have the same."""
-        return f"{self.variables[config.variable('namespace')]}-{self.owner.pid}"
+        return f"{self.variables[variable('namespace')]}-{self.owner.pid}"
 
     @property
     def names(self) -> tuple[str, str, str]:
         """Its names: the namespace, the process id, and both."""
-        return self.variables[config.variable("namespace")], str(self.owner.pid), self.id
+        return self.variables[variable("namespace")], str(self.owner.pid), self.id
 
     @property
     def http(self) -> str:
         """The address of its HTTP API from this machine."""
-        return Front(self.settings).address
+        return Front(self.settings.http).address
 
     def addresses(self) -> dict[str, str]:
         """Where it listens, without passwords."""
