@@ -54,7 +54,6 @@ def _prepared(folder: Path) -> config.Settings:
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     read_campaigns(settings.campaigns, read_items(config.catalogue_path(settings)))
     ContentVectors.of(settings)
-    settings.serving.rank_by  # noqa: B018  a wrong one is said here, in one line
     create_topics(settings)
     return settings
 

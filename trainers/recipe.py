@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
 
 import msgspec
-from headrace.settings.variables import variable
 
 from headrace import config
 from headrace.action import ACTIONS, TABLE
@@ -21,6 +20,7 @@ from headrace.learning.slices import SliceScores
 from headrace.model.config import SIZED, SIZES, Head, RankerConfig, size_of
 from headrace.registry.manifest import check_vectors
 from headrace.registry.subscriber import Subscriber
+from headrace.settings.variables import variable
 
 
 def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerConfig:
@@ -28,8 +28,8 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
     unknown = [name for name in settings.training.heads if name not in ACTIONS]
     if unknown:
         raise ConfigError(
-            f"{variable('heads')}={settings.training.heads!r}: no action {unknown[0]!r}, expected "
-            f"some of {', '.join(ACTIONS)}"
+            f"{variable('heads')}={','.join(settings.training.heads)!r}: no action "
+            f"{unknown[0]!r}, expected some of {', '.join(ACTIONS)}"
         )
     return replace(
         SIZES[settings.training.ranker_size](NUM_DENSE),

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from headrace.settings.variables import variable
 from numpy.typing import NDArray
 
 from headrace.catalogue.words import ContentTable
@@ -20,6 +19,7 @@ from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
+from headrace.settings.variables import variable
 from serving.replica.catalogue import Catalogue
 
 

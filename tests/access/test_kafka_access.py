@@ -13,6 +13,7 @@ from headrace.config import Settings, environment, load
 from headrace.errors import ConfigError
 
 PASSWORD = "1e5,a=b/c@d:% \"'"
+OWN_KEY = f"hr_{'0' * 12}_{'0' * 64}"
 WHO = {
     "HEADRACE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
     "HEADRACE_KAFKA_USER": "me",
@@ -36,12 +37,20 @@ def test_who_logs_in_is_told_to_every_client_and_to_other_processes() -> None:
 
 
 def test_the_password_is_in_no_text_of_the_settings() -> None:
-    settings = config.settings(kafka_password=PASSWORD, redis_url="redis://:hidden@cache:1/0")
+    settings = load(
+        {
+            **WHO,
+            "HEADRACE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "HEADRACE_OWN_KEY": OWN_KEY,
+            "REDIS_URL": "redis://:hidden@cache:1/0",
+        }
+    )
     by_rich = StringIO()
     Console(file=by_rich, width=5_000).print(settings)
     for text in (repr(settings), str(settings), by_rich.getvalue()):
-        assert PASSWORD not in text and repr(PASSWORD)[1:-1] not in text and "hidden" not in text
-        assert "kafka_password='***'" in text and "namespace='headrace'" in text
+        assert PASSWORD not in text and repr(PASSWORD)[1:-1] not in text
+        assert OWN_KEY not in text and "hidden" not in text
+        assert "password='***'" in text and "namespace='headrace'" in text
     assert PASSWORD not in settings.kafka.masked_error(f"a library says {PASSWORD!s}")
 
 

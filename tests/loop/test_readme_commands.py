@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from headrace.settings.variables import variable
 from readme_shop import write_shop
 from second_terminal import ROOT, Terminal, answers
 
@@ -25,6 +24,7 @@ from headrace.clock import now_ms
 from headrace.commands.running import PLACES
 from headrace.config import Settings, environment
 from headrace.event import ClickEvent, encode
+from headrace.settings.variables import variable
 from headrace.stream.dead_letter import read_letters
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]

@@ -74,11 +74,19 @@ def test_other_variables_are_laid_over_the_platforms(
     runs.write(platform("shop", max_ahead_s=7.0, batch_size=9))
     monkeypatch.setenv("HEADRACE_MAX_AHEAD_S", "8")
     taken = settings()
-    assert (taken.namespace, taken.stream.max_ahead_s, taken.training.batch_size) == (
-        "shop",
-        8.0,
-        9,
-    )
+    assert (taken.namespace, taken.stream.max_ahead_s) == ("shop", 8.0)
+    assert taken.training.batch_size == 9
+    monkeypatch.setenv("HEADRACE_MAX_AHEAD", "8")
+    with pytest.raises(ConfigError, match="did you mean HEADRACE_MAX_AHEAD_S"):
+        settings()
+
+
+def test_a_platform_of_a_build_with_other_settings_is_named(runs: RunFolder) -> None:
+    run = platform("shop")
+    runs.write(msgspec.structs.replace(run, variables={**run.variables, "HEADRACE_NEW": "1"}))
+    said = f"^the platform {run.id} was started by another build of headrace .HEADRACE_NEW: "
+    with pytest.raises(ConfigError, match=said):
+        settings()
 
 
 def test_of_several_one_must_be_named(runs: RunFolder) -> None:

@@ -166,12 +166,12 @@ def check_partitions(settings: Settings, found: Mapping[str, FoundTopic]) -> Non
         if name in planned and topic.num_partitions != (expected := planned[name].num_partitions)
     ]
     if wrong:
+        name = variable("num_partitions")
         raise LogMismatch(
-            f"{'; '.join(wrong)} ({variable('num_partitions')}={settings.stream.num_partitions}): set "
-            f"{variable('num_partitions')} to what the topics of events, samples, feature-rows and "
-            "item-features have, the same in every part (models and dead-letters have 1), or "
-            f"choose another namespace ({variable('namespace')}); if a topic grew, see "
-            "docs/topics.md"
+            f"{'; '.join(wrong)} ({name}={settings.stream.num_partitions}): set {name} to what the "
+            "topics of events, samples, feature-rows and item-features have, the same in every "
+            "part (models and dead-letters have 1), or choose another namespace "
+            f"({variable('namespace')}); if a topic grew, see docs/topics.md"
         )
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from headrace import config
 from headrace.api.front import Front
-from headrace.errors import ServiceError
+from headrace.errors import ConfigError, ServiceError
 from headrace.services.processes.owner import Owner
 from headrace.settings.variables import variable
 
@@ -44,8 +44,14 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settings(self) -> config.Settings:
-        """The settings of its parts."""
-        return config.load(self.variables)
+        """The settings of its parts; raises `ConfigError` where this build does not have them."""
+        try:
+            return config.load(self.variables)
+        except ConfigError as error:
+            raise ConfigError(
+                f"the platform {self.id} was started by another build of headrace ({error}): use "
+                "that one's commands, or start it again with this one"
+            ) from None
 
     @property
     def id(self) -> str:
