@@ -78,8 +78,7 @@ def _measured(folder: Path, seconds: float) -> dict[str, list[tuple[float, float
         stack.callback(redis.stop)
         broker = start_broker(folder / "kafka", environ)
         stack.callback(broker.stop)
-        settings = config.changed(
-            config.Settings(),
+        settings = config.settings(
             namespace="loop",
             home=folder / "home",
             port=free_port(),
@@ -113,15 +112,15 @@ def _replica(folder: Path, settings: config.Settings) -> Iterator[int]:
         check=True,
         capture_output=True,
     )
-    command = [sys.executable, "-m", "benchmarks.front.probed_replica", str(settings.port)]
+    command = [sys.executable, "-m", "benchmarks.front.probed_replica", str(settings.http.port)]
     process = subprocess.Popen([*command, str(folder / "times")], env=environ, cwd=ROOT)
     try:
         ends_s = time.monotonic() + START_S
-        while _ask(settings.port, "GET", "/livez", None) != 200:
+        while _ask(settings.http.port, "GET", "/livez", None) != 200:
             assert time.monotonic() < ends_s and process.poll() is None, "no replica answers"
             time.sleep(0.1)
         process.send_signal(signal.SIGUSR1)  # without the server's own start
-        yield settings.port
+        yield settings.http.port
     finally:
         process.terminate()
         process.wait(30)
