@@ -31,6 +31,7 @@ from headrace.broker.spool import Spool
 from headrace.broker.topics import Topics
 from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
+from headrace.features.online.store import OnlineStore
 from headrace.features.serving_key import ServingKey
 from headrace.monitoring.documents import ServeDocument
 from headrace.monitoring.status import StatusBoard
@@ -65,8 +66,6 @@ class Gateway:
     """A replica: the model, the item table, the store and the log, behind the routes."""
 
     def __init__(self, settings: config.Settings) -> None:
-        from headrace.feast_adapter.online import OnlineStore
-
         self._ending = ExitStack()
         torch.set_num_threads(1)
         sys.setswitchinterval(SWITCH_S)

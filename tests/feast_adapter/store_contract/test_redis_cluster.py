@@ -20,8 +20,8 @@ from redis.cluster import RedisCluster
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
-from headrace.feast_adapter.columns import ColumnStore
-from headrace.feast_adapter.online import clients_elsewhere
+from headrace.feast_adapter.columns import columns_of
+from headrace.features.online.store import clients_elsewhere
 from headrace.features.store.row import Stamp
 from headrace.services.ports import LOOPBACK, free_port
 from headrace.services.processes.program import find_program
@@ -110,7 +110,7 @@ def test_a_later_row_stays_on_every_node(repo: Repo) -> None:
 
 
 def test_columns_are_written_and_read(repo: Repo) -> None:
-    columns = ColumnStore.of(repo.store, clock=lambda: NOON_MS)
+    columns = columns_of(repo.store, clock=lambda: NOON_MS)
     values_NF = np.arange(len(USERS), dtype=np.float32)[:, None]
     stamp = Stamp(np.full(len(USERS), NOON_MS * 1_000))
     columns.write("stats", USERS, values_NF, {"clicks": [1] * len(USERS)}, stamp)
