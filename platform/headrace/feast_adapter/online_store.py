@@ -52,6 +52,8 @@ class PackedRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc
 class _UrlRedisStore(RedisOnlineStore):  # type: ignore[misc]
     """Feast's connections, also from a URL as redis-py reads it."""
 
+    _client: Any
+
     @staticmethod
     def _parse_connection_string(connection_string: str) -> tuple[Any, ...]:
         return parse_connection_string(connection_string)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +22,8 @@ from headrace.offline.folder import date_folder, replace_files
 from headrace.offline.tables import rows_schema
 from headrace.paths import rows_path
 
-TOKEN_SCHEMA = pa.schema(
+STATIC_NAMES: Final = tuple(view.name for view in STATIC_VIEWS)
+TOKEN_SCHEMA: Final = pa.schema(
     [
         ("item_id", pa.string()),
         ("token", pa.list_(pa.float32())),
@@ -75,7 +77,7 @@ def materialize(
     settings: config.Settings,
     now_ms: int,
     incremental: bool = False,
-    views: Sequence[str] = tuple(view.name for view in STATIC_VIEWS),
+    views: Sequence[str] = STATIC_NAMES,
 ) -> None:
     """Copy static features of the catalogue, or these views, into the online store: all rows,
     or the new ones.
