@@ -16,22 +16,20 @@ from feast.infra.online_stores.redis import RedisOnlineStore
 from feast.repo_config import load_repo_config
 
 from headrace import config
+from headrace.catalogue.content import MODALITIES
 from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.config import Settings
 from headrace.errors import ConfigError
 from headrace.features.online import configuration
 from headrace.features.online.configuration import read_configuration
-from headrace.features.online.views import ACTIVITY_VIEWS, STATIC_VIEWS, token_view
+from headrace.features.online.views import ACTIVITY_VIEWS, STATIC_VIEWS, vector_view
 from headrace.features.store.connection import parse_connection_string
 from headrace.features.store.keys import PackedView
 from headrace.services.redis import start_redis
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = {
-    view.name: view
-    for view in (*STATIC_VIEWS, *ACTIVITY_VIEWS, *map(token_view, ("text", "image", "vector")))
-}
+OWN = {view.name: view for view in (*STATIC_VIEWS, *ACTIVITY_VIEWS, *map(vector_view, MODALITIES))}
 SHOP = Dataset("shop", (Item("mug"),), (User("196", ("f",)),), lambda: iter(()), 0, 0, 0)
 
 
@@ -132,7 +130,7 @@ def test_views_have_the_names_the_columns_and_the_ttls_of_those_in_feasts_regist
 ) -> None:
     views = msgspec.convert(written["views"], dict[str, PackedView])
     assert views == {name: own.packed("twice") for name, own in OWN.items()}
-    assert len(views) == 9
+    assert len(views) == 6 + len(MODALITIES)
 
 
 @pytest.mark.services

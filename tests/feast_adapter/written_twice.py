@@ -23,7 +23,7 @@ from headrace import config
 from headrace.feast_adapter.request import view_of
 from headrace.features.aggregation.layout import Layout
 from headrace.features.online.store import OnlineStore
-from headrace.features.rows.state_row import Rows, encode_rows, fresh_rows
+from headrace.features.rows.state_row import Rows, blank_rows, encode_rows
 from headrace.features.table import LAYOUTS
 from headrace.offline import materialize
 
@@ -33,7 +33,7 @@ TIME_MS = 1_767_225_600_000
 
 def rows_of(layout: Layout) -> Rows:
     """Rows as the stream writes them, but of no position: Feast knows of none."""
-    rows = fresh_rows(layout, len(IDS), partition=0xFFFFFFFF)
+    rows = blank_rows(layout, len(IDS), partition=0xFFFFFFFF)
     rows["event_time_ms"] = TIME_MS + np.arange(len(IDS))
     return rows
 

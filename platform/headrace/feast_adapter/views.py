@@ -10,12 +10,13 @@ from feast import Entity, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.types import from_value_type
 
 from headrace import config
+from headrace.catalogue.content import MODALITIES
 from headrace.features.online.views import (
     ITEM_CONTENT,
     USER_PROFILE,
     View,
     activity_view,
-    token_view,
+    vector_view,
 )
 from headrace.features.table import (
     CAMPAIGN,
@@ -71,8 +72,8 @@ def _view(view: View, source: FileSource | PushSource) -> FeatureView:
     )
 
 
-def _token_view(modality: str) -> FeatureView:
-    view = token_view(modality)
+def _vector_view(modality: str) -> FeatureView:
+    view = vector_view(modality)
     return _view(view, _file(view.name))
 
 
@@ -88,4 +89,4 @@ item_activity = _view(_ITEMS, item_activity_source)
 category_activity_source, campaign_activity_source = _pushed(_CATEGORIES), _pushed(_CAMPAIGNS)
 category_activity = _view(_CATEGORIES, category_activity_source)
 campaign_activity = _view(_CAMPAIGNS, campaign_activity_source)
-item_text_token, item_image_token, item_vector_token = map(_token_view, ("text", "image", "vector"))
+encoded_views = tuple(map(_vector_view, MODALITIES))

@@ -2,8 +2,8 @@
 
 Static views (`user_profile`, `item_content`) are materialized from the catalogue. Streaming views
 (`<entity>_activity`) are written by the stream workers; beside the values as of the last event
-their rows hold `state`, from which the values of any later time are computed. Token views
-(`item_text_token`, ...) are materialized by `headrace encode`: an item's vector of one modality,
+their rows hold `state`, from which the values of any later time are computed. Vector views
+(`item_text_encoded`, ...) are materialized by `headrace encode`: an item's vector of one modality,
 empty where there is none, and the encoder's version that made it.
 """
 
@@ -59,16 +59,16 @@ def activity_view(layout: Layout) -> View:
     return View(layout.view, layout.entity, (*numbers, state), ttl_s)
 
 
-def token_view_name(modality: str) -> str:
-    """The view of the items' tokens of a modality, and its source's file."""
-    return f"item_{modality}_token"
+def vector_view_name(modality: str) -> str:
+    """The view of the items' content vectors of a modality, and its source's file."""
+    return f"item_{modality}_encoded"
 
 
-def token_view(modality: str) -> View:
-    """The view of the items' tokens of a modality."""
-    token = ViewColumn("token", "FLOAT_LIST")
+def vector_view(modality: str) -> View:
+    """The view of the items' content vectors of a modality."""
+    vector = ViewColumn("vector", "FLOAT_LIST")
     encoder = ViewColumn("encoder", "STRING", "<encoder>/<version>")
-    return View(token_view_name(modality), ITEM, (token, encoder))
+    return View(vector_view_name(modality), ITEM, (vector, encoder))
 
 
 USER_PROFILE: Final = View("user_profile", USER, (ViewColumn("attributes", "STRING_LIST"),))
