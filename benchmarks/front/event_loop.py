@@ -42,6 +42,7 @@ LARGE = b"[" + b"{}," * 1_300_000 + b"{}]"
 SLATE = b'{"user_id":"u1","num_items":10}'
 REQUESTS = (("/v1/recommend", SLATE), ("/v1/events", POST), ("/v1/events", LARGE))
 SHOWN = 8  # callbacks in the series
+PROBED = ROOT / "tests" / "front" / "probed_replica.py"
 
 
 def run(quick: bool) -> dict[str, Any]:
