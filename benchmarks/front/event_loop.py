@@ -113,8 +113,8 @@ def _replica(folder: Path, settings: config.Settings) -> Iterator[int]:
         check=True,
         capture_output=True,
     )
-    command = [sys.executable, "-m", "benchmarks.front.probed_replica", str(settings.http.port)]
-    process = subprocess.Popen([*command, str(folder / "times")], env=environ, cwd=ROOT)
+    command = [sys.executable, str(PROBED), str(settings.http.port), str(folder / "times")]
+    process = subprocess.Popen(command, env=environ, cwd=ROOT)
     try:
         ends_s = time.monotonic() + START_S
         while _ask(settings.http.port, "GET", "/livez", None) != 200:
