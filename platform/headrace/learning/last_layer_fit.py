@@ -7,7 +7,8 @@ of what is read lie from zero is fitted as well (evidence: MacKay, 1992; a step 
 maximisation per solution): a group that says nothing
 stays near zero by itself, whatever the log. Samples are forgotten slowly, as the network moves.
 
-    C candidates   J heads   R numbers that are read   G groups of them
+    C candidates   J heads   R numbers that are read   G groups of them   Q drawn requests
+    X candidates of one
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
+
+from headrace.model.drawn import DrawnRequests
 
 FIRST_SAMPLES: Final = 4_000  # that are left out, as the network's layers still turn
 GROWTH: Final = 1.25  # samples from one solution to the next, so that they cost a share of learning
@@ -44,7 +47,13 @@ class LastLayerFit:
         self._precision_JRR = torch.diag_embed(like)  # of the samples alone
         self._ridge_JG = like.new_full((num_heads, len(size_G)), FIRST_RIDGE)
 
-    def learn(self, read_CR: Tensor, offset_CJ: Tensor, label_CJ: Tensor) -> bool:
+    def learn(
+        self,
+        read_CR: Tensor,
+        offset_CJ: Tensor,
+        label_CJ: Tensor,
+        drawn: DrawnRequests | None = None,
+    ) -> bool:
         """Take in samples, and say whether the weights have changed; a NaN label is unknown.
 
         Samples among which something that is read is not finite leave no trace.
@@ -53,7 +62,8 @@ class LastLayerFit:
             self._num_samples += len(read_CR)
             return False
         known_CJ = ~label_CJ.isnan()
-        p_CJ = torch.sigmoid(offset_CJ + read_CR @ self.weight_JR.T.float())
+        logit_CJ = offset_CJ + read_CR @ self.weight_JR.T.float()
+        p_CJ = torch.sigmoid(logit_CJ)
         gradient_JR = torch.where(known_CJ, label_CJ - p_CJ, 0).T @ read_CR
         if not torch.isfinite(gradient_JR).all():
             return False
@@ -61,6 +71,9 @@ class LastLayerFit:
         some = slice(-self._num_samples % EVERY, None, EVERY)
         some_CR, some_CJ = read_CR[some], EVERY * curvature_CJ[some]
         precision_JRR = (some_CR * some_CJ.T[..., None]).transpose(1, 2) @ some_CR
+        if drawn is not None:
+            drawn_JR, drawn_JRR = self._of_choices(read_CR, logit_CJ, drawn)
+            gradient_JR, precision_JRR = gradient_JR + drawn_JR, precision_JRR + drawn_JRR
         kept = math.exp(-len(read_CR) / MEMORY)
         self._precision_JRR.mul_(kept).add_(precision_JRR)
         pulled_JR = (precision_JRR.double() @ self.weight_JR[..., None])[..., 0]
@@ -71,6 +84,22 @@ class LastLayerFit:
         pending = min(int(self._num_samples * (GROWTH - 1)), MAX_PENDING)
         self._next_solution = self._num_samples + pending
         return self._solve()
+
+    def _of_choices(
+        self, read_CR: Tensor, logit_CJ: Tensor, drawn: DrawnRequests
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient and the curvature of drawn requests, whose labels are which was chosen: what
+        is read counts as far as it differs from the mean of the request."""
+        gradients, precisions = [], []
+        read_QXR = read_CR[drawn.candidate_QX]
+        for logit_C, known_Q in zip(logit_CJ.T, drawn.known_QJ.T, strict=False):
+            p_QX = drawn.corrected(logit_C).softmax(1) * known_Q[:, None]
+            mean_Q1R = (p_QX[..., None] * read_QXR).sum(1, keepdim=True)
+            gradients.append((known_Q[:, None] * read_QXR[:, 0] - mean_Q1R[:, 0]).sum(0))
+            root_XR = (EVERY * p_QX).sqrt()[..., None] * (read_QXR - mean_Q1R)
+            some_XR = root_XR[-self._num_samples % EVERY :: EVERY].flatten(0, 1)
+            precisions.append(some_XR.T @ some_XR)
+        return torch.stack(gradients), torch.stack(precisions)
 
     def _solve(self) -> bool:
         """The weights, and from them and their variances the ridges of the next solution.

@@ -64,7 +64,7 @@ class OnlineLearner:
         served = as_served(self.ranker, batch) if self._config.modality_dropout else None
         self.ranker.train()
         scored = self.ranker(batch, dropout_seed=self.num_samples)
-        loss = self._loss(scored, label_CJ)
+        loss = self._loss(scored, batch)
         if not torch.isfinite(loss):
             self.num_skipped += 1
             for table in self.ranker.tables.values():
@@ -130,9 +130,10 @@ class OnlineLearner:
     def _current(self) -> int:
         return self.num_samples // self._window
 
-    def _loss(self, scored: Scored, label_CJ: Tensor) -> Tensor:
+    def _loss(self, scored: Scored, batch: Batch) -> Tensor:
         """The network's loss with the position's bias, which belongs to training only."""
-        return heads_loss(self._config.heads, _with_position(scored), label_CJ, FULL_BATCH)
+        label_CJ, drawn = batch.candidates.label_CJ, batch.candidates.drawn
+        return heads_loss(self._config.heads, _with_position(scored), label_CJ, FULL_BATCH, drawn)
 
     def _take_in(self, served: Scored, batch: Batch) -> NDArray[np.float32]:
         """Record the served probabilities, [C, J], and fit the calibration and the last layer."""
@@ -143,7 +144,8 @@ class OnlineLearner:
         self._record(p_CJ, label_CJ.cpu().numpy())
         self.calibration.learn(logit_CJ, label_CJ.cpu(), surface_C)
         offset_CJ = _with_position(served).detach()[:, :num_heads]
-        if self._last_layer.learn(served.read_CR, offset_CJ, label_CJ):
+        drawn = batch.candidates.drawn
+        if self._last_layer.learn(served.read_CR, offset_CJ, label_CJ, drawn):
             self.ranker.last.weight_RK[:, :num_heads] = self._last_layer.weight_JR.T
         return p_CJ
 

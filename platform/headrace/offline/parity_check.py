@@ -101,7 +101,7 @@ class ParityCheck:
         self._item_ids = items.keys()
         self._item_keys = np.array([key(item_id) for item_id in items], np.int64)
         start = read_start_state(offline_path(settings))
-        self._path = BatchPath(items.get, PartitionSettings.of(settings), start)
+        self._path = BatchPath(items.get, PartitionSettings.of(settings, item_ids=items), start)
         redis = Redis.from_url(settings.redis_url)
         self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._archived = read_samples(settings, period)

@@ -42,6 +42,7 @@ from headrace.stream.step.intake import (
 )
 from headrace.stream.step.join import Join
 from headrace.stream.step.log_time import log_times_ms
+from headrace.stream.step.negatives import NOTHING, Draws, Negatives
 from headrace.stream.step.partition_rows import ChangedRows, PartitionRows
 
 log = logging.getLogger(__name__)
@@ -73,9 +74,15 @@ class PartitionSettings:
     every_event: bool = False
     samples: bool = True
     num_partitions: int = 0
+    negatives: Negatives = NOTHING
 
     @classmethod
-    def of(cls, settings: Settings, every_event: bool = False) -> PartitionSettings:
+    def of(
+        cls,
+        settings: Settings,
+        every_event: bool = False,
+        item_ids: Iterable[str] = (),
+    ) -> PartitionSettings:
         """The partition's settings from the platform's."""
         return cls(
             dedupe_window=settings.dedupe_window,
@@ -84,6 +91,7 @@ class PartitionSettings:
             every_event=every_event,
             samples=settings.make_samples,
             num_partitions=settings.num_partitions,
+            negatives=Negatives.of(settings, item_ids),
         )
 
 
@@ -98,6 +106,7 @@ class Partition:
         self._rows = PartitionRows(
             number, shared, MAX_USERS, settings.every_event, settings.num_partitions
         )
+        self._draws = Draws(number, settings.negatives, settings.dedupe_window)
         self._lost: set[str] = set()  # found in the warm-up
         self._num_lost = 0
         self.first_corrected: dict[str, str] = {}  # the first event of each such count, and why
@@ -143,6 +152,7 @@ class Partition:
         for (record, event), is_copy in zip(valid, copies, strict=True):
             if not is_copy and record.offset >= self.commit.low_offset:
                 self._join.hear_again(event, record, heard)
+        self._draws.count(valid)
         self._find_lost(event for (_, event), copy in zip(valid, copies, strict=True) if not copy)
         self._rows.learn(heard)
         self._rows.users.end_step()
@@ -183,6 +193,8 @@ class Partition:
         if not decoded:
             self._join.close(now_ms, heard)
         complete = self._not_sent_before(heard.complete)
+        self._draws.count(valid)
+        self._draws.draw(heard.requests)
         changed = self._rows.learn(heard)
         samples = self._samples(complete)
         effects = Effects(dead_letters(decoded), samples, changed)
@@ -290,10 +302,11 @@ class Partition:
             user_key=key(event.user_id),
             user_token_keys=request.user_token_keys,
             item_keys=tuple(islice(keys_left, len(request.item_ids))),
-            outcomes=labelled.outcomes,
+            outcomes=labelled.outcomes + (0,) * (len(request.item_ids) - len(labelled.outcomes)),
             labelled=request.labelled,
             dense=features.dense_NF.tobytes(),
             history=features.history_3T.tobytes(),
             positions=event.positions if isinstance(event, ImpressionEvent) else (),
             surface=event.surface,
+            log_q=request.log_q,
         )
