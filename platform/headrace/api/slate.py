@@ -55,6 +55,7 @@ class Envelope(msgspec.Struct, frozen=True):
     user_id: str
     model_version: int  # 0: no model yet
     model_age_ms: int | None
+    relative: bool  # probabilities only order items: the model has hardly seen impressions here
     degraded: tuple[str, ...]  # what had to be done without, empty when nothing
     stage_ms: dict[str, float]  # of each stage and source, in their order, and of all: `total`
 

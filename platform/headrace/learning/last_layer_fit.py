@@ -61,19 +61,13 @@ class LastLayerFit:
         if self._num_samples < FIRST_SAMPLES:
             self._num_samples += len(read_CR)
             return False
-        known_CJ = ~label_CJ.isnan()
         logit_CJ = offset_CJ + read_CR @ self.weight_JR.T.float()
-        p_CJ = torch.sigmoid(logit_CJ)
-        gradient_JR = torch.where(known_CJ, label_CJ - p_CJ, 0).T @ read_CR
-        if not torch.isfinite(gradient_JR).all():
-            return False
-        curvature_CJ = torch.where(known_CJ, (p_CJ * (1 - p_CJ)).clamp_min(MIN_CURVATURE), 0)
-        some = slice(-self._num_samples % EVERY, None, EVERY)
-        some_CR, some_CJ = read_CR[some], EVERY * curvature_CJ[some]
-        precision_JRR = (some_CR * some_CJ.T[..., None]).transpose(1, 2) @ some_CR
+        gradient_JR, precision_JRR = self._of_impressions(read_CR, logit_CJ, label_CJ)
         if drawn is not None:
             drawn_JR, drawn_JRR = self._of_choices(read_CR, logit_CJ, drawn)
             gradient_JR, precision_JRR = gradient_JR + drawn_JR, precision_JRR + drawn_JRR
+        if not torch.isfinite(gradient_JR).all():
+            return False
         kept = math.exp(-len(read_CR) / MEMORY)
         self._precision_JRR.mul_(kept).add_(precision_JRR)
         pulled_JR = (precision_JRR.double() @ self.weight_JR[..., None])[..., 0]
@@ -84,6 +78,17 @@ class LastLayerFit:
         pending = min(int(self._num_samples * (GROWTH - 1)), MAX_PENDING)
         self._next_solution = self._num_samples + pending
         return self._solve()
+
+    def _of_impressions(
+        self, read_CR: Tensor, logit_CJ: Tensor, label_CJ: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient and the curvature of the labels that are known."""
+        known_CJ, p_CJ = ~label_CJ.isnan(), torch.sigmoid(logit_CJ)
+        gradient_JR = torch.where(known_CJ, label_CJ - p_CJ, 0).T @ read_CR
+        curvature_CJ = torch.where(known_CJ, (p_CJ * (1 - p_CJ)).clamp_min(MIN_CURVATURE), 0)
+        some = slice(-self._num_samples % EVERY, None, EVERY)
+        some_CR, some_CJ = read_CR[some], EVERY * curvature_CJ[some]
+        return gradient_JR, (some_CR * some_CJ.T[..., None]).transpose(1, 2) @ some_CR
 
     def _of_choices(
         self, read_CR: Tensor, logit_CJ: Tensor, drawn: DrawnRequests

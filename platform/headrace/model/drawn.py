@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from headrace.model.config import Head
+
+MIN_P: Final = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +40,17 @@ class DrawnRequests:
         logit_QX = logit_C[self.candidate_QX] - self.log_q_QX
         return logit_QX.masked_fill(~self.there_QX, -torch.inf)
 
-    @property
-    def is_drawn_C(self) -> Tensor:
-        """The places of all of their candidates."""
-        return self.candidate_QX[self.there_QX]
+    def choice(self, p_C: Tensor) -> Tensor:
+        """[Q, X]: how probable it is that each one is the chosen, by the probabilities of the
+        candidates' clicks."""
+        return self.corrected(torch.logit(p_C, MIN_P)).softmax(1)
+
+    def rank(self, p_C: Tensor) -> Tensor:
+        """[Q]: where the chosen one comes by these probabilities, 1 for the first; a tie counts
+        against it."""
+        p_QX = p_C[self.candidate_QX]
+        before_QX = self.there_QX & (p_QX >= p_QX[:, :1])
+        return before_QX.sum(1)
 
 
 def drawn_requests(

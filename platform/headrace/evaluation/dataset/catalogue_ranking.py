@@ -26,9 +26,7 @@ class CatalogueRanking:
     N items   I items with the unknown one in row 0
     """
 
-    def __init__(
-        self, items: Sequence[Item], content: ContentTable, config: RankerConfig
-    ) -> None:
+    def __init__(self, items: Sequence[Item], content: ContentTable, config: RankerConfig) -> None:
         self._content, self._config = content, config
         self._slot_NS = padded_slots([item.categories for item in items])
         self._key_I = np.array([0, *(key(item.item_id) for item in items)], np.int64)

@@ -1,10 +1,10 @@
 """Negatives: catalogue items drawn beside a positive that no impression showed, with log q of each.
 
 What is drawn is a property of the partition's log and of the catalogue alone, so that a restart, a
-replay and a recount draw the same: the numbers come from partition and offset, and the popularity
-of an item is how many positives the last offsets of the partition have of it, as far back as ids are
-remembered against copies. A restart reads those again anyway. It is counted anew only every so many
-offsets, at offsets that do not depend on how the log was read.
+replay and a recount draw the same. The random numbers come from partition and offset. The
+popularity of an item is how many positives of it lie in the last offsets of the partition, as far
+back as ids are remembered against copies: a restart reads those again anyway. It is counted anew
+every so many offsets, at offsets that do not depend on how the log was read.
 
     D positives   T tries   X items of a request, the positive first   N items of the catalogue
     V items with positives in the window   W positives of the window
