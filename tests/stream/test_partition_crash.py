@@ -15,10 +15,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_draws import PlainDraws
 from simulated_worker import (
+    CATALOGUE,
     DEDUPE_WINDOW,
+    ITEMS,
+    NUM_DRAWN,
     NUM_UNKNOWN,
     PARTITIONS,
+    POPULARITY,
     UNKNOWN,
     WINDOW_MS,
     Crash,
@@ -33,6 +38,7 @@ from headrace.broker.record import Record
 from headrace.errors import InvalidEvent
 from headrace.event import (
     MAX_AHEAD_MS,
+    ActionEvent,
     ClickEvent,
     Event,
     ImpressionEvent,
@@ -54,7 +60,6 @@ from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
 
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}
-ITEMS = {number: tuple(f"{number}{name}" for name in "abcde") for number in PARTITIONS}
 # By user and request: offset, deadline, items, clicked items.
 Opened = dict[tuple[str, str], tuple[int, int, tuple[str, ...], set[str]]]
 USER_COUNT = DENSE_NAMES.index("user_impressions_log")
@@ -79,12 +84,18 @@ def run(world: World, random: Random, crash_every: int) -> int:
         now_ms += random.choice([0, 1, 50, 300, random.randint(0, 3 * WINDOW_MS)])
 
 
-def make_log(random: Random, number: int, num_events: int) -> list[Record]:
-    """Events of every kind, with clicks in and out of their windows, copies and junk."""
+def make_log(
+    random: Random, number: int, num_events: int, only_chosen: bool = False
+) -> list[Record]:
+    """Events of every kind, with clicks in and out of their windows, copies and junk; or what was
+    chosen only, without any impression."""
     records: list[Record] = []
     requests: list[ImpressionEvent] = []
     arrival_ms = START_MS
     weights = {"known": 3, "open": 4, "click": 5, "lone click": 1, "copy": 2, "late copy": 1}
+    weights |= {"lone like": 1}
+    if only_chosen:
+        weights = {"lone click": 6, "lone like": 3, "copy": 2, "late copy": 1}
     weights |= {"junk": 1, "ahead": 1, "far ahead": 1, "borrowed": 2, "served": 1}
     while len(records) < num_events:
         arrival_ms += random.choice([0, 1, 20, 100, 400])
@@ -104,6 +115,8 @@ def make_log(random: Random, number: int, num_events: int) -> list[Record]:
             value = encode(ClickEvent(name, arrival_ms - 5, of.user_id, item, of.request_id))
         elif kind == "lone click":
             value = encode(ClickEvent(name, arrival_ms - 5, user, items[0]))
+        elif kind == "lone like":
+            value = encode(ActionEvent(name, arrival_ms - 5, user, items[0], "like"))
         elif kind in ("ahead", "far ahead"):
             ahead_ms = random.randint(1, MAX_AHEAD_MS) + (kind == "far ahead") * MAX_AHEAD_MS
             value = encode(ClickEvent(name, arrival_ms + ahead_ms, user, items[0]))
@@ -142,14 +155,17 @@ class Expected:
     """What one partition's log comes to, counted event by event in the plainest way."""
 
     samples: dict[tuple[int, int], tuple[str, tuple[str, ...], tuple[int, ...]]]
+    log_q: dict[int, list[float]]  # of what was drawn, by offset
     shown_before: dict[int, list[int]]  # of the user, then of the items, of a known sample
     users: Counter[tuple[str, str]]
     items: Counter[tuple[str, str]]
     counters: Counter[str]
+    draws: PlainDraws
 
 
 def recount(log: list[Record]) -> Expected:
-    expected = Expected({}, {}, Counter(), Counter(), Counter())
+    draws = PlainDraws(log[0].partition, CATALOGUE, NUM_DRAWN, POPULARITY, DEDUPE_WINDOW)
+    expected = Expected({}, {}, {}, Counter(), Counter(), Counter(), draws)
     latest: dict[tuple[str, str], int] = {}
     opened: Opened = {}
     for record in log:
@@ -166,6 +182,7 @@ def recount(log: list[Record]) -> Expected:
             expected.counters["ahead"] += event.event_time_ms > record.arrival_ms
             expected.counters["unsigned"] += b'"served"' in record.value
             count_event(event, record, opened, expected)
+        draws.positives += [(record.offset, item) for item in chosen_in(event)]
     for (_, request_id), (offset, _, items, clicked) in opened.items():
         labels = tuple(int(item in clicked) for item in items)
         expected.samples[LANE_JOINED, offset] = (request_id, items, labels)
@@ -196,15 +213,25 @@ def count_event(event: Event, record: Record, opened: Opened, expected: Expected
                 count(event.item_id, "clicked")
             clicked.add(event.item_id)
             return
-        items, labels = (event.item_id,), (1,)
+        items, expected.log_q[record.offset] = expected.draws.drawn(record.offset, event.item_id)
+        labels = (1,) + (0,) * (len(items) - 1)
     request_id = event.request_id or event.event_id
     expected.samples[LANE_KNOWN, record.offset] = (request_id, items, labels)
     of_items = [expected.items[item, "shown"] for item in items]
     expected.shown_before[record.offset] = [expected.users[event.user_id, "shown"], *of_items]
+    if record.offset in expected.log_q:  # what was drawn counts as nothing
+        items, labels = items[:1], labels[:1]
     for item, label in zip(items, labels, strict=True):
         count(item, "shown")
         if label:
             count(item, "clicked")
+
+
+def chosen_in(event: Event) -> list[str]:
+    """The items that an event says somebody chose."""
+    if isinstance(event, ImpressionEvent):
+        return [shown.item_id for shown in event.items if shown.clicked]
+    return [event.item_id]
 
 
 def taken(messages: list[bytes]) -> list[Sample]:
@@ -228,7 +255,10 @@ def check(world: World, number: int, expected: Expected) -> None:
     for one in samples:
         if one.lane == LANE_KNOWN:  # no sample knows its own outcome
             items = expected.samples[LANE_KNOWN, one.source_offset][1]
-            lasting = [n for n, item in enumerate(items) if not item.startswith(UNKNOWN)]
+            # How late what other partitions say comes, nobody knows.
+            lasting = [n for n, item in enumerate(items) if item in ITEMS[number]]
+            log_q = expected.log_q.get(one.source_offset, [])
+            assert one.log_q_N == pytest.approx(log_q, abs=1e-5)
             seen = [one.dense_NF[0, USER_COUNT], *one.dense_NF[lasting, ITEM_COUNT]]
             of_user, *of_items = np.log1p(expected.shown_before[one.source_offset])
             before = np.array([of_user, *(of_items[n] for n in lasting)])
@@ -261,9 +291,9 @@ def shown_clicked(rows: Rows, layout: Layout) -> list[float]:
     return [float(count) for row in life for count in row[:2]]
 
 
-def survive(seed: int, num_events: int, crash_every: int) -> int:
+def survive(seed: int, num_events: int, crash_every: int, only_chosen: bool = False) -> int:
     random = Random(seed)
-    log = {number: make_log(random, number, num_events) for number in PARTITIONS}
+    log = {n: make_log(random, n, num_events, only_chosen) for n in PARTITIONS}
     world = World(log)
     num_crashes = run(world, random, crash_every)
     for number in PARTITIONS:
@@ -280,6 +310,12 @@ def test_without_a_crash_the_log_comes_to_what_a_recount_says(seed: int) -> None
 @given(st.integers(0, 2**32), st.sampled_from([15, 40, 150]))
 def test_crashes_at_any_write_change_nothing(seed: int, crash_every: int) -> None:
     survive(seed, num_events=40, crash_every=crash_every)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_log_without_impressions_comes_to_a_recount_whatever_crashes(seed: int) -> None:
+    assert survive(seed, num_events=60, crash_every=10**9, only_chosen=True) == 0
+    assert survive(seed, num_events=60, crash_every=15, only_chosen=True) > 0
 
 
 def test_the_simulation_does_crash() -> None:

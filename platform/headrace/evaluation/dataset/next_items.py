@@ -1,8 +1,8 @@
 """Next items: a log without impressions judged by the whole catalogue ranked before each choice.
 
-A point is a choice of the test whose item its user had not chosen before. All that came before it is
-known. What is ranked is the catalogue without what the user had chosen; what came is one item, the
-next one. Beside the ranker stand lists of the most popular items of the same run.
+A point is a choice of the test whose item its user had not chosen before. All that came before it
+is known. What is ranked is the catalogue without what the user had chosen; what came is one item,
+the next one. Beside the ranker stand lists of the most popular items of the same run.
 
     N items   P points
 """

@@ -17,8 +17,10 @@ from headrace.metrics.ranking import values_of_ranks
 
 
 def report(ranks: Ranks, top: int, num_draws: int) -> dict[str, Any]:
-    """`lists.<list>` with its figures, and NDCG over that of the best list of the most popular; with
-    intervals where there are draws."""
+    """`lists.<list>` with its figures, and NDCG over that of the best list of the most popular.
+
+    With intervals where there are draws.
+    """
     draws = Draws.of(ranks.user_P, num_draws)
     every_D = {name: _figures(ranks, name, top, draws) for name in ranks.rank_P}
     ndcg = {name: float(of["ndcg_at_k"][0]) for name, of in every_D.items() if name != MODEL}
