@@ -20,7 +20,7 @@ from headrace.learning.share_limit import BURST, ShareLimit
 from headrace.model.batch import Batch, batch_of_samples
 from headrace.model.calibration import MIN_LABELS, PlattBank
 from headrace.model.config import CLICK, Head, RankerConfig
-from headrace.sample import LANE_KNOWN, Sample, decode_batch
+from headrace.sample import SEQUENCE_KNOWN, Sample, decode_batch
 
 ITEMS = [f"i{n}" for n in range(40)]
 POPULAR_N = 1.0 / (1.0 + np.arange(40))  # how much each is chosen
@@ -37,13 +37,13 @@ def request(number: int, items: Sequence[int], surface: str, user: int = 0) -> S
     return Sample(
         source_partition=0,
         source_offset=number,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=1,
         request_id=f"r{number}",
         event_time_ms=number,
         arrival_ms=number,
         user_key=user or 1_000 + number % 300,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=tuple(key(ITEMS[n]) for n in items),
         outcomes=(0,) * len(items),
         labelled=CLICK_BIT,

@@ -13,7 +13,7 @@ from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.aggregation.facts import Ints
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.pipeline.context import Context, User
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
@@ -42,7 +42,7 @@ def request(trending: Sequence[int] = range(1, 13), **more: Any) -> Context:
 def user_who(*shown: Shown) -> User:
     """A user who was shown these, one a minute, as the stream would have it."""
     items = {item.item_id: item for item in ITEMS}
-    partition = Partition(0, Commit(), SharedState(items.get), PartitionSettings(100, 100))
+    partition = Partition(0, Commit(), MergedState(items.get), PartitionSettings(100, 100))
     partition.add_users(["ann"], [None], [()])
     events = [
         ImpressionEvent(f"e{n}", NOW_MS - 60_000 * (len(shown) - n), "ann", f"r{n}", (one,))

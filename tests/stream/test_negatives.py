@@ -24,11 +24,11 @@ from headrace.action import BIT, CLICK
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.event import ActionEvent, Event, encode
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.keys import key
 from headrace.positions.commit import Commit
-from headrace.sample import LANE_KNOWN, Sample
-from headrace.stream.step.facts_of_step import Request
+from headrace.sample import SEQUENCE_KNOWN, Sample
+from headrace.stream.step.facts_of_step import SampleRequest
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.negatives import Draws, Negatives
 from headrace.stream.step.partition import Partition, PartitionSettings
@@ -146,7 +146,7 @@ def test_a_restart_anywhere_draws_the_same(seed: int) -> None:
     rules = PartitionSettings(40, WINDOW_MS, negatives=negatives)
     commit, samples = Commit(), list[Sample]()
     while commit.offset < len(records):
-        partition = Partition(NUMBER, commit, SharedState(Item), rules)
+        partition = Partition(NUMBER, commit, MergedState(Item), rules)
         before = decode_records(records[partition.warm_up_from : commit.offset], START_MS)
         for decoded in (
             before,
@@ -196,6 +196,6 @@ def test_items_come_as_often_as_log_q_says() -> None:
         assert abs(counts[item] - expected) < 5 * np.sqrt(expected)
 
 
-def asked(offset: int, item: str) -> Request:
+def asked(offset: int, item: str) -> SampleRequest:
     record = Record(NUMBER, offset, START_MS, b"", b"")
-    return Request(click(item), record, (item,), LANE_KNOWN, 0, ordinal=1)
+    return SampleRequest(click(item), record, (item,), SEQUENCE_KNOWN, 0, ordinal=1)

@@ -14,7 +14,7 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.inputs import assemble
 from headrace.features.rows.item_columns import padded_slots
 from headrace.keys import key, surface_code
-from headrace.model.batch import Request, make_items, make_request_batch
+from headrace.model.batch import BatchRequest, make_items, make_request_batch
 from headrace.model.config import RankerConfig
 from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker
@@ -62,7 +62,7 @@ class CatalogueRanking:
             now_ms_B=np.array([now_ms]),
         )
         number = self._config.surface_number(surface)
-        request = Request(key(user_id), word_keys, (), features, surface=number)
+        request = BatchRequest(key(user_id), word_keys, (), features, surface=number)
         rows_T = [self._row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
         with torch.inference_mode():
             batch = make_request_batch(request, np.array(rows_T), self._row_N)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from headrace.broker.record import Record
 from headrace.catalogue.item import Dataset
-from headrace.catalogue.words import user_token_keys
+from headrace.catalogue.words import user_word_keys
 from headrace.config import Settings
 from headrace.evaluation.dataset.catalogue_ranking import CatalogueRanking
 from headrace.event import Event, ImpressionEvent
@@ -90,16 +90,16 @@ class NextItems:
         self._dataset, self._model, self._ranking = dataset, model, ranking
         ids = [item.item_id for item in dataset.items]
         attributes = {user.user_id: user.attributes for user in dataset.users}
-        self._words_of = lambda user_id: user_token_keys(attributes.get(user_id, ()))
+        self._words_of = lambda user_id: user_word_keys(attributes.get(user_id, ()))
         window_ms = int(settings.click_window_s * 1_000)
         negatives = Negatives.of(settings, ids)
         self._path = BatchPath(
             {item.item_id: item for item in dataset.items}.get,
             PartitionSettings(settings.dedupe_window, window_ms, negatives=negatives),
-            tokens_of=self._words_of,
+            words_of=self._words_of,
         )
-        self._item_N = self._path.shared.items.numbers(ids)
-        self._path.shared.meet_items()
+        self._item_N = self._path.merged.items.numbers(ids)
+        self._path.merged.meet_items()
         self._place_of = {item_id: place for place, item_id in enumerate(ids)}
         self._popular = {name: Popular(ms, len(ids)) for name, ms in POPULAR_MS.items()}
         self._chosen_of: dict[str, set[int]] = {}  # places
@@ -159,6 +159,6 @@ class NextItems:
     def _logits(self, event: Event) -> NDArray[np.float32]:
         row, user_id = self._path.user_rows.get(event.user_id), event.user_id
         user_1 = decode_rows([row], USER_LAYOUT)["state"] if row else USER_LAYOUT.new(1)
-        states = user_1, self._path.shared.items.states(self._item_N)
+        states = user_1, self._path.merged.items.states(self._item_N)
         of_user = user_id, self._words_of(user_id)
         return self._ranking.logits(*of_user, states, event.surface, event.event_time_ms)

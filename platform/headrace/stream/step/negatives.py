@@ -26,7 +26,7 @@ from headrace.broker.record import Record
 from headrace.config import Settings
 from headrace.event import ClickEvent, Event, ImpressionEvent
 from headrace.features.aggregation.facts import Ints
-from headrace.stream.step.facts_of_step import Request
+from headrace.stream.step.facts_of_step import SampleRequest
 
 RECOUNT_EVERY: Final = 4_096  # offsets, at most
 UNIT: Final = 1 << 10  # weights are whole numbers of these: no processor rounds them otherwise
@@ -82,7 +82,7 @@ class Draws:
             for record, event in valid:
                 self._counted += zip(repeat(record.offset), positives(event), strict=False)
 
-    def draw(self, requests: Iterable[Request]) -> None:
+    def draw(self, requests: Iterable[SampleRequest]) -> None:
         """Give those of these requests that are positives without an impression their items, in the
         order of the log. One stays as it is where there is nothing to draw: no other item, or its
         own is in no catalogue."""
@@ -108,7 +108,9 @@ class Draws:
             ):
                 self._give(alone[number], [place for place in places if place >= 0], log_q_X)
 
-    def _give(self, request: Request, places: Sequence[int], log_q_X: NDArray[np.float32]) -> None:
+    def _give(
+        self, request: SampleRequest, places: Sequence[int], log_q_X: NDArray[np.float32]
+    ) -> None:
         if len(places) > 1:
             request.item_ids = tuple([self._negatives.item_ids[place] for place in places])
             request.log_q = log_q_X[: len(places)].tobytes()
