@@ -41,6 +41,7 @@ class LastLayerFit:
         self._group_R = torch.repeat_interleave(size_G)
         self._size_G = size_G.double()
         self._num_samples, self._next_solution = 0, FIRST_SAMPLES
+        self._num_requests = self._num_drawn = 0  # drawn requests, and how many samples they were
         like = torch.zeros(num_heads, len(self._group_R), dtype=torch.float64, device=device)
         self.weight_JR = like
         self._moment_JR = like.clone()
@@ -62,10 +63,7 @@ class LastLayerFit:
             self._num_samples += len(read_CR)
             return False
         logit_CJ = offset_CJ + read_CR @ self.weight_JR.T.float()
-        gradient_JR, precision_JRR = self._of_impressions(read_CR, logit_CJ, label_CJ)
-        if drawn is not None:
-            drawn_JR, drawn_JRR = self._of_choices(read_CR, logit_CJ, drawn)
-            gradient_JR, precision_JRR = gradient_JR + drawn_JR, precision_JRR + drawn_JRR
+        gradient_JR, precision_JRR = self._sums(read_CR, logit_CJ, label_CJ, drawn)
         if not torch.isfinite(gradient_JR).all():
             return False
         kept = math.exp(-len(read_CR) / MEMORY)
@@ -79,6 +77,20 @@ class LastLayerFit:
         self._next_solution = self._num_samples + pending
         return self._solve()
 
+    def _sums(
+        self, read_CR: Tensor, logit_CJ: Tensor, label_CJ: Tensor, drawn: DrawnRequests | None
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient and the curvature of these samples."""
+        if drawn is None:
+            return self._of_impressions(read_CR, logit_CJ, label_CJ)
+        shown_C = torch.ones(len(read_CR), dtype=torch.bool, device=read_CR.device)
+        shown_C[drawn.candidate_QX] = False
+        of_shown = self._of_impressions(read_CR[shown_C], logit_CJ[shown_C], label_CJ[shown_C])
+        of_drawn = self._of_choices(read_CR, logit_CJ, drawn)
+        self._num_requests += len(drawn.candidate_QX)
+        self._num_drawn += int((~shown_C).sum())
+        return of_shown[0] + of_drawn[0], of_shown[1] + of_drawn[1]
+
     def _of_impressions(
         self, read_CR: Tensor, logit_CJ: Tensor, label_CJ: Tensor
     ) -> tuple[Tensor, Tensor]:
@@ -86,7 +98,7 @@ class LastLayerFit:
         known_CJ, p_CJ = ~label_CJ.isnan(), torch.sigmoid(logit_CJ)
         gradient_JR = torch.where(known_CJ, label_CJ - p_CJ, 0).T @ read_CR
         curvature_CJ = torch.where(known_CJ, (p_CJ * (1 - p_CJ)).clamp_min(MIN_CURVATURE), 0)
-        some = slice(-self._num_samples % EVERY, None, EVERY)
+        some = slice((self._num_drawn - self._num_samples) % EVERY, None, EVERY)
         some_CR, some_CJ = read_CR[some], EVERY * curvature_CJ[some]
         return gradient_JR, (some_CR * some_CJ.T[..., None]).transpose(1, 2) @ some_CR
 
@@ -102,7 +114,7 @@ class LastLayerFit:
             mean_Q1R = (p_QX[..., None] * read_QXR).sum(1, keepdim=True)
             gradients.append((known_Q[:, None] * read_QXR[:, 0] - mean_Q1R[:, 0]).sum(0))
             root_XR = (EVERY * p_QX).sqrt()[..., None] * (read_QXR - mean_Q1R)
-            some_XR = root_XR[-self._num_samples % EVERY :: EVERY].flatten(0, 1)
+            some_XR = root_XR[-self._num_requests % EVERY :: EVERY].flatten(0, 1)
             precisions.append(some_XR.T @ some_XR)
         return torch.stack(gradients), torch.stack(precisions)
 
@@ -138,7 +150,9 @@ class LastLayerFit:
             "ridge": self._ridge_JG,
         }
         state: dict[str, Any] = {name: tensor.cpu().clone() for name, tensor in tensors.items()}
-        return state | {"num_samples": self._num_samples, "next_solution": self._next_solution}
+        drawn = {"num_requests": self._num_requests, "num_drawn": self._num_drawn}
+        of_all = {"num_samples": self._num_samples, "next_solution": self._next_solution}
+        return state | of_all | drawn
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become the fit that `state` described."""
@@ -148,3 +162,7 @@ class LastLayerFit:
         self._precision_JRR = state["precision"].to(device, copy=True)
         self._ridge_JG = state["ridge"].to(device, copy=True)
         self._num_samples, self._next_solution = state["num_samples"], state["next_solution"]
+        # States from before anything was drawn lack these.
+        self._num_requests, self._num_drawn = (
+            state.get(name, 0) for name in ("num_requests", "num_drawn")
+        )

@@ -29,7 +29,7 @@ from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.model.ranker import Ranker
 from headrace.sample import Sample
-from headrace.stream.step.batch_path import BatchPath
+from headrace.stream.step.batch_path import BatchPath, WordsOf
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.negatives import Negatives, chosen_as
 from headrace.stream.step.partition import PartitionSettings
@@ -90,7 +90,7 @@ class NextItems:
         self._dataset, self._model, self._ranking = dataset, model, ranking
         ids = [item.item_id for item in dataset.items]
         attributes = {user.user_id: user.attributes for user in dataset.users}
-        self._words_of = lambda user_id: user_word_keys(attributes.get(user_id, ()))
+        self._words_of: WordsOf = lambda user_id: user_word_keys(attributes.get(user_id, ()))
         window_ms = int(settings.click_window_s * 1_000)
         negatives = Negatives.of(settings, ids)
         self._path = BatchPath(
@@ -98,7 +98,7 @@ class NextItems:
             PartitionSettings(settings.dedupe_window, window_ms, negatives=negatives),
             words_of=self._words_of,
         )
-        self._item_N = self._path.merged.items.numbers(ids)
+        self._item_N = self._path.merged.items.indexes(ids)
         self._path.merged.meet_items()
         self._place_of = {item_id: place for place, item_id in enumerate(ids)}
         self._popular = {name: Popular(ms, len(ids)) for name, ms in POPULAR_MS.items()}
