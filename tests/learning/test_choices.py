@@ -53,8 +53,9 @@ def request(number: int, items: Sequence[int], surface: str, user: int = 0) -> S
     )
 
 
-def drawn(number: int, surface: str = "shelf", user: int = 0) -> Sample:
-    """An item as people choose, and others as they are drawn, by popularity."""
+def drawn(number: int, surface: str = "shelf", user: int = 0, taste: float = 0.0) -> Sample:
+    """An item as people choose, and others as they are drawn, by popularity; of a taste, the chosen
+    one has more of a feature."""
     random = np.random.default_rng(number)
     chosen = int(random.choice(40, p=POPULAR_N))
     others = [n for n in random.choice(40, 20, p=Q_N).tolist() if n != chosen]
@@ -62,7 +63,9 @@ def drawn(number: int, surface: str = "shelf", user: int = 0) -> Sample:
     log_q = np.log(Q_N[items]).astype("<f4").tobytes()
     outcomes = (CLICK_BIT, *[0] * (len(items) - 1))
     made = request(number, items, surface, user)
-    return msgspec.structs.replace(made, outcomes=outcomes, log_q=log_q)
+    dense_NF = made.dense_NF.copy()
+    dense_NF[0, 0] += taste
+    return msgspec.structs.replace(made, outcomes=outcomes, log_q=log_q, dense=dense_NF.tobytes())
 
 
 def shown(number: int, surface: str = "feed", rate: float = 0.1) -> Sample:
@@ -78,7 +81,7 @@ def batch(samples: Sequence[Sample], config: RankerConfig = STEADY) -> Batch:
     return batch_of_samples(samples, CONTENT, config)
 
 
-def taught(samples: Sequence[Sample], size: int = 64) -> OnlineLearner:
+def taught(samples: Sequence[Sample], size: int = 50) -> OnlineLearner:
     learner = OnlineLearner(STEADY, seed=0, window=10**9)
     for start in range(0, len(samples), size):
         assert learner.learn(batch(samples[start : start + size])) is not None
@@ -136,21 +139,21 @@ def test_a_head_whose_action_the_choice_does_not_tell_learns_nothing_of_it() -> 
 
 
 def test_what_is_learned_is_how_much_each_is_chosen_whatever_is_drawn() -> None:
-    learner = taught([drawn(n) for n in range(6_000)])
+    learner = taught([drawn(n) for n in range(2_000)])
     logit_N, wanted_N = logits_of_items(learner), np.log(POPULAR_N)
     slope = np.polyfit(wanted_N, logit_N, 1)[0]
     assert np.corrcoef(wanted_N, logit_N)[0, 1] > 0.9
-    assert 0.7 < slope < 1.3  # without log q it would be a quarter
+    assert 0.8 < slope < 1.2  # without log q it would be a quarter
 
 
 def test_impressions_beside_what_is_drawn_keep_their_calibration() -> None:
-    """On the same head: half of the samples are drawn, of one surface, half shown on another."""
-    both = [one for n in range(8_000) for one in (drawn(n), shown(n))]
-    learner = taught(both)
-    probe = [shown(n) for n in range(20_000, 24_000)]
-    p_C = learner.predict(batch(probe))[:, 0]
-    assert p_C.sum() / sum(sample.clicked[0] for sample in probe) == pytest.approx(1, abs=0.1)
-    assert learner.calibration.is_relative_SJ[:, 0].tolist() == [False, True, False]
+    """On the same head: requests of one surface are drawn, on another they are shown."""
+    impressions = [shown(n) for n in range(2_000)]
+    alone = taught(impressions)
+    both = taught([one for n, each in enumerate(impressions) for one in (drawn(n), each)])
+    scores = [one.take_windows()[0] for one in (alone, both)]
+    assert [one.num_samples for one in scores] == [2_000, 2_000]
+    assert scores[1].calibration == pytest.approx(scores[0].calibration, abs=0.1)
 
 
 def test_probabilities_are_relative_until_impressions_say_how_often() -> None:
@@ -169,11 +172,11 @@ def test_probabilities_are_relative_until_impressions_say_how_often() -> None:
 
 
 def test_progressive_quality_is_where_the_chosen_came_among_the_drawn() -> None:
-    learner = taught([drawn(n) for n in range(3_000)])
+    learner = taught([drawn(n) for n in range(2_500)])
     windows = learner.take_choice_windows()
-    assert sum(lists.num_lists for lists in windows.values()) == 3_000
-    assert learner.choices.newest().num_lists >= 2_000
-    assert learner.choices.newest().mrr > 0.55  # .46 of five in any order
+    assert sum(lists.num_lists for lists in windows.values()) == 2_500
+    assert 2_000 <= learner.choices.newest().num_lists <= 2_500
+    assert learner.choices.newest().mrr > 0.5  # .46 of five in any order
     assert not any(window.num_samples for window in learner.take_windows().values())
 
 
@@ -183,29 +186,16 @@ def made() -> GuardedLearner:
 
 def test_a_learner_that_is_told_the_opposite_of_what_was_chosen_is_held() -> None:
     learner = made()
-    learner.learn([drawn(n) for n in range(3_000)])
+    learner.learn([drawn(n, taste=2.0) for n in range(1_000)])
     assert learner.verdict(0) == ""
     learner.published(learner.learner.weights())
-    learner.learn([shuffled(n) for n in range(10_000, 11_500)])
+    learner.learn([drawn(n, taste=-2.0) for n in range(10_000, 10_200)])
     assert learner.verdict(0).startswith("of what was drawn: normalised entropy")
-
-
-def shuffled(number: int) -> Sample:
-    """A request in which the least popular item was chosen."""
-    sample = drawn(number)
-    place = int(np.argmin(sample.log_q_N))
-    order = [place, *(n for n in range(sample.num_impressions) if n != place)]
-    return msgspec.structs.replace(
-        sample,
-        item_keys=tuple(sample.item_keys[n] for n in order),
-        log_q=sample.log_q_N[order].tobytes(),
-        dense=sample.dense_NF[order].tobytes(),
-    )
 
 
 def test_a_restart_changes_nothing() -> None:
     whole, second = made(), made()
-    both = [one for n in range(1_500) for one in (drawn(n), shown(n))]
+    both = [one for n in range(900) for one in (drawn(n), shown(n))]
     whole.learn(both)
     second.load_state(round_trip(whole.state()))
     for one in (whole, second):

@@ -32,9 +32,14 @@ class PlainDraws:
 
     def weights(self, offset: int) -> tuple[int, dict[str, int]]:
         """What all items share evenly, and what those of positives have beside it."""
-        every = min(RECOUNT_EVERY, max(self.dedupe_window // 4, 1))
+        every = 1
+        while 2 * every <= min(RECOUNT_EVERY, self.dedupe_window // 4):
+            every *= 2
+        window = self.dedupe_window - every
+        while every > 1 and 16 * every > 1 << offset.bit_length():
+            every //= 2
         end = offset // every * every
-        start = end - (self.dedupe_window - every)
+        start = end - window
         counts = Counter(
             item for at, item in self.positives if start <= at < end and item in self.item_ids
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,7 +153,7 @@ class NextItems:
         ranked_N[list(self._chosen_of[event.user_id])] = False
         for popular in self._popular.values():
             popular.end(event.event_time_ms)
-        scores = (logit_N, *(popular.count_N for popular in self._popular.values()))
+        scores: list[NDArray[Any]] = [logit_N, *(one.count_N for one in self._popular.values())]
         return [int((score_N[ranked_N] >= score_N[place]).sum()) for score_N in scores]
 
     def _logits(self, event: Event) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ What is drawn is a property of the partition's log and of the catalogue alone, s
 replay and a recount draw the same. The random numbers come from partition and offset. The
 popularity of an item is how many positives of it lie in the last offsets of the partition, as far
 back as ids are remembered against copies: a restart reads those again anyway. It is counted anew
-every so many offsets, at offsets that do not depend on how the log was read.
+once the log has grown by an eighth, at offsets that do not depend on how it was read.
 
     D positives   T tries   X items of a request, the positive first   N items of the catalogue
     V items with positives in the window   W positives of the window
@@ -28,7 +28,7 @@ from headrace.event import ClickEvent, Event, ImpressionEvent
 from headrace.features.aggregation.facts import Ints
 from headrace.stream.step.facts_of_step import SampleRequest
 
-RECOUNT_EVERY: Final = 4_096  # offsets, at most
+RECOUNT_BITS: Final = 12  # popularity is counted anew every so many bits of offsets, at most
 UNIT: Final = 1 << 10  # weights are whole numbers of these: no processor rounds them otherwise
 MAX_TRIES: Final = 1 << 12
 WISHES: Final = frozenset(row.name for row in TABLE if row.wish)
@@ -69,8 +69,8 @@ class Draws:
 
     def __init__(self, partition: int, negatives: Negatives, window: int) -> None:
         self._partition, self._negatives = partition, negatives
-        self._every = min(RECOUNT_EVERY, max(window // 4, 1))
-        self._window = window - self._every
+        self._bits = min(RECOUNT_BITS, max((window // 4).bit_length() - 1, 0))
+        self._window = window - (1 << self._bits)
         self._counted: list[tuple[int, str]] = []  # positives since the last recount, by offset
         self._offset_W, self._place_W = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._start, self._popularity = -1, _Popularity.of(self._place_W, negatives)
@@ -97,7 +97,7 @@ class Draws:
             else np.zeros(0, np.int64)
         )
         offset_D = np.array([one.record.offset for one in alone], np.int64)
-        start_D = offset_D - offset_D % self._every
+        start_D = self._starts(offset_D)
         for start in np.unique(start_D[place_D >= 0]).tolist():
             of_K = np.flatnonzero((start_D == start) & (place_D >= 0))
             popularity = self._popularity_before(start)
@@ -107,6 +107,11 @@ class Draws:
                 of_K.tolist(), place_DX.tolist(), log_q_DX, strict=True
             ):
                 self._give(alone[number], [place for place in places if place >= 0], log_q_X)
+
+    def _starts(self, offset_D: Ints) -> Ints:
+        """[D]: the offsets that popularity is counted up to for what is drawn at these."""
+        bits_D = (np.frexp(offset_D.astype(np.float64))[1] - 4).clip(0, self._bits)
+        return offset_D >> bits_D << bits_D
 
     def _give(
         self, request: SampleRequest, places: Sequence[int], log_q_X: NDArray[np.float32]
