@@ -91,11 +91,11 @@ class NextItems:
         ids = [item.item_id for item in dataset.items]
         attributes = {user.user_id: user.attributes for user in dataset.users}
         self._words_of: WordsOf = lambda user_id: user_word_keys(attributes.get(user_id, ()))
-        window_ms = int(settings.click_window_s * 1_000)
+        window_ms = int(settings.stream.click_window_s * 1_000)
         negatives = Negatives.of(settings, ids)
         self._path = BatchPath(
             {item.item_id: item for item in dataset.items}.get,
-            PartitionSettings(settings.dedupe_window, window_ms, negatives=negatives),
+            PartitionSettings(settings.stream.dedupe_window, window_ms, negatives=negatives),
             words_of=self._words_of,
         )
         self._item_N = self._path.merged.items.indexes(ids)

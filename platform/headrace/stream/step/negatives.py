@@ -49,7 +49,8 @@ class Negatives:
     @classmethod
     def of(cls, settings: Settings, item_ids: Iterable[str]) -> Negatives:
         """The rules of the platform's settings, for a catalogue in its order."""
-        return cls(settings.negatives_per_positive, settings.negatives_popularity, item_ids)
+        stream = settings.stream
+        return cls(stream.negatives_per_positive, stream.negatives_popularity, item_ids)
 
     @cached_property  # made once a positive comes without an impression
     def place_of(self) -> dict[str, int]:
@@ -111,7 +112,8 @@ class Draws:
     def _starts(self, offset_D: Ints) -> Ints:
         """[D]: the offsets that popularity is counted up to for what is drawn at these."""
         bits_D = (np.frexp(offset_D.astype(np.float64))[1] - 4).clip(0, self._bits)
-        return offset_D >> bits_D << bits_D
+        start_D: Ints = offset_D >> bits_D << bits_D
+        return start_D
 
     def _give(
         self, request: SampleRequest, places: Sequence[int], log_q_X: NDArray[np.float32]

@@ -92,7 +92,7 @@ class Observer:
         self._commits = CommitStore(self.redis, settings.namespace)
         self._progress = {
             head: ProgressBoard(self.redis, settings.namespace, head, self._skipped)
-            for head in settings.head_names
+            for head in settings.training.heads
         }
         self._choices = ChoiceBoard(self.redis, settings.namespace, self._skipped)
 
