@@ -55,11 +55,13 @@ class Shop:
     def recommend(self, request: RecommendRequest) -> Answer:
         """A slate; its impression goes to the log behind it."""
         item = RankedItem("mug", "A mug", ("kitchen",), 0, None, None)
-        return json_response(Slate("r", request.user_id, 0, None, ("no_model",), {"x": 1}, (item,)))
+        return json_response(
+            Slate("r", request.user_id, 0, None, False, ("no_model",), {"x": 1}, (item,))
+        )
 
     def place_ads(self, request: AdsRequest) -> Answer:
         ad = PlacedAd("c", "mug", "A mug", 0, 0.5, 10, 5_000, 1)
-        return json_response(AdSlate("r", request.user_id, 3, 1_000, (), {"x": 1.5}, (ad,)))
+        return json_response(AdSlate("r", request.user_id, 3, 1_000, True, (), {"x": 1.5}, (ad,)))
 
     def read_events(self, body: bytes) -> list[Accepted]:
         return read_events(body, round(1_000 * time.time()))

@@ -33,7 +33,9 @@ class Learning:
     """A learner that goes through the log in full batches; without `online` it stands still from
     the test on."""
 
-    def __init__(self, config: RankerConfig, content: ContentTable, asked: Asked, test_ms: int):
+    def __init__(
+        self, config: RankerConfig, content: ContentTable, asked: Asked, test_ms: int
+    ) -> None:
         self._learner = OnlineLearner(config, asked.seed, window=1 << 62)
         self._config, self._content = config, content
         self._online, self._test_ms = asked.online, test_ms

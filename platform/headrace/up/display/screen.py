@@ -115,6 +115,20 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
         "samples",
         f"{rate(now.samples, before.samples)}, {now.samples:,} trained, lag {_lag(now.train_lag)}",
     )
+    yield from _quality_rows(now)
+    age = "none yet" if now.model_age_ms is None else f"{now.model_age_ms / 1_000:.1f} s old"
+    yield (
+        "model",
+        f"version {now.model_version} ({age}), {now.num_published} published, "
+        f"{now.num_served} served, fresh after {_latency(now.model_freshness)}",
+    )
+    yield "requests", f"{rate(now.requests, before.requests)}, {_latency(now.latency)}"
+    yield from _faults(now)
+    yield from _curves(now)
+
+
+def _quality_rows(now: Totals) -> Iterator[tuple[str, str]]:
+    """Progressive quality: of impressions, of what was drawn, and of slices."""
     recent = merged(list(now.windows.values())[-10:])
     if recent.num_samples or not now.choices:
         yield (
@@ -129,15 +143,6 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     for name, quality in now.quality.items():
         if name != ALL:
             yield name, _quality(quality)
-    age = "none yet" if now.model_age_ms is None else f"{now.model_age_ms / 1_000:.1f} s old"
-    yield (
-        "model",
-        f"version {now.model_version} ({age}), {now.num_published} published, "
-        f"{now.num_served} served, fresh after {_latency(now.model_freshness)}",
-    )
-    yield "requests", f"{rate(now.requests, before.requests)}, {_latency(now.latency)}"
-    yield from _faults(now)
-    yield from _curves(now)
 
 
 def _curves(now: Totals) -> Iterator[tuple[str, str]]:
