@@ -42,6 +42,7 @@ LARGE = b"[" + b"{}," * 1_300_000 + b"{}]"
 SLATE = b'{"user_id":"u1","num_items":10}'
 REQUESTS = (("/v1/recommend", SLATE), ("/v1/events", POST), ("/v1/events", LARGE))
 SHOWN = 8  # callbacks in the series
+PROBED = ROOT / "tests" / "front" / "probed_replica.py"
 
 
 def run(quick: bool) -> dict[str, Any]:
@@ -112,8 +113,8 @@ def _replica(folder: Path, settings: config.Settings) -> Iterator[int]:
         check=True,
         capture_output=True,
     )
-    command = [sys.executable, "-m", "benchmarks.front.probed_replica", str(settings.http.port)]
-    process = subprocess.Popen([*command, str(folder / "times")], env=environ, cwd=ROOT)
+    command = [sys.executable, str(PROBED), str(settings.http.port), str(folder / "times")]
+    process = subprocess.Popen(command, env=environ, cwd=ROOT)
     try:
         ends_s = time.monotonic() + START_S
         while _ask(settings.http.port, "GET", "/livez", None) != 200:

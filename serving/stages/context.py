@@ -35,10 +35,10 @@ def enveloped(
         user_id=context.user_id,
         model_version=model.manifest.version if model else 0,
         model_age_ms=context.now_ms - model.manifest.created_ms if model else None,
-        relative=model.is_relative(context.surface) if model else False,
         degraded=_in_order((*context.degraded, *marks)),
         stage_ms={**context.stage_ms, "total": round(context.elapsed_ms(), 3)},
         **held,
+        **{"relative": model.is_relative(context.surface) if model else False},
     )
 
 

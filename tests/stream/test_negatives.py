@@ -18,8 +18,8 @@ from one_partition import (
     known,
     opened,
 )
-from plain_draws import PlainDraws
 
+from benchmarks.plain_draws import PlainDraws
 from headrace.action import BIT, CLICK
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item

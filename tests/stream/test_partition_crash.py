@@ -17,7 +17,6 @@ import pytest
 from drawn_log import EVERY_KIND, ONLY_CHOSEN, START_MS, USERS, make_log
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from plain_draws import PlainDraws
 from simulated_worker import (
     CATALOGUE,
     DEDUPE_WINDOW,
@@ -34,6 +33,7 @@ from simulated_worker import (
     item_of,
 )
 
+from benchmarks.plain_draws import PlainDraws
 from headrace import sample
 from headrace.broker.record import Record
 from headrace.errors import InvalidEvent

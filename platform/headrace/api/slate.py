@@ -55,7 +55,6 @@ class Envelope(msgspec.Struct, frozen=True):
     user_id: str
     model_version: int  # 0: no model yet
     model_age_ms: int | None
-    relative: bool  # probabilities only order items: the model has hardly seen impressions here
     degraded: tuple[str, ...]  # what had to be done without, empty when nothing
     stage_ms: dict[str, float]  # of each stage and source, in their order, and of all: `total`
 
@@ -75,6 +74,7 @@ class Slate(Envelope, frozen=True):
     """The answer to a `RecommendRequest`."""
 
     items: tuple[RankedItem, ...]
+    relative: bool = False  # probabilities only order items: no impressions say how often
 
 
 class PlacedAd(msgspec.Struct, frozen=True):
@@ -94,6 +94,7 @@ class AdSlate(Envelope, frozen=True):
     """The answer to an `AdsRequest`."""
 
     ads: tuple[PlacedAd, ...]
+    relative: bool = False  # probabilities and prices only order ads: as of a slate
 
 
 def parse(body: bytes | bytearray, request_type: type[Request]) -> Request:

@@ -28,7 +28,8 @@ Times = dict[str, list[tuple[float, float]]]  # (wall, own) ms of each call, by 
 def main() -> None:
     """Answer until SIGTERM, which unwinds."""
     times: Times = defaultdict(list)
-    asyncio.events.Handle._run = _timed(asyncio.events.Handle._run, times)  # type: ignore[method-assign]
+    handle: Any = asyncio.events.Handle
+    handle._run = _timed(handle._run, times)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     signal.signal(signal.SIGUSR1, lambda *_: times.clear())
     gateway = Gateway(config.load())
