@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
+from headrace.event import Event, ImpressionEvent
+
 MASK = (1 << 64) - 1
 UNIT = 1 << 10
 RECOUNT_EVERY = 4_096
@@ -23,7 +25,6 @@ def mixed(bits: int) -> int:
 class PlainDraws:
     """The positives of a partition's log so far, by offset, and the rules of the draw."""
 
-    partition: int
     item_ids: Sequence[str]
     per_positive: int
     popularity: float
@@ -50,7 +51,17 @@ class PlainDraws:
         even = UNIT * len(self.item_ids)
         return min(even, sum(own.values())) if any(own.values()) else even, own
 
-    def drawn(self, offset: int, chosen: str) -> tuple[tuple[str, ...], list[float]]:
+    def add(self, offset: int, event: Event) -> None:
+        """Take in what an event says was chosen."""
+        if isinstance(event, ImpressionEvent):
+            chosen = [shown.item_id for shown in event.items if shown.clicked]
+        else:
+            chosen = [event.item_id]
+        self.positives += [(offset, item) for item in chosen]
+
+    def drawn(
+        self, partition: int, offset: int, chosen: str
+    ) -> tuple[tuple[str, ...], list[float]]:
         """The items, the chosen one first, and log q of each; the chosen one alone where there is
         nothing to draw."""
         items = [chosen]
@@ -58,7 +69,7 @@ class PlainDraws:
             return (chosen,), []
         even, own = self.weights(offset)
         total = even + sum(own.values())
-        seed = mixed(mixed(self.partition + 1) + offset & MASK)
+        seed = mixed(mixed(partition + 1) + offset & MASK)
         for step in count(1):
             if len(items) == min(1 + self.per_positive, len(self.item_ids)):
                 break

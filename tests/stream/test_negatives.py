@@ -163,16 +163,13 @@ def test_a_restart_anywhere_draws_the_same(seed: int) -> None:
 
 
 def check_recount(samples: list[Sample], events: list[Event], popularity: float) -> None:
-    plain = PlainDraws(NUMBER, CATALOGUE, 4, popularity, dedupe_window=40)
+    plain = PlainDraws(CATALOGUE, 4, popularity, dedupe_window=40)
     expected = {}
     for offset, event in enumerate(events):
         if event.event_id not in {one.event_id for one in events[max(offset - 40, 0) : offset]}:
             if not hasattr(event, "items"):
-                expected[offset] = plain.drawn(offset, event.item_id)
-        if hasattr(event, "items"):
-            plain.positives += [(offset, one.item_id) for one in event.items if one.clicked]
-        else:
-            plain.positives.append((offset, event.item_id))
+                expected[offset] = plain.drawn(NUMBER, offset, event.item_id)
+        plain.add(offset, event)
     drawn = {one.source_offset: one for one in samples if one.log_q}
     assert drawn.keys() == {offset for offset, (items, _) in expected.items() if len(items) > 1}
     for offset, sample in drawn.items():

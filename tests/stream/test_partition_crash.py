@@ -90,7 +90,7 @@ class Expected:
 
 
 def recount(log: list[Record]) -> Expected:
-    draws = PlainDraws(log[0].partition, CATALOGUE, NUM_DRAWN, POPULARITY, DEDUPE_WINDOW)
+    draws = PlainDraws(CATALOGUE, NUM_DRAWN, POPULARITY, DEDUPE_WINDOW)
     expected = Expected({}, {}, {}, Counter(), Counter(), Counter(), draws)
     latest: dict[tuple[str, str], int] = {}
     opened: Opened = {}
@@ -108,7 +108,7 @@ def recount(log: list[Record]) -> Expected:
             expected.counters["ahead"] += event.event_time_ms > record.arrival_ms
             expected.counters["unsigned"] += b'"served"' in record.value
             count_event(event, record, opened, expected)
-        draws.positives += [(record.offset, item) for item in chosen_in(event)]
+        draws.add(record.offset, event)
     for (_, request_id), (offset, _, items, clicked) in opened.items():
         labels = tuple(int(item in clicked) for item in items)
         expected.samples[SEQUENCE_JOINED, offset] = (request_id, items, labels)
@@ -139,7 +139,8 @@ def count_event(event: Event, record: Record, opened: Opened, expected: Expected
                 count(event.item_id, "clicked")
             clicked.add(event.item_id)
             return
-        items, expected.log_q[record.offset] = expected.draws.drawn(record.offset, event.item_id)
+        place = record.partition, record.offset
+        items, expected.log_q[record.offset] = expected.draws.drawn(*place, event.item_id)
         labels = (1,) + (0,) * (len(items) - 1)
     request_id = event.request_id or event.event_id
     expected.samples[SEQUENCE_KNOWN, record.offset] = (request_id, items, labels)
@@ -151,13 +152,6 @@ def count_event(event: Event, record: Record, opened: Opened, expected: Expected
         count(item, "shown")
         if label:
             count(item, "clicked")
-
-
-def chosen_in(event: Event) -> list[str]:
-    """The items that an event says somebody chose."""
-    if isinstance(event, ImpressionEvent):
-        return [shown.item_id for shown in event.items if shown.clicked]
-    return [event.item_id]
 
 
 def taken(messages: list[bytes]) -> list[Sample]:
