@@ -51,11 +51,11 @@ def plain_popular(events: list[Event], window_ms: int) -> tuple[int, float, floa
     for number in TEST:
         event, before = events[number], events[:number]
         assert not isinstance(event, ImpressionEvent)
-        had = {one.item_id for one in before if one.user_id == event.user_id}  # type: ignore[union-attr]
+        had = {one.item_id for one in before if one.user_id == event.user_id}
         if event.item_id in had:
             continue
         oldest_ms = event.event_time_ms - window_ms
-        counts = Counter(one.item_id for one in before if one.event_time_ms > oldest_ms)  # type: ignore[union-attr]
+        counts = Counter(one.item_id for one in before if one.event_time_ms > oldest_ms)
         rank = sum(counts[item] >= counts[event.item_id] for item in ITEMS if item not in had)
         ndcg.append(1 / math.log2(1 + rank) if rank <= 10 else 0.0)
         reciprocal.append(1 / rank)
