@@ -74,6 +74,7 @@ class Slate(Envelope, frozen=True):
     """The answer to a `RecommendRequest`."""
 
     items: tuple[RankedItem, ...]
+    relative: bool = False  # probabilities only order items: no impressions say how often
 
 
 class PlacedAd(msgspec.Struct, frozen=True):
@@ -93,6 +94,7 @@ class AdSlate(Envelope, frozen=True):
     """The answer to an `AdsRequest`."""
 
     ads: tuple[PlacedAd, ...]
+    relative: bool = False  # probabilities and prices only order ads: as of a slate
 
 
 def parse(body: bytes | bytearray, request_type: type[Request]) -> Request:

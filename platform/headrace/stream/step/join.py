@@ -15,10 +15,14 @@ from headrace.features.served import as_served
 from headrace.keys import surface_code
 from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN
 from headrace.stream.step.facts_of_step import Labelled, SampleRequest, StepFacts
+from headrace.stream.step.negatives import chosen_as
 
 NO_ACTION: Final = 0
 BITS: Final = tuple(BIT.values())
 MEASURED: Final = {name: [float(name == other) for other in ACTIONS] for name in ACTIONS}
+CHOSEN: Final = {  # an action that no impression explains: the item was chosen, too
+    name: [float(other in (CLICK, name)) for other in ACTIONS] for name in ACTIONS
+}
 
 
 @dataclass(slots=True)
@@ -106,15 +110,16 @@ class Join:
             if impression.outcome_of.get(event.item_id, 0) & BIT[action]:
                 return
             _note(impression, event)
-        alone = impression is None and isinstance(event, ClickEvent)
-        if alone and facts_of_step.with_requests:
+        chosen = 0 if impression else chosen_as(event)
+        if chosen and facts_of_step.with_requests:
             request = ask(event, record, facts_of_step, SEQUENCE_KNOWN, NO_ACTION)
-            facts_of_step.complete.append(Labelled(request, (BIT[CLICK],)))
+            came = outcome(chosen, getattr(event, "value", 0.0))
+            facts_of_step.complete.append(Labelled(request, (came,)))
         surface = impression.request.event.surface if impression else event.surface
         facts_of_step.facts.append(
             (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(surface), True,
-             None, record.offset, len(facts_of_step.times_ms), float(alone), *MEASURED[action],
-             getattr(event, "value", 0.0))
+             None, record.offset, len(facts_of_step.times_ms), float(chosen > 0),
+             *(CHOSEN if chosen else MEASURED)[action], getattr(event, "value", 0.0))
         )  # fmt: skip
 
     def _impression_of(
