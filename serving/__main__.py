@@ -15,8 +15,10 @@ from headrace.broker.topics import create_topics
 from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError, HeadraceError
+from headrace.pipeline.seen_policy import policy_of
 from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.ports import LOOPBACK
+from headrace.services.processes.ray_worker import REQUESTS
 
 NO_TLS = (
     "HEADRACE_TLS_CERT has no effect in the Ray that RAY_ADDRESS names, whose HAProxy is its own: "
@@ -54,7 +56,7 @@ def _prepared(folder: Path) -> config.Settings:
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     read_campaigns(settings.campaigns, read_items(config.catalogue_path(settings)))
     ContentVectors.of(settings)
-    settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
+    settings.ranking_weights, policy_of(settings)
     create_topics(settings)
     return settings
 
@@ -66,7 +68,7 @@ def _run(settings: config.Settings) -> None:
 
     from serving.app import build
 
-    ray.init(**config.ray_options())
+    ray.init(**config.ray_options(REQUESTS))
     is_own = settings.platform and ray.util.get_node_ip_address() == LOOPBACK
     host = LOOPBACK if is_own else settings.host  # of replicas; our HAProxy knows its own
     serve.start(http_options=HTTPOptions(host=host, port=settings.port))

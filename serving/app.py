@@ -34,6 +34,7 @@ from headrace.errors import LogUnavailable, ServiceError
 from headrace.features.serving_key import ServingKey
 from headrace.monitoring.documents import ServeDocument
 from headrace.monitoring.status import StatusBoard
+from headrace.pipeline.seen_policy import policy_of
 from serving.ads import AdServer
 from serving.breaker import Breaker
 from serving.health import Errors, Health
@@ -77,7 +78,8 @@ class Gateway:
         store = OnlineStore(settings, skipped, settings.store_timeout_s)
         self._store = Breaker("the online store", lambda: store.read_users([""]))
         hydrate, catalogue = Hydrate(store, self._store), self._live.catalogue
-        self._recommender = Recommender(hydrate, catalogue, settings.max_candidates)
+        policy = policy_of(settings)
+        self._recommender = Recommender(hydrate, catalogue, settings.max_candidates, policy)
         campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
         budgets = Budgets(redis, namespace, skipped)
         self._ads = AdServer(campaigns, budgets, hydrate, catalogue)

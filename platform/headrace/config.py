@@ -98,6 +98,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64_000_000  # for impressions; 0: no spool
     rank_by: str = f"{CLICK}=1"  # slates are ordered by the sum of weight x probability of actions
     max_candidates: PositiveInt = 500
+    seen: str = "never_again"  # or after:30d, after_purchase, always: `pipeline.seen_policy`
     campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
 
     @property
@@ -248,7 +249,7 @@ def local_ray() -> dict[str, str]:
     }
 
 
-def ray_options(setup_hook: str = "") -> dict[str, Any]:
+def ray_options(setup_hook: str) -> dict[str, Any]:
     """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own;
     each worker process of this driver begins with the function that `setup_hook` names.
 
@@ -260,7 +261,7 @@ def ray_options(setup_hook: str = "") -> dict[str, Any]:
         "include_dashboard": False,
         "log_to_driver": False,
         "logging_level": logging.WARNING,
-        "runtime_env": {"worker_process_setup_hook": setup_hook} if setup_hook else None,
+        "runtime_env": {"worker_process_setup_hook": setup_hook},
     }
 
 
@@ -283,17 +284,3 @@ def tokens_path(settings: Settings) -> Path:
 def _names(text: str) -> tuple[str, ...]:
     """The names between commas."""
     return tuple(name for part in text.split(",") if (name := part.strip()))
-
-
-def repository_path(room: str) -> Path:
-    """A folder of this repository, such as `feature_repo`; raises `ConfigError` if it is not there.
-
-    headrace runs from a checkout or an image that holds one; the working directory counts too.
-    """
-    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
-        if (root / room).is_dir():
-            return root / room
-    raise ConfigError(
-        f"no folder {room}/ beside the headrace package or in {Path.cwd()}: run headrace from a "
-        "checkout of the repository"
-    )

@@ -24,6 +24,7 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
 from headrace.pipeline.run import run
+from headrace.pipeline.seen_policy import SeenPolicy
 from serving.recommend import Recommender, stages
 from serving.replica.snapshot import Snapshot
 from serving.stages.hydrate import Hydrate
@@ -69,7 +70,8 @@ def ids(slate: Any) -> list[str]:
 def before_the_rank(max_candidates: int, **asked: Any) -> Context:
     """A request after its sources, merge and filters, none of which reads a replica."""
     context = request(**asked)
-    picked = [one for one in stages(Hydrate(Store()), max_candidates) if one.name in PICKED]
+    every = stages(Hydrate(Store()), max_candidates, SeenPolicy(strict=True))
+    picked = [one for one in every if one.name in PICKED]
     run(picked, context)
     return context
 

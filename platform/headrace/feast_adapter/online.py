@@ -27,6 +27,7 @@ from headrace.features.store.round_trip import redis_errors
 from headrace.features.store.row import Stamp
 from headrace.features.table import USER, USER_LAYOUT
 from headrace.keys import key
+from headrace.rooms.folder import room_path
 from headrace.services.redis_condition import read_conditions, require_keeping
 from headrace.skipped import Skipped
 
@@ -59,7 +60,7 @@ class OnlineStore:
         """With `timeout_s` an answer of Redis that takes longer is none."""
         self._skipped = skipped or Skipped()
         config.export(settings)
-        feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+        feast = FeatureStore(repo_path=str(room_path("feature_repo")))
         self._columns = ColumnStore.of(feast)
         self.clients_elsewhere = clients_elsewhere(feast, settings)
         redis = Redis.from_url(settings.redis_url)

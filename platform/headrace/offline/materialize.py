@@ -32,6 +32,7 @@ from headrace.features.table import LAYOUTS
 from headrace.offline.folder import date_folder, replace_files
 from headrace.offline.tables import rows_schema
 from headrace.paths import rows_path
+from headrace.rooms.folder import room_path
 
 STATIC_VIEWS = ("user_profile", "item_content")
 TOKEN_SCHEMA = pa.schema(
@@ -82,7 +83,7 @@ def apply(settings: config.Settings) -> None:
         path = _token_file(config.catalogue_path(settings), modality)
         if not path.exists():  # Feast checks that each view's source is there
             pq.write_table(TOKEN_SCHEMA.empty_table(), path)
-    repository, here = config.repository_path("feature_repo"), Path.cwd()
+    repository, here = room_path("feature_repo"), Path.cwd()
     repo_config = load_repo_config(repository, repository / "feature_store.yaml")
     sys.path.insert(0, str(repository))  # Feast imports the definitions by their file's name
     try:
@@ -104,7 +105,7 @@ def materialize(
     Streaming views are left alone: their rows come from the stream, with the state that it needs.
     """
     config.export(settings)
-    store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+    store = FeatureStore(repo_path=str(room_path("feature_repo")))
     clients_elsewhere(store, settings)
     end = datetime.fromtimestamp(now_ms / 1_000, tz=UTC) + timedelta(seconds=1)
     if incremental:

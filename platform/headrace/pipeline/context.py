@@ -74,6 +74,7 @@ class Context:
     user: User = field(default_factory=User)  # a new one, until it is hydrated
     found: dict[str, Ints] = field(default_factory=dict)  # catalogue rows, by the source's name
     candidates: Candidates = field(default_factory=no_candidates)
+    seen_again: Sequence[int] = ()  # catalogue rows that stay for want of others, in their order
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     degraded: list[str] = field(default_factory=list)  # what had to be done without
     stage_ms: dict[str, float] = field(default_factory=dict)

@@ -1,0 +1,65 @@
+"""The policy of seen items: whether a user is shown an item again, and when."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from headrace.action import BOUGHT
+from headrace.config import Settings, variable
+from headrace.errors import ConfigError
+
+STRICT: Final = "strict"
+PolicyName = Literal["never_again", "after", "after_purchase", "always"]
+_TEXT: Final = re.compile(rf"(\w+?)(?::(\d+)([smhd]?))?(:{STRICT})?")
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class SeenPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The items that a slate is made without.
+
+    `never_again`: those that the user has seen, `after`: has seen in the last `after_s` seconds,
+    `after_purchase`: has bought; `always`: none. What is left out for this comes back, last and
+    marked, where a slate would be short; not if `strict`.
+    """
+
+    policy: PolicyName = "never_again"
+    after_s: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    strict: bool = False
+
+    def __post_init__(self) -> None:
+        if problem := self._problem():
+            raise ValueError(problem)
+
+    def _problem(self) -> str:
+        if (self.policy == "after") != (self.after_s is not None):
+            return "a time belongs to after, and to no other policy: after:30d"
+        if self.policy == "after_purchase" and not BOUGHT:
+            return "after_purchase: no action of the table says that an item was bought"
+        return ""
+
+
+def policy_of(settings: Settings) -> SeenPolicy:
+    """The policy of the settings; raises `ConfigError` if they spell none."""
+    try:
+        return seen_policy(settings.seen)
+    except ConfigError as error:
+        raise ConfigError(f"{variable('seen')}={error}") from None
+
+
+def seen_policy(text: str) -> SeenPolicy:
+    """The policy that a text such as `never_again`, `after:30d` or `after_purchase:strict` spells;
+    raises `ConfigError` for one that spells none."""
+    found = _TEXT.fullmatch(text)
+    policy, number, unit, strict = found.groups() if found else (text, None, "", "")
+    after_s = None if number is None else int(number) * _SECONDS[unit or ""]
+    given = {"policy": policy, "after_s": after_s, "strict": bool(strict)}
+    try:
+        return msgspec.convert(given, SeenPolicy)
+    except msgspec.ValidationError as error:
+        raise ConfigError(
+            f"{text!r}: expected never_again, after:30d (s, m, h or d), after_purchase or always, "
+            f"each with :{STRICT} behind it or not ({error})"
+        ) from None
