@@ -23,7 +23,7 @@ FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --create-home headrace
 COPY --from=build /opt/headrace /opt/headrace
 ENV PATH="/opt/headrace/bin:$PATH"
-USER headrace
+USER 10001
 WORKDIR /home/headrace
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=3m --retries=3 \

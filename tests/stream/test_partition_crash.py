@@ -44,13 +44,13 @@ from headrace.event import (
 from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.keys import key
 from headrace.positions.commit import Commit
-from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN, Sample
 
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}
@@ -168,7 +168,7 @@ def recount(log: list[Record]) -> Expected:
             count_event(event, record, opened, expected)
     for (_, request_id), (offset, _, items, clicked) in opened.items():
         labels = tuple(int(item in clicked) for item in items)
-        expected.samples[LANE_JOINED, offset] = (request_id, items, labels)
+        expected.samples[SEQUENCE_JOINED, offset] = (request_id, items, labels)
     return expected
 
 
@@ -198,7 +198,7 @@ def count_event(event: Event, record: Record, opened: Opened, expected: Expected
             return
         items, labels = (event.item_id,), (1,)
     request_id = event.request_id or event.event_id
-    expected.samples[LANE_KNOWN, record.offset] = (request_id, items, labels)
+    expected.samples[SEQUENCE_KNOWN, record.offset] = (request_id, items, labels)
     of_items = [expected.items[item, "shown"] for item in items]
     expected.shown_before[record.offset] = [expected.users[event.user_id, "shown"], *of_items]
     for item, label in zip(items, labels, strict=True):
@@ -208,26 +208,28 @@ def count_event(event: Event, record: Record, opened: Opened, expected: Expected
 
 
 def taken(messages: list[bytes]) -> list[Sample]:
-    """The samples that the trainer takes: those beyond the last offset of their lane."""
+    """The samples that the trainer takes: those beyond the last offset of their sequence."""
     last: dict[int, int] = {}
     kept = []
     for one in (one for message in messages for one in sample.decode_batch(message)):
-        if one.source_offset > last.get(one.lane, -1):
-            last[one.lane] = one.source_offset
+        if one.source_offset > last.get(one.sequence, -1):
+            last[one.sequence] = one.source_offset
             kept.append(one)
     return kept
 
 
 def check(world: World, number: int, expected: Expected) -> None:
     samples = taken(world.samples[number])
-    assert {(s.lane, s.source_offset): (s.request_id, s.item_keys, s.clicked) for s in samples} == {
+    assert {
+        (s.sequence, s.source_offset): (s.request_id, s.item_keys, s.clicked) for s in samples
+    } == {
         place: (request_id, tuple(map(key, items)), labels)
         for place, (request_id, items, labels) in expected.samples.items()
     }
     assert len(samples) == len(expected.samples)
     for one in samples:
-        if one.lane == LANE_KNOWN:  # no sample knows its own outcome
-            items = expected.samples[LANE_KNOWN, one.source_offset][1]
+        if one.sequence == SEQUENCE_KNOWN:  # no sample knows its own outcome
+            items = expected.samples[SEQUENCE_KNOWN, one.source_offset][1]
             lasting = [n for n, item in enumerate(items) if not item.startswith(UNKNOWN)]
             seen = [one.dense_NF[0, USER_COUNT], *one.dense_NF[lasting, ITEM_COUNT]]
             of_user, *of_items = np.log1p(expected.shown_before[one.source_offset])
@@ -237,14 +239,14 @@ def check(world: World, number: int, expected: Expected) -> None:
         row = decode_rows([world.users[user]] if user in world.users else [], USER_LAYOUT)
         counted = [expected.users[user, "shown"], expected.users[user, "clicked"]]
         assert (shown_clicked(row, USER_LAYOUT) or [0, 0]) == counted
-    shared = SharedState(item_of, bounds=Bounds(Share(10**6, 10**9), NOTHING))
-    shared.apply(world.item_features)
-    assert shared.items.num_unknown <= NUM_UNKNOWN  # the others have a tombstone
+    merged = MergedState(item_of, bounds=Bounds(Share(10**6, 10**9), NOTHING))
+    merged.apply(world.item_features)
+    assert merged.items.num_unknown <= NUM_UNKNOWN  # the others have a tombstone
     for item in ITEMS[number]:
-        row = shared.items.partials(shared.items.numbers([item]), number)
+        row = merged.items.partials(merged.items.indexes([item]), number)
         counted = [expected.items[item, "shown"], expected.items[item, "clicked"]]
         assert shown_clicked(row, ITEM_LAYOUT) == counted
-        row = shared.categories.partials(shared.categories.numbers([item]), number)
+        row = merged.categories.partials(merged.categories.indexes([item]), number)
         assert shown_clicked(row, CATEGORY_LAYOUT) == counted  # each item is its own category
     commit = msgspec.json.decode(world.commits[number], type=Commit)
     end = len(world.log[number])
