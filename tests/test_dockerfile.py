@@ -59,7 +59,7 @@ def test_it_runs_as_a_user_of_its_own_what_the_wheel_installs(
     final = words[len(words) - words[::-1].index("FROM") :]
     assert final.index("USER") < final.index("ENTRYPOINT")
     user = last(steps, "USER")
-    assert user != "0" and f"useradd --uid {user} --create-home headrace" in str(steps)
+    assert user != "0" and f"useradd --uid {user} --create-home --home-dir" in str(steps)
     (program,) = json.loads(last(steps, "ENTRYPOINT"))
     assert program in project["project"]["scripts"]
     assert last(steps, "EXPOSE") == str(Settings().port)
