@@ -259,9 +259,8 @@ def test_incremental_materialization_brings_in_only_what_is_new(namespace: Names
 
     def titles() -> list[str | None]:
         rows = [{"item_id": "1"}, {"item_id": "2"}]
-        answer = feast.get_online_features(["item_content:title"], entity_rows=rows)
-        found: list[str | None] = answer.to_dict()["title"]
-        return found
+        found = feast.get_online_features(["item_content:title"], entity_rows=rows).to_dict()
+        return list(found["title"])
 
     first, second = titles()
     name = namespace.settings.namespace

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -136,6 +137,25 @@ def test_where_the_store_is_away_the_user_is_taken_for_a_new_one() -> None:
     answer, _ = slate(store, "stale_model", "no_log", num_items=3)
     assert ids(answer) == ["i1", "i2", "i3"]
     assert answer.degraded == ("no_features", "no_model", "stale_model", "no_log")
+
+
+def test_who_has_seen_the_whole_shop_gets_a_slate_of_what_he_saw_longest_ago() -> None:
+    """Shown live, with the outcomes open; a strict policy says that there is nothing else."""
+    store = Store({"ann": user_who(*(Shown(f"i{n}") for n in range(12, 0, -1)))})
+    answer, impression = slate(store, num_items=3)
+    assert ids(answer) == ["i12", "i11", "i10"] and impression is not None
+    assert answer.degraded == ("no_model", "seen_again")
+    assert [item["seen_again"] for item in msgspec.to_builtins(answer)["items"]] == [True] * 3
+
+    strict = Recommender(Hydrate(store), CATALOGUE, 8, SeenPolicy(strict=True))
+    empty, unseen = strict.recommend(RecommendRequest("ann"), UNRANKED, NOW_MS)
+    assert empty.items == () and empty.degraded == ("no_model", "all_seen") and unseen is None
+
+
+def test_an_item_that_was_not_seen_says_nothing_of_it() -> None:
+    answer, _ = slate(Store({"ann": clicked("i1")}), num_items=2)
+    assert all("seen_again" not in item for item in msgspec.to_builtins(answer)["items"])
+    assert answer.degraded == ("no_model",)
 
 
 def test_an_impression_has_the_items_of_the_slate_and_what_the_ranker_read() -> None:
