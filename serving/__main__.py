@@ -46,17 +46,20 @@ def _prepared(folder: Path) -> config.Settings:
     up; only a Ray of this process's own needs them.
     """
     settings = config.load()
-    settings.require_tls_files()
+    settings.http.require_tls_files()
     if "RAY_ADDRESS" not in os.environ:
-        os.environ.update(serve_environment(folder, settings))
+        os.environ.update(serve_environment(folder, settings.http))
         settings = config.load()
-    elif settings.tls_cert and not settings.platform:
+    elif settings.http.tls_cert and not settings.serving.platform:
         raise ConfigError(NO_TLS)
-    for warning in settings.http_warnings():
+    for warning in settings.http.warnings():
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     read_campaigns(settings.campaigns, read_items(config.catalogue_path(settings)))
     ContentVectors.of(settings)
+<<<<<<< HEAD
     settings.ranking_weights, policy_of(settings)
+=======
+>>>>>>> main
     create_topics(settings)
     return settings
 
@@ -68,12 +71,19 @@ def _run(settings: config.Settings) -> None:
 
     from serving.app import build
 
+<<<<<<< HEAD
     ray.init(**config.ray_options(REQUESTS))
     is_own = settings.platform and ray.util.get_node_ip_address() == LOOPBACK
     host = LOOPBACK if is_own else settings.host  # of replicas; our HAProxy knows its own
     serve.start(http_options=HTTPOptions(host=host, port=settings.port))
+=======
+    ray.init(**config.ray_options())
+    is_own = settings.serving.platform and ray.util.get_node_ip_address() == LOOPBACK
+    host = LOOPBACK if is_own else settings.http.host  # of replicas; our HAProxy knows its own
+    serve.start(http_options=HTTPOptions(host=host, port=settings.http.port))
+>>>>>>> main
     serve.run(build(settings), name="headrace", route_prefix="/")
-    print(f"serving on {Front(settings).address}", flush=True)
+    print(f"serving on {Front(settings.http).address}", flush=True)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

@@ -29,7 +29,8 @@ SPELLED = {
 
 def test_todays_actions_have_the_bits_and_heads_that_samples_and_models_were_made_with() -> None:
     assert BIT == {"click": 1, "like": 2, "long_view": 4}
-    assert Settings().heads == "click,like,long_view" and Settings().rank_by == "click=1"
+    assert Settings().training.heads == ("click", "like", "long_view")
+    assert Settings().serving.rank_by == {"click": 1.0}
 
 
 def test_a_table_has_up_to_eight_rows_and_a_ninth_is_refused_by_name() -> None:

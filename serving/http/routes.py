@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from headrace.api.slate import AdSlate, AdsRequest, RecommendRequest, Slate
 from serving.health import Health, Healthz, Livez, Readyz
+from serving.http.body import Body
 from serving.http.budget import Budget
 from serving.http.openapi import openapi_document
 from serving.http.problem import json_response
@@ -30,7 +31,7 @@ class Answers(Protocol):
 
     def recommend(self, request: RecommendRequest) -> Answer: ...
     def place_ads(self, request: AdsRequest) -> Answer: ...
-    def read_events(self, body: bytes) -> Sequence[Accepted]: ...
+    def read_events(self, body: Body) -> Sequence[Accepted]: ...
     def take_events(self, events: Sequence[Accepted]) -> Answer: ...
 
 
