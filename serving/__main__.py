@@ -15,7 +15,6 @@ from headrace.broker.topics import create_topics
 from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError, HeadraceError
-from headrace.pipeline.seen_policy import policy_of
 from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.ports import LOOPBACK
 from headrace.services.processes.ray_worker import REQUESTS
@@ -56,10 +55,6 @@ def _prepared(folder: Path) -> config.Settings:
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     read_campaigns(settings.campaigns, read_items(config.catalogue_path(settings)))
     ContentVectors.of(settings)
-<<<<<<< HEAD
-    settings.ranking_weights, policy_of(settings)
-=======
->>>>>>> main
     create_topics(settings)
     return settings
 
@@ -71,17 +66,10 @@ def _run(settings: config.Settings) -> None:
 
     from serving.app import build
 
-<<<<<<< HEAD
     ray.init(**config.ray_options(REQUESTS))
-    is_own = settings.platform and ray.util.get_node_ip_address() == LOOPBACK
-    host = LOOPBACK if is_own else settings.host  # of replicas; our HAProxy knows its own
-    serve.start(http_options=HTTPOptions(host=host, port=settings.port))
-=======
-    ray.init(**config.ray_options())
     is_own = settings.serving.platform and ray.util.get_node_ip_address() == LOOPBACK
     host = LOOPBACK if is_own else settings.http.host  # of replicas; our HAProxy knows its own
     serve.start(http_options=HTTPOptions(host=host, port=settings.http.port))
->>>>>>> main
     serve.run(build(settings), name="headrace", route_prefix="/")
     print(f"serving on {Front(settings.http).address}", flush=True)
     stopping = threading.Event()

@@ -13,7 +13,7 @@ from headrace.pipeline.merge import merge
 from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.rerank.seen_last import SeenLast
 from headrace.pipeline.run import run
-from headrace.pipeline.seen_policy import SeenPolicy
+from headrace.settings.seen import SeenPolicy
 from headrace.pipeline.shortfall import shortfall
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage

@@ -40,52 +40,11 @@ class Settings(Room, frozen=True, kw_only=True, forbid_unknown_fields=True):
     campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
     time_zone: str = ""  # whose midnights begin the days of `headrace evaluate`; empty: the log's
 
-<<<<<<< HEAD
-    archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often
-
-    batch_size: PositiveInt = 256  # impressions per training step, at most
-    batch_wait_s: Positive = 0.25  # a smaller batch is trained after this long
-    publish_every_s: Positive = 3.0
-    guard_patience_s: Positive = 1_800.0  # versions are held this long before a change is learned
-    checkpoint_every_s: Positive = 10.0
-    progressive_window: PositiveInt = 1_000  # impressions per point of the quality curves
-    # When a user without attributes has embeddings, and how many impressions trained without a
-    # user, an item or a word end his or its.
-    embedding_admit_after: Annotated[int, msgspec.Meta(ge=1, le=255)] = 2  # requests of the user's
-    embedding_expire_after: PositiveInt = 5_000_000
-    model_registry: str = ""  # URI of the published models (file, s3, gs); empty: under `home`
-    model_seed: int = 0
-    ranker_size: RankerSize = "nano"  # of the ranker that a namespace is begun with
-    fusion: FusionName = "gated"  # how it makes one vector of what describes an item
-    heads: str = ",".join(PREDICTED)  # actions that the ranker predicts, the click first
-    surfaces: str = ""  # those with a calibration and a position bias of their own
-    vector_tables: str = ""  # of the items' content that the ranker reads: names, between commas
-
-    num_replicas: PositiveInt = 1
-    platform: str = ""  # what its own HAProxy calls it, so that no other's requests are answered
-    # What a replica takes on at one time, and how long it waits for what may be away.
-    slate_threads: PositiveInt = 1  # that make slates and ads; more help where Redis is far away
-    max_waiting_slates: PositiveInt = 24  # slates and ads at one time; one more is refused
-    slate_deadline_s: Wait = 1.0  # one that could not be begun by then is refused
-    max_waiting_events: PositiveInt = 10_000  # sent and not acknowledged; more are refused
-    events_deadline_s: Wait = 3.0  # that the log may take to acknowledge events
-    body_timeout_s: Wait = 4.0  # that a body may take to arrive
-    store_timeout_s: Positive = 0.25  # that Redis may take for an answer
-    stale_model_s: Positive = 3_600.0  # slates by an older model are marked
-    ready_without_model: bool = False  # `/readyz` before the first model
-    loaded_versions: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1  # that a request may name
-    spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64_000_000  # for impressions; 0: no spool
-    rank_by: str = f"{CLICK}=1"  # slates are ordered by the sum of weight x probability of actions
-    max_candidates: PositiveInt = 500
-    seen: str = "never_again"  # or after:30d, after_purchase, always: `pipeline.seen_policy`
-    campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
-=======
     kafka: KafkaAccess = KafkaAccess()
     stream: StreamSettings = StreamSettings()
     training: TrainingSettings = TrainingSettings()
     serving: ServingSettings = ServingSettings()
     http: HttpAccess = HttpAccess()
->>>>>>> main
 
     @property
     def model_registry_uri(self) -> str:
@@ -226,23 +185,3 @@ def catalogue_path(settings: Settings) -> Path:
 def vectors_path(settings: Settings) -> Path:
     """The folder of the content vectors, by encoder and version."""
     return settings.home_path / "vectors"
-
-
-<<<<<<< HEAD
-def _names(text: str) -> tuple[str, ...]:
-    """The names between commas."""
-    return tuple(name for part in text.split(",") if (name := part.strip()))
-=======
-def repository_path(room: str) -> Path:
-    """A folder of this repository, such as `feature_repo`; raises `ConfigError` if it is not there.
-
-    headrace runs from a checkout or an image that holds one; the working directory counts too.
-    """
-    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
-        if (root / room).is_dir():
-            return root / room
-    raise ConfigError(
-        f"no folder {room}/ beside the headrace package or in {Path.cwd()}: run headrace from a "
-        "checkout of the repository"
-    )
->>>>>>> main

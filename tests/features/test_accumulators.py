@@ -37,17 +37,16 @@ from headrace.features.aggregation.accumulators import (
 )
 from headrace.features.aggregation.aggregators import Reading, kept_by
 from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
-from headrace.features.aggregation.sequence import LastN, LastOf, Recent, Session
+from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
 NUM_TILES = 5
 TILES = Tiles(TILE_MS, NUM_TILES, MEASURES)
 DECAYED = Decayed(3 * TILE_MS, MEASURES)
 LAST = LastN(5)
-OPEN = LastOf((SHOWN,), 3, open_only=True)
 EXACT: list[Accumulator] = [
     Lifetime(MEASURES), TILES, Newest(CLICK), Extremes(), LAST, Distinct(16),
-    LastOf((CLICK, "like"), 4), OPEN, TopItems(capacity=50), BySlot(6, MEASURES),
+    TopItems(capacity=50), BySlot(6, MEASURES),
 ]  # fmt: skip
 EVERY = [*EXACT, DECAYED]
 VIEWS: list[Reading] = [*EVERY, Recent(LAST, 3), Session(LAST, TILE_MS)]

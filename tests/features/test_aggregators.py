@@ -31,7 +31,6 @@ from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifeti
 from headrace.features.aggregation.aggregators import (
     Aggregator,
     History,
-    LastItems,
     LogOf,
     LogSum,
     Part,
@@ -43,7 +42,7 @@ from headrace.features.aggregation.aggregators import (
     kept_by,
 )
 from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
-from headrace.features.aggregation.sequence import LastN, LastOf, Recent, Session
+from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
 LIFE = Lifetime(MEASURES)
@@ -54,7 +53,7 @@ EVERY: list[Aggregator] = [
     Sum("like", LIFE), LogSum(SHOWN, LIFE), Rate(CLICK, LIFE), Rate(CLICK, Tiles(TILE_MS, 5)),
     Rate(CLICK, Decayed(TILE_MS)), Rate("like", Recent(LAST, 3)), LogSum(SHOWN, Session(LAST)),
     SinceLast(Newest(CLICK)), Part(Extremes(), 1), LogOf(Distinct()), SlotRates(SLOTS),
-    History(LAST), LastItems(LastOf((CLICK,), 4)), TopKeys(TOP),
+    History(LAST), TopKeys(TOP),
 ]  # fmt: skip
 
 every = pytest.mark.parametrize("aggregator", EVERY, ids=repr)
@@ -179,18 +178,6 @@ def test_a_history_has_keys_ages_outcomes_and_positions(log: list[Fact], now_ms_
         ]
         expected += [[0, 0, 0, 0]] * (LAST.length - len(outcomes))
         assert history_4L.T.tolist() == expected
-
-
-@recount
-@given(log=logs(), now_ms_U=reading_times_ms())
-def test_last_items_have_keys_and_ages_to_the_second(log: list[Fact], now_ms_U: Ints) -> None:
-    last_U2L = values(LastItems(LastOf((CLICK,), 4)), now_ms_U, log)
-    assert last_U2L.shape == (NUM_ENTITIES, 2, 4) and last_U2L.dtype == np.int64
-    for last_2L, now_ms, seen in zip(last_U2L, now_ms_U.tolist(), per_entity(log), strict=True):
-        clicked = sorted(((f.time_ms // 1_000, f.item) for f in seen if f.click), reverse=True)
-        expected = [[item, max(now_ms - 1_000 * time_s, 0)] for time_s, item in clicked[:4]]
-        expected += [[0, 0]] * (4 - len(expected))
-        assert last_2L.T.tolist() == expected
 
 
 @recount

@@ -8,18 +8,10 @@ import pytest
 
 from headrace.features import description
 from headrace.features.aggregation.accumulators import Decayed, Lifetime, Newest, Tiles
-from headrace.features.aggregation.aggregators import (
-    History,
-    LastItems,
-    LogOf,
-    Rate,
-    SinceLast,
-    Sum,
-    TopKeys,
-)
+from headrace.features.aggregation.aggregators import History, LogOf, Rate, SinceLast, Sum, TopKeys
 from headrace.features.aggregation.facts import CLICK, SHOWN
 from headrace.features.aggregation.layout import Feature
-from headrace.features.aggregation.sequence import LastN, LastOf, Recent, Session
+from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import Distinct, TopItems
 from headrace.features.table import CROSSES, FEATURES, USER_LAYOUT
 
@@ -49,7 +41,6 @@ def test_every_question_about_a_feature_has_an_answer(feature: Feature) -> None:
         (Decayed(36 * HOUR_MS), "half-life 36 h"),
         (Recent(LastN(64), 3), "last 3 outcomes"),
         (Session(LastN(64)), "since the last pause of 30 min"),
-        (LastOf((CLICK,), 8), "last 8 items"),
     ],
 )
 def test_the_window_is_said_in_the_greatest_unit_that_fits(over: object, expected: str) -> None:
@@ -64,7 +55,6 @@ def test_the_window_is_said_in_the_greatest_unit_that_fits(over: object, expecte
         (SinceLast(Newest("like")), ["impression", "action:like"]),
         (TopKeys(TopItems(8, CLICK)), ["impression", "click"]),
         (LogOf(Distinct()), ["impression", "click"]),
-        (LastItems(LastOf(("like",))), ["impression", "action:like"]),
         (History(LastN()), ["impression", "click", "action:like", "action:long_view"]),
     ],
     ids=lambda value: type(value).__name__,

@@ -23,8 +23,8 @@ from plain_facts import (
     state_of,
 )
 
-from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN, Ints
-from headrace.features.aggregation.sequence import LastN, LastOf, Recent, Session
+from headrace.features.aggregation.facts import ACTIONS, Ints
+from headrace.features.aggregation.sequence import LastN, Recent, Session
 
 PAUSE_MS = 2 * TILE_MS
 LAST = LastN(6)
@@ -73,28 +73,6 @@ def test_two_outcomes_of_an_item_at_once_lie_in_one_order_however_they_arrived()
     assert states[0].tobytes() == states[1].tobytes() == states[2].tobytes()
     assert states[0]["action"].tolist() == [1, 0, 0, 0, 0, 0]
     assert states[0]["position"].tolist() == [0, 255, 1, 0, 0, 0]
-
-
-@pytest.mark.parametrize(
-    ("measures", "open_only"), [((SHOWN,), True), ((CLICK, "like"), False), ((), False)]
-)
-@examples
-@given(log=logs(), random=randoms())
-def test_the_last_items_are_those_of_the_newest_facts_with_a_measure(
-    measures: tuple[str, ...], open_only: bool, log: list[Fact], random: Random
-) -> None:
-    last = LastOf(measures, 4, open_only)
-    state_U = state_of(last, *rearranged(log, random))
-    for entity in range(NUM_ENTITIES):
-        times = [
-            (fact.time_ms // 1_000, fact.item)
-            for fact in of_entity(log, entity)
-            if any(getattr(fact, name) for name in measures) and not (open_only and fact.settled)
-        ]
-        expected = sorted(times, reverse=True)[:4]
-        expected += [(0, 0)] * (4 - len(expected))
-        found = (state_U[name][entity].tolist() for name in ("time_s", "item"))
-        assert list(zip(*found, strict=True)) == expected
 
 
 @examples

@@ -34,7 +34,7 @@ def main() -> None:
     from headrace.pipeline.candidates import Candidates
     from headrace.pipeline.filters.seen import Seen
     from headrace.pipeline.rerank.outranked import Outranked
-    from headrace.pipeline.seen_policy import seen_policy
+    from headrace.settings.seen import seen_policy
     from headrace.pipeline.stage import Rules
 
     replayed = (Shown("i1", clicked=True), Shown("i2", clicked=True, outcomes={"purchase": True}))

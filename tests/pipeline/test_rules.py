@@ -13,7 +13,7 @@ from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.over_quota import OverQuota
 from headrace.pipeline.filters.seen import Seen
 from headrace.pipeline.rerank.outranked import Outranked
-from headrace.pipeline.seen_policy import SeenPolicy
+from headrace.settings.seen import SeenPolicy
 from headrace.pipeline.sources import Quota
 from headrace.pipeline.stage import Rule, Rules
 from headrace.retrieval.best_categories import BestCategories

@@ -18,7 +18,7 @@ from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.seen import Seen
 from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.rerank.seen_last import SeenLast
-from headrace.pipeline.seen_policy import SeenPolicy
+from headrace.settings.seen import SeenPolicy
 from headrace.pipeline.shortfall import shortfall
 from headrace.pipeline.stage import Rules
 

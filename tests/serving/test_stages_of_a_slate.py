@@ -25,7 +25,7 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
 from headrace.pipeline.run import run
-from headrace.pipeline.seen_policy import SeenPolicy
+from headrace.settings.seen import SeenPolicy
 from serving.recommend import Recommender, stages
 from serving.replica.snapshot import Snapshot
 from serving.stages.hydrate import Hydrate

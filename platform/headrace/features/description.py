@@ -14,7 +14,7 @@ import numpy as np
 
 from headrace.action import TABLE
 from headrace.features.aggregation.accumulators import span
-from headrace.features.aggregation.aggregators import History, LastItems, Rate, SlotRates, kept_by
+from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
 from headrace.features.aggregation.crosses import Asked, cross_values
 from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN, VALUE
 from headrace.features.aggregation.layout import Feature, Layout
@@ -111,8 +111,6 @@ def measures(feature: Feature) -> Sequence[str]:
         return (SHOWN, aggregator.measure)
     if isinstance(aggregator, History):
         return (SHOWN, *ACTIONS)
-    if isinstance(aggregator, LastItems):
-        return aggregator.over.measures
     named = getattr(aggregator, "measure", None) or getattr(aggregator.over, "measure", None)
     return (named,) if named else (SHOWN,)
 

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from headrace.action import BOUGHT, TABLE, Action
+from headrace.action import TABLE, Action
 from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifetime, Newest, Tiles
 from headrace.features.aggregation.aggregators import (
     Greatest,
     History,
-    LastItems,
     LogOf,
     LogSum,
     Mean,
@@ -27,7 +26,7 @@ from headrace.features.aggregation.aggregators import (
 from headrace.features.aggregation.crosses import InCategories, OnSurface
 from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN
 from headrace.features.aggregation.layout import Feature, Layout
-from headrace.features.aggregation.sequence import LastN, LastOf, Recent, Session
+from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
 MINUTE_MS: Final = 60_000
@@ -48,8 +47,6 @@ LIFE: Final = Lifetime((SHOWN, *ACTIONS))
 LATELY: Final = Decayed(DAY_MS)
 LAST: Final = LastN(64)
 SESSION: Final = Session(LAST)
-LAST_SHOWN: Final = LastOf((SHOWN,), 64, open_only=True)  # `LAST` has those with an outcome
-LAST_BOUGHT: Final = LastOf(BOUGHT, 32)
 SLOTS: Final = BySlot(32)
 SLOT_RATES: Final = SlotRates(SLOTS)
 TOP: Final = TopItems(8, CLICK)
@@ -81,13 +78,6 @@ def rates_of_last(entity: str) -> tuple[Feature, ...]:
                 f"{one.words} per outcome, of the last {num[one]}")
         for one in num
     )  # fmt: skip
-
-
-def last_bought() -> tuple[Feature, ...]:
-    """The items that a user bought, where an action of the table says so."""
-    row = Feature("user_bought", USER, LastItems(LAST_BOUGHT),
-                  "the last 32 that were bought: item, age", shape=(2, 32))  # fmt: skip
-    return (row,) if BOUGHT else ()
 
 
 def rates_on_surface() -> tuple[Feature, ...]:
@@ -155,9 +145,6 @@ FEATURES: Final = (
             "click rate per category slot, centred on the user's", shape=(32,)),
     Feature("user_history", USER, History(LAST),
             "the last 64: item, age, outcome, position", shape=(4, 64)),
-    Feature("user_shown", USER, LastItems(LAST_SHOWN),
-            "the last 64 shown whose outcome was open: item, age", shape=(2, 64)),
-    *last_bought(),
     Feature("category_top_items", CATEGORY, TopKeys(TOP), "the 3 items with the most clicks",
             shape=(3,)),
 )  # fmt: skip

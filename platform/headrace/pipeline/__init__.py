@@ -6,6 +6,5 @@ candidates.py   columns: rows, the sources of each, what was removed and why
 run.py          stages in their order, their times, and what is done without
 sources.py      a stage that asks sources, each for its quota
 merge.py        a stage that makes candidates of what the sources found
-seen_policy.py  whether a user is shown an item again, and when
 shortfall.py    why a slate is short, or has items that were seen, as marks
 """

@@ -2,7 +2,7 @@
 
 facts.py         what events say about entities, in columns
 accumulators.py  what is kept of an entity's facts: sums, windows, decay, extremes
-sequence.py      the last outcomes and items of an entity, and its session
+sequence.py      the last outcomes of an entity, and its session
 sketches.py      distinct items, top items, sums per category slot
 aggregators.py   how what is kept becomes the value of a feature
 crosses.py       views of a user's state through what one request asks about

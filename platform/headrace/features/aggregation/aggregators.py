@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import NEVER, Accumulator, Values
 from headrace.features.aggregation.facts import CLICK, SHARE_SHIFT, SHOWN, Ints
-from headrace.features.aggregation.sequence import LastN, LastOf
+from headrace.features.aggregation.sequence import LastN
 
 
 class Reading(Protocol):
@@ -154,18 +154,6 @@ class History:
         outcome_QL = read_Q["action"] | read_Q["share"].astype(np.int64) << SHARE_SHIFT
         columns = (read_Q["item"], age_QL, outcome_QL, read_Q["position"])
         return np.stack(columns, axis=1).astype(np.int64)
-
-
-@dataclass(frozen=True, slots=True)
-class LastItems:
-    """[Q, 2, L]: the last items, newest first: item keys (0 where empty), ages in ms."""
-
-    over: LastOf
-
-    def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> Ints:
-        time_ms_QL = 1_000 * read_Q["time_s"].astype(np.int64)
-        age_QL = np.maximum(now_ms_Q[:, None] - time_ms_QL, 0) * (read_Q["item"] != 0)
-        return np.stack((read_Q["item"], age_QL), axis=1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Sequences: the last outcomes, or items, of an entity, and the views that read them.
+"""Sequences: the last outcomes of an entity, and the views that read them.
 
     U states   V states that change   N facts   K outcomes that came   Q states read   L length
 
@@ -52,98 +52,51 @@ class LastN:
         columns += [facts.action_mask_N(), position_N, facts.surface_N, facts.share_N()]
         settled_K = np.flatnonzero(facts.settled_N)
         new = {name: column_N[settled_K] for name, column_N in zip(ORDER, columns, strict=True)}
-        take_in(state_U, facts.entity_N[settled_K], new)
+        self._take_in(state_U, facts.entity_N[settled_K], new)
 
     def merge(self, state_U: State, other_U: State) -> None:
         entity_K, place_K = np.nonzero(other_U["item"])
         new = {name: other_U[name][entity_K, place_K] for name in ORDER}
-        take_in(state_U, entity_K, new)
+        self._take_in(state_U, entity_K, new)
 
     def read(self, state_Q: State, now_ms_Q: Ints) -> State:
         return state_Q
 
+    def _take_in(self, state_U: State, entity_K: Ints, new: dict[str, Ints]) -> None:
+        """Put outcomes where they belong; those that were there move on, past the end out."""
+        order_K = np.lexsort((*(new[name] for name in reversed(ORDER)), -entity_K))[::-1]
+        entity_K, new = entity_K[order_K], {name: new[name][order_K] for name in ORDER}
+        place_K = np.arange(len(entity_K)) - np.searchsorted(entity_K, entity_K)
+        place_K += self._num_newer(state_U, entity_K, new)
+        kept_K = place_K < self.length
+        place_K = place_K[kept_K]
+        changed_V, row_K = np.unique(entity_K[kept_K], return_inverse=True)
+        is_new_VL = np.zeros((len(changed_V), self.length), bool)
+        is_new_VL[row_K, place_K] = True
+        source_VL = np.maximum(np.arange(self.length) - np.cumsum(is_new_VL, axis=1), 0)
+        source_VL += self.length * np.arange(len(changed_V))[:, None]
+        for name in ORDER:
+            moved_VL = state_U[name][changed_V].take(source_VL)
+            moved_VL[row_K, place_K] = new[name][kept_K]
+            state_U[name][changed_V] = moved_VL
 
-@dataclass(frozen=True, slots=True)
-class LastOf:
-    """The last `length` facts in which one of some measures is above 0, with `open_only` those of
-    open outcome: item key (0 where empty) and time in seconds.
-
-    Reads the state itself, [Q] of `dtype`.
-    """
-
-    measures: tuple[str, ...]
-    length: int = 64
-    open_only: bool = False
-    is_exact: ClassVar = True
-    is_sketch: ClassVar = False
-
-    @property
-    def window(self) -> str:
-        return f"last {self.length} items"
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return np.dtype([("item", "<i8", (self.length,)), ("time_s", "<u4", (self.length,))])
-
-    def initialize(self) -> State:
-        return np.zeros((), self.dtype)
-
-    def add(self, state_U: State, facts: Facts) -> None:
-        is_one_N = (facts.measures(self.measures) > 0).any(axis=1)
-        if self.open_only:
-            is_one_N &= ~facts.settled_N
-        if is_one_N.any():
-            time_s_K = facts.time_ms_N[is_one_N] // 1_000
-            new = {"time_s": time_s_K, "item": facts.item_key_N[is_one_N]}
-            take_in(state_U, facts.entity_N[is_one_N], new)
-
-    def merge(self, state_U: State, other_U: State) -> None:
-        entity_K, place_K = np.nonzero(other_U["item"])
-        take_in(state_U, entity_K, {n: other_U[n][entity_K, place_K] for n in ("time_s", "item")})
-
-    def read(self, state_Q: State, now_ms_Q: Ints) -> State:
-        return state_Q
-
-
-def take_in(state_U: State, entity_K: Ints, new: dict[str, Ints]) -> None:
-    """Put new entries where they belong among those of their states, newest first; those that were
-    there move on, past the end out. The columns in their order decide which is newer."""
-    length = state_U["item"].shape[1]
-    order_K = np.lexsort((*(new[name] for name in reversed(new)), -entity_K))[::-1]
-    entity_K, new = entity_K[order_K], {name: new[name][order_K] for name in new}
-    place_K = np.arange(len(entity_K)) - np.searchsorted(entity_K, entity_K)
-    place_K += _num_newer(state_U, entity_K, new)
-    kept_K = place_K < length
-    place_K = place_K[kept_K]
-    changed_V, row_K = np.unique(entity_K[kept_K], return_inverse=True)
-    is_new_VL = np.zeros((len(changed_V), length), bool)
-    is_new_VL[row_K, place_K] = True
-    source_VL = np.maximum(np.arange(length) - np.cumsum(is_new_VL, axis=1), 0)
-    source_VL += length * np.arange(len(changed_V))[:, None]
-    for name in new:
-        moved_VL = state_U[name][changed_V].take(source_VL)
-        moved_VL[row_K, place_K] = new[name][kept_K]
-        state_U[name][changed_V] = moved_VL
-
-
-def _num_newer(state_U: State, entity_K: Ints, new: dict[str, Ints]) -> Ints:
-    """[K]: how many entries in its state are newer than each, by bisection; at least as many as
-    there is place for if all are."""
-    time, length = next(iter(new)), state_U["item"].shape[1]
-    num_K = np.zeros(len(entity_K), np.int64)
-    late_L = np.flatnonzero(state_U[time][entity_K, 0] >= new[time])
-    entity_L, num_L = entity_K[late_L], num_K[late_L]  # nothing is newer than the others
-    step = 1 << (length.bit_length() - 1)
-    while step and len(late_L):
-        at = (entity_L, np.minimum(num_L + step, length) - 1)
-        newer_L = np.zeros(len(late_L), bool)
-        for name in reversed(new):
-            old_L, new_L = state_U[name][at], new[name][late_L]
-            newer_L = (old_L > new_L) | ((old_L == new_L) & newer_L)
-        num_L += step * (newer_L & (state_U["item"][at] != 0))
-        step >>= 1
-    num_K[late_L] = num_L
-    return num_K
+    def _num_newer(self, state_U: State, entity_K: Ints, new: dict[str, Ints]) -> Ints:
+        """[K]: how many outcomes in its state are newer than each, by bisection; at least `length`
+        if all are."""
+        num_K = np.zeros(len(entity_K), np.int64)
+        late_L = np.flatnonzero(state_U["time_ms"][entity_K, 0] >= new["time_ms"])
+        entity_L, num_L = entity_K[late_L], num_K[late_L]  # nothing is newer than the others
+        step = 1 << (self.length.bit_length() - 1)
+        while step and len(late_L):
+            at = (entity_L, np.minimum(num_L + step, self.length) - 1)
+            newer_L = np.zeros(len(late_L), bool)
+            for name in reversed(ORDER):
+                old_L, new_L = state_U[name][at], new[name][late_L]
+                newer_L = (old_L > new_L) | ((old_L == new_L) & newer_L)
+            num_L += step * (newer_L & (state_U["item"][at] != 0))
+            step >>= 1
+        num_K[late_L] = num_L
+        return num_K
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from headrace.action import BOUGHT
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Kept
 from headrace.pipeline.context import Context
-from headrace.pipeline.seen_policy import PolicyName, SeenPolicy
+from headrace.settings.seen import PolicyName, SeenPolicy
 
 # Of sequences of the user's state, which hold keys of items and ages first.
 _BOUGHT: Final = ("user_bought",) if BOUGHT else ()

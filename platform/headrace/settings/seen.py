@@ -8,7 +8,6 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from headrace.action import BOUGHT
-from headrace.config import Settings, variable
 from headrace.errors import ConfigError
 
 STRICT: Final = "strict"
@@ -41,14 +40,6 @@ class SeenPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         return ""
 
 
-def policy_of(settings: Settings) -> SeenPolicy:
-    """The policy of the settings; raises `ConfigError` if they spell none."""
-    try:
-        return seen_policy(settings.seen)
-    except ConfigError as error:
-        raise ConfigError(f"{variable('seen')}={error}") from None
-
-
 def seen_policy(text: str) -> SeenPolicy:
     """The policy that a text such as `never_again`, `after:30d` or `after_purchase:strict` spells;
     raises `ConfigError` for one that spells none."""
@@ -60,6 +51,6 @@ def seen_policy(text: str) -> SeenPolicy:
         return msgspec.convert(given, SeenPolicy)
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"{text!r}: expected never_again, after:30d (s, m, h or d), after_purchase or always, "
+            f"expected never_again, after:30d (s, m, h or d), after_purchase or always, "
             f"each with :{STRICT} behind it or not ({error})"
         ) from None

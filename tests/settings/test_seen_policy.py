@@ -6,7 +6,7 @@ import pytest
 
 from headrace.config import load
 from headrace.errors import ConfigError
-from headrace.pipeline.seen_policy import SeenPolicy, policy_of, seen_policy
+from headrace.settings.seen import SeenPolicy, seen_policy
 
 
 @pytest.mark.parametrize(
@@ -23,7 +23,8 @@ from headrace.pipeline.seen_policy import SeenPolicy, policy_of, seen_policy
     ],
 )
 def test_a_text_spells_a_policy(text: str, policy: SeenPolicy) -> None:
-    assert seen_policy(text) == policy == policy_of(load({"HEADRACE_SEEN": text}))
+    assert seen_policy(text) == policy
+    assert load({"HEADRACE_SEEN": text}).serving.seen == text
 
 
 @pytest.mark.parametrize(
@@ -41,15 +42,15 @@ def test_a_text_spells_a_policy(text: str, policy: SeenPolicy) -> None:
 )
 def test_what_spells_none_is_refused_with_those_that_there_are(text: str, told: str) -> None:
     with pytest.raises(ConfigError, match="expected never_again, after:30d .* always") as caught:
-        policy_of(load({"HEADRACE_SEEN": text}))
+        load({"HEADRACE_SEEN": text})
     assert told in str(caught.value) and str(caught.value).startswith("HEADRACE_SEEN=")
 
 
 def test_what_was_bought_can_only_be_left_out_where_an_action_says_what_was(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("headrace.pipeline.seen_policy.BOUGHT", ())
+    monkeypatch.setattr("headrace.settings.seen.BOUGHT", ())
     with pytest.raises(ConfigError, match="no action of the table says that an item was bought"):
         seen_policy("after_purchase")
-    monkeypatch.setattr("headrace.pipeline.seen_policy.BOUGHT", ("purchase",))
+    monkeypatch.setattr("headrace.settings.seen.BOUGHT", ("purchase",))
     assert seen_policy("after_purchase") == SeenPolicy(policy="after_purchase")
