@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from headrace.api.events import MAX_EVENTS
 from headrace.errors import InvalidEvent
 from headrace.event import (
     MAX_AHEAD_MS,
@@ -18,20 +19,8 @@ from headrace.event import (
 )
 from serving.http.body import Body
 
-MAX_EVENTS: Final = 1_000  # in one POST
-FILLED: Final = ("event_id", "event_time_ms")  # made here where a client leaves them out
 MAX_SHOWN: Final = 20_000  # items in its impressions, all together
 MAX_NESTED: Final = 100_000  # arrays and objects: to parse millions of them would take seconds
-
-
-Posted = Event | Annotated[tuple[Event, ...], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """The answer to posted events: all of them are in the log."""
-
-    accepted: int
-    event_ids: tuple[str, ...]  # in the order of the events
 
 
 @dataclass(frozen=True, slots=True)

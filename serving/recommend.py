@@ -13,12 +13,12 @@ from headrace.pipeline.merge import merge
 from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.rerank.seen_last import SeenLast
 from headrace.pipeline.run import run
-from headrace.settings.seen import SeenPolicy
 from headrace.pipeline.shortfall import shortfall
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.best_categories import BestCategories
 from headrace.retrieval.trending import Trending
+from headrace.settings.seen import SeenPolicy
 from serving.replica.catalogue import Catalogue
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, impression

@@ -1,19 +1,19 @@
-"""A row of the table of routes."""
+"""A route of a replica: a row of the table (`headrace.api.routes`) and what answers it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from starlette.responses import Response
 
+from headrace.api.endpoint import Scope
 from headrace.api.slate import parse
 from serving.http.body import Body
 from serving.http.budget import Budget
 from serving.http.rate import Rate
 
-Scope = Literal["open", "read", "write", "admin"]  # whom a route is for, where keys are required
 Answer = Response | Awaitable[Response]  # the latter is awaited without a thread
 Handler = Callable[[Any], Answer]
 

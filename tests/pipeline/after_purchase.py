@@ -34,8 +34,8 @@ def main() -> None:
     from headrace.pipeline.candidates import Candidates
     from headrace.pipeline.filters.seen import Seen
     from headrace.pipeline.rerank.outranked import Outranked
-    from headrace.settings.seen import seen_policy
     from headrace.pipeline.stage import Rules
+    from headrace.settings.seen import seen_policy
 
     replayed = (Shown("i1", clicked=True), Shown("i2", clicked=True, outcomes={"purchase": True}))
     live = tuple(Shown(f"i{n}") for n in range(3, 7))

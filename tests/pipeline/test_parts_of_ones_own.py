@@ -13,10 +13,10 @@ from headrace.pipeline.filters.seen import Seen
 from headrace.pipeline.merge import merge
 from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.run import run
-from headrace.settings.seen import SeenPolicy
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.trending import Trending
+from headrace.settings.seen import SeenPolicy
 
 
 class Editorial:

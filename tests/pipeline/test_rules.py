@@ -13,11 +13,11 @@ from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.over_quota import OverQuota
 from headrace.pipeline.filters.seen import Seen
 from headrace.pipeline.rerank.outranked import Outranked
-from headrace.settings.seen import SeenPolicy
 from headrace.pipeline.sources import Quota
 from headrace.pipeline.stage import Rule, Rules
 from headrace.retrieval.best_categories import BestCategories
 from headrace.retrieval.trending import Trending
+from headrace.settings.seen import SeenPolicy
 
 QUOTAS = (Quota(BestCategories(3), share=0.5), Quota(Trending()))
 

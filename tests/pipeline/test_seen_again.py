@@ -18,9 +18,9 @@ from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.seen import Seen
 from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.rerank.seen_last import SeenLast
-from headrace.settings.seen import SeenPolicy
 from headrace.pipeline.shortfall import shortfall
 from headrace.pipeline.stage import Rules
+from headrace.settings.seen import SeenPolicy
 
 MINUTE_MS = 60_000
 ALWAYS = SeenPolicy(policy="always")
