@@ -22,6 +22,7 @@ from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.rows.state_row import blank_rows, encode_rows
 from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.store.last_items import EMPTY, USER_SHOWN
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
 from headrace.pipeline.run import run
@@ -37,6 +38,7 @@ UNRANKED = Snapshot((), ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 13))
 class Stored:
     rows: list[bytes | None]
     attributes: list[tuple[str, ...]]
+    lists: dict[str, list[Any]]
 
 
 @dataclass
@@ -46,10 +48,12 @@ class Store:
     users: Mapping[str, User] = field(default_factory=dict)
     is_away: bool = False
 
-    def read_users(self, user_ids: Sequence[str]) -> Stored:
+    def read_users(self, user_ids: Sequence[str], lists: Sequence[str] = ()) -> Stored:
         if self.is_away:
             raise StoreUnavailable("silent")
-        return Stored([self._row(one) for one in user_ids], [() for _ in user_ids])
+        users = [self.users.get(one, User()) for one in user_ids]
+        read = {name: [user.lists.get(name, EMPTY) for user in users] for name in lists}
+        return Stored([self._row(one) for one in user_ids], [() for _ in user_ids], read)
 
     def _row(self, user_id: str) -> bytes | None:
         if user_id not in self.users:
@@ -60,7 +64,7 @@ class Store:
 
 
 def slate(store: Store, *marks: str, **asked: Any) -> tuple[Any, ImpressionEvent | None]:
-    recommender = Recommender(Hydrate(store), CATALOGUE, 8)
+    recommender = Recommender(Hydrate(store, lists=(USER_SHOWN,)), CATALOGUE, 8)
     return recommender.recommend(RecommendRequest("ann", **asked), UNRANKED, NOW_MS, marks)
 
 
@@ -147,7 +151,8 @@ def test_who_has_seen_the_whole_shop_gets_a_slate_of_what_he_saw_longest_ago() -
     assert answer.degraded == ("no_model", "seen_again")
     assert [item["seen_again"] for item in msgspec.to_builtins(answer)["items"]] == [True] * 3
 
-    strict = Recommender(Hydrate(store), CATALOGUE, 8, SeenPolicy(strict=True))
+    hydrate = Hydrate(store, lists=(USER_SHOWN,))
+    strict = Recommender(hydrate, CATALOGUE, 8, SeenPolicy(strict=True))
     empty, unseen = strict.recommend(RecommendRequest("ann"), UNRANKED, NOW_MS)
     assert empty.items == () and empty.degraded == ("no_model", "all_seen") and unseen is None
 

@@ -25,19 +25,19 @@ class SeenPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     policy: PolicyName = "never_again"
-    after_s: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    after_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0  # of `after`
     strict: bool = False
 
     def __post_init__(self) -> None:
-        if problem := self._problem():
-            raise ValueError(problem)
-
-    def _problem(self) -> str:
-        if (self.policy == "after") != (self.after_s is not None):
-            return "a time belongs to after, and to no other policy: after:30d"
+        if (self.policy == "after") != (self.after_s > 0):
+            raise ValueError("a time above 0 belongs to after, and to no other policy: after:30d")
         if self.policy == "after_purchase" and not BOUGHT:
-            return "after_purchase: no action of the table says that an item was bought"
-        return ""
+            raise ValueError("after_purchase: no action of the table says that an item was bought")
+
+    @property
+    def is_of_all_seen(self) -> bool:
+        """Whether it is about all that was seen, and not only about what was bought."""
+        return self.policy in ("never_again", "after")
 
 
 def seen_policy(text: str) -> SeenPolicy:
@@ -45,12 +45,12 @@ def seen_policy(text: str) -> SeenPolicy:
     raises `ConfigError` for one that spells none."""
     found = _TEXT.fullmatch(text)
     policy, number, unit, strict = found.groups() if found else (text, None, "", "")
-    after_s = None if number is None else int(number) * _SECONDS[unit or ""]
+    after_s = int(number or 0) * _SECONDS[unit or ""]
     given = {"policy": policy, "after_s": after_s, "strict": bool(strict)}
     try:
         return msgspec.convert(given, SeenPolicy)
     except msgspec.ValidationError as error:
         raise ConfigError(
-            f"expected never_again, after:30d (s, m, h or d), after_purchase or always, "
-            f"each with :{STRICT} behind it or not ({error})"
+            "expected never_again, after:30d (s, m, h or d), after_purchase or always, each with "
+            f":{STRICT} behind it or not ({error})"
         ) from None

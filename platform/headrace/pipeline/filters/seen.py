@@ -5,24 +5,18 @@ C candidates   N of them that are left out   L entries of a sequence
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
 from headrace.action import BOUGHT
+from headrace.features.inputs import HISTORY, HISTORY_LENGTH
+from headrace.features.store.last_items import EMPTY, LENGTHS, USER_BOUGHT, USER_SHOWN
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Kept
 from headrace.pipeline.context import Context
-from headrace.settings.seen import PolicyName, SeenPolicy
-
-# Of sequences of the user's state, which hold keys of items and ages first.
-_BOUGHT: Final = ("user_bought",) if BOUGHT else ()
-READ: Final[dict[PolicyName, tuple[str, ...]]] = {
-    "never_again": ("user_history", "user_shown", *_BOUGHT),
-    "after": ("user_history", "user_shown", *_BOUGHT),
-    "after_purchase": _BOUGHT,
-    "always": (),
-}
+from headrace.settings.seen import SeenPolicy
 
 
 class Seen:
@@ -36,13 +30,13 @@ class Seen:
     name: Final = "seen"
 
     def __init__(self, policy: SeenPolicy, limit: int) -> None:
-        self._policy, self._limit = policy, limit
-        self._sequences = [USER_LAYOUT.feature(name) for name in READ[policy.policy]]
+        self._policy, self._limit, self._lists = policy, limit, lists_of(policy)
 
     @property
     def most(self) -> int:
         """How many items it may remove."""
-        return sum(sequence.shape[1] for sequence in self._sequences)
+        of_history = HISTORY_LENGTH if self._policy.is_of_all_seen else 0
+        return of_history + sum(LENGTHS[name] for name in self._lists)
 
     def keep(self, context: Context) -> Kept:
         """A mask over the candidates."""
@@ -60,12 +54,27 @@ class Seen:
     def _ages_ms(self, context: Context) -> dict[int, int]:
         """The rows that the policy leaves out, and how long ago each was seen; of items that are
         not in the catalogue, row 0."""
-        now_ms_1, after_s = np.array([context.now_ms]), self._policy.after_s
-        values = USER_LAYOUT.values(context.user.state_1, now_ms_1, self._sequences)
+        within_ms = 1_000 * self._policy.after_s or np.inf
         ages_ms: dict[int, int] = {}
-        for key_L, age_ms_L, *_ in (value[0].tolist() for value in values):
-            for key, age_ms in zip(key_L, age_ms_L, strict=True):
-                if key and (after_s is None or age_ms < 1_000 * after_s):
-                    row = context.catalogue.row_of_key.get(key, 0)
-                    ages_ms[row] = min(age_ms, ages_ms.get(row, age_ms))
+        for key, age_ms in self._seen(context):
+            if key and age_ms < within_ms:
+                row = context.catalogue.row_of_key.get(key, 0)
+                ages_ms[row] = min(age_ms, ages_ms.get(row, age_ms))
         return ages_ms
+
+    def _seen(self, context: Context) -> Iterator[tuple[int, int]]:
+        """Keys of items and how long ago each was seen; an empty place has the key 0."""
+        now_ms = context.now_ms
+        if self._policy.is_of_all_seen:
+            state_1, now_ms_1 = context.user.state_1, np.array([now_ms])
+            key_L, age_ms_L, *_ = USER_LAYOUT.value(HISTORY.name, state_1, now_ms_1)[0].tolist()
+            yield from zip(key_L, age_ms_L, strict=True)
+        for name in self._lists:
+            for key, time_s in context.user.lists.get(name, EMPTY).tolist():
+                yield key, max(now_ms - 1_000 * time_s, 0)
+
+
+def lists_of(policy: SeenPolicy) -> tuple[str, ...]:
+    """The lists of users' last items that a policy reads, beside their histories."""
+    shown = (USER_SHOWN,) if policy.is_of_all_seen else ()
+    return (*shown, USER_BOUGHT) if BOUGHT and policy.policy != "always" else shown
