@@ -34,7 +34,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture
 def store(client: Redis) -> ColumnStore:
-    client.flushdb()
+    for key in client.scan_iter():
+        client.delete(key)
     return ColumnStore(client, {})
 
 
