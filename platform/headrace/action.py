@@ -96,6 +96,7 @@ BIT: Final = {row.name: 1 << place for place, row in enumerate(TABLE)}
 EVERY_ACTION: Final = sum(BIT.values())
 AVERSIONS: Final = sum(BIT[row.name] for row in TABLE if not row.wish)
 PREDICTED: Final = tuple(row.name for row in TABLE if row.predicted)
+BOUGHT: Final = tuple(row.name for row in TABLE if row.name == "purchase")
 
 
 def windows_s(default_s: float) -> dict[str, float]:

@@ -155,7 +155,7 @@ def local_ray() -> dict[str, str]:
     }
 
 
-def ray_options(setup_hook: str = "") -> dict[str, Any]:
+def ray_options(setup_hook: str) -> dict[str, Any]:
     """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own;
     each worker process of this driver begins with the function that `setup_hook` names.
 
@@ -167,7 +167,7 @@ def ray_options(setup_hook: str = "") -> dict[str, Any]:
         "include_dashboard": False,
         "log_to_driver": False,
         "logging_level": logging.WARNING,
-        "runtime_env": {"worker_process_setup_hook": setup_hook} if setup_hook else None,
+        "runtime_env": {"worker_process_setup_hook": setup_hook},
     }
 
 
@@ -185,17 +185,3 @@ def catalogue_path(settings: Settings) -> Path:
 def vectors_path(settings: Settings) -> Path:
     """The folder of the content vectors, by encoder and version."""
     return settings.home_path / "vectors"
-
-
-def repository_path(room: str) -> Path:
-    """A folder of this repository, such as `feature_repo`; raises `ConfigError` if it is not there.
-
-    headrace runs from a checkout or an image that holds one; the working directory counts too.
-    """
-    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
-        if (root / room).is_dir():
-            return root / room
-    raise ConfigError(
-        f"no folder {room}/ beside the headrace package or in {Path.cwd()}: run headrace from a "
-        "checkout of the repository"
-    )
