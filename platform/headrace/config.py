@@ -19,7 +19,9 @@ import msgspec
 
 from headrace.access.http import HttpAccess
 from headrace.access.kafka import SECRET, SECRETS
-from headrace.action import CLICK, PREDICTED, windows_s
+from headrace.action import PREDICTED, windows_s
+from headrace.application.current import APPLICATION
+from headrace.application.document import path_of
 from headrace.errors import ConfigError
 from headrace.settings_text import expected_names, require_text
 
@@ -37,6 +39,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Everything that the parts of headrace must agree on, and the knobs of each."""
 
     namespace: str = "headrace"  # what topics and keys begin with, and Feast's project
+    app: str = ""  # the application file, or its folder; empty: the defaults, which are a shop's
     home: str = "~/.local/share/headrace"  # Feast registry, catalogue, model registry, checkpoints
     redis_url: str = "redis://127.0.0.1:6379/0"
     kafka_bootstrap: str = "127.0.0.1:9092"
@@ -79,7 +82,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     ranker_size: RankerSize = "nano"  # of the ranker that a namespace is begun with
     fusion: FusionName = "gated"  # how it makes one vector of what describes an item
     heads: str = ",".join(PREDICTED)  # actions that the ranker predicts, the click first
-    surfaces: str = ""  # those with a calibration and a position bias of their own
+    surfaces: str = ",".join(APPLICATION.surfaces)  # with calibrations and position biases
     token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
 
     num_replicas: PositiveInt = 1
@@ -96,7 +99,10 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     ready_without_model: bool = False  # `/readyz` before the first model
     loaded_versions: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1  # that a request may name
     spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64_000_000  # for impressions; 0: no spool
-    rank_by: str = f"{CLICK}=1"  # slates are ordered by the sum of weight x probability of actions
+    # Slates are ordered by the sum of weight x probability of actions.
+    rank_by: str = ",".join(
+        f"{name}={weight}".removesuffix(".0") for name, weight in APPLICATION.ranking.items()
+    )
     max_candidates: PositiveInt = 500
     campaigns: str = ""  # path of the campaigns' YAML file; empty: no ads
 
@@ -199,6 +205,7 @@ def environment(settings: Settings) -> dict[str, str]:
         for field in msgspec.structs.fields(Settings)
     }
     given[variable("home")] = str(settings.home_path)
+    given[variable("app")] = str(path_of(settings.app)) if settings.app else ""
     return given
 
 
@@ -250,17 +257,20 @@ def local_ray() -> dict[str, str]:
 
 def ray_options(setup_hook: str = "") -> dict[str, Any]:
     """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own;
-    each worker process of this driver begins with the function that `setup_hook` names.
+    each worker process of this driver begins with the function that `setup_hook` names, and has
+    this process's application.
 
     Without an address Ray tries the cluster that was last started on the machine, dead or alive. A
     dashboard of our own Ray would be a dozen processes, at an address that nobody is told.
     """
+    hook = {"worker_process_setup_hook": setup_hook} if setup_hook else {}
+    app = {"env_vars": {variable("app"): APPLICATION.path}} if APPLICATION.path else {}
     return {
         "address": os.environ.get("RAY_ADDRESS") or "local",
         "include_dashboard": False,
         "log_to_driver": False,
         "logging_level": logging.WARNING,
-        "runtime_env": {"worker_process_setup_hook": setup_hook} if setup_hook else None,
+        "runtime_env": {**hook, **app} or None,
     }
 
 
