@@ -26,6 +26,7 @@ LEVELS: Final = (
     "evaluation offline",
     "commands benchmarks",
     "cli serving trainers",
+    "__main__",
 )
 LEVEL_OF: Final = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
 

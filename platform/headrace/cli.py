@@ -15,12 +15,14 @@ from typing import Any, Final, NoReturn
 from headrace import __version__, config
 from headrace.catalogue.files import read_items
 from headrace.clock import now_ms
+from headrace.commands.application import take_application
 from headrace.commands.compare_fusion import add_compare_fusion
 from headrace.commands.dead_letters import add_dead_letters
 from headrace.commands.evaluate import add_evaluate
 from headrace.commands.features import add_features
 from headrace.commands.flags import (
     ENCODERS,
+    add_app_flag,
     add_backfill_flags,
     add_data_flags,
     add_encoder_flag,
@@ -78,9 +80,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: its exit code, or 2 for an error, which is printed in one line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
     command: Command = options.run
     try:
+        take_application(options, arguments)
         settings = _settings(options)
         if getattr(options, "writes_home", False):
             require_home(settings.home_path)
@@ -110,13 +114,16 @@ def _add_up(commands: Commands) -> None:
 
 def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
+    add_app_flag(stream)
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
+    add_app_flag(train)
     add_tokens_flag(train)
     add_ranker_flags(train)
     online = _module("trainers.job")
     train.set_defaults(run=online, writes_home=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
+    add_app_flag(serve)
     add_tokens_flag(serve)
     serve.set_defaults(run=_module("serving"))
     explain = commands.add_parser("explain", help="say why items get their scores for a user")

@@ -238,6 +238,11 @@ def export(settings: Settings) -> None:
     os.environ.update(environment(settings))
 
 
+def export_app(path: str) -> None:
+    """Name the application file of the program that this process becomes; empty: none."""
+    os.environ[variable("app")] = path
+
+
 def local_ray() -> dict[str, str]:
     """Variables for a Ray of headrace's own: on loopback, and closed to everybody else.
 

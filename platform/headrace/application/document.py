@@ -47,7 +47,7 @@ def read(path: Path) -> dict[str, Any]:
     if document is None:
         return {}
     if not isinstance(document, dict):
-        raise ConfigError(f"{path}: got {shown(document)}, expected sections such as actions")
+        raise ConfigError(f"{path}: got {shown(document)}, expected sections by name")
     return document
 
 

@@ -36,6 +36,16 @@ def dataset_name(options: argparse.Namespace) -> str:
     return options.dataset or (detect(folder) if folder else "movielens")
 
 
+def add_app_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that names the application file."""
+    parser.add_argument(
+        "--app",
+        type=Path,
+        metavar="FOLDER|FILE",
+        help="the application file, or its folder (default: HEADRACE_APP, or that of --data)",
+    )
+
+
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
     """The flags that name a dataset."""
     parser.add_argument("--data", type=Path, metavar="FOLDER", help="a folder with a log")
@@ -50,6 +60,7 @@ def data_arguments(options: argparse.Namespace) -> tuple[str, ...]:
 
 def add_up_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `headrace up`."""
+    add_app_flag(parser)
     add_data_flags(parser)
     add_pace_flags(parser)
     add_tokens_flag(parser)
@@ -222,8 +233,11 @@ def check_services(settings: config.Settings) -> None:
 
 
 def check_redis_keeps(settings: config.Settings) -> None:
-    """Raises `ServiceError` unless Redis answers and keeps its rows; prints warnings."""
+    """Raises `ServiceError` unless Redis answers and keeps its rows, `ActionsMismatch` where those
+    have other actions than this process; prints warnings."""
+    from headrace.features.rows.namespace_actions import bind_actions
     from headrace.services.redis_condition import check_store
 
     for warning in check_store(settings):
         print(f"warning: {warning}", file=sys.stderr, flush=True)
+    bind_actions(settings)

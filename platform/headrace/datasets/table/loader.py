@@ -65,7 +65,7 @@ def _check_files(folder: Path, mapping: TableMapping) -> None:
         for problem in _misfits(folder / part.file, part)
     ]
     if problems:
-        raise ConfigError(f"{folder / table_mapping.MAPPING_FILE}: {'; '.join(problems)}")
+        raise ConfigError(f"{table_mapping.path_of(folder)}: {'; '.join(problems)}")
 
 
 def _misfits(path: Path, part: EventColumns | ItemColumns | UserColumns) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`headrace.yaml`: which of the user's files and columns hold events, items and users.
+"""The mapping in `headrace.yaml`: which of the user's files and columns hold events, items, users.
 
 The structs below are the format; a value that may be a plain column name or a few keys is a union.
 Reading is strict: unknown keys, missing keys and wrong values are all reported at once.
@@ -7,18 +7,19 @@ Reading is strict: unknown keys, missing keys and wrong values are all reported 
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
 
 from headrace.action import ACTIONS, CLICK
+from headrace.application import document as application_file
+from headrace.application.current import APPLICATION
+from headrace.application.reading import unknown
+from headrace.application.sections import MAPPING, SECTIONS
 from headrace.errors import ConfigError, DatasetError
 from headrace.event import MAX_VALUE
-
-MAPPING_FILE: Final = "headrace.yaml"
 
 Column = Annotated[str, msgspec.Meta(min_length=1)]
 FileName = Annotated[str, msgspec.Meta(pattern=r"\.(csv|tsv|parquet)$")]
@@ -100,32 +101,62 @@ class UserColumns(Part, frozen=True):
 
 
 class TableMapping(Part, frozen=True):
-    """The whole of `headrace.yaml`."""
+    """The sections of `headrace.yaml` that are about files."""
 
     events: EventColumns
     items: ItemColumns | None = None
     users: UserColumns | None = None
 
 
+def path_of(folder: Path) -> Path:
+    """The file that has the mapping of the files in a folder: its own headrace.yaml, else the
+    application file of this process where that has one."""
+    own = folder / application_file.FILE
+    return Path(APPLICATION.path) if APPLICATION.mapping and not own.is_file() else own
+
+
+def is_mapped(folder: Path) -> bool:
+    """Whether columns of the files in a folder are mapped, or are meant to be: the mapping may be
+    wrong. A file of other sections alone maps none."""
+    path = path_of(folder)
+    if not path.is_file():
+        return False
+    sections = application_file.read(path)
+    return not sections or not set(MAPPING).isdisjoint(sections)
+
+
 def read(folder: Path) -> TableMapping:
-    """The mapping in `folder`; raises `ConfigError` with every problem in it."""
-    path = folder / MAPPING_FILE
-    document = _parse(path)
-    problems: list[str] = []
-    if document is None:
+    """The mapping of the files in `folder`; raises `ConfigError` with every problem in it."""
+    path = path_of(folder)
+    sections = _sections(path)
+    problems = [unknown(name, SECTIONS) for name in sections if name not in SECTIONS]
+    problems += problems_of(sections)
+    if not sections:
         problems.append("is empty, expected at least the key events")
-    else:
-        _check(TableMapping, document, "", problems)
+    elif not sections.get("events"):
+        problems.append("events: missing")
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}")
-    mapping = msgspec.convert(document, TableMapping)
-    unknown = [name for name in mapping.events.outcomes if name not in ACTIONS or name == CLICK]
-    if unknown:
-        others = ", ".join(name for name in ACTIONS if name != CLICK) or "none"
-        raise ConfigError(
-            f"{path}: events.outcomes: got {unknown[0]!r}, expected some of: {others}"
-        )
-    return mapping
+    known = TableMapping.__struct_fields__
+    return msgspec.convert({name: sections.get(name) for name in known}, TableMapping)
+
+
+def problems_of(sections: Mapping[str, Any], actions: Collection[str] = ACTIONS) -> list[str]:
+    """Every problem of the mapping among the sections of an application file."""
+    problems: list[str] = []
+    for field in msgspec.structs.fields(TableMapping):
+        section = sections.get(field.name)
+        if section is not None:
+            _check_value(field.type, section, field.name, problems)
+    events = sections.get("events")
+    outcomes = events.get("outcomes") if isinstance(events, dict) else None
+    others = [name for name in actions if name != CLICK]
+    problems += [
+        f"events.outcomes: got {name!r}, expected some of: {', '.join(others) or 'none'}"
+        for name in (outcomes if isinstance(outcomes, dict) else ())
+        if name not in others
+    ]
+    return problems
 
 
 def columns(part: Part) -> Iterator[tuple[str, str]]:
@@ -139,15 +170,10 @@ def columns(part: Part) -> Iterator[tuple[str, str]]:
             yield field.name, one if isinstance(one, str) else one.column
 
 
-def _parse(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file; it says which columns to read") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+def _sections(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file; it says which columns to read")
+    return application_file.read(path)
 
 
 def _check(kind: type[Part], document: Any, path: str, problems: list[str]) -> None:
