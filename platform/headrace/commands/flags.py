@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Final, get_args
 
 from headrace import config
+from headrace.application import document
+from headrace.application.current import APPLICATION
 from headrace.catalogue.item import Dataset
 from headrace.datasets.registry import LOADERS, detect, load_dataset
 from headrace.encoders import registry as encoders
@@ -22,7 +24,7 @@ ENCODERS: Final = ("text_e5", "image_efficientnet", "given_vector")
 
 def load_data(options: argparse.Namespace) -> Dataset:
     """The dataset that --data and --dataset name; MovieLens-100K by default."""
-    dataset = load_dataset(dataset_name(options), options.data)
+    dataset = load_dataset(dataset_name(options), data_folder(options))
     for row in dataset.bad_rows[:20]:
         print(f"{row.file}:{row.line}: {row.column}: {row.reason}", file=sys.stderr)
     if dataset.bad_rows:
@@ -30,9 +32,18 @@ def load_data(options: argparse.Namespace) -> Dataset:
     return dataset
 
 
+def data_folder(options: argparse.Namespace) -> Path | None:
+    """The folder that --data names; without it and --dataset that of --app, if that maps columns."""
+    folder: Path | None = options.data
+    app: Path | None = getattr(options, "app", None)
+    if folder or options.dataset or not (app and APPLICATION.mapping):
+        return folder
+    return document.path_of(app).parent
+
+
 def dataset_name(options: argparse.Namespace) -> str:
     """The dataset that the flags name, or that the folder holds."""
-    folder: Path | None = options.data
+    folder = data_folder(options)
     return options.dataset or (detect(folder) if folder else "movielens")
 
 
@@ -54,8 +65,9 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
 
 def data_arguments(options: argparse.Namespace) -> tuple[str, ...]:
     """The flags that make another command load the same dataset."""
-    folder = () if options.data is None else (f"--data={options.data.resolve()}",)
-    return (*folder, f"--dataset={dataset_name(options)}")
+    folder = data_folder(options)
+    data = () if folder is None else (f"--data={folder.resolve()}",)
+    return (*data, f"--dataset={dataset_name(options)}")
 
 
 def add_up_flags(parser: argparse.ArgumentParser) -> None:
