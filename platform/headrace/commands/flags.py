@@ -27,8 +27,8 @@ def load_data(options: argparse.Namespace) -> Dataset:
     dataset = load_dataset(dataset_name(options), data_folder(options))
     for row in dataset.bad_rows[:20]:
         print(f"{row.file}:{row.line}: {row.column}: {row.reason}", file=sys.stderr)
-    if dataset.bad_rows:
-        print(f"{len(dataset.bad_rows)} bad rows were left out", file=sys.stderr)
+    if dataset.num_bad_rows:
+        print(f"{dataset.num_bad_rows:,} bad rows were left out", file=sys.stderr)
     return dataset
 
 
