@@ -16,6 +16,7 @@ from headrace import __version__, config
 from headrace.catalogue.files import read_items
 from headrace.clock import now_ms
 from headrace.commands.application import take_application
+from headrace.commands.check import add_check
 from headrace.commands.compare_fusion import add_compare_fusion
 from headrace.commands.dead_letters import add_dead_letters
 from headrace.commands.evaluate import add_evaluate
@@ -37,13 +38,14 @@ from headrace.commands.flags import (
     data_arguments,
     explain_arguments,
     load_data,
+    require_folder,
     speed,
 )
 from headrace.commands.keys import add_keys
 from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
 from headrace.encoders import registry as encoders
-from headrace.errors import ConfigError, HeadraceError
+from headrace.errors import HeadraceError
 from headrace.feast_adapter.servers import kept_on_loopback
 from headrace.services.processes.priority import yield_to_requests
 from headrace.settings_text import require_home
@@ -70,6 +72,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_status(commands)
     _add_parts(commands)
     _add_data_commands(commands)
+    add_check(commands)
     add_evaluate(commands)
     add_compare_fusion(commands)
     add_features(commands)
@@ -182,8 +185,7 @@ def _up(options: argparse.Namespace, settings: config.Settings) -> int:
     from headrace.up.run import run
 
     events_per_s = speed(options)
-    if options.report and not options.report.absolute().parent.is_dir():
-        raise ConfigError(f"--report {options.report}: there is no folder {options.report.parent}")
+    require_folder("--report", options.report)
     campaigns = options.campaigns or settings.campaigns
     changes = {
         "host": options.host,

@@ -58,8 +58,10 @@ def application_of(options: argparse.Namespace) -> str:
     run = find(getattr(options, "platform", None)) if looks else None
     if run is not None:
         return _of_platform(run, named)
-    if named or (given := config.given().get(config.variable("app"))):
-        return named or str(document.path_of(given))
+    if named:
+        return named
+    if given := config.given().get(config.variable("app")):
+        return str(document.path_of(given))
     folder: Path | None = getattr(options, "data", None)
     path = document.path_of(folder) if folder else None
     return str(path) if path and path.is_file() and _own_sections(path) else ""

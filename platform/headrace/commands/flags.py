@@ -33,7 +33,7 @@ def load_data(options: argparse.Namespace) -> Dataset:
 
 
 def data_folder(options: argparse.Namespace) -> Path | None:
-    """The folder that --data names; without it and --dataset that of --app, if that maps columns."""
+    """The folder that --data names; without it and --dataset that of an --app that maps columns."""
     folder: Path | None = options.data
     app: Path | None = getattr(options, "app", None)
     if folder or options.dataset or not (app and APPLICATION.mapping):
@@ -138,6 +138,12 @@ def speed(options: argparse.Namespace) -> float | None:
     if events_per_s is not None and not events_per_s > 0:
         raise ConfigError(f"--speed {events_per_s:g}: expected more than 0 events per second")
     return events_per_s
+
+
+def require_folder(flag: str, file: Path | None) -> None:
+    """Raises `ConfigError` where the folder of a file to write is not there."""
+    if file and not file.absolute().parent.is_dir():
+        raise ConfigError(f"{flag} {file}: there is no folder {file.parent}")
 
 
 def add_encoder_flag(parser: argparse.ArgumentParser) -> None:
