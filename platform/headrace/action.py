@@ -9,10 +9,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from headrace.application.action import BUILT_IN as BUILT_IN
 from headrace.application.action import CLICK as CLICK
+from headrace.application.action import DEFAULT_TABLE as DEFAULT_TABLE
 from headrace.application.action import FIELDS as FIELDS
+from headrace.application.action import FOR_EVER as FOR_EVER
+from headrace.application.action import GRADE as GRADE
 from headrace.application.action import MAX_ACTIONS as MAX_ACTIONS
+from headrace.application.action import MONEY as MONEY
 from headrace.application.action import Action as Action
+from headrace.application.action import table as table
 from headrace.application.current import APPLICATION
 
 TABLE: Final = APPLICATION.actions
@@ -22,8 +28,21 @@ BIT: Final = {row.name: 1 << place for place, row in enumerate(TABLE)}
 EVERY_ACTION: Final = sum(BIT.values())
 AVERSIONS: Final = sum(BIT[row.name] for row in TABLE if not row.wish)
 PREDICTED: Final = APPLICATION.heads
+FEATURED: Final = tuple(row.name for row in TABLE if row.features)
+
+
+def carrying(value: str) -> int:
+    """The actions whose events may carry such a value, as bits."""
+    return sum(BIT[row.name] for row in TABLE if row.value == value)
 
 
 def windows_s(default_s: float) -> dict[str, float]:
     """How long after an impression each action still counts as its outcome."""
     return {row.name: default_s if row.window_s is None else row.window_s for row in TABLE}
+
+
+def strongest(action_mask: int) -> int:
+    """The bit of the strongest of these actions; 0 of none."""
+    came = [row for row in TABLE if action_mask & BIT[row.name]]
+    last = max(came, key=lambda row: (not row.wish, row.strength, BIT[row.name]), default=None)
+    return BIT[last.name] if last else 0
