@@ -41,6 +41,7 @@ from headrace.commands.flags import (
     require_folder,
     speed,
 )
+from headrace.commands.init import add_init
 from headrace.commands.keys import add_keys
 from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
@@ -68,11 +69,12 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    add_init(commands)
+    add_check(commands)
     _add_up(commands)
     add_status(commands)
     _add_parts(commands)
     _add_data_commands(commands)
-    add_check(commands)
     add_evaluate(commands)
     add_compare_fusion(commands)
     add_features(commands)
