@@ -23,7 +23,7 @@ from headrace.action import PREDICTED, windows_s
 from headrace.application.current import APPLICATION
 from headrace.application.document import path_of
 from headrace.errors import ConfigError
-from headrace.settings_text import expected_names, require_text
+from headrace.settings_text import FORMER, expected_names, former_names, require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -83,7 +83,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     fusion: FusionName = "gated"  # how it makes one vector of what describes an item
     heads: str = ",".join(PREDICTED)  # actions that the ranker predicts, the click first
     surfaces: str = ",".join(APPLICATION.surfaces)  # with calibrations and position biases
-    token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
+    vector_tables: str = ""  # of the items' content that the ranker reads: names, between commas
 
     num_replicas: PositiveInt = 1
     platform: str = ""  # what its own HAProxy calls it, so that no other's requests are answered
@@ -137,9 +137,9 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
         return weights
 
     @property
-    def token_table_names(self) -> tuple[str, ...]:
-        """`token_tables` apart, such as ("text_e5/1-f3b1a2c4",)."""
-        return _names(self.token_tables)
+    def vector_table_names(self) -> tuple[str, ...]:
+        """`vector_tables` apart, such as ("text_e5/1-f3b1a2c4",)."""
+        return _names(self.vector_tables)
 
     @property
     def spool_path(self) -> Path:
@@ -164,7 +164,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process; raises `ConfigError` naming every variable that is wrong."""
     environ = os.environ if environ is None else environ
     given: dict[str, Any] = {}
-    problems = []
+    problems = former_names(environ)
     for field in msgspec.structs.fields(Settings):
         text = environ.get(variable(field.name))
         if not text:
@@ -215,9 +215,9 @@ def is_given(field: str) -> bool:
 
 
 def given() -> dict[str, str]:
-    """The variables of settings that the environment sets."""
-    names = (variable(field.name) for field in msgspec.structs.fields(Settings))
-    return {name: text for name in names if (text := os.environ.get(name))}
+    """The variables of settings that the environment sets, those of former names included."""
+    names = [variable(field.name) for field in msgspec.structs.fields(Settings)]
+    return {name: text for name in (*names, *FORMER) if (text := os.environ.get(name))}
 
 
 def runtime_path() -> Path:
@@ -290,9 +290,9 @@ def catalogue_path(settings: Settings) -> Path:
     return settings.home_path / "catalogue"
 
 
-def tokens_path(settings: Settings) -> Path:
-    """The folder of the content tokens, by encoder and version."""
-    return settings.home_path / "tokens"
+def vectors_path(settings: Settings) -> Path:
+    """The folder of the content vectors, by encoder and version."""
+    return settings.home_path / "vectors"
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -113,8 +113,8 @@ def labels(cell: Any, separator: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in stripped if part))
 
 
-def picture(cell: Any, folder: Path) -> bytes | Path | None:
-    """The picture itself, or the path of its file, relative to `folder`; None where it is empty."""
+def file(cell: Any, folder: Path) -> bytes | Path | None:
+    """A file's content, or its path, relative to `folder`; None where it is empty."""
     if isinstance(cell, bytes):
         return cell or None
     name = text(cell).strip()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from headrace.catalogue.content import FILES
 from headrace.catalogue.item import BadRow, Content, Dataset, Item, User
 from headrace.datasets.table import cell as table_cell
 from headrace.datasets.table import log as table_log
@@ -96,7 +97,7 @@ def _items(folder: Path, part: ItemColumns, bad: list[BadRow]) -> tuple[Item, ..
             item_id,
             table_cell.text(row.cells[part.title]) if part.title else "",
             table_cell.labels(row.cells[labels.column], labels.separator) if labels else (),
-            _tokens(row, part.attributes),
+            _words(row, part.attributes),
         )
         for item_id, row in _entities(file, part, part.item_id)
     )
@@ -108,15 +109,22 @@ def _items(folder: Path, part: ItemColumns, bad: list[BadRow]) -> tuple[Item, ..
 
 def _contents(folder: Path, part: ItemColumns | None) -> Iterator[Content]:
     """The encoders' input in the items file; bad rows were reported when the items were read."""
-    if part is None or not (part.description or part.image or part.vector):
+    if part is None:
+        return
+    files = {name: column for name in FILES if (column := getattr(part, name, None))}
+    if not (part.description or files or part.vector):
         return
     numbers = _labels(part.vector)
     for item_id, row in _entities(TableFile(folder / part.file), part, part.item_id):
         yield Content(
             item_id,
             (table_cell.text(row.cells[part.description]) or None) if part.description else None,
-            table_cell.picture(row.cells[part.image], folder) if part.image else None,
             table_cell.vector(row.cells[numbers.column], numbers.separator) if numbers else None,
+            {
+                name: file
+                for name, column in files.items()
+                if (file := table_cell.file(row.cells[column], folder)) is not None
+            },
         )
 
 
@@ -128,7 +136,7 @@ def _labels(given: str | Labels | None) -> Labels | None:
 def _users(folder: Path, part: UserColumns, bad: list[BadRow]) -> tuple[User, ...]:
     file = TableFile(folder / part.file)
     rows = _entities(file, part, part.user_id)
-    users = tuple(User(user_id, _tokens(row, part.attributes)) for user_id, row in rows)
+    users = tuple(User(user_id, _words(row, part.attributes)) for user_id, row in rows)
     bad.extend(file.bad_rows)
     return users
 
@@ -151,7 +159,7 @@ def _entities(
             yield entity_id, row
 
 
-def _tokens(row: Row, columns: tuple[str, ...]) -> tuple[str, ...]:
+def _words(row: Row, columns: tuple[str, ...]) -> tuple[str, ...]:
     """The attributes that have a value, as "name=value"."""
     values = ((column, table_cell.text(row.cells[column]).strip()) for column in columns)
     return tuple(f"{column}={value}" for column, value in values if value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from headrace.action import CLICK
 from headrace.datasets.table import cell as table_cell
@@ -93,7 +93,7 @@ def _position(row: Row, rank: str | Rank | None, absent: int) -> int:
     return row.value(column, lambda cell: table_cell.position(cell, first))
 
 
-def _graded(row: Row, share: str | Share | None) -> dict[str, float]:
+def _graded(row: Row, share: str | Share | None) -> dict[str, Any]:
     """The field of `Shown` that says how much the item was liked.
 
     A share of a whole says so by itself, as a rating does; a plain number with what came alone.

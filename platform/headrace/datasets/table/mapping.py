@@ -88,7 +88,9 @@ class ItemColumns(Part, frozen=True):
     categories: Column | Labels | None = None
     attributes: tuple[Column, ...] = ()
     description: Column | None = None
-    image: Column | None = None
+    image: Column | None = None  # of names of files, or of what is in them: `content.FILES`
+    audio: Column | None = None
+    video: Column | None = None
     vector: Column | Labels | None = None
 
 
