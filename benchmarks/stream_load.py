@@ -105,7 +105,7 @@ class StreamUnderLoad:
         self._sender = threading.Thread(target=self._send, args=(events_per_s,), daemon=True)
         self._sender.start()
         self.wait_for("the first events", lambda: self._processed() > 0)
-        wanted = self.settings.num_stream_workers
+        wanted = self.settings.stream.num_stream_workers
         self.wait_for("all workers", lambda: len(self.workers()) == wanted)
 
     def kill(self, target: str) -> None:
@@ -208,7 +208,7 @@ class StreamUnderLoad:
         writer.close()
 
     def _read(self, topic: str, num_partitions: int | None = None) -> list[Record]:
-        numbers = range(num_partitions or self.settings.num_partitions)
+        numbers = range(num_partitions or self.settings.stream.num_partitions)
         reader = LogReader(self.settings, topic, dict.fromkeys(numbers, 0), 5_000)
         records = [record for batch in reader.read_to_end() for record in batch]
         reader.close()

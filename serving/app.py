@@ -73,30 +73,32 @@ class Gateway:
         keep_on_loopback()
         self._settings, self._live = settings, Live(settings, now_ms)
         skipped, namespace = self._live.skipped, settings.namespace
-        redis = prompt_redis(settings.redis_url, settings.store_timeout_s)
-        store = OnlineStore(settings, skipped, settings.store_timeout_s)
+        redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
+        store = OnlineStore(settings, skipped, settings.serving.store_timeout_s)
         self._store = Breaker("the online store", lambda: store.read_users([""]))
         hydrate, catalogue = Hydrate(store, self._store), self._live.catalogue
-        self._recommender = Recommender(hydrate, catalogue, settings.max_candidates)
+        self._recommender = Recommender(hydrate, catalogue, settings.serving.max_candidates)
         campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
         budgets = Budgets(redis, namespace, skipped)
         self._ads = AdServer(campaigns, budgets, hydrate, catalogue)
         self._key: ServingKey | None = None
-        topic, deadline_s = Topics(namespace).events, settings.events_deadline_s
-        self._events = LogSender(settings, topic, deadline_s, settings.max_waiting_events)
-        spool = Spool(settings.spool_path, settings.spool_bytes, skipped)
+        topic, deadline_s = Topics(namespace).events, settings.serving.events_deadline_s
+        self._events = LogSender(settings, topic, deadline_s, settings.serving.max_waiting_events)
+        spool = Spool(settings.spool_path, settings.serving.spool_bytes, skipped)
         impressions = LogSender(settings, topic, deadline_s)
         self._impressions = ImpressionLog(impressions, spool, lambda: self._key, now_ms)
-        places = settings.max_waiting_slates
-        self.slates = Budget("slates", settings.slate_threads, places, settings.slate_deadline_s)
+        places = settings.serving.max_waiting_slates
+        self.slates = Budget(
+            "slates", settings.serving.slate_threads, places, settings.serving.slate_deadline_s
+        )
         self.events = Budget("events", 1, MAX_POSTS, deadline_s)
         first = (lambda: self._find_key(redis), lambda: budgets.open(campaigns))
         self._reporter = Reporter(StatusBoard(redis, namespace, skipped), self._document, first)
         self.health = Health(settings, self._live, self._errors(), lambda: self._reporter.held)
-        self.ads_rate = Rate("ads", settings.ads_rate)
-        self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.own_key)
+        self.ads_rate = Rate("ads", settings.http.ads_rate)
+        self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.http.own_key)
         door = Door(settings, self._keyring)
-        self._router = Router(routes(self), Bodies(settings.body_timeout_s), door)
+        self._router = Router(routes(self), Bodies(settings.serving.body_timeout_s), door)
         for begun in (self._keyring, self._live, self._reporter):
             begun.start()
             self._ending.callback(begun.close)
@@ -134,7 +136,7 @@ class Gateway:
 
     def read_events(self, body: bytes) -> Sequence[Accepted]:
         """The events of a body."""
-        return read_events(body, now_ms(), int(self._settings.max_ahead_s * 1_000))
+        return read_events(body, now_ms(), int(self._settings.stream.max_ahead_s * 1_000))
 
     def take_events(self, events: Sequence[Accepted]) -> Answer:
         """202 once the log has each of these events."""
@@ -161,7 +163,7 @@ class Gateway:
     def _marks(self, snapshot: Snapshot, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
         """The `degraded` marks of an answer, beside those that its stages set."""
         model = snapshot.model
-        stale_ms = 1_000 * self._settings.stale_model_s
+        stale_ms = 1_000 * self._settings.serving.stale_model_s
         is_stale = model is not None and at_ms - model.manifest.created_ms > stale_ms
         is_lost = is_logged and not self._impressions.is_reaching
         return (*(["stale_model"] if is_stale else ()), *(["no_log"] if is_lost else ()))
@@ -206,7 +208,7 @@ def build(settings: config.Settings) -> serve.Application:
     the places of everybody.
     """
     deployment = serve.deployment(Gateway).options(
-        num_replicas=settings.num_replicas,
+        num_replicas=settings.serving.num_replicas,
         max_ongoing_requests=1_000,
         max_queued_requests=100,
         backpressure_config=BackpressureConfig(status_code=503, retry_after_s=1),

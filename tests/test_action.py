@@ -42,7 +42,8 @@ SPELLED = {
 def test_todays_actions_have_the_bits_and_heads_that_samples_and_models_were_made_with() -> None:
     assert list(BIT.items())[:3] == [("click", 1), ("like", 2), ("long_view", 4)]
     assert FEATURED == ("click", "like", "long_view") and not AVERSIONS & 0b111
-    assert Settings().heads == "click,like,long_view" and Settings().rank_by == "click=1"
+    assert Settings().training.heads == ("click", "like", "long_view")
+    assert Settings().serving.rank_by == {"click": 1.0}
 
 
 def test_eight_actions_are_built_in_and_taken_without_an_application() -> None:

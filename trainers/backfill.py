@@ -76,7 +76,7 @@ def run(options: argparse.Namespace, settings: config.Settings) -> None:
             require_unstarted(settings, f"{dataset.num_events} events of {dataset.name}")
         print(f"reading {dataset.num_events:,} events of {dataset.name}", flush=True)
         events = offline / f".backfill-{number}" / "events"
-        source = write_dataset(dataset, events, settings.num_partitions)
+        source = write_dataset(dataset, events, settings.stream.num_partitions)
     else:
         source = TopicEvents(settings) if options.kafka else archived_events(settings)
     backfill = Backfill(
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace, settings: config.Settings) -> None:
         rules=PartitionSettings.of(settings, every_event=True),
         period=options.period,
         run=number,
-        num_shards=settings.num_partitions,
+        num_shards=settings.stream.num_partitions,
         intake=IntakeRules.of(settings),
         now_ms=number,
     )

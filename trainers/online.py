@@ -50,18 +50,18 @@ class OnlineTrainer:
         self._content = ContentTable(read_items(config.catalogue_path(settings)), vectors)
         self._config = ranker_config(settings, vectors)
         pace = Pace(
-            settings.batch_size,
-            settings.progressive_window,
-            patience_ms=round(1_000 * settings.guard_patience_s),
+            settings.training.batch_size,
+            settings.training.progressive_window,
+            patience_ms=round(1_000 * settings.training.guard_patience_s),
         )
         self._guarded = GuardedLearner(
-            self._config, self._content, settings.model_seed, pace, slices_of(settings)
+            self._config, self._content, settings.training.model_seed, pace, slices_of(settings)
         )
         self._samples = SampleReader(settings, clock)
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
         self._progress = {
-            name: ProgressBoard(redis, settings.namespace, name) for name in settings.head_names
+            name: ProgressBoard(redis, settings.namespace, name) for name in settings.training.heads
         }
         self._arrivals_ms: list[int] = []
         self._newest_event_ms = 0
@@ -82,7 +82,10 @@ class OnlineTrainer:
         now = self._clock()
         if self._samples.is_due():
             self._train(self._samples.take())
-        if self._arrivals_ms and now - self._published_ms >= 1_000 * self._settings.publish_every_s:
+        if (
+            self._arrivals_ms
+            and now - self._published_ms >= 1_000 * self._settings.training.publish_every_s
+        ):
             self._published_ms = now
             if self._is_let_pass(now):
                 self._publish(now)
@@ -173,7 +176,7 @@ class OnlineTrainer:
         self.version = self._publisher.publish(weights, manifest).version
         self._guarded.published(weights)
         self._arrivals_ms = []
-        if now - self._good_ms >= 1_000 * self._settings.checkpoint_every_s:
+        if now - self._good_ms >= 1_000 * self._settings.training.checkpoint_every_s:
             self._guarded.remember()
             self._good_ms, self._good_version = now, self.version
             self.is_worth_saving = True

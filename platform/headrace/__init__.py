@@ -3,7 +3,6 @@
 __main__.py       where every command begins
 cli.py            the commands and their flags
 config.py         the settings: one frozen value, read from the environment here only
-settings_text.py  what text a setting may have, and whether the home can be written
 errors.py         what headrace raises on purpose
 clock.py          the one place that reads the time
 epoch.py          in which unit a number is a time, and when a record arrived

@@ -49,7 +49,7 @@ from headrace.encoders import registry as encoders
 from headrace.errors import HeadraceError
 from headrace.feast_adapter.servers import kept_on_loopback
 from headrace.services.processes.priority import yield_to_requests
-from headrace.settings_text import require_home
+from headrace.settings.text import require_home
 
 IN_BACKGROUND: Final = {"trainers.job", "trainers.backfill", "trainers.encode"}
 
@@ -104,10 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _settings(options: argparse.Namespace) -> config.Settings:
     """The settings of the command's platform, overridden by flags that several commands share."""
     settings = settings_for(options)
-    vectors: Sequence[str] = getattr(options, "vectors", None) or ()
     flags = {name: getattr(options, name, None) for name in ("ranker_size", "fusion")}
-    flags["vector_tables"] = ",".join(vectors)
-    given = {name: text for name, text in flags.items() if text}
+    flags["vector_tables"] = getattr(options, "vectors", None)
+    given = {name: value for name, value in flags.items() if value}
     return config.changed(settings, **given) if given else settings
 
 

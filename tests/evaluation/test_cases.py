@@ -20,7 +20,7 @@ from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
 
 SETTINGS = Settings()
-WINDOW_MS = int(1_000 * SETTINGS.click_window_s)
+WINDOW_MS = int(1_000 * SETTINGS.stream.click_window_s)
 DAY_MS = 86_400_000
 DAYS = Days("Asia/Shanghai")  # START_MS is a midnight there
 TEST_MS = START_MS + DAY_MS

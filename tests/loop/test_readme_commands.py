@@ -22,8 +22,9 @@ from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.commands.running import PLACES
-from headrace.config import Settings, environment, variable
+from headrace.config import Settings, environment
 from headrace.event import ClickEvent, encode
+from headrace.settings.variables import variable
 from headrace.stream.dead_letter import read_letters
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]

@@ -38,7 +38,7 @@ def main(num_events: int, names: list[str]) -> None:
         return accepted >= num_events or now_ms() > deadline_ms
 
     steps_left = [30]  # after the last event: its partial rows come back, and are written merged
-    worker = Worker(settings, range(settings.num_partitions), now_ms)
+    worker = Worker(settings, range(settings.stream.num_partitions), now_ms)
 
     def should_stop() -> bool:
         steps_left[0] -= done()

@@ -34,7 +34,7 @@ NOW_MS = 1_800_000_000_000
 
 
 def recipe(**settings: object) -> RankerConfig:
-    return ranker_config(config.changed(config.Settings(), **settings), ContentVectors())
+    return ranker_config(config.settings(**settings), ContentVectors())
 
 
 def sample(offset: int) -> Sample:

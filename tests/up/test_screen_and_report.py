@@ -119,7 +119,7 @@ def test_the_quality_of_slices_is_shown_where_there_is_any(terminal: bool) -> No
     text = shown(replace(MUCH, quality={"all": known, "new_users": known}), terminal=terminal)
     assert "AUC 0.7000, normalised entropy 0.9500, calibration nan of 1,204" in text
     assert "new_users" in text and "new_users" not in shown(MUCH, terminal=terminal)
-    load = BackgroundLoad(Front(Settings()), [], 1.0)
+    load = BackgroundLoad(Front(Settings().http), [], 1.0)
     report = build_report(replace(MUCH, quality={"new_users": known}), load, 0, 0.0, 0.0)
     assert report["progressive_slices"]["new_users"] == {
         **{"samples": 1_204, "auc": 0.7, "normalized_entropy": 0.95, "calibration": None}
@@ -147,7 +147,7 @@ def test_the_fifths_have_all_samples_in_order() -> None:
 
 
 def test_the_report_is_json_and_its_text_names_every_total() -> None:
-    load = BackgroundLoad(Front(Settings()), ["u"], 0.0)
+    load = BackgroundLoad(Front(Settings().http), ["u"], 0.0)
     report = build_report(MUCH, load, in_features=1_990, start_s=40.04, replay_s=180.0)
     assert json.loads(json.dumps(report)) == report
     assert report["events"]["in_features"] == 1_990 and report["elapsed_s"]["start"] == 40.0

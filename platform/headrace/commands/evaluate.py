@@ -151,8 +151,8 @@ def _publishers_settings(options: argparse.Namespace, settings: config.Settings)
     options.uses_platform = True
     settings = settings_for(options)
     if options.vectors:
-        settings = config.changed(settings, vector_tables=",".join(options.vectors))
-    check_broker(settings.kafka_bootstrap, settings)
+        settings = config.changed(settings, vector_tables=options.vectors)
+    check_broker(settings.kafka_bootstrap, settings.kafka)
     return settings
 
 

@@ -17,6 +17,7 @@ from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError
 from headrace.event import DEFAULT_SURFACE
 from headrace.offline.period import Period
+from headrace.settings.rooms import FusionName, RankerSize
 
 # A text encoder for every language, not the fastest one.
 ENCODERS: Final = ("text_e5", "image_efficientnet", "given_vector")
@@ -104,15 +105,15 @@ def add_ranker_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         dest="ranker_size",
-        choices=get_args(config.RankerSize),
+        choices=get_args(RankerSize),
         help="of the ranker: nano for small machines, base for one core a replica, large for a GPU "
         "(default: HEADRACE_RANKER_SIZE, nano)",
     )
     parser.add_argument(
         "--fusion",
-        choices=get_args(config.FusionName),
+        choices=get_args(FusionName),
         metavar="NAME",
-        help=f"of an item's modalities: {', '.join(get_args(config.FusionName))} (default: "
+        help=f"of an item's modalities: {', '.join(get_args(FusionName))} (default: "
         "HEADRACE_FUSION, gated)",
     )
 
@@ -247,7 +248,7 @@ def check_services(settings: config.Settings) -> None:
     from headrace.services.kafka import check_broker
 
     check_redis_keeps(settings)
-    check_broker(settings.kafka_bootstrap, settings)
+    check_broker(settings.kafka_bootstrap, settings.kafka)
 
 
 def check_redis_keeps(settings: config.Settings) -> None:

@@ -15,6 +15,7 @@ from typing import Final
 from headrace import config
 from headrace.commands.flags import add_app_flag
 from headrace.errors import ConfigError
+from headrace.settings.variables import variable
 from headrace.up.run_file import RunFile, RunFolder
 
 PLACES: Final = ("redis_url", "kafka_bootstrap", "home", "namespace")
@@ -56,7 +57,7 @@ def settings_for(options: argparse.Namespace) -> config.Settings:
 def find(name: str | None) -> RunFile | None:
     """The running platform of this name, or the only one; None where the environment says where a
     platform is, or none runs."""
-    places = [config.variable(field) for field in PLACES if config.is_given(field)]
+    places = [variable(field) for field in PLACES if config.is_given(field)]
     if places and name is None:
         return None
     if places:

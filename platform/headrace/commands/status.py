@@ -58,7 +58,7 @@ def _status(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def status_document(settings: config.Settings, run: RunFile | None) -> dict[str, Any]:
     """The status of a platform: from `headrace up`, from HTTP and from the parts' reports."""
-    health = probe(Front(settings), settings.namespace)
+    health = probe(Front(settings.http), settings.namespace)
     totals, ages, redis_problem = _observed(settings)
     parts = [_part(state, ages) for state in run.parts] if run else _reported(ages)
     problems = [redis_problem] if redis_problem else []
@@ -124,7 +124,7 @@ def _configured(settings: config.Settings) -> dict[str, str]:
     from headrace.services.redis import masked
 
     return {
-        "http": Front(settings).address,
+        "http": Front(settings.http).address,
         "redis": masked(settings.redis_url),
         "kafka": settings.kafka_bootstrap,
     }

@@ -159,16 +159,16 @@ class ParityCheck:
 
     def _lasting(self, layout: Layout, ids: Sequence[str]) -> Sequence[str]:
         """The entities whose rows are kept for ever, or have been since the log began."""
-        lasted_s, settings = (now_ms() - self._began_ms) / 1_000, self._settings
+        lasted_s, stream = (now_ms() - self._began_ms) / 1_000, self._settings.stream
         if layout is ITEM_LAYOUT:
             lasting: Sequence[str] = [item_id for item_id in ids if item_id in self._item_ids]
-        elif layout is USER_LAYOUT and lasted_s >= settings.unknown_user_ttl_s:
-            users = read_users(config.catalogue_path(settings))
+        elif layout is USER_LAYOUT and lasted_s >= stream.unknown_user_ttl_s:
+            users = read_users(config.catalogue_path(self._settings))
             lasting = [user_id for user_id in ids if user_id in users]
         elif layout is CAMPAIGN_LAYOUT and (
-            lasted_s >= settings.unknown_campaign_ttl_s or len(ids) > settings.max_unknown_campaigns
+            lasted_s >= stream.unknown_campaign_ttl_s or len(ids) > stream.max_unknown_campaigns
         ):
-            known = Bounds.of(settings).known_campaigns
+            known = Bounds.of(self._settings).known_campaigns
             lasting = [campaign_id for campaign_id in ids if campaign_id in known]
         else:
             lasting = ids

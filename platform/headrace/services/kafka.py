@@ -106,7 +106,7 @@ def check_broker(bootstrap: str, access: KafkaAccess) -> None:
             f"the broker at {answering} answers but its cluster does not"
             f" ({access.masked_error(error)}): check that its advertised.listeners can be reached"
             " from here, and that HEADRACE_KAFKA_SECURITY_PROTOCOL"
-            f" ({access.kafka_security_protocol}) is the one of this address"
+            f" ({access.security_protocol}) is the one of this address"
         ) from error
 
 

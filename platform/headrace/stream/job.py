@@ -110,7 +110,7 @@ class StreamJob:
         """One round: reap ended workers, start missing ones, balance the partitions."""
         for number in list(self._members):
             self._reap(number, now_s)
-        wanted = min(self._settings.num_stream_workers, self._settings.num_partitions)
+        wanted = min(self._settings.stream.num_stream_workers, self._settings.stream.num_partitions)
         while len(self._members) < wanted:
             actor = _RemoteWorker.remote()
             self._members[self._num_started] = Member(actor, actor.ready.remote())
@@ -160,7 +160,7 @@ class StreamJob:
         """Move partitions: an owner stops before the next one starts."""
         ready = [number for number, member in self._members.items() if member.is_ready]
         current = {number: self._members[number].partitions for number in ready}
-        target = balanced(current, ready, self._settings.num_partitions)
+        target = balanced(current, ready, self._settings.stream.num_partitions)
         moving = False
         for number in ready:
             member = self._members[number]

@@ -64,7 +64,7 @@ class Worker:
         self._item_reader = LogReader(
             settings,
             self._topics.item_features,
-            dict.fromkeys(range(settings.num_partitions), 0),
+            dict.fromkeys(range(settings.stream.num_partitions), 0),
             log=self._log,
         )
 
@@ -230,7 +230,7 @@ class Worker:
                 arrivals_ms.setdefault(about, []).append(record.arrival_ms)
         for entity, ids in mentioned.items():
             table = self._merged.tables[entity]
-            mine = _by_owner(table.having(ids), self._settings.num_partitions)
+            mine = _by_owner(table.having(ids), self._settings.stream.num_partitions)
             for number in self._partitions.keys() & mine.keys():
                 arrived_ms = [ms for i in mine[number] for ms in arrivals_ms.get((entity, i), ())]
                 number_N = table.find(mine[number])
@@ -248,7 +248,7 @@ class Worker:
                 for partition in self._partitions.keys() & set(one.partitions):
                     gone.partials.append((partition, row_key(entity, partition, one.entity_id)))
             lost = table.lacking(one.entity_id for one in of_kind)
-            mine = _by_owner(lost, self._settings.num_partitions)
+            mine = _by_owner(lost, self._settings.stream.num_partitions)
             for number in self._partitions.keys() & mine.keys():
                 gone.merged.append((table.layout, mine[number]))
         return gone

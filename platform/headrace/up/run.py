@@ -75,7 +75,9 @@ class Platform:
         if swept:
             self.screen.say(f"swept what a headrace up that was killed left: {', '.join(swept)}")
         wanted = self.settings
-        self.port = stack.enter_context(HeldPort(wanted.host, wanted.port, "HTTP", "--port"))
+        self.port = stack.enter_context(
+            HeldPort(wanted.http.host, wanted.http.port, "HTTP", "--port")
+        )
         self.environ = {**config.inherited(), MARK: str(self.owner)}
         sockets = socket_folder(self.owner, stack)
         self.settings = settings_of_run(self.options, wanted, self.owner, stack)

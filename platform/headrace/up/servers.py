@@ -20,7 +20,8 @@ from headrace.services.processes.owner import Owner
 from headrace.services.ray_node import RayNode, start_ray
 from headrace.services.redis import RedisServer, masked, start_redis
 from headrace.services.redis_condition import check_store
-from headrace.settings_text import require_home
+from headrace.settings.text import require_home
+from headrace.settings.variables import variable
 from headrace.up.display.screen import Screen
 from headrace.up.home import keep_application, lock_home, require_space
 from headrace.up.options import UpOptions
@@ -137,14 +138,14 @@ def start_servers(
     and the started servers. `environ` becomes that of the parts; `sockets` is a folder with a short
     path.
     """
-    if settings.kafka_security_protocol != "PLAINTEXT" and not config.is_given("kafka_bootstrap"):
+    if settings.kafka.security_protocol != "PLAINTEXT" and not config.is_given("kafka_bootstrap"):
         raise ConfigError(
-            f"{config.variable('kafka_security_protocol')}={settings.kafka_security_protocol} is "
+            f"{variable('kafka_security_protocol')}={settings.kafka.security_protocol} is "
             "for a broker that runs: name it with KAFKA_BOOTSTRAP, or unset it to have one started"
         )
-    for warning in settings.http_warnings():
+    for warning in settings.http.warnings():
         screen.say(f"warning: {warning}")
-    settings.require_tls_files()
+    settings.http.require_tls_files()
     folder, servers = settings.home_path / "servers", []
     screen.phase = "starting Redis"
     if config.is_given("redis_url"):
@@ -159,7 +160,7 @@ def start_servers(
         screen.say(f"started Redis at {masked(settings.redis_url)}")
     screen.phase = "starting the broker"
     if config.is_given("kafka_bootstrap"):
-        check_broker(settings.kafka_bootstrap, settings)
+        check_broker(settings.kafka_bootstrap, settings.kafka)
         screen.say(f"using the broker at {settings.kafka_bootstrap}")
     else:
         broker = start_broker(folder / "kafka", environ)
@@ -168,7 +169,7 @@ def start_servers(
         stack.callback(server.stop)
         settings = config.changed(settings, kafka_bootstrap=broker.bootstrap)
         screen.say(f"started a broker ({broker.kind}) at {broker.bootstrap}")
-    environ |= {**config.environment(settings), **serve_environment(sockets, settings)}
+    environ |= {**config.environment(settings), **serve_environment(sockets, settings.http)}
     return settings, servers
 
 

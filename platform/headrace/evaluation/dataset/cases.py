@@ -97,12 +97,12 @@ class Cases:
         self, dataset: Dataset, settings: Settings, terms: Terms, step: int = STEP
     ) -> None:
         self._dataset, self._terms, self._step = dataset, terms, step
-        self._window_ms = int(settings.click_window_s * 1_000)
+        self._window_ms = int(settings.stream.click_window_s * 1_000)
         attributes = {user.user_id: user.attributes for user in dataset.users}
         delay = Delay(VISIBLE_AFTER_MS, terms.test_ms if terms.frozen else None)
         self._path = BatchPath(
             {item.item_id: item for item in dataset.items}.get,
-            PartitionSettings(settings.dedupe_window, self._window_ms),
+            PartitionSettings(settings.stream.dedupe_window, self._window_ms),
             words_of=lambda user_id: user_word_keys(attributes.get(user_id, ())),
             make_partition=partial(DelayedPartition, delay=delay),
         )

@@ -78,12 +78,12 @@ class PartitionSettings:
     def of(cls, settings: Settings, every_event: bool = False) -> PartitionSettings:
         """The partition's settings from the platform's."""
         return cls(
-            dedupe_window=settings.dedupe_window,
-            click_window_ms=int(settings.click_window_s * 1_000),
-            lateness_ms=int(settings.allowed_lateness_s * 1_000),
+            dedupe_window=settings.stream.dedupe_window,
+            click_window_ms=int(settings.stream.click_window_s * 1_000),
+            lateness_ms=int(settings.stream.allowed_lateness_s * 1_000),
             every_event=every_event,
-            samples=settings.make_samples,
-            num_partitions=settings.num_partitions,
+            samples=settings.stream.make_samples,
+            num_partitions=settings.stream.num_partitions,
         )
 
 

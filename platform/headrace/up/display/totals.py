@@ -88,7 +88,7 @@ class Observer:
         self._commits = CommitStore(self.redis, settings.namespace)
         self._progress = {
             head: ProgressBoard(self.redis, settings.namespace, head, self._skipped)
-            for head in settings.head_names
+            for head in settings.training.heads
         }
 
     def is_up(self, part: str, now_ms: int) -> bool:
