@@ -1,0 +1,44 @@
+"""Reads Parquet files batch by batch, whatever wrote them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from headrace.catalogue import columnar
+from headrace.datasets.table.bad_rows import BadRows
+from headrace.datasets.table.files.chunk import Chunk
+from headrace.datasets.table.files.layout import Layout
+from headrace.datasets.table.files.typed import Nature, nature, simple
+
+BATCH_ROWS: Final = 65_536
+HEAVY: Final = ("bytes", "list", "picture")  # natures with cells that may be large
+
+
+class ParquetFile:
+    """A Parquet file."""
+
+    def __init__(self, path: Path, name: str, layout: Layout) -> None:
+        self._path = path
+
+    def header(self) -> list[str]:
+        """The names of the columns."""
+        return columnar.column_names(self._path)
+
+    def natures(self) -> dict[str, Nature]:
+        """What the cells of each column are."""
+        return {field.name: nature(field.type) for field in columnar.schema(self._path)}
+
+    def chunks(self, columns: Sequence[str], bad: BadRows) -> Iterator[Chunk]:
+        """Every row with its cells in these columns."""
+        natures = self.natures()
+        is_heavy = any(natures[column] in HEAVY for column in columns)
+        rows = columnar.BATCH_ROWS if is_heavy else BATCH_ROWS
+        line = 1
+        for batch in columnar.batches(self._path, columns, rows):
+            cells = {name: simple(batch.column(name)) for name in columns}
+            yield Chunk(cells, np.arange(line, line + len(batch), dtype=np.int64))
+            line += len(batch)
