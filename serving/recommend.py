@@ -9,6 +9,7 @@ from headrace.event import ImpressionEvent
 from headrace.features.inputs import HISTORY_LENGTH
 from headrace.pipeline.context import Context
 from headrace.pipeline.filters.excluded import Excluded
+from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.filters.over_quota import OverQuota
 from headrace.pipeline.filters.seen import Seen
 from headrace.pipeline.merge import merge
@@ -34,7 +35,7 @@ def stages(hydrate: Hydrate, max_candidates: int) -> tuple[Stage[SlateContext], 
         Stage("hydrate", hydrate, without="no_features"),
         Stage("sources", Sources(QUOTAS, max_candidates, num_hidden)),
         Stage("merge", merge),
-        Stage("filters", Rules(Seen(), Excluded(), OverQuota(QUOTAS, max_candidates))),
+        Stage("filters", Rules(Hidden(), Seen(), Excluded(), OverQuota(QUOTAS, max_candidates))),
         Stage("rank", rank, without="no_model"),
         Stage("rerank", Rules(Outranked())),
         Stage("answer", answer),
@@ -42,8 +43,8 @@ def stages(hydrate: Hydrate, max_candidates: int) -> tuple[Stage[SlateContext], 
 
 
 def num_hidden(context: Context) -> int:
-    """How many candidates `Seen` and `Excluded` may remove at most."""
-    return HISTORY_LENGTH + len(context.exclude)
+    """How many candidates `Hidden`, `Seen` and `Excluded` may remove at most."""
+    return len(context.hidden_keys()) + HISTORY_LENGTH + len(context.exclude)
 
 
 class Recommender:

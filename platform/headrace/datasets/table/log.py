@@ -58,8 +58,7 @@ def _add(requests: dict[Key, _Request], part: EventColumns, row: Row) -> None:
     request = requests.get(key) or _Request(request_id, surface, row.line, [])
     _check_fits(request, part, item_id, surface)
     position = _position(row, part.position, len(request.shown))
-    value = _value(row, part.value)
-    request.shown.append(Shown(item_id, position, value=value, **told_by(came)))
+    request.shown.append(Shown(item_id, position, **_graded(row, part.value), **told_by(came)))
     requests[key] = request
 
 
@@ -94,11 +93,17 @@ def _position(row: Row, rank: str | Rank | None, absent: int) -> int:
     return row.value(column, lambda cell: table_cell.position(cell, first))
 
 
-def _value(row: Row, share: str | Share | None) -> float:
+def _graded(row: Row, share: str | Share | None) -> dict[str, float]:
+    """The field of `Shown` that says how much the item was liked.
+
+    A share of a whole says so by itself, as a rating does; a plain number with what came alone.
+    """
     if share is None:
-        return 0.0
-    column, whole = (share, 1.0) if isinstance(share, str) else (share.column, share.of)
-    return row.value(column, lambda cell: table_cell.value(cell, whole))
+        return {}
+    field, column, whole = (
+        ("value", share, 1.0) if isinstance(share, str) else ("grade", share.column, share.of)
+    )
+    return {field: row.value(column, lambda cell: table_cell.value(cell, whole))}
 
 
 def _event(key: Key, request: _Request) -> ImpressionEvent:
