@@ -14,12 +14,12 @@ import msgspec
 import yaml
 
 from headrace.action import ACTIONS, CLICK
-from headrace.datasets.table import part
 from headrace.datasets.table.cells.cell import text
 from headrace.datasets.table.files.layout import COMPRESSIONS, KINDS, kind_of
-from headrace.datasets.table.part import Column, Part
-from headrace.datasets.table.part import columns as columns
-from headrace.datasets.table.values import (
+from headrace.datasets.table.keys import part
+from headrace.datasets.table.keys.part import Column, Part
+from headrace.datasets.table.keys.part import columns as columns
+from headrace.datasets.table.keys.values import (
     SHOWN,
     Files,
     Format,
@@ -44,7 +44,7 @@ MAPPING_FILE: Final = "headrace.yaml"
 Distinct = Literal["first", "last"]
 
 
-class Source(Part, frozen=True, kw_only=True):
+class Source(Part, frozen=True):
     """Parent of the three parts, each with the files that hold its rows.
 
     Every one has these keys last: how the files are written, files that more columns come from, and
@@ -65,13 +65,13 @@ class Source(Part, frozen=True, kw_only=True):
                 yield "file", f"got {name!r}, expected a name ending in {endings}"
 
 
-class EventColumns(Source, frozen=True):
+class EventColumns(Source, frozen=True, kw_only=True):
     """The file with one row for each item that was shown, or for each thing that was done."""
 
     user_id: Column | Guest
-    time: Time
     item_id: Column | None = None
     item_ids: ItemIds | None = None
+    time: Time
     clicked: Column | Threshold | None = None
     action: Kind | None = None
     outcomes: dict[str, Column | Threshold] = {}  # of actions of the table, beside the click
@@ -102,8 +102,6 @@ class EventColumns(Source, frozen=True):
             yield "action", "clicked and outcomes tell the same: leave out one of the two"
         if self.impressions is False and self.action is not None and self.action.has_shown:
             yield "impressions", f"is false, but a value of action means {SHOWN}"
-        if CLICK in self.outcomes:
-            yield "outcomes", f"got {CLICK!r}, which the key clicked tells"
 
     @property
     def tells_impressions(self) -> bool:
@@ -198,8 +196,8 @@ def _unknown_actions(mapping: TableMapping, actions: Collection[str]) -> Iterato
     told = [("outcomes", name) for name in events.outcomes]
     told += [("action", name) for name in (events.action.names if events.action else ())]
     for key, name in told:
-        if name not in actions:
-            known = [one for one in actions if key == "action" or one != CLICK]
+        known = [one for one in actions if key == "action" or one != CLICK]
+        if name not in known:
             yield f"events.{key}: got {name!r}, expected some of: {', '.join(known) or 'none'}"
 
 

@@ -5,6 +5,7 @@ What is found here is a guess, for a person to confirm; nothing is loaded by it.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
@@ -24,6 +25,12 @@ from headrace.datasets.table.guess import ColumnGuess, guess
 LOOK_BYTES: Final = 1 << 20
 LOOK_ROWS: Final = 1_000
 DELIMITERS: Final = (",", "\t", ";", "|", "\x01", "::", ":", " ")
+MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 WELL_FORMED: Final = 0.9  # of the rows have as many cells as most
 
 
@@ -69,12 +76,11 @@ def _kind(path: Path) -> Kind:
 def _dialect(path: Path) -> Layout:
     encoding = _encoding(path)
     with Stream(path, encoding) as stream:
-        found = stream.encoding
         text = stream.read(LOOK_BYTES).decode("utf-8", "replace")
     lines = text.splitlines(keepends=True)
     whole = "".join(lines[: max(len(lines) - 1, 1)][:LOOK_ROWS])
     if not whole.strip():
-        return Layout(encoding=found)
+        return Layout(encoding=encoding)
     tries = [
         (delimiter, quoting, _rows(whole, delimiter, quoting))
         for delimiter in DELIMITERS
@@ -85,15 +91,16 @@ def _dialect(path: Path) -> Layout:
         tries, key=lambda one: (_fit(one[2]), (one[0] == "\t") == prefers_tabs, one[1])
     )
     quoting = quoting and not (prefers_tabs and delimiter == "\t")
-    return Layout("text", delimiter, found, quoting, _has_header(rows))
+    return Layout("text", delimiter, encoding, quoting, _has_header(rows))
 
 
 def _encoding(path: Path) -> str:
-    """UTF-8 where the bytes are so; else the code page of Windows, or Latin-1 where it is not."""
+    """The encoding that a mark tells; else UTF-8 where the bytes are so, else one of the West."""
     with Stream(path, "latin-1") as stream:
-        if stream.encoding != "iso8859-1":
-            return stream.encoding  # a mark says so
         raw = stream.read(LOOK_BYTES).decode("utf-8").encode("latin-1")
+    for mark, encoding in MARKS:
+        if raw.startswith(mark):
+            return encoding
     for encoding in ("utf-8", "cp1252"):
         try:
             raw.decode(encoding)

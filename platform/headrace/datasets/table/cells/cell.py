@@ -6,8 +6,9 @@ Cells come as text from CSV and as typed values from Parquet; both are held to t
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 from headrace.datasets.table.bad_rows import Fault
@@ -20,6 +21,7 @@ MAX_MICROS: Final = 10**15
 MAX_ID_LENGTH: Final = 256  # the same as of `headrace.event.Id`
 YES: Final = ("true", "t", "yes", "y", "1", "1.0")
 NO: Final = ("false", "f", "no", "n", "0", "0.0")
+QUOTED: Final = re.compile(r"'([^']*)'|\"((?:[^\"\\\\]|\\\\.)*)\"")
 BOOLEANS: Final = dict.fromkeys(YES, True) | dict.fromkeys(NO, False)
 
 
@@ -107,25 +109,38 @@ def micros(cell: Any, pattern: NumberPattern | None = None) -> int:
     return amount
 
 
+def currency(cell: Any) -> str:
+    """The three letters of a currency, empty where there is none."""
+    letters = text(cell).strip().upper()
+    if letters and not (len(letters) == 3 and letters.isascii() and letters.isalpha()):
+        raise expected("a currency such as EUR", letters)
+    return letters
+
+
 def labels(cell: Any, separator: str) -> tuple[str, ...]:
-    """The values in a list, or in a text between separators; empty ones are left out."""
-    parts = cell if isinstance(cell, list) else text(cell).split(separator)
-    stripped = (text(part).strip() for part in parts)
+    """The values in a list, however deep, or in a text; empty ones are left out."""
+    stripped = (text(part).strip() for part in _parts(cell, separator))
     return tuple(dict.fromkeys(part for part in stripped if part))
 
 
-def picture(cell: Any, folder: Path) -> bytes | Path | None:
-    """The picture itself, or the path of its file, relative to `folder`; None where it is empty."""
-    if isinstance(cell, bytes):
-        return cell or None
-    name = text(cell).strip()
-    return folder / name if name else None
-
-
 def vector(cell: Any, separator: str) -> tuple[float, ...] | None:
-    """The numbers in a list, or in a text between separators; NaN for a part that is no number."""
-    parts = cell if isinstance(cell, list) else text(cell).split(separator)
+    """The numbers in a list or in a text; NaN for a part that is no number."""
+    parts = list(_parts(cell, separator))
     return tuple(map(_number_or_nan, parts)) if any(map(text, parts)) else None
+
+
+def _parts(cell: Any, separator: str) -> Iterator[Any]:
+    """The innermost values of a list; of a text those between separators, or within brackets."""
+    if isinstance(cell, list | tuple):
+        for inner in cell:
+            yield from _parts(inner, separator) if isinstance(inner, list | tuple) else (inner,)
+        return
+    shown = text(cell).strip()
+    if shown[:1] == "[" and shown[-1:] == "]":
+        quoted = [first or second for first, second in QUOTED.findall(shown)]
+        yield from quoted or re.split(r"[\s,]+", shown.strip("[] \n"))
+    else:
+        yield from shown.split(separator)
 
 
 def _number_or_nan(part: Any) -> float:

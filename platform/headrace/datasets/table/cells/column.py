@@ -34,6 +34,10 @@ class Parsed(NamedTuple):
 
 def each(cells: pa.Array, parse: Callable[[Any], Any], dtype: Any) -> Parsed:
     """Cells parsed one by one, equal ones once; texts where `dtype` is `str`."""
+    if not is_single(cells.type):
+        none = pa.nulls(len(cells), pa.string()) if dtype is str else np.zeros(len(cells), dtype)
+        fault = Fault("expected a single value", f"expected a single value, got {cells.type}")
+        return Parsed(none, np.zeros(len(cells), np.int32), [fault])
     coded = cells.dictionary_encode(null_encoding="encode")
     values, fault_D, faults = [], [], []
     for one in coded.dictionary.to_pylist():
@@ -86,13 +90,39 @@ def at_least(cells: pa.Array, least: float, pattern: NumberPattern | None) -> Pa
 def shares(cells: pa.Array, whole: float, pattern: NumberPattern | None) -> Parsed:
     """Numbers as shares of a whole, 0 where there is none."""
     parse = partial(cell.value, whole=whole, pattern=pattern)
-    return numbers(cells, parse, pattern, unit=whole, limit=MAX_VALUE)
+    return numbers(cells, parse, pattern, whole, (-MAX_VALUE, MAX_VALUE))
 
 
-def micros(cells: pa.Array, pattern: NumberPattern | None) -> Parsed:
-    """Amounts in millionths."""
-    amount = numbers(cells, partial(cell.micros, pattern=pattern), pattern, 1 / cell.MICROS, 1e15)
-    return amount._replace(value_N=np.rint(amount.value_N).astype(np.int64))
+def micros(cells: pa.Array, pattern: NumberPattern | None, least: float = -np.inf) -> Parsed:
+    """Amounts in millionths, as whole doubles; NaN where there is none."""
+    parse = _from(least, partial(cell.micros, pattern=pattern))
+    bounds = max(least, -cell.MAX_MICROS), float(cell.MAX_MICROS)
+    amount = numbers(cells, parse, pattern, 1 / cell.MICROS, bounds)
+    return amount._replace(value_N=np.rint(amount.value_N))
+
+
+def quantities(cells: pa.Array, least: float = -np.inf) -> Parsed:
+    """Numbers, NaN where there is none."""
+    return numbers(cells, _from(least, cell.number), None, bounds=(least, np.inf))
+
+
+def currencies(cells: pa.Array) -> Parsed:
+    """Currencies by their three letters, empty where there is none."""
+    return each(readable(cells), cell.currency, str)
+
+
+def _from(least: float, parse: Callable[[Any], float]) -> Callable[[Any], float]:
+    """The parser that takes an empty cell for NaN and refuses what is below the least."""
+
+    def parse_from(one: Any) -> float:
+        if not cell.text(one):
+            return np.nan
+        value = parse(one)
+        if value < least:
+            raise cell.expected(f"at least {least:g}", cell.text(one))
+        return value
+
+    return parse_from
 
 
 def numbers(
@@ -100,9 +130,9 @@ def numbers(
     parse: Callable[[Any], float],
     pattern: NumberPattern | None,
     unit: float = 1.0,
-    limit: float = np.inf,
+    bounds: tuple[float, float] = (-np.inf, np.inf),
 ) -> Parsed:
-    """Numbers in a unit and up to a limit, as `parse` reads them."""
+    """Numbers in a unit and within bounds, as `parse` reads them."""
     cells = readable(cells)
     if pattern and pa.types.is_string(cells.type):
         return each(cells, parse, np.float64)
@@ -110,7 +140,7 @@ def numbers(
         value_N = to_numpy(cells.cast(pa.float64(), safe=False), np.nan) / unit
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return each(cells, parse, np.float64)
-    is_fine_N = np.isfinite(value_N) & (np.abs(value_N) <= limit)
+    is_fine_N = np.isfinite(value_N) & (value_N >= bounds[0]) & (value_N <= bounds[1])
     return patched(value_N, is_fine_N, cells, parse, np.float64)
 
 
@@ -134,6 +164,13 @@ def patched(
         value_N = value_N.copy() if not value_N.flags.writeable else value_N
         value_N[place_M] = others.value_N
     return Parsed(value_N, fault_N, others.faults)
+
+
+def is_single(type_: pa.DataType) -> bool:
+    """Whether cells of this type are texts, numbers or booleans."""
+    tests = (pa.types.is_string, pa.types.is_binary, pa.types.is_integer, pa.types.is_floating)
+    others = (pa.types.is_decimal, pa.types.is_boolean)
+    return any(test(type_) for test in (*tests, *others))
 
 
 def readable(cells: pa.Array) -> pa.Array:

@@ -16,7 +16,7 @@ from headrace.datasets.table.files.json_lines import JsonLinesFile
 from headrace.datasets.table.files.layout import TABS, Kind, Layout, inner_suffix, kind_of
 from headrace.datasets.table.files.parquet import ParquetFile
 from headrace.datasets.table.files.text import TextFile
-from headrace.datasets.table.values import Format
+from headrace.datasets.table.keys.values import Format
 
 GLOB: Final = frozenset("*?[")
 
@@ -52,6 +52,11 @@ class TableFile:
         """The names of its columns, those of its folders last."""
         names = self.reader.header()
         return [*names, *(name for name, _ in self.partition if name not in names)]
+
+    def types(self) -> dict[str, pa.DataType]:
+        """The types of its columns, where the file tells them."""
+        reader = self.reader
+        return reader.types() if isinstance(reader, ParquetFile) else {}
 
     def chunks(self, columns: Sequence[str], bad: BadRows) -> Iterator[Chunk]:
         """Every row with its cells in these columns, which must be in the header."""

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from headrace.catalogue import columnar
 from headrace.datasets.table.bad_rows import BadRows
 from headrace.datasets.table.files.chunk import Chunk
 from headrace.datasets.table.files.layout import Layout
-from headrace.datasets.table.files.typed import Nature, nature, simple
+from headrace.datasets.table.files.typed import nature, simple
 
 BATCH_ROWS: Final = 65_536
 HEAVY: Final = ("bytes", "list", "picture")  # natures with cells that may be large
@@ -28,14 +29,14 @@ class ParquetFile:
         """The names of the columns."""
         return columnar.column_names(self._path)
 
-    def natures(self) -> dict[str, Nature]:
-        """What the cells of each column are."""
-        return {field.name: nature(field.type) for field in columnar.schema(self._path)}
+    def types(self) -> dict[str, pa.DataType]:
+        """The type of each column."""
+        return {field.name: field.type for field in columnar.schema(self._path)}
 
     def chunks(self, columns: Sequence[str], bad: BadRows) -> Iterator[Chunk]:
         """Every row with its cells in these columns."""
-        natures = self.natures()
-        is_heavy = any(natures[column] in HEAVY for column in columns)
+        types = self.types()
+        is_heavy = any(nature(types[column]) in HEAVY for column in columns)
         rows = columnar.BATCH_ROWS if is_heavy else BATCH_ROWS
         line = 1
         for batch in columnar.batches(self._path, columns, rows):

@@ -12,13 +12,6 @@ import pyarrow as pa
 from headrace.errors import DatasetError
 
 BLOCK_BYTES: Final = 4 << 20
-# UTF-8 first: a file that begins so is no other. What a mark says counts more than what is assumed.
-MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 class Stream:
@@ -28,14 +21,15 @@ class Stream:
         self._path = path
         try:
             self._file = pa.input_stream(str(path), compression="detect", buffer_size=1 << 16)
-            head = self._file.read(4)
+            head = self._file.read(len(codecs.BOM_UTF8))
         except (OSError, pa.ArrowException) as error:
             raise unreadable(path, error) from None
-        mark, found = next((pair for pair in MARKS if head.startswith(pair[0])), (b"", encoding))
-        self.encoding = codecs.lookup(found).name
-        is_utf8 = self.encoding in ("utf-8", "ascii")
-        self._head = head[len(mark) :] if is_utf8 else head
-        self._decoder = None if is_utf8 else codecs.getincrementaldecoder(found)("surrogateescape")
+        self.encoding = codecs.lookup(encoding).name
+        is_utf8 = self.encoding in ("utf-8", "utf-8-sig", "ascii")
+        self._head = head.removeprefix(codecs.BOM_UTF8) if is_utf8 else head
+        self._decoder = (
+            None if is_utf8 else codecs.getincrementaldecoder(encoding)("surrogateescape")
+        )
 
     def read(self, size: int = BLOCK_BYTES) -> bytes:
         """About this many bytes more as UTF-8, none at the end of the file."""

@@ -93,12 +93,12 @@ class TextFile:
                 first = next((cells for cells in self._reader(text) if cells), [])
             except csv.Error as error:
                 if ENDLESS in str(error) and len(block) < MAX_ROW_BYTES:
-                    continue
-                raise DatasetError(f"{self._path}: the header cannot be read: {error}") from None
+                    continue  # a name that is longer than the block, or none
+                raise self._bad_header(str(error)) from None
             rest = text.read().encode("utf-8", "surrogateescape")
             return self._names(first, stream.encoding), rest if self._layout.header else block
         if block:
-            raise self._endless(1)
+            raise self._bad_header("a quote is never closed")
         return list(self._layout.names), b""
 
     def _names(self, first: list[str], encoding: str) -> list[str]:
@@ -197,6 +197,9 @@ class TextFile:
             restored = (STAND_IN, self._layout.delimiter)
             texts = {name: pc.replace_substring(cells, *restored) for name, cells in texts.items()}
         return Chunk(texts, kept.line_N)
+
+    def _bad_header(self, reason: str) -> DatasetError:
+        return DatasetError(f"{self._path}: the header cannot be read: {reason}")
 
     def _endless(self, line: int) -> DatasetError:
         opened = f"the quote opened on line {line} is never closed"

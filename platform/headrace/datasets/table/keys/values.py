@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from headrace.datasets.table.cells.number import NumberPattern
-from headrace.datasets.table.part import Column, Part
+from headrace.datasets.table.keys.part import Column, Part
 from headrace.event import MAX_VALUE
 
 Text = Annotated[str, msgspec.Meta(min_length=1)]
@@ -108,6 +108,7 @@ class Kind(Part, frozen=True, kw_only=True):
     column: Column | None = None
     values: dict[str, str | None] = {}
     always: Text | None = None
+    within_s: Annotated[float, msgspec.Meta(gt=0)] = 1_800.0  # of what is shown, an action of it
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Both ways at once, or neither."""
@@ -182,7 +183,7 @@ class Properties(Part, frozen=True, kw_only=True):
 
     name: Column
     value: Column
-    time: Column | Time | None = None
+    time: Time | None = None
 
 
 class Format(Part, frozen=True, kw_only=True):
