@@ -39,8 +39,8 @@ from headrace.broker.writer import LogWriter
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.event import Event, ImpressionEvent, Shown, encode
 from headrace.feast_adapter.online import OnlineStore
-from headrace.features.rows.merged import SharedState
-from headrace.features.rows.state_row import fresh_rows
+from headrace.features.rows.merged import MergedState
+from headrace.features.rows.state_row import blank_rows
 from headrace.features.rows.user_table import UserTable
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.offline import materialize
@@ -122,7 +122,7 @@ class Consumer:
     def __init__(self, settings: config.Settings, items: tuple[Item, ...], samples: bool) -> None:
         by_id = {item.item_id: item for item in items}
         rules = PartitionSettings(200_000, 300_000, samples=samples)
-        self._partition = Partition(0, Commit(), SharedState(by_id.get), rules)
+        self._partition = Partition(0, Commit(), MergedState(by_id.get), rules)
         self._store = OnlineStore(settings)
         topic = Topics(settings.namespace).events
         self._reader = LogReader(settings, topic, {0: 0}, MAX_RECORDS)
@@ -153,8 +153,8 @@ class Consumer:
 
     def _write(self, changed: ChangedRows, records: list[Record]) -> None:
         self._store.write(USER_LAYOUT, *changed.users)
-        if "item" in changed.shared:
-            self._store.write(ITEM_LAYOUT, *changed.shared["item"])
+        if "item" in changed.partials:
+            self._store.write(ITEM_LAYOUT, *changed.partials["item"])
         written_ms = time.time() * 1_000
         self.delays_ms += [written_ms - record.arrival_ms for record in records]
 
@@ -227,7 +227,7 @@ def _bytes_per_user() -> float:
         if start == 1_000:  # what the first users need is needed once
             before = process.memory_info().rss
         ids = [f"user-{number}" for number in range(start, start + 1_000)]
-        rows = fresh_rows(USER_LAYOUT, len(ids))
+        rows = blank_rows(USER_LAYOUT, len(ids))
         rows["state"]["user_impressions_log"] += 1.0  # touch every page
         table.add(ids, rows, [()] * len(ids))
         del rows

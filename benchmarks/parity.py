@@ -21,7 +21,7 @@ from headrace.catalogue.item import Dataset
 from headrace.datasets.registry import load_dataset
 from headrace.features.checks.parity import Parity
 from headrace.features.inputs import DENSE_NAMES
-from headrace.features.rows.merged_table import SharedTable
+from headrace.features.rows.merged_table import MergedTable
 from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.table import SHARED_LAYOUTS, USER_LAYOUT
 from headrace.sample import Sample
@@ -105,7 +105,7 @@ def _samples(path: BatchPath, number: int, steps: Iterator[Sequence[Decoded]]) -
     samples = []
     for step in steps:
         samples += path.process(number, step, step[-1].record.arrival_ms).samples
-    return sorted(samples, key=lambda sample: (sample.lane, sample.source_offset))
+    return sorted(samples, key=lambda sample: (sample.sequence, sample.source_offset))
 
 
 def _compare_samples(parity: Parity, found: list[Sample], expected: list[Sample]) -> None:
@@ -124,10 +124,10 @@ def _compare_users(parity: Parity, stream: BatchPath, batch: BatchPath) -> None:
 
 
 def _merged(paths: Sequence[BatchPath], entity: str) -> dict[str, Rows]:
-    """The merged rows of shared entities by id, over every partition's counts."""
-    merged = SharedTable(paths[0].shared.tables[entity].layout)
+    """The merged rows of entities by id, over every partition's counts."""
+    merged = MergedTable(paths[0].merged.tables[entity].layout)
     for number, path in enumerate(paths):
-        table = path.shared.tables[entity]
+        table = path.merged.tables[entity]
         merged.apply(table.ids, table.partials(np.arange(len(table)), number))
     rows = merged.merged(np.arange(len(merged)))
     return {id_: rows[[place]] for place, id_ in enumerate(merged.ids)}

@@ -18,11 +18,11 @@ from benchmarks.pairs import compare_timed, seconds
 from benchmarks.peers import environment
 from headrace.action import BIT, CLICK
 from headrace.catalogue.item import Item
-from headrace.catalogue.words import ContentTable, user_token_keys
+from headrace.catalogue.words import ContentTable, user_word_keys
 from headrace.features.inputs import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
-from headrace.model.batch import Batch, Request, make_batch, make_items, make_request_batch
+from headrace.model.batch import Batch, BatchRequest, make_batch, make_items, make_request_batch
 from headrace.model.config import SIZES, RankerConfig
 from headrace.model.ranker import Ranker
 
@@ -128,7 +128,7 @@ class Serving:
         return make_request_batch(request(1, num, self._history), *rows)
 
 
-def request(seed: int, num: int, num_events: int) -> Request:
+def request(seed: int, num: int, num_events: int) -> BatchRequest:
     """A user with a full history, and their candidates."""
     draw = np.random.default_rng(seed)
     history_3T = np.stack(
@@ -139,9 +139,9 @@ def request(seed: int, num: int, num_events: int) -> Request:
         ]
     )
     label_N1 = draw.integers(0, 2, (num, 1))
-    return Request(
+    return BatchRequest(
         user_key=key(f"u{draw.integers(NUM_USERS)}"),
-        user_tokens=user_token_keys(("age=3", "city=7")),
+        user_words=user_word_keys(("age=3", "city=7")),
         item_keys=draw.choice(ITEM_KEYS, num).tolist(),
         features=RequestFeatures(draw.random((num, NUM_DENSE), np.float32), history_3T),
         label_NJ=label_N1.astype(np.float32),

@@ -12,7 +12,7 @@ from benchmarks.pairs import compare
 from headrace.broker.record import Record
 from headrace.datasets.registry import load_dataset
 from headrace.event import encode
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
@@ -34,7 +34,7 @@ def run() -> dict[str, Any]:
 
     def process() -> None:
         rules = PartitionSettings(dedupe_window=200_000, click_window_ms=5_000)
-        partition = Partition(0, Commit(), SharedState(items.get), rules)
+        partition = Partition(0, Commit(), MergedState(items.get), rules)
         for batch in batches:
             decoded = decode_records(batch, NOW_MS)
             missing = partition.missing_users(decoded)

@@ -28,7 +28,7 @@ from headrace.errors import InvalidEvent
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.facts import CLICK, SHOWN
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.monitoring.documents import StreamDocument
@@ -158,16 +158,16 @@ class StreamUnderLoad:
         expected = Recount(self._read(self.topics.events))
         commits = self._commits.read_all().values()
         samples = {
-            (one.source_partition, one.source_offset, one.lane)
+            (one.source_partition, one.source_offset, one.sequence)
             for record in self._read(self.topics.samples)
             for one in sample.decode_batch(record.value)
         }
         letters = {record.value for record in self._read(self.topics.dead_letters, 1)}
         store = OnlineStore(self.settings)
         users = {user: _shown_clicked(store.read_user_rows([user])) for user in USERS}
-        shared = SharedState(lambda item_id: None)
-        shared.apply(self._read(self.topics.item_features))
-        merged = {id_: shared.items.merged(shared.items.find([id_])) for id_ in shared.items.ids}
+        state = MergedState(lambda item_id: None)
+        state.apply(self._read(self.topics.item_features))
+        merged = {id_: state.items.merged(state.items.find([id_])) for id_ in state.items.ids}
         field = ITEM_LAYOUT.field_of[LIFE]
         items = {id_: _shown_clicked(rows, field) for id_, rows in merged.items()}
         return {

@@ -7,14 +7,12 @@ from headrace.feast_adapter.views import (
     category,
     category_activity,
     category_activity_source,
+    encoded_views,
     item,
     item_activity,
     item_activity_source,
     item_content,
     item_content_source,
-    item_image_token,
-    item_text_token,
-    item_vector_token,
     user,
     user_activity,
     user_activity_source,
@@ -34,12 +32,12 @@ __all__ = [
     "item_activity_source",
     "item_content",
     "item_content_source",
-    "item_image_token",
-    "item_text_token",
-    "item_vector_token",
     "user",
     "user_activity",
     "user_activity_source",
     "user_profile",
     "user_profile_source",
 ]
+
+# Feast finds what a module names: one view for each modality.
+globals().update({view.name: view for view in encoded_views})

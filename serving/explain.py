@@ -16,7 +16,7 @@ import numpy as np
 
 from headrace import config
 from headrace.action import BIT
-from headrace.catalogue.words import MODALITIES
+from headrace.catalogue.words import WORD_FIELDS
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
@@ -115,7 +115,7 @@ class Explainer:
         nobody = USER_LAYOUT.new(1).tobytes()
         return Explained(
             user_id=user_id,
-            known=bool(context.user.token_keys) or context.user.state_1.tobytes() != nobody,
+            known=bool(context.user.word_keys) or context.user.state_1.tobytes() != nobody,
             surface=surface,
             surface_known=surface in snapshot.model.manifest.model.surfaces,
             model_version=snapshot.model.manifest.version,
@@ -158,7 +158,7 @@ def _item(
     catalogue, model = context.catalogue, context.snapshot.model
     assert model is not None, "nothing has ranked this"
     heads = [head.name for head in model.manifest.model.scalar_heads]
-    modalities = (*MODALITIES, *model.manifest.token_tables)
+    modalities = (*WORD_FIELDS, *model.manifest.vector_tables)
     weights = explanation.modality_weights.values()
     return ExplainedItem(
         item_id=item_id,

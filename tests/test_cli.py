@@ -253,10 +253,10 @@ def test_a_part_without_a_catalogue_says_to_materialize(command: str, servers: N
 
 @pytest.mark.services
 @pytest.mark.parametrize("command", ["train", "serve"])
-def test_tokens_that_were_never_made_are_named(data: Path, servers: None, command: str) -> None:
+def test_vectors_that_were_never_made_are_named(data: Path, servers: None, command: str) -> None:
     write_catalogue(load_dataset("movielens", data), config.catalogue_path(config.load()), 0)
-    said = mistake_of_process(command, "--tokens=text_e5/9")
-    assert said.startswith("no tokens 'text_e5/9' in ") and "run `headrace encode`" in said
+    said = mistake_of_process(command, "--vectors=text_e5/9")
+    assert said.startswith("no content vectors 'text_e5/9' in ") and "run `headrace encode`" in said
 
 
 @pytest.mark.services

@@ -137,3 +137,9 @@ def test_a_folder_of_the_repository_is_found_or_the_error_says_what_to_do() -> N
     assert config.repository_path("feature_repo").is_dir()
     with pytest.raises(ConfigError, match="no folder no_such_room/.*run headrace from a checkout"):
         config.repository_path("no_such_room")
+
+
+def test_a_variable_of_a_former_name_is_refused_with_its_name_now() -> None:
+    with pytest.raises(ConfigError, match="HEADRACE_TOKEN_TABLES is called HEADRACE_VECTOR_TABLES"):
+        load({"HEADRACE_TOKEN_TABLES": "text_e5/1"})
+    assert load({"HEADRACE_TOKEN_TABLES": ""}).vector_tables == ""

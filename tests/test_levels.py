@@ -16,7 +16,7 @@ CORE = ROOT / "platform" / "headrace"
 
 # The longest name that matches a module counts: headrace.features.rows is on a level of its own.
 LEVELS: Final = (
-    "__init__ action clock config epoch errors event keys paths sample settings_text "
+    "__init__ action clock config epoch errors event events keys paths sample settings_text "
     "skipped access features/aggregation metrics",
     "api broker catalogue features features/store positions services",
     "ads encoders features/rows model pipeline",

@@ -1,4 +1,4 @@
-"""The encoding job: the catalogue's content in, versioned tokens of every item out.
+"""The encoding job: the catalogue's content in, versioned vectors of every item out.
 
 Ray Data reads the content as a stream and runs the encoder in actors, one a core or one a GPU. What
 comes back is kept every few seconds, so that a run that ends at any moment goes on where it was: an
@@ -28,12 +28,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from headrace import config
 from headrace.catalogue import columnar, content
 from headrace.catalogue.content import Modality
-from headrace.catalogue.vector_table import SCHEMA, TokenTable
+from headrace.catalogue.vector_table import SCHEMA, VectorTable, take_over
 from headrace.clock import now_ms
 from headrace.encoders import registry
 from headrace.encoders.encoder import Setup
 from headrace.errors import HeadraceError
-from headrace.feast_adapter.views import token_view_name
+from headrace.feast_adapter.views import vector_view_name
 from headrace.keys import key
 from headrace.offline import materialize
 from headrace.services.processes.priority import SETUP_HOOK
@@ -45,18 +45,18 @@ SHOWN_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Plan:
-    """The work of one encoder: the items to encode, and the table for their tokens."""
+    """The work of one encoder: the items to encode, and the table for their vectors."""
 
     encoder: str
     modality: Modality
     setup: Setup
-    table: TokenTable
+    table: VectorTable
     content_hashes: dict[str, int | None]  # of every item
     todo_N: NDArray[np.int64]  # ascending: `work_key` of each item that is not encoded yet
 
 
 class EncodeRows:
-    """An actor with one encoder: rows of content in, rows of a token table out."""
+    """An actor with one encoder: rows of content in, rows of a vector table out."""
 
     def __init__(self, name: str, setup: Setup) -> None:
         torch.set_num_threads(1)  # one actor is one core
@@ -84,7 +84,9 @@ def make_plan(name: str, settings: config.Settings) -> Plan:
     catalogue = config.catalogue_path(settings)
     setup = Setup(vector_width=content.vector_width(catalogue))
     encoder = registry.load(name, setup)
-    table = TokenTable(config.tokens_path(settings), f"{name}/{encoder.version}")
+    root = config.vectors_path(settings)
+    take_over(root)
+    table = VectorTable(root, f"{name}/{encoder.version}")
     content_hashes = content.read_hashes(catalogue, encoder.modality)
     encoded = table.encoded()
     todo = [
@@ -145,7 +147,7 @@ def report(plan: Plan, console: Console, duration_s: float) -> None:
 
 
 def _encoded_rows(plan: Plan, settings: config.Settings) -> Iterator[pa.Table]:
-    """Rows of the token table, as the actors finish them."""
+    """Rows of the vector table, as the actors finish them."""
     hash_column = f"{plan.modality}_hash"
     resources = ray.cluster_resources()
     num_gpus = int(resources.get("GPU", 0))
@@ -180,9 +182,9 @@ def _encoded_rows(plan: Plan, settings: config.Settings) -> Iterator[pa.Table]:
 
 
 def run(names: Sequence[str], settings: config.Settings) -> None:
-    """Encode the catalogue with each of these encoders, then put the tokens into the online store.
+    """Encode the catalogue with each of these encoders, then put the vectors into the online store.
 
-    Of two encoders of one modality, the online store gets the tokens of the last one.
+    Of two encoders of one modality, the online store gets the vectors of the last one.
     """
     console = Console(stderr=True, soft_wrap=True)
     plans = [make_plan(name, settings) for name in names]
@@ -197,9 +199,9 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
         report(plan, console, time.monotonic() - started_s)
     online = {plan.modality: plan.table for plan in plans}
     for modality, table in online.items():
-        materialize.write_tokens(settings, modality, table, now_ms())
+        materialize.write_vectors(settings, modality, table, now_ms())
     materialize.apply(settings)
-    views = [token_view_name(modality) for modality in online]
+    views = [vector_view_name(modality) for modality in online]
     materialize.materialize(settings, now_ms(), views=views)
 
 

@@ -164,7 +164,7 @@ class OnlineTrainer:
             created_ms=now,
             schema=INPUT_SCHEMA,
             model=self._config,
-            token_tables=self._content.vectors.names,
+            vector_tables=self._content.vectors.names,
             num_samples=self.learner.num_samples,
             newest_event_ms=self._newest_event_ms,
             arrivals_ms=tuple(self._arrivals_ms[::step]),

@@ -18,7 +18,7 @@ from headrace.features.inputs import DENSE_NAMES, NUM_DENSE, RATES
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.slices import SliceScores
 from headrace.model.config import SIZED, SIZES, Head, RankerConfig, size_of
-from headrace.registry.manifest import check_tokens
+from headrace.registry.manifest import check_vectors
 from headrace.registry.subscriber import Subscriber
 
 
@@ -64,7 +64,7 @@ def check_continues(settings: config.Settings) -> None:
     newest = models.newest_kept()
     models.close()
     if newest and newest.schema == INPUT_SCHEMA:
-        check_tokens(newest, settings.token_table_names)
+        check_vectors(newest, settings.vector_table_names)
         wanted = ranker_config(settings, ContentVectors.of(settings))
         require_same(newest.model, wanted, f"model {newest.version}")
 

@@ -31,7 +31,7 @@ class SampleReader:
         self.positions = dict.fromkeys(range(settings.num_partitions), 0)
         self.num_unreadable = self.num_lost = 0  # of other schemas; messages gone from the log
         self._log = ""  # what the positions belong to
-        self._taken: dict[tuple[int, int], int] = {}  # last source offset per (partition, lane)
+        self._taken: dict[tuple[int, int], int] = {}  # last source offset per (partition, sequence)
         self._pending: list[Sample] = []
         self._pending_since_ms = clock()
         self._reader: LogReader | None = None
@@ -108,9 +108,9 @@ class SampleReader:
                         *(sample.schema, INPUT_SCHEMA),
                     )
                 continue
-            lane = (sample.source_partition, sample.lane)
-            if sample.source_offset > self._taken.get(lane, -1):
-                self._taken[lane] = sample.source_offset
+            sequence = (sample.source_partition, sample.sequence)
+            if sample.source_offset > self._taken.get(sequence, -1):
+                self._taken[sequence] = sample.source_offset
                 self._pending.append(sample)
 
 

@@ -8,7 +8,6 @@ clock.py          the one place that reads the time
 epoch.py          in which unit a number is a time, and when a record arrived
 action.py         the table of actions, of which all that knows them is made
 event.py          events: the facts that enter and their JSON form
-event_faults.py   what is wrong with an event, as an error that names the field
 sample.py         samples: features and labels of a request's impressions
 keys.py           text ids as 64-bit keys
 paths.py          the folders under HEADRACE_HOME that several rooms know

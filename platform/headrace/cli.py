@@ -27,8 +27,8 @@ from headrace.commands.flags import (
     add_explain_flags,
     add_pace_flags,
     add_ranker_flags,
-    add_tokens_flag,
     add_up_flags,
+    add_vectors_flag,
     backfill_arguments,
     check_redis_keeps,
     check_services,
@@ -95,9 +95,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _settings(options: argparse.Namespace) -> config.Settings:
     """The settings of the command's platform, overridden by flags that several commands share."""
     settings = settings_for(options)
-    tokens: Sequence[str] = getattr(options, "tokens", None) or ()
+    vectors: Sequence[str] = getattr(options, "vectors", None) or ()
     flags = {name: getattr(options, name, None) for name in ("ranker_size", "fusion")}
-    flags["token_tables"] = ",".join(tokens)
+    flags["vector_tables"] = ",".join(vectors)
     given = {name: text for name, text in flags.items() if text}
     return config.changed(settings, **given) if given else settings
 
@@ -112,16 +112,16 @@ def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
-    add_tokens_flag(train)
+    add_vectors_flag(train)
     add_ranker_flags(train)
     online = _module("trainers.job")
     train.set_defaults(run=online, writes_home=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
-    add_tokens_flag(serve)
+    add_vectors_flag(serve)
     serve.set_defaults(run=_module("serving"))
     explain = commands.add_parser("explain", help="say why items get their scores for a user")
     add_explain_flags(explain)
-    add_tokens_flag(explain)
+    add_vectors_flag(explain)
     add_platform_flag(explain)
     explain.set_defaults(run=_module("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")

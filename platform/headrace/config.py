@@ -21,7 +21,7 @@ from headrace.access.http import HttpAccess
 from headrace.access.kafka import SECRET, SECRETS
 from headrace.action import CLICK, PREDICTED, windows_s
 from headrace.errors import ConfigError
-from headrace.settings_text import expected_names, require_text
+from headrace.settings_text import FORMER, expected_names, former_names, require_text
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -80,7 +80,7 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
     fusion: FusionName = "gated"  # how it makes one vector of what describes an item
     heads: str = ",".join(PREDICTED)  # actions that the ranker predicts, the click first
     surfaces: str = ""  # those with a calibration and a position bias of their own
-    token_tables: str = ""  # of the items' content that the ranker reads: names, between commas
+    vector_tables: str = ""  # of the items' content that the ranker reads: names, between commas
 
     num_replicas: PositiveInt = 1
     platform: str = ""  # what its own HAProxy calls it, so that no other's requests are answered
@@ -131,9 +131,9 @@ class Settings(HttpAccess, frozen=True, kw_only=True, forbid_unknown_fields=True
         return weights
 
     @property
-    def token_table_names(self) -> tuple[str, ...]:
-        """`token_tables` apart, such as ("text_e5/1-f3b1a2c4",)."""
-        return _names(self.token_tables)
+    def vector_table_names(self) -> tuple[str, ...]:
+        """`vector_tables` apart, such as ("text_e5/1-f3b1a2c4",)."""
+        return _names(self.vector_tables)
 
     @property
     def spool_path(self) -> Path:
@@ -158,7 +158,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process; raises `ConfigError` naming every variable that is wrong."""
     environ = os.environ if environ is None else environ
     given: dict[str, Any] = {}
-    problems = []
+    problems = former_names(environ)
     for field in msgspec.structs.fields(Settings):
         text = environ.get(variable(field.name))
         if not text:
@@ -208,9 +208,9 @@ def is_given(field: str) -> bool:
 
 
 def given() -> dict[str, str]:
-    """The variables of settings that the environment sets."""
-    names = (variable(field.name) for field in msgspec.structs.fields(Settings))
-    return {name: text for name in names if (text := os.environ.get(name))}
+    """The variables of settings that the environment sets, those of former names included."""
+    names = [variable(field.name) for field in msgspec.structs.fields(Settings)]
+    return {name: text for name in (*names, *FORMER) if (text := os.environ.get(name))}
 
 
 def runtime_path() -> Path:
@@ -275,9 +275,9 @@ def catalogue_path(settings: Settings) -> Path:
     return settings.home_path / "catalogue"
 
 
-def tokens_path(settings: Settings) -> Path:
-    """The folder of the content tokens, by encoder and version."""
-    return settings.home_path / "tokens"
+def vectors_path(settings: Settings) -> Path:
+    """The folder of the content vectors, by encoder and version."""
+    return settings.home_path / "vectors"
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ import msgspec
 from headrace.action import GRADE, TABLE, carrying
 from headrace.epoch import EARLIEST_MS, wrong_time
 from headrace.errors import InvalidEvent
-from headrace.event_faults import EVENT_VERSION as EVENT_VERSION
-from headrace.event_faults import fault_of_action, fault_of_items, fault_of_text, fault_of_version
+from headrace.events.faults import EVENT_VERSION as EVENT_VERSION
+from headrace.events.faults import fault_of_action, fault_of_items, fault_of_text, fault_of_version
 
 POSITION_UNKNOWN: Final = -1
 DEFAULT_SURFACE: Final = "home"

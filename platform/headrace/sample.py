@@ -1,9 +1,10 @@
 """Samples: a request's impressions with the features as of then and their labels.
 
-A sample carries where it came from: the partition and offset of its impression event, and the lane.
-Within a lane a partition's offsets only grow, also when a stream worker restarts and emits some
-again, so a reader that keeps the last offset it took per (partition, lane) sees each sample exactly
-once. A message holds the samples of one step of a worker.
+A sample carries where it came from: the partition and offset of its impression event, and the
+sequence. A partition emits samples in two sequences: KNOWN, at once; JOINED, when the window
+closes. Within a sequence a partition's offsets only grow, also when a stream worker restarts and
+emits some again, so a reader that keeps the last offset it took per (partition, sequence) sees each
+sample exactly once. A message holds the samples of one step of a worker.
 
     N items shown   F features   T history
 """
@@ -19,8 +20,8 @@ from numpy.typing import NDArray
 
 from headrace.action import BIT, CLICK
 
-LANE_KNOWN: Final = 0  # the event carried its outcome, or was a click without an impression
-LANE_JOINED: Final = 1  # the outcome came later, within the attribution window
+SEQUENCE_KNOWN: Final = 0  # the event carried its outcome, or was a click without an impression
+SEQUENCE_JOINED: Final = 1  # the outcome came later, within the attribution window
 
 MAX_MESSAGE_BYTES: Final = 500_000  # half of what brokers take by default
 
@@ -34,13 +35,13 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
 
     source_partition: int
     source_offset: int
-    lane: int
+    sequence: int
     schema: int  # of the inputs that the ranker reads of it
     request_id: str
     event_time_ms: int
     arrival_ms: int  # when the event reached the broker
     user_key: int
-    user_token_keys: tuple[int, ...]  # the user's attributes
+    user_word_keys: tuple[int, ...]  # the user's attributes
     item_keys: tuple[int, ...]  # [N]
     outcomes: tuple[int, ...]  # [N] what came of each impression
     labelled: int  # the actions that are labels, as bits; none of a click without an impression

@@ -6,6 +6,7 @@ Whatever is printable in one line is quoted where it is used; what no quoting co
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -14,6 +15,7 @@ from headrace.errors import ConfigError
 NAMESPACE: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,47}")
 WILDCARDS: Final = "*?["  # in the path of a Parquet file, for the reader that Feast uses
 URI: Final = re.compile(r"[a-z][a-z0-9+.-]*://.|/", re.IGNORECASE)
+FORMER: Final = {"HEADRACE_TOKEN_TABLES": "HEADRACE_VECTOR_TABLES"}  # variables of other names now
 
 
 def require_text(field: str, text: str) -> None:
@@ -65,3 +67,12 @@ def _require_path(text: str) -> None:
 def expected_names(kind: Any) -> str:
     """The names that a setting may have, where its type is one of a few; else nothing."""
     return f"expected {', '.join(get_args(kind))}" if get_origin(kind) is Literal else ""
+
+
+def former_names(environ: Mapping[str, str]) -> list[str]:
+    """A line for each variable that is set by a name that it has no longer."""
+    return [
+        f"{former} is called {now} now: set {now} instead, and unset {former}"
+        for former, now in FORMER.items()
+        if environ.get(former)
+    ]

@@ -11,7 +11,7 @@ from headrace.catalogue.item import Item
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.bounds import NOTHING, Bounds
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.rows.schemas import RowSchemas
 from headrace.features.table import ITEM, ITEM_LAYOUT
 from headrace.skipped import Skipped
@@ -34,20 +34,20 @@ class ItemStates:
     ) -> None:
         self._catalogue, self._clock = catalogue, clock
         known = Bounds(NOTHING, NOTHING)
-        self._shared = SharedState(items.get, schemas.description, skipped, known)
+        self._merged = MergedState(items.get, schemas.description, skipped, known)
         self.state_I = ITEM_LAYOUT.new(len(catalogue.items))
         self.trending_rows: Ints = np.arange(1, len(catalogue.items))
 
     def take(self, records: Sequence[Record]) -> bool:
         """Apply records of the items' states; returns whether one of the catalogue changed."""
-        changed = self._shared.apply(records).get(ITEM, ())
-        self._shared.end_step(self._clock())  # what is in no catalogue is not recommended
+        changed = self._merged.apply(records).get(ITEM, ())
+        self._merged.end_step(self._clock())  # what is in no catalogue is not recommended
         known = [item_id for item_id in changed if item_id in self._catalogue.row_of_id]
         if not known:
             return False
         state_I = self.state_I.copy()
         rows = [self._catalogue.row_of_id[item_id] for item_id in known]
-        state_I[rows] = self._shared.items.states(self._shared.items.find(known))
+        state_I[rows] = self._merged.items.states(self._merged.items.find(known))
         self.state_I, self.trending_rows = state_I, self._trending(state_I)
         return True
 

@@ -17,7 +17,7 @@ from headrace.model.calibration import PlattBank, make_calibration, per_impressi
 from headrace.model.config import RankerConfig
 from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker
-from headrace.registry.manifest import Manifest, check_tokens
+from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from serving.replica.catalogue import Catalogue
 
@@ -47,7 +47,7 @@ def load_model(
     Raises `ConfigError` where it does not fit the settings, `ServiceError` for damaged weights.
     """
     weight_J = _weights(settings.ranking_weights, manifest.model)
-    check_tokens(manifest, content.vectors.names)
+    check_vectors(manifest, content.vectors.names)
     weights = load_weights(manifest)
     ranker = Ranker(manifest.model)
     ranker.load_state(weights["ranker"])

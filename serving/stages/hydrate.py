@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from headrace.catalogue.words import user_token_keys
+from headrace.catalogue.words import user_word_keys
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.context import Context, User
@@ -38,4 +38,4 @@ class Hydrate:
         stored = self._breaker.call(lambda: self._users.read_users([context.user_id]))
         rows = [row for row in stored.rows if row]
         state_1 = decode_rows(rows, USER_LAYOUT)["state"] if rows else USER_LAYOUT.new(1)
-        context.user = User(state_1, user_token_keys(stored.attributes[0]))
+        context.user = User(state_1, user_word_keys(stored.attributes[0]))

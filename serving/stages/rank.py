@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from headrace.errors import ServiceError
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.keys import key, surface_code
-from headrace.model.batch import Batch, Request, make_request_batch
+from headrace.model.batch import Batch, BatchRequest, make_request_batch
 from serving.replica.models import LiveModel
 from serving.stages.context import ReplicaContext
 
@@ -56,8 +56,8 @@ def inputs(context: ReplicaContext) -> RequestFeatures:
 def request_batch(context: ReplicaContext, features: RequestFeatures, model: LiveModel) -> Batch:
     """The model's input batch; items are rows of the catalogue, those that left it are row 0."""
     number = model.manifest.model.surface_number(context.surface)
-    tokens = context.user.token_keys
-    request = Request(key(context.user_id), tokens, (), features, surface=number)
+    words = context.user.word_keys
+    request = BatchRequest(key(context.user_id), words, (), features, surface=number)
     row_of_key = context.catalogue.row_of_key
     history_rows_T = [row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
     return make_request_batch(request, np.array(history_rows_T), context.candidates.row_C)

@@ -30,12 +30,12 @@ def test_items_and_users_read_back_in_order(tmp_path: Path) -> None:
 def test_the_columns_have_the_types_that_feast_reads(tmp_path: Path) -> None:
     catalogue.write_catalogue(dataset(), tmp_path, as_of_ms=1_714_564_800_123)
     items = pq.read_table(tmp_path / "items.parquet")
-    tokens = pa.list_(pa.string())
+    words = pa.list_(pa.string())
     assert dict(zip(items.schema.names, items.schema.types, strict=True)) == {
         "item_id": pa.string(),
         "title": pa.string(),
-        "categories": tokens,
-        "attributes": tokens,
+        "categories": words,
+        "attributes": words,
         "event_timestamp": pa.timestamp("us", tz="UTC"),
     }
     stamps = items["event_timestamp"].cast(pa.int64()).to_pylist()

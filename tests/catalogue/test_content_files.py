@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.outside import NO_DATA, larger_data
 from headrace.catalogue import content
-from headrace.catalogue.content import MODALITIES, Modality
+from headrace.catalogue.content import FILES, MODALITIES, Modality
 from headrace.catalogue.item import Content, Dataset, Item
 from headrace.datasets.movielens import loader as movielens
 from headrace.datasets.table import loader as table
@@ -47,8 +47,8 @@ def test_the_text_of_an_item_is_its_title_categories_and_description(tmp_path: P
 def test_pictures_are_bytes_or_absolute_paths_and_vectors_numbers(tmp_path: Path) -> None:
     write(
         tmp_path,
-        Content("mug", image=b"\xff\xd8", vector=(1, 0.5)),
-        Content("pen", image=Path("pen.jpg")),
+        Content("mug", files={"image": b"\xff\xd8"}, vector=(1, 0.5)),
+        Content("pen", files={"image": Path("pen.jpg")}),
     )
     pen = str(Path.cwd() / "pen.jpg")
     assert values(tmp_path, "image") == {"mug": b"\xff\xd8", "pen": pen, "lamp": None}
@@ -79,7 +79,7 @@ def test_the_usual_width_of_the_vectors_is_kept(tmp_path: Path) -> None:
 
 def test_a_hash_changes_with_its_value_only(tmp_path: Path) -> None:
     photo = tmp_path / "mug.jpg"
-    before = Content("mug", "red", photo, (1.0, 2.0))
+    before = Content("mug", "red", (1.0, 2.0), dict.fromkeys(FILES, photo))
 
     def hashes(given: Content) -> dict[Modality, int | None]:
         write(tmp_path, given)
@@ -89,7 +89,7 @@ def test_a_hash_changes_with_its_value_only(tmp_path: Path) -> None:
     assert hashes(before) == first and None not in first.values()
     changed: list[tuple[Modality, Content]] = [
         ("text", replace(before, description="blue")),
-        ("image", replace(before, image=b"photo")),
+        *((m, replace(before, files={**before.files, m: b"photo"})) for m in FILES),
         ("vector", replace(before, vector=(1.0, 2.5))),
     ]
     for modality, after in changed:
@@ -102,7 +102,7 @@ def test_a_hash_changes_with_its_value_only(tmp_path: Path) -> None:
 
 
 def test_without_a_value_there_is_no_hash(tmp_path: Path) -> None:
-    write(tmp_path, Content("mug", image=b"x"))
+    write(tmp_path, Content("mug", files={"image": b"x"}))
     assert content.read_hashes(tmp_path, "vector") == {"mug": None, "pen": None, "lamp": None}
     assert content.read_hashes(tmp_path, "text")["lamp"] is None
 
@@ -118,7 +118,7 @@ def test_movielens_has_plots_posters_and_trailer_features(tmp_path: Path) -> Non
     missing = {
         m: sum(h is None for h in content.read_hashes(tmp_path, m).values()) for m in MODALITIES
     }
-    assert missing == {"text": 0, "image": 265, "vector": 653}
+    assert missing == {"text": 0, "image": 265, "audio": 1_682, "video": 1_682, "vector": 653}
     assert content.vector_width(tmp_path) == 7
     text = str(values(tmp_path, "text")["1"])
     assert text.startswith("Toy Story. Animation, Children's, Comedy. A little boy named Andy")
@@ -150,6 +150,6 @@ def test_your_own_items_have_what_the_mapping_names(form: str, tmp_path: Path) -
         pq.write_table(pa.Table.from_pylist(rows), tmp_path / "items.parquet")
     mug, pen = table.load(tmp_path).contents()
     assert (mug.item_id, mug.description) == ("mug", "Red")
-    assert mug.image == (tmp_path / "a/b.jpg" if form == "csv" else b"jpeg")
+    assert mug.files == {"image": tmp_path / "a/b.jpg" if form == "csv" else b"jpeg"}
     assert mug.vector is not None and mug.vector[:2] == (1, 2.5) and np.isnan(mug.vector[2])
     assert pen == Content("pen")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from headrace.catalogue.vector_table import SCHEMA, TokenTable
+from headrace.catalogue.vector_table import SCHEMA, VectorTable
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import DatasetError
 from headrace.keys import key
@@ -21,7 +21,7 @@ Vectors = dict[str, list[float] | None]
 
 
 def write(root: Path, name: str, vectors: Vectors) -> None:
-    table = TokenTable(root, name)
+    table = VectorTable(root, name)
     table.append(
         pa.Table.from_pylist(
             [{"item_id": i, "content_hash": 1, "vector": v} for i, v in vectors.items()], SCHEMA
@@ -67,13 +67,15 @@ def test_only_the_version_that_was_asked_for_is_read(tmp_path: Path) -> None:
     write(tmp_path, "text/2", {"mug": [3, 4]})
     vector_UMD, _ = ContentVectors.read(tmp_path, ["text/1"]).vectors(keys("mug"))
     assert vector_UMD.tolist() == [[[1, 2]]]
-    with pytest.raises(DatasetError, match="no tokens 'text/3'.*there are: text/1, text/2"):
+    with pytest.raises(
+        DatasetError, match="no content vectors 'text/3'.*there are: text/1, text/2"
+    ):
         ContentVectors.read(tmp_path, ["text/3"])
 
 
 def test_vectors_of_different_widths_in_one_table_are_refused(tmp_path: Path) -> None:
     write(tmp_path, "text/1", {"mug": [1, 2], "pen": [1, 2, 3], "cup": None})
-    with pytest.raises(DatasetError, match="tokens 'text/1' have vectors of widths 2, 3"):
+    with pytest.raises(DatasetError, match="content vectors 'text/1' have widths 2, 3"):
         ContentVectors.read(tmp_path, ["text/1"])
 
 

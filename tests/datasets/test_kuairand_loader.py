@@ -155,7 +155,7 @@ def test_a_file_in_order_is_read_batch_by_batch(
     assert [event.event_time_ms for event in dataset.events()] == list(range(7))
 
 
-def test_items_and_users_come_as_tokens_without_nulls(tmp_path: Path) -> None:
+def test_items_and_users_come_as_words_without_nulls(tmp_path: Path) -> None:
     dataset = kuairand.load(write_folder(tmp_path, [impression(1)]))
     assert dataset.items[0].categories == ("tag=39", "tag=43")
     assert dataset.items[0].attributes == (

@@ -43,7 +43,7 @@ def test_they_are_the_events_of_the_loader_with_the_rating_as_value(folder: Path
     }
 
 
-def test_genres_decade_and_users_attributes_become_tokens(folder: Path) -> None:
+def test_genres_decade_and_users_attributes_become_words(folder: Path) -> None:
     films = {item.item_id: item for item in kuairand.read_items(folder / "videos.parquet")}
     users = {user.user_id: user for user in kuairand.read_users(folder / "users.parquet")}
     assert films["1"].categories == ("tag=Animation", "tag=Children's", "tag=Comedy")

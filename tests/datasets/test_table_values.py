@@ -8,10 +8,10 @@ import pytest
 from table_folder import bad, impressions, load
 
 
-def test_a_value_is_that_of_an_outcome_and_counted_where_none_came(tmp_path: Path) -> None:
+def test_an_outcome_may_have_a_value(tmp_path: Path) -> None:
     rows = "ann,a,10,1,4\nbob,a,11,0,0.5\neve,a,12,1,\ndan,a,13,0,-2\n"
     plain = impressions(load(tmp_path, rows, "u,i,t,c,stars", ", value: stars"))
-    assert [event.items[0].value for event in plain] == [4, 0, 0, 0]
+    assert [event.items[0].value for event in plain] == [4, 0.5, 0, -2]
     of_five = load(tmp_path, rows, "u,i,t,c,stars", ", value: {column: stars, of: 5}")
     assert [event.items[0].grade for event in impressions(of_five)] == [0.8, 0.1, 0, -0.4]
     without = impressions(load(tmp_path, rows, "u,i,t,c,stars"))

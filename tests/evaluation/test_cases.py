@@ -67,7 +67,7 @@ def test_a_case_reads_what_a_row_of_a_file_reads(
         assert case.visible_ms == row.visible_ms and case.user_key == row.user_key
         np.testing.assert_array_equal(case.sample.dense_NF, row.features.dense_NF)
         np.testing.assert_array_equal(case.sample.history_3T, row.features.history_3T)
-        assert case.sample.user_token_keys == row.user_tokens
+        assert case.sample.user_word_keys == row.user_words
         if case.split == TEST:
             late = row.at_midnight
             np.testing.assert_array_equal(case.at_midnight.dense_NF, late.dense_NF)

@@ -1,4 +1,4 @@
-"""`headrace evaluate --tokens`: what encoders made of the items, for those that nobody has seen."""
+"""`headrace evaluate --vectors`: what encoders made of items that nobody has seen."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 from small_log import START_MS, columns, write, write_catalogue
 
-from headrace.catalogue.vector_table import SCHEMA, TokenTable
+from headrace.catalogue.vector_table import SCHEMA, VectorTable
 from headrace.cli import main
 
 NUM_TRAIN, NUM_TEST = 3_000, 600
-TOKENS = "given_vector/1"
+VECTORS = "given_vector/1"
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_catalogue(tmp_path)
     vectors = {str(n): [float(n % 2 == 0), float(n % 2 == 1)] for n in range(6)}
     rows = [{"item_id": i, "content_hash": 1, "vector": v} for i, v in vectors.items()]
-    table = TokenTable(tmp_path / "tokens", TOKENS)
+    table = VectorTable(tmp_path / "vectors", VECTORS)
     table.append(pa.Table.from_pylist(rows, SCHEMA))
     table.finish(dict.fromkeys(vectors, 1))
     return tmp_path
@@ -43,7 +43,7 @@ def evaluate(folder: Path, *flags: str) -> int:
 
 def test_vectors_tell_of_items_that_nobody_has_seen(folder: Path) -> None:
     auc = []
-    for flags in ([], [f"--tokens={TOKENS}"]):
+    for flags in ([], [f"--vectors={VECTORS}"]):
         assert evaluate(folder, *flags) == 0
         auc.append(json.loads((folder / "out.json").read_text())["labels"]["is_click"]["auc"])
     without, with_vectors = auc
@@ -53,5 +53,5 @@ def test_vectors_tell_of_items_that_nobody_has_seen(folder: Path) -> None:
 def test_a_table_that_is_not_there_is_named(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert evaluate(folder, "--tokens=text_e5/9") != 0
+    assert evaluate(folder, "--vectors=text_e5/9") != 0
     assert "text_e5/9" in capsys.readouterr().err

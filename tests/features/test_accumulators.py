@@ -35,7 +35,7 @@ from headrace.features.aggregation.accumulators import (
     Newest,
     Tiles,
 )
-from headrace.features.aggregation.aggregators import View, kept_by
+from headrace.features.aggregation.aggregators import Reading, kept_by
 from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
 from headrace.features.aggregation.hidden import Hiding
 from headrace.features.aggregation.sequence import LastN, Recent, Session
@@ -50,7 +50,7 @@ EXACT: list[Accumulator] = [
     Hiding(4), TopItems(capacity=50), BySlot(6, MEASURES),
 ]  # fmt: skip
 EVERY = [*EXACT, DECAYED]
-VIEWS: list[View] = [*EVERY, Recent(LAST, 3), Session(LAST, TILE_MS)]
+VIEWS: list[Reading] = [*EVERY, Recent(LAST, 3), Session(LAST, TILE_MS)]
 IDEMPOTENT: list[Accumulator] = [Newest(CLICK), Extremes(), Distinct(16), Hiding(4)]
 
 every = pytest.mark.parametrize("accumulator", EVERY, ids=repr)
@@ -121,7 +121,7 @@ def test_facts_change_no_other_entity(accumulator: Accumulator, log: list[Fact])
     now_ms_U=reading_times_ms(),
 )
 def test_what_is_read_of_a_stack_is_what_is_read_of_each(
-    view: View, log: list[Fact], rows: list[int], now_ms_U: Ints
+    view: Reading, log: list[Fact], rows: list[int], now_ms_U: Ints
 ) -> None:
     row_Q = np.array(rows, np.int64)
     state_U = state_of(kept_by(view), log)

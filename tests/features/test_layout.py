@@ -116,7 +116,7 @@ def test_states_as_of_are_those_of_a_loop_that_adds_one_fact_after_another(
     after = one_by_one(layout, looped_U, log)
     questions = random.choices(list(after), k=num_asked)  # any order, and some more than once
     asked_Q2 = np.array(questions, np.int64).reshape(-1, 2)
-    state_Q = layout.as_of(state_U, columns(log), asked_Q2[:, 0], asked_Q2[:, 1])
+    state_Q = layout.add_and_snapshot(state_U, columns(log), asked_Q2[:, 0], asked_Q2[:, 1])
     assert len(state_Q) == num_asked
     for place, question in enumerate(questions):
         assert_same(state_Q[[place]], after[question])
@@ -128,7 +128,9 @@ def test_states_as_of_are_those_of_a_loop_that_adds_one_fact_after_another(
 def test_as_of_the_first_and_after_the_last_fact(layout: Layout) -> None:
     log = [Fact(time_ms=START_MS + n, item=n % 7 + 1) for n in range(2 * BLOCK)]
     state_U = layout.new(2)
-    state_Q = layout.as_of(state_U, columns(log), np.array([0, 0, 1]), np.array([2 * BLOCK, 0, 0]))
+    state_Q = layout.add_and_snapshot(
+        state_U, columns(log), np.array([0, 0, 1]), np.array([2 * BLOCK, 0, 0])
+    )
     assert_same(state_Q[:1], state_U[:1])
     assert state_Q[1:].tobytes() == layout.new(2).tobytes()
 
@@ -136,7 +138,7 @@ def test_as_of_the_first_and_after_the_last_fact(layout: Layout) -> None:
 @layouts
 def test_nothing_asked_and_nothing_heard(layout: Layout) -> None:
     state_U, none = layout.new(NUM), np.zeros(0, np.int64)
-    assert layout.as_of(state_U, columns([]), none, none).shape == (0,)
+    assert layout.add_and_snapshot(state_U, columns([]), none, none).shape == (0,)
     layout.add(state_U, columns([]))
     assert state_U.tobytes() == layout.new(NUM).tobytes()
     assert layout.new(0).shape == (0,) and layout.new(0).dtype == layout.dtype

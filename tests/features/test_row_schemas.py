@@ -13,14 +13,14 @@ from plain_facts import NUM_ENTITIES, START_MS, columns, logs
 from headrace.broker.record import Record
 from headrace.errors import ServiceError
 from headrace.features.aggregation.layout import Feature, Layout
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.rows.schemas import (
     Described,
     carry_over,
     decode_description,
     encode_description,
 )
-from headrace.features.rows.state_row import decode_rows, encode_rows, fresh_rows
+from headrace.features.rows.state_row import blank_rows, decode_rows, encode_rows
 from headrace.features.schema import STATE_SCHEMA
 from headrace.features.table import FEATURES, ITEM, ITEM_LAYOUT, LIFE, USER, USER_LAYOUT
 
@@ -49,7 +49,7 @@ def test_what_both_tables_keep_is_carried_over_and_the_rest_begins_anew(
     log: list[object], random: Random
 ) -> None:
     before, after = table_of(random), table_of(random)
-    rows = fresh_rows(before, NUM_ENTITIES, partition=3)
+    rows = blank_rows(before, NUM_ENTITIES, partition=3)
     before.add(rows["state"], columns(log))
     rows["position"], rows["event_time_ms"] = np.arange(NUM_ENTITIES) + 7, START_MS
     tables = {OLD: described(before)}
@@ -70,14 +70,14 @@ def test_what_both_tables_keep_is_carried_over_and_the_rest_begins_anew(
 
 
 def test_rows_of_this_table_and_missing_ones_stay_among_those_of_others() -> None:
-    mine, theirs = encode_rows(fresh_rows(USER_LAYOUT, 2))
+    mine, theirs = encode_rows(blank_rows(USER_LAYOUT, 2))
     payloads = [mine, None, *as_old([theirs])]
     tables = {OLD: described(USER_LAYOUT)}
     assert carry_over(payloads, USER_LAYOUT, tables.get) == [mine, None, theirs]
 
 
 def test_a_kind_of_entity_that_the_other_table_does_not_have_begins_anew() -> None:
-    header = as_old([encode_rows(fresh_rows(USER_LAYOUT, 1))[0][:24]])
+    header = as_old([encode_rows(blank_rows(USER_LAYOUT, 1))[0][:24]])
     (row,) = carry_over(header, USER_LAYOUT, {OLD: described()}.get)
     assert decode_rows([row], USER_LAYOUT)["state"] == USER_LAYOUT.new(1)
 
@@ -86,7 +86,7 @@ def test_a_kind_of_entity_that_the_other_table_does_not_have_begins_anew() -> No
 def test_a_row_that_is_not_as_described_and_one_that_nobody_described_are_refused(
     size: int,
 ) -> None:
-    (row,) = as_old(encode_rows(fresh_rows(USER_LAYOUT, 1)))
+    (row,) = as_old(encode_rows(blank_rows(USER_LAYOUT, 1)))
     for payload, tables in ((row[:size], {OLD: described(USER_LAYOUT)}), (row, {})):
         with pytest.raises(ServiceError, match="state schema .*HEADRACE_NAMESPACE"):
             decode_rows(carry_over([payload], USER_LAYOUT, tables.get), USER_LAYOUT)
@@ -107,14 +107,14 @@ def test_an_accumulator_of_the_same_name_and_another_size_is_another_one() -> No
 
 def test_the_partial_rows_of_an_earlier_table_are_read_from_the_topic() -> None:
     before = Layout(ITEM, [one for one in FEATURES if one.name != "item_value_max"])
-    rows = fresh_rows(before, 1, partition=2)
+    rows = blank_rows(before, 1, partition=2)
     before.add(rows["state"], columns([]))
     rows["state"][before.field_of[LIFE]] = 5
     rows["position"] = 9
     (value,) = as_old(encode_rows(rows))
-    shared = SharedState(lambda item_id: None, {OLD: described(before)}.get)
-    shared.apply([Record(2, 0, START_MS, b"item/2:mug", value)])
-    (row,) = shared.items.partials(shared.items.find(["mug"]), 2)
+    merged = MergedState(lambda item_id: None, {OLD: described(before)}.get)
+    merged.apply([Record(2, 0, START_MS, b"item/2:mug", value)])
+    (row,) = merged.items.partials(merged.items.find(["mug"]), 2)
     assert row["position"] == 9
     assert (row["state"][ITEM_LAYOUT.field_of[LIFE]] == 5).all()
 

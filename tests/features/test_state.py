@@ -10,7 +10,7 @@ from plain_facts import START_MS, Fact, columns
 
 from headrace.errors import ServiceError
 from headrace.features.aggregation.layout import Layout
-from headrace.features.rows.state_row import decode_rows, encode_rows, fresh_rows, row_dtype
+from headrace.features.rows.state_row import blank_rows, decode_rows, encode_rows, row_dtype
 from headrace.features.schema import STATE_SCHEMA
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, LAYOUTS, USER_LAYOUT
 
@@ -33,7 +33,7 @@ def test_rows_come_back_bit_for_bit(layout: Layout, num: int, seed: int) -> None
 
 @layouts
 def test_a_row_is_its_header_and_the_state_in_little_endian(layout: Layout) -> None:
-    rows = fresh_rows(layout, 1, partition=3)
+    rows = blank_rows(layout, 1, partition=3)
     rows["position"], rows["event_time_ms"] = 7, START_MS
     (payload,) = encode_rows(rows)
     header = STATE_SCHEMA.to_bytes(4, "little") + (3).to_bytes(4, "little")
@@ -43,14 +43,14 @@ def test_a_row_is_its_header_and_the_state_in_little_endian(layout: Layout) -> N
 
 @layouts
 def test_fresh_rows_include_no_event(layout: Layout) -> None:
-    rows = fresh_rows(layout, 2, partition=9)
+    rows = blank_rows(layout, 2, partition=9)
     assert rows["position"].tolist() == [-1, -1] and rows["partition"].tolist() == [9, 9]
     assert rows["event_time_ms"].tolist() == [0, 0]
     assert rows["state"].tobytes() == layout.new(2).tobytes()
 
 
 def test_rows_apart_in_memory_are_encoded_in_their_order() -> None:
-    rows = fresh_rows(CAMPAIGN_LAYOUT, 6)
+    rows = blank_rows(CAMPAIGN_LAYOUT, 6)
     rows["position"] = np.arange(6)
     apart = encode_rows(rows[::-2])
     assert decode_rows(apart, CAMPAIGN_LAYOUT)["position"].tolist() == [5, 3, 1]
@@ -58,7 +58,7 @@ def test_rows_apart_in_memory_are_encoded_in_their_order() -> None:
 
 @layouts
 def test_a_row_of_another_feature_table_is_refused(layout: Layout) -> None:
-    good, payload = encode_rows(fresh_rows(layout, 2))
+    good, payload = encode_rows(blank_rows(layout, 2))
     other = bytes([payload[0] ^ 1]) + payload[1:]
     with pytest.raises(ServiceError, match=f"{layout.entity} row has the state schema .*NAMESPACE"):
         decode_rows([good, other], layout)
@@ -69,12 +69,12 @@ def test_a_row_of_another_feature_table_is_refused(layout: Layout) -> None:
 
 def test_the_rows_of_users_and_items_are_not_taken_for_each_other() -> None:
     with pytest.raises(ServiceError):
-        decode_rows(encode_rows(fresh_rows(USER_LAYOUT, 1)), ITEM_LAYOUT)
+        decode_rows(encode_rows(blank_rows(USER_LAYOUT, 1)), ITEM_LAYOUT)
 
 
 def test_keys_that_look_like_no_number_survive_in_a_history() -> None:
     keys = (0x7FF0_0000_0000_0001, 2**63 - 1, 5)  # the bits of a signalling NaN among them
-    rows = fresh_rows(USER_LAYOUT, 1)
+    rows = blank_rows(USER_LAYOUT, 1)
     log = [Fact(item=item, time_ms=START_MS + place) for place, item in enumerate(keys)]
     USER_LAYOUT.add(rows["state"], columns(log))
     back = decode_rows(encode_rows(rows), USER_LAYOUT)

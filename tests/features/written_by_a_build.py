@@ -20,7 +20,7 @@ from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.rows.numbers_message import encode_feature_rows, numbered
 from headrace.features.rows.schemas import carry_over, decode_description, encode_description
-from headrace.features.rows.state_row import decode_rows, encode_rows, fresh_rows
+from headrace.features.rows.state_row import blank_rows, decode_rows, encode_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.served import as_served
 from headrace.features.table import LAYOUTS
@@ -32,7 +32,7 @@ from headrace.registry.versions import load_weights
 from headrace.sample import Sample, decode_batch, encode_batches
 
 # Every accumulator has something of it.
-LOG = [Fact(click=1.0, like=1.0, long_view=1.0, value=0.5, slots=(1,), position=1)]
+LOG = [Fact(click=1.0, like=1.0, long_view=1.0, hide=1.0, value=0.5, slots=(1,), position=1)]
 
 
 def sample() -> Sample:
@@ -46,7 +46,7 @@ def write(folder: Path) -> None:
     """A row of each kind of entity, a sample, served features and a version."""
     (folder / "tables").write_bytes(encode_description())
     for layout in LAYOUTS:
-        rows = fresh_rows(layout, 1)
+        rows = blank_rows(layout, 1)
         layout.add(rows["state"], columns(LOG))
         (folder / f"{layout.entity}.row").write_bytes(encode_rows(rows)[0])
         (message,) = encode_feature_rows(numbered(layout, 0, ["it"], rows))

@@ -13,7 +13,7 @@ from headrace.learning.guard import WINDOW
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.share_limit import BURST
 from headrace.model.batch import batch_of_samples
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_KNOWN, Sample
 
 STEADY = replace(CONFIG, dense_learning_rate=0.02)
 PACE = Pace(batch_size=128, window=1_000, patience_ms=10**9)
@@ -27,13 +27,13 @@ def sample(number: int, flipped: bool = False, user: int = 0, lone: bool = False
     return Sample(
         source_partition=0,
         source_offset=number,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=1,
         request_id=f"r{number}",
         event_time_ms=number,
         arrival_ms=number,
         user_key=user or 1_000 + number % 300,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=(key(f"i{number % 40}"),),
         outcomes=(1 if lone else int(clicked),),
         labelled=0 if lone else 1,

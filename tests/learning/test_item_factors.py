@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from headrace.learning.factors.item_factors import fit
-from headrace.model.batch import TokenBags
+from headrace.model.batch import WordBags
 from headrace.model.item_factors import (
     CONSTANT,
     NUM_ENTRIES,
@@ -143,8 +143,8 @@ def test_a_new_user_begins_with_what_users_of_the_same_attributes_like() -> None
         user: np.array([odd if user % 2 else even], np.int64).tobytes() for user in range(NUM_USERS)
     }
     factors = fit(user_N, item_N, click_N, ItemFactors.empty(), keys_of)
-    tokens = TokenBags(torch.tensor([even, odd, unknown]), torch.arange(3), torch.arange(3))
-    prior_3F = factors.priors(tokens)
+    words = WordBags(torch.tensor([even, odd, unknown]), torch.arange(3), torch.arange(3))
+    prior_3F = factors.priors(words)
     nobody = factors.of(torch.zeros(3, 1, dtype=torch.int64)), torch.zeros(3, 1)
     user_3F = folded(*nobody, factors.ridge, prior_3F)
     assert torch.equal(user_3F, prior_3F) and not prior_3F[2].any()

@@ -15,7 +15,7 @@ from headrace.catalogue.words import ContentTable
 from headrace.features.inputs import RequestFeatures
 from headrace.learning.learner import OnlineLearner
 from headrace.metrics import Scores
-from headrace.model.batch import Batch, Request, make_batch
+from headrace.model.batch import Batch, BatchRequest, make_batch
 from headrace.model.config import RankerConfig
 
 NUM_DENSE = 5
@@ -33,16 +33,16 @@ def batch(seed: int, num_candidates: int = 12, num_requests: int = 3) -> Batch:
     return make_batch([one(random, int(size), history_3T) for size in sizes], CONTENT)
 
 
-def one(random: np.random.Generator, size: int, history_3T: np.ndarray) -> Request:
+def one(random: np.random.Generator, size: int, history_3T: np.ndarray) -> BatchRequest:
     items = random.integers(1, 30, size).tolist()
     dense_NF = random.normal(0, 1, (size, NUM_DENSE)).astype(np.float32)
     labels = [
         int(number % 3 == 0) ^ int(value > 1)
         for number, value in zip(items, dense_NF[:, 0].tolist(), strict=True)
     ]
-    return Request(
+    return BatchRequest(
         user_key=int(random.integers(1, 9)),
-        user_tokens=(7, 8),
+        user_words=(7, 8),
         item_keys=items,
         features=RequestFeatures(dense_NF, history_3T),
         label_NJ=np.array(labels, dtype=np.float32)[:, None],

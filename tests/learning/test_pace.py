@@ -9,12 +9,12 @@ import torch
 from shop import CONFIG, CONTENT, asked
 
 from headrace.learning.learner import FULL_BATCH, OnlineLearner
-from headrace.model.batch import Batch, Request, make_batch
+from headrace.model.batch import Batch, BatchRequest, make_batch
 
 STEADY = replace(CONFIG, dense_learning_rate=0.01)
 
 
-def requests(first: int, num: int) -> list[Request]:
+def requests(first: int, num: int) -> list[BatchRequest]:
     """Requests of one item, clicked the more often the greater its first feature is."""
     random, made = np.random.default_rng(first), []
     for seed in range(first, first + num):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shop import round_trip
 
 from headrace.learning.share_limit import BURST, MAX_OF_A_REQUEST, ShareLimit
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_KNOWN, Sample
 
 
 def sample(user_key: int, item_keys: Sequence[int], offset: int = 0) -> Sample:
@@ -19,13 +19,13 @@ def sample(user_key: int, item_keys: Sequence[int], offset: int = 0) -> Sample:
     return Sample(
         source_partition=0,
         source_offset=offset,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=1,
         request_id=f"r{offset}",
         event_time_ms=0,
         arrival_ms=0,
         user_key=user_key,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=tuple(item_keys),
         outcomes=tuple(n % 2 for n in range(num)),
         labelled=1,

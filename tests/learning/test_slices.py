@@ -13,7 +13,7 @@ from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.slices import SPAN, SliceScores
 from headrace.metrics import NEW, Scores
 from headrace.model.batch import Batch, batch_of_samples
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_KNOWN, Sample
 
 USERS_SO_FAR, ITEMS_SO_FAR = 0, 1  # columns of log(1 + impressions)
 COLUMNS = {"new_users": USERS_SO_FAR, "new_items": ITEMS_SO_FAR}
@@ -35,13 +35,13 @@ def request(
     return Sample(
         source_partition=0,
         source_offset=number,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=1,
         request_id=f"r{number}",
         event_time_ms=number,
         arrival_ms=number,
         user_key=1_000 + number % 300,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=tuple(key(f"i{(number + place) % 40}") for place in range(len(items))),
         outcomes=tuple(random.integers(0, 2, len(items)).tolist()),
         labelled=labelled,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.item import Item
 from headrace.catalogue.vectors import ContentVectors, VectorColumn
-from headrace.catalogue.words import ContentTable, user_token_keys
+from headrace.catalogue.words import ContentTable, user_word_keys
 from headrace.features.inputs import RequestFeatures
 from headrace.keys import key
 from headrace.model import batch
@@ -62,10 +62,10 @@ class Asked:
             clicked=tuple(self.clicked[n] for n in numbers),
         )
 
-    def request(self) -> batch.Request:
-        return batch.Request(
+    def request(self) -> batch.BatchRequest:
+        return batch.BatchRequest(
             user_key=key(self.user),
-            user_tokens=user_token_keys(self.attributes),
+            user_words=user_word_keys(self.attributes),
             item_keys=[key(item_id) for item_id in self.items],
             features=self.features,
             label_NJ=np.array(self.clicked, dtype=np.float32)[:, None],

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from shop import CONFIG, CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of
 
 from headrace.catalogue.vectors import ContentVectors, VectorColumn
-from headrace.catalogue.words import MAX_TOKENS, MODALITIES, ContentTable
+from headrace.catalogue.words import MAX_WORDS, WORD_FIELDS, ContentTable
 from headrace.features.aggregation.facts import outcome
 from headrace.keys import key
-from headrace.model.batch import TokenBags, batch_of_samples, make_batch, make_items, token_bags
+from headrace.model.batch import WordBags, batch_of_samples, make_batch, make_items, word_bags
 from headrace.model.config import CLICK, SIZES, Head, RankerConfig
 from headrace.sample import Sample
 
 
-def bags_of(bags: TokenBags) -> list[list[int]]:
+def bags_of(bags: WordBags) -> list[list[int]]:
     """The keys in each bag."""
     ends = [*bags.start_G.tolist()[1:], len(bags.row_N)]
     keys = bags.key_V[bags.row_N].tolist()
@@ -32,10 +32,10 @@ def bags_of(bags: TokenBags) -> list[list[int]]:
 @settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 9), max_size=4), min_size=1, max_size=6))
 def test_bags_hold_what_was_put_in_and_each_key_once(bags: list[list[int]]) -> None:
-    token_GL = np.array([bag + [0] * (4 - len(bag)) for bag in bags])
-    made = token_bags(token_GL)
+    word_GL = np.array([bag + [0] * (4 - len(bag)) for bag in bags])
+    made = word_bags(word_GL)
     assert bags_of(made) == bags
-    assert made.key_V.tolist() == sorted({token for bag in bags for token in bag})
+    assert made.key_V.tolist() == sorted({word for bag in bags for word in bag})
 
 
 def test_candidates_and_histories_name_rows_of_the_distinct_items() -> None:
@@ -91,13 +91,13 @@ def told(**changes: Any) -> Sample:
     made = Sample(
         source_partition=0,
         source_offset=0,
-        lane=0,
+        sequence=0,
         schema=0,
         request_id="r",
         event_time_ms=0,
         arrival_ms=0,
         user_key=1,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=tuple(map(key, given.items)),
         outcomes=(0b11, 0b00),
         labelled=0b11,
@@ -148,13 +148,13 @@ def test_a_sample_brings_its_positions_and_the_number_of_its_surface() -> None:
 
 def test_the_content_of_an_item_is_found_in_any_order_and_unknown_items_have_none() -> None:
     ids = ["i9", "stranger", "i1", "i4"]
-    tokens_UML = CONTENT.tokens_UML(np.array([key(item_id) for item_id in ids]))
-    assert tokens_UML.shape == (4, len(MODALITIES), MAX_TOKENS)
+    words_UML = CONTENT.words_UML(np.array([key(item_id) for item_id in ids]))
+    assert words_UML.shape == (4, len(WORD_FIELDS), MAX_WORDS)
     for row, item_id in enumerate(ids):
         item = ITEMS.get(item_id)
         title = [key(f"title:{item.title}")] if item and item.title else []
-        assert tokens_UML[row, 0][tokens_UML[row, 0] != 0].tolist() == title
-    assert not ContentTable({}).tokens_UML(np.array([1, 2])).any()
+        assert words_UML[row, 0][words_UML[row, 0] != 0].tolist() == title
+    assert not ContentTable({}).words_UML(np.array([1, 2])).any()
 
 
 def test_content_vectors_come_with_their_items() -> None:

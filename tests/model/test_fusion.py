@@ -9,7 +9,7 @@ from torch import Tensor
 from headrace.errors import ConfigError
 from headrace.model.layers.fusion import FUSIONS, Fusion, make_fusion
 
-NUM, MODALITIES, DIM = 12, 4, 6
+NUM, NUM_MODALITIES, DIM = 12, 4, 6
 
 every_kind = pytest.mark.parametrize("kind", FUSIONS)
 
@@ -17,7 +17,7 @@ every_kind = pytest.mark.parametrize("kind", FUSIONS)
 def make(kind: str) -> Fusion:
     """A fusion whose learned vectors are not at their first values, which hide mistakes."""
     torch.manual_seed(5)
-    fusion = make_fusion(kind, DIM, MODALITIES)
+    fusion = make_fusion(kind, DIM, NUM_MODALITIES)
     for parameter in fusion.parameters():
         parameter.data += 0.3 * torch.randn_like(parameter)
     return fusion
@@ -26,9 +26,9 @@ def make(kind: str) -> Fusion:
 def inputs(seed: int = 1) -> tuple[Tensor, Tensor]:
     """Tokens and a mask; row 0 has everything, row 1 nothing, row 2 one modality."""
     random = torch.Generator().manual_seed(seed)
-    tokens_BMD = torch.randn(NUM, MODALITIES, DIM, generator=random)
-    mask_BM = torch.rand(NUM, MODALITIES, generator=random) < 0.6
-    mask_BM[0], mask_BM[1], mask_BM[2] = True, False, torch.arange(MODALITIES) == 2
+    tokens_BMD = torch.randn(NUM, NUM_MODALITIES, DIM, generator=random)
+    mask_BM = torch.rand(NUM, NUM_MODALITIES, generator=random) < 0.6
+    mask_BM[0], mask_BM[1], mask_BM[2] = True, False, torch.arange(NUM_MODALITIES) == 2
     return tokens_BMD, mask_BM
 
 
@@ -67,7 +67,7 @@ def test_what_lies_in_a_masked_slot_gets_and_spoils_no_gradient(kind: str) -> No
 def test_every_modality_that_is_there_matters(kind: str) -> None:
     fusion, (tokens_BMD, mask_BM) = make(kind), inputs()
     fused_BD = fusion(tokens_BMD, mask_BM)
-    for slot in range(MODALITIES):
+    for slot in range(NUM_MODALITIES):
         changed_BMD = tokens_BMD.clone()
         changed_BMD[:, slot] += 4.0 * (torch.arange(DIM) < DIM // 2)
         changed_B = (fusion(changed_BMD, mask_BM) != fused_BD).any(1)
@@ -93,9 +93,9 @@ def test_an_item_is_fused_as_if_it_were_alone(kind: str) -> None:
 def test_modalities_are_told_apart(kind: str) -> None:
     """The same token in another slot gives another vector, or one could not tell a title."""
     fusion, (tokens_BMD, _) = make(kind), inputs()
-    first_BM, second_BM = torch.zeros(2, NUM, MODALITIES, dtype=torch.bool)
+    first_BM, second_BM = torch.zeros(2, NUM, NUM_MODALITIES, dtype=torch.bool)
     first_BM[:, 0] = second_BM[:, 1] = True
-    same_BMD = tokens_BMD[:, :1].expand(-1, MODALITIES, -1)
+    same_BMD = tokens_BMD[:, :1].expand(-1, NUM_MODALITIES, -1)
     assert not torch.allclose(fusion(same_BMD, first_BM), fusion(same_BMD, second_BM))
 
 
@@ -129,4 +129,4 @@ def test_the_mean_is_the_mean_and_the_max_the_max_of_what_is_there() -> None:
 
 def test_a_name_without_a_fusion_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(ConfigError, match="fusion 'blend': there are concat, mean, max"):
-        make_fusion("blend", DIM, MODALITIES)
+        make_fusion("blend", DIM, NUM_MODALITIES)

@@ -25,7 +25,7 @@ from torch import Tensor
 from headrace.features.inputs import RequestFeatures
 from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
-from headrace.model.batch import Batch, Request, make_items, make_request_batch
+from headrace.model.batch import Batch, BatchRequest, make_items, make_request_batch
 from headrace.model.config import RankerConfig
 from headrace.model.layers.fusion import FUSIONS
 from headrace.model.ranker import Ranker
@@ -95,7 +95,7 @@ def served(one: Asked) -> tuple[Asked, Batch]:
     one = one.only(*(n for n, item_id in enumerate(one.items) if item_id in ITEMS))
     history_3T = one.features.history_3T
     history_3T[:, [item not in ROW_OF for item in history_3T[0].tolist()]] = 0
-    asking = Request(one.request().user_key, one.request().user_tokens, (), one.features)
+    asking = BatchRequest(one.request().user_key, one.request().user_words, (), one.features)
     history_rows_T = np.array([ROW_OF[item] for item in history_3T[0].tolist()])
     return one, make_request_batch(
         asking, history_rows_T, np.array([ROW_OF[key(item_id)] for item_id in one.items])

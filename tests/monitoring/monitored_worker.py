@@ -7,7 +7,7 @@ from redis import Redis
 
 from headrace.features.aggregation.layout import Layout
 from headrace.features.checks.drift import REFERENCE_ROWS
-from headrace.features.rows.state_row import fresh_rows
+from headrace.features.rows.state_row import blank_rows
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.table import USER_LAYOUT
 from headrace.monitoring.documents import StreamDocument
@@ -31,7 +31,7 @@ class MonitoredWorker:
         self, layout: Layout, num: int, now_ms: int = NOW_MS, shift: float = 0.0, late_ms: int = 0
     ) -> None:
         """Write rows whose numbers are normal, of events that arrived 50 ms ago."""
-        rows = fresh_rows(layout, num)
+        rows = blank_rows(layout, num)
         rows["event_time_ms"] = now_ms - 1_000 - late_ms
         random = np.random.default_rng(now_ms % 1_000 + self.number)
         number_NF = random.normal(shift, 1, (num, len(layout.numbers))).astype(np.float32)

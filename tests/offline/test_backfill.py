@@ -14,7 +14,7 @@ from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.errors import ServiceError
 from headrace.event import Event, ImpressionEvent, Shown
-from headrace.features.rows.state_row import encode_rows, fresh_rows
+from headrace.features.rows.state_row import blank_rows, encode_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.offline import backfill as offline_backfill
 from headrace.offline.backfill import STATE, Backfill, one_at_a_time
@@ -164,7 +164,7 @@ def test_a_backfill_that_dies_changes_nothing_and_its_leftovers_go(
 
 
 def test_a_start_state_of_another_feature_table_is_carried_over(tmp_path: Path) -> None:
-    rows = fresh_rows(USER_LAYOUT, 2, START_PARTITION)
+    rows = blank_rows(USER_LAYOUT, 2, START_PARTITION)
     rows["state"][USER_LAYOUT.field_of[LIFE]] = 3
     table = row_table(["ann", "bob"], rows)
     other = [bytes(4) + row[4:] for row in encode_rows(rows)]

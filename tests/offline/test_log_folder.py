@@ -19,7 +19,7 @@ from headrace.features.rows.numbers_message import (
     encode_feature_rows,
     numbered,
 )
-from headrace.features.rows.state_row import fresh_rows
+from headrace.features.rows.state_row import blank_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.offline.folder import DAY_MS, LogFolder, by_date
 from headrace.offline.tables import (
@@ -106,7 +106,7 @@ def three_samples() -> list[Sample]:
     time_ms = FIRST_DAY * DAY_MS
     shown = ((3, POSITION_UNKNOWN), "search")
     one = Sample(2, 7, 1, 99, "r", time_ms, 4, 1, (5, 6), (7, 8), (0, 3), 7, *features, *shown)
-    other = msgspec.structs.replace(one, source_offset=8, user_token_keys=())
+    other = msgspec.structs.replace(one, source_offset=8, user_word_keys=())
     return [one, other, msgspec.structs.replace(one, source_offset=9, positions=(), surface="")]
 
 
@@ -140,7 +140,7 @@ def test_samples_of_files_without_positions_and_surface_are_of_unknown_ones(tmp_
 
 def test_feature_rows_are_cut_to_messages_and_known_from_just_after_their_event() -> None:
     num = 20_000
-    rows = fresh_rows(USER_LAYOUT, num, partition=2)
+    rows = blank_rows(USER_LAYOUT, num, partition=2)
     rows["event_time_ms"] = FIRST_DAY * DAY_MS
     rows["position"] = np.arange(num)
     ids = [f"user {number}" for number in range(num)]
@@ -159,12 +159,12 @@ def test_feature_rows_are_cut_to_messages_and_known_from_just_after_their_event(
 
 
 def test_no_rows_are_no_message() -> None:
-    nobody = numbered(USER_LAYOUT, 0, [], fresh_rows(USER_LAYOUT, 0))
+    nobody = numbered(USER_LAYOUT, 0, [], blank_rows(USER_LAYOUT, 0))
     assert list(encode_feature_rows(nobody)) == [] and len(nobody.number_UF) == 0
 
 
 def test_rows_of_another_feature_table_are_counted() -> None:
-    rows = numbered(USER_LAYOUT, 0, ["ann"], fresh_rows(USER_LAYOUT, 1))
+    rows = numbered(USER_LAYOUT, 0, ["ann"], blank_rows(USER_LAYOUT, 1))
     other = msgspec.structs.replace(rows, schema=rows.schema ^ 1)
     records = [
         Record(0, n, 0, b"", next(encode_feature_rows(r))) for n, r in enumerate((rows, other))

@@ -179,7 +179,7 @@ def test_the_stream_goes_on_from_there_and_counts_nothing_twice(namespace: Names
     stored = decode_rows([row or b"" for row in store.read_rows(USER_LAYOUT, ids)], USER_LAYOUT)
     rows = decode_rows([expected.user_rows[id_] for id_ in ids], USER_LAYOUT)
     parity.add_rows("user", USER_LAYOUT, stored, rows)
-    items = expected.shared.items
+    items = expected.merged.items
     payloads = store.read_rows(ITEM_LAYOUT, items.ids)
     stored = decode_rows([row or b"" for row in payloads], ITEM_LAYOUT)
     parity.add_rows("item", ITEM_LAYOUT, stored, items.merged(np.arange(len(items))))

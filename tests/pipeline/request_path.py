@@ -13,7 +13,7 @@ from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.event import Event, ImpressionEvent, Shown
 from headrace.features.aggregation.facts import Ints
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.pipeline.context import Context, User
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
@@ -52,7 +52,7 @@ def user_who(*shown: Shown) -> User:
 def user_of(*events: Event) -> User:
     """A user whose these events are, as the stream would have it."""
     items = {item.item_id: item for item in ITEMS}
-    partition = Partition(0, Commit(), SharedState(items.get), PartitionSettings(100, 100))
+    partition = Partition(0, Commit(), MergedState(items.get), PartitionSettings(100, 100))
     partition.add_users(["ann"], [None], [()])
     records = [Record(0, n, NOW_MS, b"", event.encode(one)) for n, one in enumerate(events)]
     _, rows = partition.process(decode_records(records, NOW_MS), NOW_MS).changed.users

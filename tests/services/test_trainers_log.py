@@ -22,7 +22,7 @@ from headrace.clock import now_ms
 from headrace.errors import LogMismatch
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
-from headrace.sample import LANE_KNOWN, Sample, encode_batches
+from headrace.sample import SEQUENCE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from trainers.online import OnlineTrainer
@@ -72,13 +72,13 @@ def sample(partition: int, offset: int) -> Sample:
     return Sample(
         source_partition=partition,
         source_offset=offset,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=INPUT_SCHEMA,
         request_id=f"r{offset}",
         event_time_ms=now_ms(),
         arrival_ms=now_ms(),
         user_key=1,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=(2,),
         outcomes=(offset % 2,),
         labelled=1,

@@ -17,13 +17,13 @@ from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
 from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
-from headrace.catalogue.vector_table import SCHEMA as TOKEN_SCHEMA
-from headrace.catalogue.vector_table import TokenTable
+from headrace.catalogue.vector_table import SCHEMA as VECTOR_SCHEMA
+from headrace.catalogue.vector_table import VectorTable
 from headrace.config import Settings
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.keys import key
-from headrace.sample import LANE_KNOWN, Sample, encode_batches
+from headrace.sample import SEQUENCE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from serving.replica.follow import Live
@@ -60,16 +60,16 @@ class SmallLoop:
         create_topics(settings)
         return settings
 
-    def write_tokens(self, name: str, width: int) -> None:
-        """A finished token table: two of three items have a vector."""
+    def write_vectors(self, name: str, width: int) -> None:
+        """A finished vector table: two of three items have a vector."""
         random = np.random.default_rng(width)
-        table = TokenTable(config.tokens_path(self.settings("tokens")), name)
+        table = VectorTable(config.vectors_path(self.settings("vectors")), name)
         rows = [
             {"item_id": item.item_id, "content_hash": 1, "vector": random.normal(0, 1, width)}
             for n, item in enumerate(ITEMS)
             if n % 3
         ]
-        table.append(pa.Table.from_pylist(rows, TOKEN_SCHEMA))
+        table.append(pa.Table.from_pylist(rows, VECTOR_SCHEMA))
         table.finish(dict.fromkeys((item.item_id for item in ITEMS), 1))
 
 
@@ -89,13 +89,13 @@ def sample(number: int, **changes: object) -> Sample:
     made = Sample(
         source_partition=0,
         source_offset=number,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=INPUT_SCHEMA,
         request_id=f"r{number}",
         event_time_ms=NOW_MS + number,
         arrival_ms=NOW_MS + number,
         user_key=key(USERS[number % 5].user_id),
-        user_token_keys=(key(f"user:age={number % 3}"),),
+        user_word_keys=(key(f"user:age={number % 3}"),),
         item_keys=tuple(key(f"i{n}") for n in items),
         outcomes=tuple(int(n % 4 == 1) for n in items),
         labelled=1,

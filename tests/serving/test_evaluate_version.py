@@ -31,14 +31,14 @@ from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import batches_of
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import RequestFeatures
-from headrace.model.batch import Request, make_request_batch
+from headrace.model.batch import BatchRequest, make_request_batch
 from serving.replica.follow import Live
 from serving.replica.models import LiveModel
 from serving.stages.rank import probabilities
 
 pytestmark = pytest.mark.services
 
-TOKENS = "given_vector/1-4d"
+VECTORS = "given_vector/1-4d"
 SAMPLES = [sample(number, surface="home") for number in range(60)]
 NUM_EVENTS = 40
 LABELS = ("click", "long_view")
@@ -47,14 +47,14 @@ LABELS = ("click", "long_view")
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallLoop]:
     with small_loop(tmp_path_factory.mktemp("evaluated")) as running:
-        running.write_tokens(TOKENS, 4)
+        running.write_vectors(VECTORS, 4)
         yield running
 
 
 @pytest.fixture(scope="module")
 def published(loop: SmallLoop) -> Settings:
     """Settings of a namespace in which version 1 was published."""
-    settings = loop.settings("evaluated", token_tables=TOKENS, surfaces="home")
+    settings = loop.settings("evaluated", vector_tables=VECTORS, surfaces="home")
     with trained(settings, SAMPLES):
         return settings
 
@@ -93,7 +93,7 @@ def as_ranked(live: Live, model: LiveModel, case: Case) -> NDArray[np.float32]:
     one, row_of = case.sample, live.catalogue.row_of_key
     surface = model.manifest.model.surface_number(one.surface)
     features = RequestFeatures(one.dense_NF.copy(), one.history_3T.copy())
-    request = Request(one.user_key, one.user_token_keys, (), features, surface=surface)
+    request = BatchRequest(one.user_key, one.user_word_keys, (), features, surface=surface)
     history = np.array([row_of.get(k, 0) for k in one.history_3T[0].tolist()])
     rows_N = np.array([row_of[k] for k in one.item_keys])
     return probabilities(make_request_batch(request, history, rows_N), model)
@@ -151,9 +151,9 @@ def test_the_command_judges_the_version_of_the_settings_namespace(
     assert "model version 1" in capsys.readouterr().out
     assert main([*flags, "--model-version=7"]) == 2
     assert "no model version 7 in namespace 'evaluated'; published: 1" in capsys.readouterr().err
-    monkeypatch.setenv("HEADRACE_TOKEN_TABLES", "")
+    monkeypatch.setenv("HEADRACE_VECTOR_TABLES", "")
     assert main([*flags, "--model-version=1"]) == 2
-    assert f"was trained with the token tables {TOKENS}" in capsys.readouterr().err
+    assert f"was trained with the vector tables {VECTORS}" in capsys.readouterr().err
 
 
 def test_a_version_whose_weights_are_gone_is_named(loop: SmallLoop) -> None:

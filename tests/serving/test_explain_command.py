@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import torch
 from small_loop import ITEMS, NOW_MS, SHOP, replica
-from two_surfaces import SURFACES, TOKENS
+from two_surfaces import SURFACES, VECTORS
 
 from headrace import config
 from headrace.api.slate import RecommendRequest
@@ -123,7 +123,7 @@ def test_the_parts_of_an_explanation_are_whole(settings: Settings) -> None:
     total = item.attention_profile + sum(past.attention for past in item.history)
     assert total == pytest.approx(1)
     assert set(item.effects) == GROUPS and any(abs(e) > 1e-4 for e in item.effects.values())
-    assert list(item.fusion) == ["title", "categories", "attributes", TOKENS]
+    assert list(item.fusion) == ["title", "categories", "attributes", VECTORS]
     assert sum(item.fusion.values()) == pytest.approx(1) and item.fusion["attributes"] == 0
     assert set(item.p) == {"click", "like", "long_view"}
 
@@ -170,7 +170,7 @@ def test_the_command_prints_a_table_or_the_same_as_json(
     assert main("--user=u0", "--item=i4", "--surface=elsewhere") == 0
     said = capsys.readouterr().out
     assert "user u0 on elsewhere (not told apart by the model), model version" in said
-    for part in ("item i4: score 0.", "i1  ", "click, ", TOKENS):
+    for part in ("item i4: score 0.", "i1  ", "click, ", VECTORS):
         assert part in said, part
     assert main("--user=u0", "--item=i4", "--model-version=9") == 2
     assert capsys.readouterr().err.startswith("headrace explain: no model version 9 ")

@@ -19,7 +19,7 @@ from headrace.api.slate import RecommendRequest
 from headrace.errors import StoreUnavailable
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
-from headrace.features.rows.state_row import encode_rows, fresh_rows
+from headrace.features.rows.state_row import blank_rows, encode_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
@@ -52,7 +52,7 @@ class Store:
     def _row(self, user_id: str) -> bytes | None:
         if user_id not in self.users:
             return None
-        rows = fresh_rows(USER_LAYOUT, 1)
+        rows = blank_rows(USER_LAYOUT, 1)
         rows["state"] = self.users[user_id].state_1
         return encode_rows(rows)[0]
 

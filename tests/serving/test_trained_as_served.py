@@ -17,7 +17,7 @@ from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.errors import ConfigError, DatasetError
 from headrace.features.inputs import RequestFeatures
-from headrace.model.batch import Request, batch_of_samples, make_request_batch
+from headrace.model.batch import BatchRequest, batch_of_samples, make_request_batch
 from headrace.model.config import size_of
 from headrace.model.ranker import Ranker
 from headrace.monitoring.progress import ProgressBoard
@@ -36,9 +36,9 @@ SAMPLES = [sample(number) for number in range(15)]
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallLoop]:
     with small_loop(tmp_path_factory.mktemp("small-loop")) as running:
-        running.write_tokens(FOUR, 4)
-        running.write_tokens(THREE, 3)
-        running.write_tokens("empty/1", 0)
+        running.write_vectors(FOUR, 4)
+        running.write_vectors(THREE, 3)
+        running.write_vectors("empty/1", 0)
         yield running
 
 
@@ -55,7 +55,7 @@ def served_logits(live: Live, model: LiveModel, one: Sample) -> torch.Tensor:
     """[C, K]: of the replica's ranker, from its cached item side."""
     row_of = live.catalogue.row_of_key
     features = RequestFeatures(one.dense_NF.copy(), one.history_3T.copy())
-    request = Request(one.user_key, one.user_token_keys, (), features)
+    request = BatchRequest(one.user_key, one.user_word_keys, (), features)
     history = np.array([row_of.get(k, 0) for k in one.history_3T[0].tolist()])
     batch = make_request_batch(request, history, np.array([row_of[k] for k in one.item_keys]))
     with torch.inference_mode():
@@ -66,11 +66,11 @@ def served_logits(live: Live, model: LiveModel, one: Sample) -> torch.Tensor:
 def test_a_replica_serves_what_the_trainer_trained(
     loop: SmallLoop, tables: tuple[str, ...]
 ) -> None:
-    settings = loop.settings(f"same_{len(tables)}", token_tables=",".join(tables))
+    settings = loop.settings(f"same_{len(tables)}", vector_tables=",".join(tables))
     content = ContentTable({item.item_id: item for item in ITEMS}, ContentVectors.of(settings))
     with trained(settings, SAMPLES) as trainer, replica(settings) as live:
         model = live.catch_up().model
-        assert model is not None and model.manifest.token_tables == tables
+        assert model is not None and model.manifest.vector_tables == tables
         assert model.manifest.model.content_widths == tuple(int(name[-2]) for name in tables)
         for one in SAMPLES:
             expected = trained_logits(trainer, content, one)
@@ -83,8 +83,8 @@ def test_a_replica_serves_what_the_trainer_trained(
 def test_a_replica_serves_a_model_of_whatever_size_and_fusion_it_was_trained_with(
     loop: SmallLoop,
 ) -> None:
-    chosen = loop.settings("sized", ranker_size="base", fusion="attention", token_tables=FOUR)
-    served = loop.settings("sized", token_tables=FOUR)  # a replica reads these of the manifest
+    chosen = loop.settings("sized", ranker_size="base", fusion="attention", vector_tables=FOUR)
+    served = loop.settings("sized", vector_tables=FOUR)  # a replica reads these of the manifest
     with trained(chosen, SAMPLES[:4]) as trainer, replica(served) as live:
         model = live.catch_up().model
         assert model is not None
@@ -95,25 +95,25 @@ def test_a_replica_serves_a_model_of_whatever_size_and_fusion_it_was_trained_wit
 
 
 @pytest.mark.parametrize("tables", ["", THREE, f"{FOUR},{THREE}"])
-def test_a_replica_refuses_a_model_trained_with_other_tokens(loop: SmallLoop, tables: str) -> None:
+def test_a_replica_refuses_a_model_trained_with_other_vectors(loop: SmallLoop, tables: str) -> None:
     namespace = f"refused_{len(tables)}"
-    with trained(loop.settings(namespace, token_tables=FOUR), SAMPLES):
+    with trained(loop.settings(namespace, vector_tables=FOUR), SAMPLES):
         pass
-    with replica(loop.settings(namespace, token_tables=tables)) as live:
-        with pytest.raises(ConfigError, match=f"trained with the token tables {FOUR}, the set"):
+    with replica(loop.settings(namespace, vector_tables=tables)) as live:
+        with pytest.raises(ConfigError, match=f"trained with the vector tables {FOUR}, the set"):
             live.catch_up()
         live.start()
         deadline = time.monotonic() + 20
         while not live.followed.last_error and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert f"trained with the token tables {FOUR}" in live.followed.last_error
+        assert f"trained with the vector tables {FOUR}" in live.followed.last_error
         assert live.snapshot.model is None
 
 
-def test_training_goes_on_with_the_same_tokens_only(loop: SmallLoop) -> None:
-    with trained(loop.settings("goes_on", token_tables=FOUR), SAMPLES):
+def test_training_goes_on_with_the_same_vectors_only(loop: SmallLoop) -> None:
+    with trained(loop.settings("goes_on", vector_tables=FOUR), SAMPLES):
         pass
-    check_continues(loop.settings("goes_on", token_tables=FOUR))
+    check_continues(loop.settings("goes_on", vector_tables=FOUR))
     with pytest.raises(ConfigError, match=f"tables {FOUR}, the settings name none"):
         check_continues(loop.settings("goes_on"))
 
@@ -158,9 +158,11 @@ def test_a_replica_refuses_to_rank_by_what_is_not_predicted(loop: SmallLoop) -> 
                 live.catch_up()
 
 
-def test_tokens_that_cannot_be_read_are_said_before_training(loop: SmallLoop) -> None:
-    with pytest.raises(DatasetError, match=f"no tokens 'text/9' in .*, there are: .*{FOUR}"):
-        OnlineTrainer(loop.settings("unread", token_tables="text/9"), lambda: NOW_MS)
+def test_vectors_that_cannot_be_read_are_said_before_training(loop: SmallLoop) -> None:
+    with pytest.raises(
+        DatasetError, match=f"no content vectors 'text/9' in .*, there are: .*{FOUR}"
+    ):
+        OnlineTrainer(loop.settings("unread", vector_tables="text/9"), lambda: NOW_MS)
     with pytest.raises(ConfigError, match=r"content_widths \[0\]: a table .* is empty"):
-        OnlineTrainer(loop.settings("unread", token_tables="empty/1"), lambda: NOW_MS)
-    assert not (config.tokens_path(loop.settings("unread")) / "text").exists()
+        OnlineTrainer(loop.settings("unread", vector_tables="empty/1"), lambda: NOW_MS)
+    assert not (config.vectors_path(loop.settings("unread")) / "text").exists()

@@ -11,7 +11,7 @@ from headrace.catalogue.words import ContentTable
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
 from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
-from headrace.model.batch import Request, make_batch, make_items, make_request_batch
+from headrace.model.batch import BatchRequest, make_batch, make_items, make_request_batch
 from headrace.model.config import nano
 from serving.replica.catalogue import build_catalogue
 
@@ -19,16 +19,16 @@ ITEMS = {f"i{n}": Item(f"i{n}", f"film {n % 3}", ("drama",)) for n in range(12)}
 CONTENT, CATALOGUE = ContentTable(ITEMS), build_catalogue(list(ITEMS.values()))
 
 
-def asked(number: int, items: tuple[str, ...], past: tuple[str, ...]) -> Request:
+def asked(number: int, items: tuple[str, ...], past: tuple[str, ...]) -> BatchRequest:
     random = np.random.default_rng(number)
     history_3T = np.zeros((3, HISTORY_LENGTH), np.int64)
     history_3T[0, : len(past)] = [key(item_id) for item_id in past]
     history_3T[1, : len(past)], history_3T[2, : len(past)] = 60_000, 1
     dense_NF = random.normal(0, 1, (len(items), NUM_DENSE)).astype(np.float32)
     clicked_N = random.integers(0, 2, len(items))
-    return Request(
+    return BatchRequest(
         user_key=key("ann"),
-        user_tokens=(key("user:age=3"),),
+        user_words=(key("user:age=3"),),
         item_keys=tuple(map(key, items)),
         features=RequestFeatures(dense_NF, history_3T),
         label_NJ=clicked_N.astype(np.float32)[:, None],

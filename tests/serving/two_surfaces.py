@@ -16,7 +16,7 @@ from headrace.broker.record import Record
 from headrace.config import Settings
 from headrace.event import ImpressionEvent, Shown
 from headrace.feast_adapter.online import OnlineStore
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.table import USER_LAYOUT
 from headrace.model.calibration import MIN_LABELS
 from headrace.offline import materialize
@@ -25,7 +25,7 @@ from headrace.sample import Sample
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
 
-TOKENS = "given_vector/1-4d"
+VECTORS = "given_vector/1-4d"
 SURFACES = ("home", "search")
 NUM_REQUESTS = 1 + MIN_LABELS // 4  # on each of them, so that it has a calibration of its own
 
@@ -34,8 +34,8 @@ NUM_REQUESTS = 1 + MIN_LABELS // 4  # on each of them, so that it has a calibrat
 def two_surfaces(folder: Path) -> Iterator[Settings]:
     """The loop's settings. On `home`, u0 clicked i1 and was shown i2; u1 was shown everything."""
     with small_loop(folder) as loop:
-        loop.write_tokens(TOKENS, 4)
-        made = loop.settings("two_surfaces", token_tables=TOKENS, surfaces=",".join(SURFACES))
+        loop.write_vectors(VECTORS, 4)
+        made = loop.settings("two_surfaces", vector_tables=VECTORS, surfaces=",".join(SURFACES))
         materialize.write_sources(SHOP, made, NOW_MS)
         command = [sys.executable, "-m", "headrace.cli", "materialize"]
         environ = {**os.environ, **config.environment(made)}
@@ -53,7 +53,7 @@ def shown_on(surface: str, number: int) -> Sample:
 
 def write_history(settings: Settings) -> None:
     items = {item.item_id: item for item in ITEMS}
-    partition = Partition(0, Commit(), SharedState(items.get), PartitionSettings(100, 100))
+    partition = Partition(0, Commit(), MergedState(items.get), PartitionSettings(100, 100))
     partition.add_users(["u0", "u1"], [None, None], [(), ()])
     shown = [("u0", Shown("i1", clicked=True)), ("u0", Shown("i2", clicked=False))]
     shown += [("u1", Shown(item.item_id, clicked=False)) for item in ITEMS]

@@ -12,7 +12,7 @@ from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import DENSE_NAMES
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows
 from headrace.features.table import (
     ITEM_LAYOUT,
@@ -54,15 +54,15 @@ class Stream:
     """A log of one partition, its owner, and everything the owner gave back."""
 
     dedupe_window: int = 100
-    shared: SharedState = field(
-        default_factory=lambda: SharedState(lambda id_: Item(id_, categories=(f"of-{id_}",)))
+    merged: MergedState = field(
+        default_factory=lambda: MergedState(lambda id_: Item(id_, categories=(f"of-{id_}",)))
     )
     offset: int = 0
     samples: list[Sample] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         rules = PartitionSettings(self.dedupe_window, WINDOW_MS, lateness_ms=1_000)
-        self.partition = Partition(NUMBER, Commit(), self.shared, rules)
+        self.partition = Partition(NUMBER, Commit(), self.merged, rules)
 
     def send(self, *events: Event | bytes, at_ms: int = 0, now_ms: int | None = None) -> Effects:
         """Append events that arrive at this time, and process them."""
@@ -81,10 +81,10 @@ class Stream:
         return effects
 
     def labels(self) -> list[tuple[str, int, tuple[int, ...]]]:
-        return [(s.request_id, s.lane, s.clicked) for s in self.samples]
+        return [(s.request_id, s.sequence, s.clicked) for s in self.samples]
 
     def shown_clicked(self, item: str) -> list[float]:
-        state = self.shared.items.states(self.shared.items.find([item]))
+        state = self.merged.items.states(self.merged.items.find([item]))
         return counts(ITEM_LAYOUT, state)
 
     def close(self) -> Effects:

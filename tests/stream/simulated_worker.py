@@ -14,7 +14,7 @@ from headrace import sample
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
-from headrace.features.rows.merged import SharedState, row_key, topic_messages
+from headrace.features.rows.merged import MergedState, row_key, topic_messages
 from headrace.features.rows.merged_table import Forgotten
 from headrace.features.rows.state_row import Rows, encode_rows
 from headrace.features.table import ITEM
@@ -55,11 +55,11 @@ class SimulatedWorker:
 
     def __init__(self, world: World, random: Random, write: Callable[[], None]) -> None:
         self._world, self._random, self._write = world, random, write
-        self._shared = SharedState(item_of, bounds=BOUNDS)
+        self._merged = MergedState(item_of, bounds=BOUNDS)
         self._num_items_read = 0
         self._waiting: list[Send] = []
         self._read_item_features()
-        self._shared.own(PARTITIONS)
+        self._merged.own(PARTITIONS)
         self._partitions = {number: self._partition(number) for number in PARTITIONS}
 
     def step(self, now_ms: int) -> bool:
@@ -79,7 +79,7 @@ class SimulatedWorker:
             self._load_users(partition, decoded)
             all_effects[number] = partition.process(decoded, now_ms)
         self._deliver()
-        gone = self._shared.end_step(now_ms).get(ITEM, [])
+        gone = self._merged.end_step(now_ms).get(ITEM, [])
         self._waiting = list(self._writes(all_effects, gone))
         if not some:
             self._deliver()
@@ -104,7 +104,7 @@ class SimulatedWorker:
     def _partition(self, number: int) -> Partition:
         payload = self._world.commits.get(number)
         commit = msgspec.json.decode(payload, type=Commit) if payload else Commit()
-        partition = Partition(number, commit, self._shared, RULES)
+        partition = Partition(number, commit, self._merged, RULES)
         before = self._world.log[number][partition.warm_up_from : commit.offset]
         decoded = decode_records(before, before[-1].arrival_ms if before else 0)
         self._load_users(partition, decoded)
@@ -119,7 +119,7 @@ class SimulatedWorker:
         assert not partition.num_lost, "no crash lets a row seem lost"
 
     def _read_item_features(self) -> None:
-        self._shared.apply(self._world.item_features[self._num_items_read :])
+        self._merged.apply(self._world.item_features[self._num_items_read :])
         self._num_items_read = len(self._world.item_features)
 
     def _labelled(self, all_effects: dict[int, Effects]) -> Iterator[Send]:
@@ -135,7 +135,7 @@ class SimulatedWorker:
     def _partials(self, all_effects: dict[int, Effects], gone: list[Forgotten]) -> Iterator[Send]:
         queues: list[list[Send]] = []
         for number in PARTITIONS:
-            changed = all_effects[number].changed.shared if number in all_effects else {}
+            changed = all_effects[number].changed.partials if number in all_effects else {}
             tombstones = [
                 (row_key(ITEM, number, one.entity_id), b"")
                 for one in gone
@@ -172,3 +172,21 @@ def crashing_after(num_writes: int) -> Callable[[], None]:
             raise Crash
 
     return write
+
+
+def run(world: World, random: Random, start_ms: int, crash_every: int) -> int:
+    """Work through the log with a crash every so many writes or fewer; returns their number."""
+    now_ms, num_crashes = start_ms, 0
+    end_ms = max(record.arrival_ms for records in world.log.values() for record in records)
+    worker: SimulatedWorker | None = None
+    while True:
+        try:
+            if worker is None:
+                calm = now_ms > end_ms + 3 * WINDOW_MS
+                budget = 10**9 if calm else random.randint(1, crash_every)
+                worker = SimulatedWorker(world, random, crashing_after(budget))
+            if not worker.step(now_ms) and now_ms > end_ms + 5 * WINDOW_MS:
+                return num_crashes
+        except Crash:
+            worker, num_crashes = None, num_crashes + 1
+        now_ms += random.choice([0, 1, 50, 300, random.randint(0, 3 * WINDOW_MS)])

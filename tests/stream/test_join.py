@@ -22,7 +22,7 @@ from one_partition import (
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.table import LAST, USER_LAYOUT
 from headrace.keys import key, surface_code
-from headrace.sample import LANE_JOINED, LANE_KNOWN
+from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_a_click_without_an_impression_is_an_impression_that_was_clicked(stream:
     (nameless, named) = effects.samples
     assert nameless.clicked == named.clicked == (1,)
     assert nameless.request_id and named.request_id == "unheard of"
-    assert nameless.lane == named.lane == LANE_KNOWN
+    assert nameless.sequence == named.sequence == SEQUENCE_KNOWN
     assert user_counts(effects) == [2, 2] and stream.shown_clicked("i0") == [1, 1]
 
 
@@ -44,7 +44,7 @@ def test_a_click_within_the_window_is_the_label_of_one_joined_sample(stream: Str
     assert not stream.send(click("b", "r1", at_ms=400), at_ms=400).samples
     assert not stream.send(now_ms=WINDOW_MS - 1).samples
     effects = stream.send(now_ms=WINDOW_MS)
-    assert stream.labels() == [("r1", LANE_JOINED, (0, 1, 0)), ("r2", LANE_JOINED, (0,))]
+    assert stream.labels() == [("r1", SEQUENCE_JOINED, (0, 1, 0)), ("r2", SEQUENCE_JOINED, (0,))]
     assert [sample.source_offset for sample in effects.samples] == [0, 1]
     assert not stream.close().samples
     assert stream.shown_clicked("a") == [2, 0] and stream.shown_clicked("b") == [1, 1]
@@ -87,7 +87,7 @@ def test_a_second_click_on_the_same_item_of_a_request_says_nothing_new(stream: S
 def test_a_click_after_the_window_stands_alone(stream: Stream) -> None:
     stream.send(opened("r1", "a"))
     stream.send(click("a", "r1", at_ms=WINDOW_MS), at_ms=WINDOW_MS)
-    assert stream.labels() == [("r1", LANE_JOINED, (0,)), ("r1", LANE_KNOWN, (1,))]
+    assert stream.labels() == [("r1", SEQUENCE_JOINED, (0,)), ("r1", SEQUENCE_KNOWN, (1,))]
     assert stream.shown_clicked("a") == [2, 1]
 
 
@@ -104,9 +104,9 @@ def test_how_late_the_log_is_read_does_not_matter(stream: Stream) -> None:
     stream.send(opened("r2", "b"), click("b", "r1"), at_ms=1_000, now_ms=late_ms)
     stream.send(now_ms=late_ms)
     assert stream.labels() == [
-        ("r1", LANE_JOINED, (1,)),
-        ("r1", LANE_KNOWN, (1,)),
-        ("r2", LANE_JOINED, (0,)),
+        ("r1", SEQUENCE_JOINED, (1,)),
+        ("r1", SEQUENCE_KNOWN, (1,)),
+        ("r2", SEQUENCE_JOINED, (0,)),
     ]
 
 
@@ -121,15 +121,15 @@ def test_the_id_of_a_request_belongs_to_its_user(stream: Stream) -> None:
 def test_a_click_that_names_the_request_of_another_user_stands_alone(stream: Stream) -> None:
     stream.send(opened("page-1", "a", user="ann"), click("a", "page-1", user="bob"))
     stream.close()
-    labels = [(sample.user_key, sample.lane, sample.clicked) for sample in stream.samples]
-    assert labels == [(key("bob"), LANE_KNOWN, (1,)), (key("ann"), LANE_JOINED, (0,))]
+    labels = [(sample.user_key, sample.sequence, sample.clicked) for sample in stream.samples]
+    assert labels == [(key("bob"), SEQUENCE_KNOWN, (1,)), (key("ann"), SEQUENCE_JOINED, (0,))]
     assert stream.shown_clicked("a") == [2, 1]
 
 
 def test_a_click_on_an_item_that_its_request_did_not_show_stands_alone(stream: Stream) -> None:
     stream.send(opened("r1", "a"), click("z", "r1"))
     stream.close()
-    assert stream.labels() == [("r1", LANE_KNOWN, (1,)), ("r1", LANE_JOINED, (0,))]
+    assert stream.labels() == [("r1", SEQUENCE_KNOWN, (1,)), ("r1", SEQUENCE_JOINED, (0,))]
     assert stream.shown_clicked("z") == [1, 1] and stream.shown_clicked("a") == [1, 0]
 
 

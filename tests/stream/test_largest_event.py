@@ -35,9 +35,9 @@ def largest(user: str, num_items: int = MAX_ITEMS, width: int = 256) -> Impressi
 def messages_of(effects: Effects) -> Iterator[tuple[str, bytes, bytes]]:
     for message in encode_batches(effects.samples):
         yield "samples", b"", message
-    for key, value in topic_messages(effects.changed.shared):
+    for key, value in topic_messages(effects.changed.partials):
         yield "item-features", key, value
-    ids, rows = effects.changed.shared[ITEM]
+    ids, rows = effects.changed.partials[ITEM]
     for message in encode_feature_rows(numbered(ITEM_LAYOUT, 0, ids, rows)):
         yield "feature-rows", b"", message
 

@@ -21,7 +21,7 @@ ELSEWHERE = [u for u in USERS if u not in AT_HOME]
 def stream() -> Stream:
     stream = Stream()
     rules = PartitionSettings(100, WINDOW_MS, num_partitions=NUM_PARTITIONS)
-    stream.partition = Partition(NUMBER, Commit(), stream.shared, rules)
+    stream.partition = Partition(NUMBER, Commit(), stream.merged, rules)
     return stream
 
 
@@ -52,7 +52,7 @@ def test_they_are_counted_as_well_after_the_user_was_forgotten(
 ) -> None:
     monkeypatch.setattr(partitions, "MAX_USERS", 4)
     rules = PartitionSettings(100, WINDOW_MS, num_partitions=NUM_PARTITIONS)
-    stream.partition = Partition(NUMBER, Commit(), stream.shared, rules)
+    stream.partition = Partition(NUMBER, Commit(), stream.merged, rules)
     for user in [*ELSEWHERE[:9], *AT_HOME, *ELSEWHERE[:9]]:
         stream.send(click("mug", user=user))
     assert stream.partition.commit.misplaced == 18

@@ -27,11 +27,11 @@ from headrace.event import ActionEvent, ImpressionEvent, Shown, encode
 from headrace.features.aggregation.accumulators import Extremes
 from headrace.features.aggregation.facts import outcome
 from headrace.features.inputs import NUM_DENSE
-from headrace.features.rows.state_row import fresh_rows
+from headrace.features.rows.state_row import blank_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import CAMPAIGN, CATEGORY, CATEGORY_LAYOUT, ITEM, ITEM_LAYOUT, LIFE
 from headrace.keys import key
-from headrace.sample import LANE_KNOWN
+from headrace.sample import SEQUENCE_KNOWN
 
 
 @pytest.fixture
@@ -42,15 +42,19 @@ def stream() -> Stream:
 def test_a_known_outcome_is_a_sample_and_then_counts(stream: Stream) -> None:
     effects = stream.send(known("r1", [True, False]))
     (sample,) = effects.samples
-    assert (sample.source_partition, sample.source_offset, sample.lane) == (NUMBER, 0, LANE_KNOWN)
+    assert (sample.source_partition, sample.source_offset, sample.sequence) == (
+        NUMBER,
+        0,
+        SEQUENCE_KNOWN,
+    )
     assert (sample.request_id, sample.clicked, sample.schema) == ("r1", (1, 0), INPUT_SCHEMA)
     assert (sample.event_time_ms, sample.arrival_ms) == (START_MS, START_MS)
     assert sample.item_keys == (key("i0"), key("i1")) and sample.user_key == key("ann")
-    assert sample.user_token_keys == (key("user:ann"),)
+    assert sample.user_word_keys == (key("user:ann"),)
     assert sample.dense_NF.shape == (2, NUM_DENSE)
     assert user_counts(effects) == [2, 1]
     assert row_of(effects.changed.users, "ann")["position"] == 0
-    assert row_of(effects.changed.shared[ITEM], "i0")["position"] == 0
+    assert row_of(effects.changed.partials[ITEM], "i0")["position"] == 0
     assert stream.shown_clicked("i0") == [1, 1] and stream.shown_clicked("i1") == [1, 0]
 
 
@@ -64,9 +68,9 @@ def test_a_sample_holds_what_was_known_before_its_own_labels(stream: Stream) -> 
 
 
 def test_items_are_counted_across_partitions_and_users_apart(stream: Stream) -> None:
-    other = fresh_rows(ITEM_LAYOUT, 1, NUMBER + 1)
+    other = blank_rows(ITEM_LAYOUT, 1, NUMBER + 1)
     other["state"][ITEM_LAYOUT.field_of[LIFE]][0, 0] = 6
-    stream.shared.items.replace(stream.shared.items.numbers(["i0"]), NUMBER + 1, other)
+    stream.merged.items.replace(stream.merged.items.indexes(["i0"]), NUMBER + 1, other)
     effects = stream.send(known("r1", [False], user="ann"), known("r2", [True], user="bob"))
     counts = [sample.dense_NF[0, ITEM_COUNT] for sample in effects.samples]
     assert counts == [np.float32(np.log1p(6)), np.float32(np.log1p(7))]
@@ -77,7 +81,7 @@ def test_a_duplicate_is_counted_and_does_nothing_else(stream: Stream) -> None:
     first, shown, clicked = known("r1", [True]), opened("r2", "a"), click("a", "r2")
     stream.send(first, shown, clicked)
     again = stream.send(first, shown, clicked, clicked)
-    assert not again.samples and not again.changed.users[0] and not again.changed.shared
+    assert not again.samples and not again.changed.users[0] and not again.changed.partials
     stream.close()
     assert [sample.request_id for sample in stream.samples] == ["r1", "r2"]
     assert stream.shown_clicked("a") == [1, 1]
@@ -155,7 +159,7 @@ def test_actions_beside_the_click_are_labels_and_counts(stream: Stream) -> None:
     (sample,) = stream.close().samples
     assert sample.outcomes == (0b011, 0) and sample.clicked == (1, 0)
     assert sample.labelled == EVERY_ACTION
-    life = stream.shared.items.states(stream.shared.items.find(["a"]))[ITEM_LAYOUT.field_of[LIFE]]
+    life = stream.merged.items.states(stream.merged.items.find(["a"]))[ITEM_LAYOUT.field_of[LIFE]]
     assert life[0].tolist() == [1, 1, 1, 0]  # shown, clicked, liked, viewed for long
 
 
@@ -177,7 +181,7 @@ def test_a_value_without_an_action_that_carries_a_grade_is_none(stream: Stream) 
              Shown("c", liked=True, clicked=False, value=0.5))  # fmt: skip
     effects = stream.send(ImpressionEvent("e", START_MS, "ann", "r1", items))
     assert stream.samples[-1].outcomes == (0b001, 0, outcome(0b010, 0.5))
-    states = effects.changed.shared[ITEM]
+    states = effects.changed.partials[ITEM]
     values = [
         row_of(states, one)["state"][ITEM_LAYOUT.field_of[Extremes()]]["max"] for one in "abc"
     ]
@@ -194,10 +198,10 @@ def test_a_known_outcome_says_which_of_its_labels_are_known(stream: Stream) -> N
 def test_categories_and_campaigns_are_counted_too(stream: Stream) -> None:
     items = (Shown("a", clicked=True, campaign_id="spring"), Shown("b", clicked=False))
     effects = stream.send(ImpressionEvent("e", START_MS, "ann", "r1", items))
-    assert effects.changed.shared[CATEGORY][0] == ["of-a", "of-b"]
-    of_a = row_of(effects.changed.shared[CATEGORY], "of-a")["state"]
+    assert effects.changed.partials[CATEGORY][0] == ["of-a", "of-b"]
+    of_a = row_of(effects.changed.partials[CATEGORY], "of-a")["state"]
     assert counts(CATEGORY_LAYOUT, of_a) == [1, 1]
-    assert effects.changed.shared[CAMPAIGN][0] == ["spring"]
+    assert effects.changed.partials[CAMPAIGN][0] == ["spring"]
 
 
 def test_a_sample_says_where_its_items_stood_and_on_which_surface(stream: Stream) -> None:

@@ -21,11 +21,9 @@ from simulated_worker import (
     PARTITIONS,
     UNKNOWN,
     WINDOW_MS,
-    Crash,
-    SimulatedWorker,
     World,
-    crashing_after,
     item_of,
+    run,
 )
 
 from headrace import sample
@@ -44,13 +42,13 @@ from headrace.event import (
 from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.keys import key
 from headrace.positions.commit import Commit
-from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN, Sample
 
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}
@@ -59,24 +57,6 @@ ITEMS = {number: tuple(f"{number}{name}" for name in "abcde") for number in PART
 Opened = dict[tuple[str, str], tuple[int, int, tuple[str, ...], set[str]]]
 USER_COUNT = DENSE_NAMES.index("user_impressions_log")
 ITEM_COUNT = DENSE_NAMES.index("item_impressions_log")
-
-
-def run(world: World, random: Random, crash_every: int) -> int:
-    """Work through the log with a crash every so many writes or fewer; returns their number."""
-    now_ms, num_crashes = START_MS, 0
-    end_ms = max(record.arrival_ms for records in world.log.values() for record in records)
-    worker: SimulatedWorker | None = None
-    while True:
-        try:
-            if worker is None:
-                calm = now_ms > end_ms + 3 * WINDOW_MS
-                budget = 10**9 if calm else random.randint(1, crash_every)
-                worker = SimulatedWorker(world, random, crashing_after(budget))
-            if not worker.step(now_ms) and now_ms > end_ms + 5 * WINDOW_MS:
-                return num_crashes
-        except Crash:
-            worker, num_crashes = None, num_crashes + 1
-        now_ms += random.choice([0, 1, 50, 300, random.randint(0, 3 * WINDOW_MS)])
 
 
 def make_log(random: Random, number: int, num_events: int) -> list[Record]:
@@ -168,7 +148,7 @@ def recount(log: list[Record]) -> Expected:
             count_event(event, record, opened, expected)
     for (_, request_id), (offset, _, items, clicked) in opened.items():
         labels = tuple(int(item in clicked) for item in items)
-        expected.samples[LANE_JOINED, offset] = (request_id, items, labels)
+        expected.samples[SEQUENCE_JOINED, offset] = (request_id, items, labels)
     return expected
 
 
@@ -198,7 +178,7 @@ def count_event(event: Event, record: Record, opened: Opened, expected: Expected
             return
         items, labels = (event.item_id,), (1,)
     request_id = event.request_id or event.event_id
-    expected.samples[LANE_KNOWN, record.offset] = (request_id, items, labels)
+    expected.samples[SEQUENCE_KNOWN, record.offset] = (request_id, items, labels)
     of_items = [expected.items[item, "shown"] for item in items]
     expected.shown_before[record.offset] = [expected.users[event.user_id, "shown"], *of_items]
     for item, label in zip(items, labels, strict=True):
@@ -208,26 +188,28 @@ def count_event(event: Event, record: Record, opened: Opened, expected: Expected
 
 
 def taken(messages: list[bytes]) -> list[Sample]:
-    """The samples that the trainer takes: those beyond the last offset of their lane."""
+    """The samples that the trainer takes: those beyond the last offset of their sequence."""
     last: dict[int, int] = {}
     kept = []
     for one in (one for message in messages for one in sample.decode_batch(message)):
-        if one.source_offset > last.get(one.lane, -1):
-            last[one.lane] = one.source_offset
+        if one.source_offset > last.get(one.sequence, -1):
+            last[one.sequence] = one.source_offset
             kept.append(one)
     return kept
 
 
 def check(world: World, number: int, expected: Expected) -> None:
     samples = taken(world.samples[number])
-    assert {(s.lane, s.source_offset): (s.request_id, s.item_keys, s.clicked) for s in samples} == {
+    assert {
+        (s.sequence, s.source_offset): (s.request_id, s.item_keys, s.clicked) for s in samples
+    } == {
         place: (request_id, tuple(map(key, items)), labels)
         for place, (request_id, items, labels) in expected.samples.items()
     }
     assert len(samples) == len(expected.samples)
     for one in samples:
-        if one.lane == LANE_KNOWN:  # no sample knows its own outcome
-            items = expected.samples[LANE_KNOWN, one.source_offset][1]
+        if one.sequence == SEQUENCE_KNOWN:  # no sample knows its own outcome
+            items = expected.samples[SEQUENCE_KNOWN, one.source_offset][1]
             lasting = [n for n, item in enumerate(items) if not item.startswith(UNKNOWN)]
             seen = [one.dense_NF[0, USER_COUNT], *one.dense_NF[lasting, ITEM_COUNT]]
             of_user, *of_items = np.log1p(expected.shown_before[one.source_offset])
@@ -237,14 +219,14 @@ def check(world: World, number: int, expected: Expected) -> None:
         row = decode_rows([world.users[user]] if user in world.users else [], USER_LAYOUT)
         counted = [expected.users[user, "shown"], expected.users[user, "clicked"]]
         assert (shown_clicked(row, USER_LAYOUT) or [0, 0]) == counted
-    shared = SharedState(item_of, bounds=Bounds(Share(10**6, 10**9), NOTHING))
-    shared.apply(world.item_features)
-    assert shared.items.num_unknown <= NUM_UNKNOWN  # the others have a tombstone
+    merged = MergedState(item_of, bounds=Bounds(Share(10**6, 10**9), NOTHING))
+    merged.apply(world.item_features)
+    assert merged.items.num_unknown <= NUM_UNKNOWN  # the others have a tombstone
     for item in ITEMS[number]:
-        row = shared.items.partials(shared.items.numbers([item]), number)
+        row = merged.items.partials(merged.items.indexes([item]), number)
         counted = [expected.items[item, "shown"], expected.items[item, "clicked"]]
         assert shown_clicked(row, ITEM_LAYOUT) == counted
-        row = shared.categories.partials(shared.categories.numbers([item]), number)
+        row = merged.categories.partials(merged.categories.indexes([item]), number)
         assert shown_clicked(row, CATEGORY_LAYOUT) == counted  # each item is its own category
     commit = msgspec.json.decode(world.commits[number], type=Commit)
     end = len(world.log[number])
@@ -265,7 +247,7 @@ def survive(seed: int, num_events: int, crash_every: int) -> int:
     random = Random(seed)
     log = {number: make_log(random, number, num_events) for number in PARTITIONS}
     world = World(log)
-    num_crashes = run(world, random, crash_every)
+    num_crashes = run(world, random, START_MS, crash_every)
     for number in PARTITIONS:
         check(world, number, recount(log[number]))
     return num_crashes

@@ -11,7 +11,7 @@ import pytest
 from headrace.broker.record import Record
 from headrace.event import ImpressionEvent, Served, Shown, encode
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.serving_key import ServingKey
 from headrace.positions.commit import Commit
@@ -41,7 +41,7 @@ def impression(features: Served, clicked: bool | None = True) -> ImpressionEvent
 def processed(event: ImpressionEvent, key: ServingKey | None = KEY) -> tuple[Sample, Partition]:
     """The sample of a new user's impression, and the partition after it."""
     rules = PartitionSettings(dedupe_window=10, click_window_ms=1_000)
-    partition = Partition(0, Commit(), SharedState(lambda item_id: None), rules)
+    partition = Partition(0, Commit(), MergedState(lambda item_id: None), rules)
     record = Record(0, 0, NOW_MS, b"", encode(event))
     decoded = decode_records([record], NOW_MS, IntakeRules(key=key))
     partition.add_users([event.user_id], [None], [()])

@@ -12,7 +12,7 @@ from headrace.event import ActionEvent, ImpressionEvent, Shown
 from headrace.features.aggregation.facts import AMOUNT, MEASURES, VALUE, outcome
 from headrace.features.table import ITEM_LAYOUT, LIFE
 from headrace.keys import key
-from headrace.stream.step.facts_of_step import Heard
+from headrace.stream.step.facts_of_step import StepFacts
 from headrace.stream.step.join import Join
 
 LIKES = LIFE.measures.index("like")
@@ -35,7 +35,7 @@ def back(item: str, action: str, request: str | None = None, **more: object) -> 
 
 
 def likes(stream: Stream, item: str) -> float:
-    state = stream.shared.items.states(stream.shared.items.find([item]))
+    state = stream.merged.items.states(stream.merged.items.find([item]))
     return float(state[ITEM_LAYOUT.field_of[LIFE]][0, LIKES])
 
 
@@ -92,14 +92,14 @@ def test_a_history_has_an_entry_for_it_in_which_nothing_was_done(stream: Stream)
 
 
 def test_what_is_paid_is_a_measure_of_the_fact_and_what_is_paid_back_is_negative() -> None:
-    join, heard = Join(WINDOW_MS), Heard()
+    join, facts = Join(WINDOW_MS), StepFacts()
     paid = did("a", "purchase", amount_micros=12_500_000, currency="EUR")
     bought = Shown("b", outcomes={"purchase": True}, amount_micros=3_000_000, currency="EUR")
     told = [paid, msgspec.structs.replace(paid, taken_back=True), did("a", "like", value=0.5),
             ImpressionEvent("e", START_MS, "ann", "r1", (bought,))]  # fmt: skip
     for offset, event in enumerate(told):
-        join.hear(event, Record(0, offset, START_MS, b"", b""), heard)
-    measure_NM = heard.columns().measure_NM
+        join.take(event, Record(0, offset, START_MS, b"", b""), facts)
+    measure_NM = facts.columns().measure_NM
     amount_N, value_N = (measure_NM[:, MEASURES.index(name)].tolist() for name in (AMOUNT, VALUE))
     assert amount_N == [12.5, -12.5, 0, 3] and value_N == [0, 0, 0.5, 0]
     assert measure_NM[:, MEASURES.index("purchase")].tolist() == [1, -1, 0, 1]

@@ -65,7 +65,7 @@ def outcome(records: list[Record], now_ms: int) -> tuple[Outcome, list[str]]:
     path, samples = Owned(lambda item_id: None, RULES), list[Sample]()
     samples += path.process(NUMBER, decode_records(records, now_ms), now_ms).samples
     samples += path.process(NUMBER, (), LATER_MS).samples
-    items = path.shared.items
+    items = path.merged.items
     merged = items.merged(np.arange(len(items)))
     return Outcome(path.user_rows, merged, samples, path.commit()), items.ids
 

@@ -20,7 +20,7 @@ from headrace.clock import now_ms
 from headrace.event import ImpressionEvent, Shown, encode
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.offline import materialize
@@ -89,7 +89,7 @@ def run(settings: config.Settings, until_ms: int = 0) -> None:
 
 def unknown_in_topic(settings: config.Settings) -> int:
     """How many items in no catalogue a reader of the topic has to keep."""
-    reader = SharedState(
+    reader = MergedState(
         {item.item_id: item for item in ITEMS}.get, bounds=Bounds(Share(10**6, 10**9), NOTHING)
     )
     log = LogReader(settings, Topics(settings.namespace).item_features, {0: 0, 1: 0})

@@ -14,7 +14,7 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import batch_of_samples
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_KNOWN, Sample
 from trainers.recipe import ranker_config
 
 CONTENT = ContentTable({f"i{n}": Item(f"i{n}", f"film {n % 3}") for n in range(8)})
@@ -28,13 +28,13 @@ def sample(number: int, user: str, *items: str, attributes: tuple[int, ...] = ()
     return Sample(
         source_partition=0,
         source_offset=number,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=INPUT_SCHEMA,
         request_id=f"r{number}",
         event_time_ms=number,
         arrival_ms=number,
         user_key=key(user),
-        user_token_keys=attributes,
+        user_word_keys=attributes,
         item_keys=tuple(map(key, items)),
         outcomes=tuple(random.integers(0, 2, len(items)).tolist()),
         labelled=1,

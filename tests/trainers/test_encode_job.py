@@ -22,7 +22,7 @@ from PIL import Image
 from headrace import config
 from headrace.catalogue import content
 from headrace.catalogue.files import write_catalogue
-from headrace.catalogue.vector_table import TokenTable, available
+from headrace.catalogue.vector_table import VectorTable, available
 from headrace.catalogue.vectors import ContentVectors
 from headrace.datasets.registry import load_dataset
 from headrace.keys import key
@@ -94,10 +94,10 @@ class Shop:
         assert process.returncode == 0, said
         return said
 
-    def table(self, encoder: str) -> TokenTable:
-        root = config.tokens_path(self.settings)
+    def table(self, encoder: str) -> VectorTable:
+        root = config.vectors_path(self.settings)
         (folder,) = (root / encoder).iterdir()
-        return TokenTable(root, f"{encoder}/{folder.name}")
+        return VectorTable(root, f"{encoder}/{folder.name}")
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def test_a_killed_run_keeps_what_it_encoded(shop: Shop) -> None:
     process = shop.start("--data", str(shop.data), "--encoder", "text_minilm")
     children: list[psutil.Process] = []
     try:
-        root, deadline = config.tokens_path(shop.settings), time.monotonic() + TIMEOUT_S
+        root, deadline = config.vectors_path(shop.settings), time.monotonic() + TIMEOUT_S
         while not list(root.glob("text_minilm/*/part-*.parquet")):
             assert process.poll() is None and time.monotonic() < deadline, "no part came"
             time.sleep(0.05)
@@ -155,7 +155,7 @@ def test_the_next_run_encodes_the_rest_and_reports_what_it_could_not_read(shop: 
 
 
 def test_the_ranker_finds_the_vectors(shop: Shop) -> None:
-    root = config.tokens_path(shop.settings)
+    root = config.vectors_path(shop.settings)
     vectors = ContentVectors.read(root, [shop.table(name).name for name in ENCODERS])
     keys = np.array([key(item_id) for item_id in ("i0", "i1", f"i{NUM_ITEMS - 1}", "empty")])
     vector_UMD, mask_UM = vectors.vectors(keys)
@@ -169,23 +169,23 @@ def test_the_ranker_finds_the_vectors(shop: Shop) -> None:
     assert vector_UMD[1, 2, :4].tolist() == [4, 5, 6, 0]
 
 
-def test_the_online_store_has_the_tokens_and_their_version(
+def test_the_online_store_has_the_vectors_and_their_version(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, text in config.environment(shop.settings).items():
         monkeypatch.setenv(name, text)
     store = FeatureStore(repo_path=str(ROOT / "feature_repo"))
-    views = [f"item_{modality}_token" for modality in ("text", "image", "vector")]
+    views = [f"item_{modality}_encoded" for modality in ("text", "image", "vector")]
     online = store.get_online_features(
-        features=[f"{view}:{name}" for view in views for name in ("token", "encoder")],
+        features=[f"{view}:{name}" for view in views for name in ("vector", "encoder")],
         entity_rows=[{"item_id": "i0"}, {"item_id": "empty"}],
         full_feature_names=True,
     ).to_dict()
     for view, encoder, width in zip(views, ENCODERS, (384, 1_280, 3), strict=True):
         assert online[f"{view}__encoder"] == [shop.table(encoder).name] * 2
-        there, none = online[f"{view}__token"]
+        there, none = online[f"{view}__vector"]
         assert len(there) == width and not none
-    assert online["item_vector_token__token"][0] == [1, 2, 3]
+    assert online["item_vector_encoded__vector"][0] == [1, 2, 3]
 
 
 def test_only_what_changed_is_left_to_do(shop: Shop) -> None:

@@ -20,7 +20,7 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.monitoring.documents import TrainDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.subscriber import Subscriber
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_KNOWN, Sample
 from trainers.online import OnlineTrainer
 
 pytestmark = pytest.mark.services
@@ -36,13 +36,13 @@ def sample(offset: int, flipped: bool = False) -> Sample:
     return Sample(
         source_partition=0,
         source_offset=offset,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=INPUT_SCHEMA,
         request_id=f"r{offset}",
         event_time_ms=NOW_MS + offset,
         arrival_ms=NOW_MS + offset,
         user_key=offset + 1,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=tuple((random.integers(1, 500, 8) + 1).tolist()),
         outcomes=tuple(clicked_N.astype(int).tolist()),
         labelled=1,

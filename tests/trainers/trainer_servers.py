@@ -19,7 +19,7 @@ from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
-from headrace.sample import LANE_KNOWN, Sample, encode_batches
+from headrace.sample import SEQUENCE_KNOWN, Sample, encode_batches
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 
@@ -47,13 +47,13 @@ def plain_sample(offset: int, at_ms: int, num_items: int = 1, **changes: Any) ->
     one = Sample(
         source_partition=0,
         source_offset=offset,
-        lane=LANE_KNOWN,
+        sequence=SEQUENCE_KNOWN,
         schema=INPUT_SCHEMA,
         request_id=f"r{offset}",
         event_time_ms=at_ms,
         arrival_ms=at_ms,
         user_key=1,
-        user_token_keys=(),
+        user_word_keys=(),
         item_keys=tuple(range(2, 2 + num_items)),
         outcomes=(offset % 2, *[0] * (num_items - 1)),
         labelled=1,

@@ -22,7 +22,7 @@ from headrace.errors import ConfigError, ServiceError
 from headrace.services.ports import HeldPort, free_port
 from headrace.services.processes.owner import MARK, Owner
 from headrace.settings_text import require_home
-from headrace.up.display.view import View
+from headrace.up.display.screen import Screen
 from headrace.up.home import LOCK, MIN_START_BYTES, lock_home, require_space
 from headrace.up.interruption import SIGNALS, interruptible
 from headrace.up.sweep import OWNER_FILE, SHORT_PREFIX, own_folder, sweep
@@ -221,12 +221,12 @@ def test_a_terminal_that_closes_ends_nothing(monkeypatch: pytest.MonkeyPatch) ->
     reader, writer = os.pipe()
     terminal = os.fdopen(writer, "w")
     monkeypatch.setattr(sys, "stdout", terminal)
-    with View() as view:
-        view.say("heard")
+    with Screen() as screen:
+        screen.say("heard")
         assert os.read(reader, 100) == b"heard\n"
         os.close(reader)
         for _ in range(3):
-            view.say("not heard")
+            screen.say("not heard")
     with pytest.raises(BrokenPipeError):
         terminal.close()
 

@@ -10,7 +10,7 @@ import pytest
 from headrace import config
 from headrace.datasets.movielens.loader import load
 from headrace.errors import ConfigError
-from headrace.up.display.view import View
+from headrace.up.display.screen import Screen
 from headrace.up.options import UpOptions
 from headrace.up.parts import parts_of
 from headrace.up.servers import start_servers
@@ -40,4 +40,4 @@ def test_how_a_broker_is_reached_is_of_no_use_without_its_address(
         monkeypatch.delenv(name, raising=False)
     settings = config.Settings(kafka_security_protocol="SSL")
     with ExitStack() as stack, pytest.raises(ConfigError, match="name it with KAFKA_BOOTSTRAP"):
-        start_servers(settings, tmp_path, {}, stack, View())
+        start_servers(settings, tmp_path, {}, stack, Screen())

@@ -45,7 +45,7 @@ class LogReader:
         log: LogIdentity | None = None,
     ) -> None:
         self._topic = topic
-        self._partitions = [TopicPartition(topic, number) for number in sorted(start)]
+        self._partitions = [TopicPartition(topic, partition) for partition in sorted(start)]
         self._consumer = KafkaConsumer(
             bootstrap_servers=settings.kafka_bootstrap,
             enable_auto_commit=False,
@@ -99,7 +99,7 @@ class LogReader:
     def ends(self) -> dict[int, int]:
         """The offset after the newest message of each partition that was fetched from."""
         found = ((p.partition, self._consumer.highwater(p)) for p in self._partitions)
-        return {number: end for number, end in found if end is not None}
+        return {partition: end for partition, end in found if end is not None}
 
     def has_answers(self) -> bool:
         """Whether each partition was fetched from; before that nothing is known of the lag."""

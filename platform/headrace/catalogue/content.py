@@ -1,17 +1,18 @@
 """The items' contents on disk: the inputs of encoders, and a hash of each value.
 
-One row per item of the catalogue. A modality's hash changes when its value does, a picture's file
-included; where there is no value, there is no hash.
+One row per item of the catalogue. A modality's hash changes when its value does, the state
+of a file included; where there is no value, there is no hash.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,21 +22,53 @@ from headrace.catalogue import columnar
 from headrace.catalogue.item import Content, Dataset, Item
 from headrace.errors import DatasetError
 
-Modality = Literal["text", "image", "vector"]
-MODALITIES: Final[tuple[Modality, ...]] = ("text", "image", "vector")
+Modality = str  # a name in `MODALITIES`
 
-# A text; an encoded picture or the path of its file; a given vector; None where there is nothing.
+# A text; an encoded picture, sound or film, or the path of its file; a given vector; None where
+# there is nothing.
 Value = str | bytes | Path | Sequence[float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of a modality's values: where an item has them, and the columns that hold them."""
+
+    columns: Mapping[str, pa.DataType]  # by the suffix to the modality's name; a path has its own
+    take: Callable[[Item, Content, Modality], Value]
+
+
+def _text(item: Item, content: Content, _: Modality) -> Value:
+    parts = item.title, ", ".join(item.categories), content.description
+    return ". ".join(filter(None, parts)) or None
+
+
+def _file(_: Item, content: Content, modality: Modality) -> Value:
+    return content.files.get(modality)
+
+
+def _vector(_: Item, content: Content, __: Modality) -> Value:
+    return content.vector
+
+
+TEXT: Final = Form({"": pa.string()}, _text)
+FILE: Final = Form({"": pa.binary(), "_path": pa.string()}, _file)
+VECTOR: Final = Form({"": pa.list_(pa.float32())}, _vector)
+
+MODALITIES: Final[Mapping[Modality, Form]] = {
+    "text": TEXT,
+    "image": FILE,
+    "audio": FILE,
+    "video": FILE,
+    "vector": VECTOR,
+}
+FILES: Final = tuple(name for name, form in MODALITIES.items() if form is FILE)
 
 CONTENT_FILE: Final = "content.parquet"
 VECTOR_WIDTH: Final = "vector_width"  # in the file's metadata
 SCHEMA: Final = pa.schema(
     [
         ("item_id", pa.string()),
-        ("text", pa.string()),
-        ("image", pa.binary()),
-        ("image_path", pa.string()),
-        ("vector", pa.list_(pa.float32())),
+        *((f"{m}{end}", kind) for m in MODALITIES for end, kind in MODALITIES[m].columns.items()),
         *((f"{modality}_hash", pa.int64()) for modality in MODALITIES),
     ]
 )
@@ -47,7 +80,7 @@ def write_content(dataset: Dataset, folder: Path) -> None:
     rows = _rows(dataset)
     with columnar.replacing(folder / CONTENT_FILE, SCHEMA) as writer:
         while part := list(islice(rows, columnar.BATCH_ROWS)):
-            widths.update(len(row["vector"]) for row in part if row["vector"] is not None)
+            widths.update(len(row["vector"]) for row in part if row.get("vector") is not None)
             writer.write_table(pa.Table.from_pylist(part, SCHEMA))
         usual = widths.most_common(1)
         writer.add_key_value_metadata({VECTOR_WIDTH: str(usual[0][0] if usual else 0)})
@@ -68,7 +101,7 @@ def vector_width(folder: Path) -> int:
 
 def columns(modality: Modality) -> list[str]:
     """The columns that hold the values of a modality."""
-    return ["image", "image_path"] if modality == "image" else [modality]
+    return [f"{modality}{suffix}" for suffix in MODALITIES[modality].columns]
 
 
 def values(table: pa.Table, modality: Modality) -> list[Value]:
@@ -97,23 +130,26 @@ def _rows(dataset: Dataset) -> Iterator[dict[str, Any]]:
 
 
 def _row(item: Item, content: Content) -> dict[str, Any]:
-    image, vector = content.image, content.vector
-    text = ". ".join(filter(None, (item.title, ", ".join(item.categories), content.description)))
-    row: dict[str, Any] = {
-        "item_id": item.item_id,
-        "text": text or None,
-        "image": image if isinstance(image, bytes) else None,
-        "image_path": str(image.absolute()) if isinstance(image, Path) else None,
-        "vector": vector,
-    }
-    payloads: dict[Modality, bytes | None] = {
-        "text": text.encode() or None,
-        "image": _file_state(image) if isinstance(image, Path) else image,
-        "vector": None if vector is None else np.array(vector, dtype=np.float32).tobytes(),
-    }
-    for modality, payload in payloads.items():
-        row[f"{modality}_hash"] = None if payload is None else _hash(payload)
+    row: dict[str, Any] = {"item_id": item.item_id}
+    for modality, form in MODALITIES.items():
+        value = form.take(item, content, modality)
+        if value is None:
+            continue
+        if isinstance(value, Path):
+            row[f"{modality}_path"] = str(value.absolute())
+        else:
+            row[modality] = value
+        row[f"{modality}_hash"] = _hash(_payload(value))
     return row
+
+
+def _payload(value: str | bytes | Path | Sequence[float]) -> bytes:
+    """The bytes that change when the value does."""
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, Path):
+        return _file_state(value)
+    return value if isinstance(value, bytes) else np.array(value, dtype=np.float32).tobytes()
 
 
 def _file_state(path: Path) -> bytes:

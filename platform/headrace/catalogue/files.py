@@ -16,18 +16,18 @@ from headrace.errors import DatasetError
 ITEMS_FILE: Final = "items.parquet"
 USERS_FILE: Final = "users.parquet"
 
-_TOKENS: Final = pa.list_(pa.string())
+_WORDS: Final = pa.list_(pa.string())
 _EVENT_TIME: Final = ("event_timestamp", pa.timestamp("us", tz="UTC"))  # the name Feast joins on
 ITEM_SCHEMA: Final = pa.schema(
     [
         ("item_id", pa.string()),
         ("title", pa.string()),
-        ("categories", _TOKENS),
-        ("attributes", _TOKENS),
+        ("categories", _WORDS),
+        ("attributes", _WORDS),
         _EVENT_TIME,
     ]
 )
-USER_SCHEMA: Final = pa.schema([("user_id", pa.string()), ("attributes", _TOKENS), _EVENT_TIME])
+USER_SCHEMA: Final = pa.schema([("user_id", pa.string()), ("attributes", _WORDS), _EVENT_TIME])
 
 
 def write_catalogue(dataset: Dataset, folder: Path, as_of_ms: int) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from headrace.catalogue.counts import Counts
@@ -17,7 +17,7 @@ class Item:
     item_id: str
     title: str = ""
     categories: tuple[str, ...] = ()  # genres, tags: what targeting and crosses use
-    attributes: tuple[str, ...] = ()  # further "name=value" tokens
+    attributes: tuple[str, ...] = ()  # further "name=value" words
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,14 @@ class Content:
 
     item_id: str
     description: str | None = None
-    image: bytes | Path | None = None  # an encoded picture, or the path of its file
     vector: tuple[float, ...] | None = None  # features from elsewhere; NaN is an unreadable one
+    # By modality (`content.FILES`): an encoded picture, sound or film, or the path of its file.
+    files: Mapping[str, bytes | Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Static attributes of one user, as "name=value" tokens (numbers come in buckets)."""
+    """Static attributes of one user, as "name=value" words (numbers come in buckets)."""
 
     user_id: str
     attributes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Content tokens on disk: per item one vector of one encoder, versions apart from each other.
+"""Content vectors on disk: per item one vector of one encoder, versions apart from each other.
 
 A version is a folder, `<root>/<encoder>/<version>`, and `<encoder>/<version>` is its name wherever
 one has to be named. While items are encoded, finished rows lie beside the table in parts.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,9 @@ import pyarrow as pa
 from headrace.catalogue import columnar
 from headrace.errors import DatasetError
 
-TABLE_FILE: Final = "tokens.parquet"
+TABLE_FILE: Final = "vectors.parquet"
+FORMER_FOLDER: Final = "tokens"  # beside the root, until the tables were called vectors
+FORMER_FILE: Final = "tokens.parquet"
 SCHEMA: Final = pa.schema(
     [
         ("item_id", pa.string()),
@@ -27,8 +30,8 @@ SCHEMA: Final = pa.schema(
 )
 
 
-class TokenTable:
-    """The tokens of one version; a reader sees those of the last finished run."""
+class VectorTable:
+    """The content vectors of one version; a reader sees those of the last finished run."""
 
     def __init__(self, root: Path, name: str) -> None:
         self.name = name
@@ -73,7 +76,8 @@ class TokenTable:
             root = self.folder.parents[1]
             known = ", ".join(available(root)) or "none"
             raise DatasetError(
-                f"no tokens {self.name!r} in {root}, there are: {known}; run `headrace encode`"
+                f"no content vectors {self.name!r} in {root}, there are: {known}; "
+                "run `headrace encode`"
             )
         return columnar.read_parquet(self._path, SCHEMA.names)
 
@@ -96,3 +100,28 @@ def available(root: Path) -> list[str]:
     """The names of the finished tables."""
     tables = root.glob(f"*/*/{TABLE_FILE}")
     return sorted(path.parent.relative_to(root).as_posix() for path in tables)
+
+
+def take_over(root: Path) -> None:
+    """Moves the tables that an earlier headrace left in `tokens` beside `root` to `root`.
+
+    A move that was broken off goes on the next time; processes that do it at once do it once.
+    """
+    former = root.with_name(FORMER_FOLDER)
+    for folder in sorted(former.glob("*/*/")):
+        moved = root / folder.relative_to(former)
+        if moved.exists():
+            continue
+        try:
+            moved.parent.mkdir(parents=True, exist_ok=True)
+            folder.rename(moved)
+        except FileNotFoundError:
+            continue  # another process has just moved it
+        except OSError as error:
+            raise DatasetError(
+                f"the vector tables in {former} must lie in {root} and cannot be moved: {error}; "
+                "move the folder by hand"
+            ) from None
+    for table in root.glob(f"*/*/{FORMER_FILE}"):
+        with suppress(FileNotFoundError):  # as before
+            table.rename(table.with_name(TABLE_FILE))

@@ -14,15 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from headrace.catalogue.vector_table import TokenTable
-from headrace.config import Settings, tokens_path
+from headrace.catalogue.vector_table import VectorTable, take_over
+from headrace.config import Settings, vectors_path
 from headrace.errors import DatasetError
 from headrace.keys import key
 
 
 @dataclass(frozen=True, slots=True)
 class VectorColumn:
-    """The vectors of one token table, by ascending item key."""
+    """The vectors of one vector table, by ascending item key."""
 
     name: str
     key_N: NDArray[np.int64]
@@ -37,7 +37,7 @@ class VectorColumn:
 
 
 class ContentVectors:
-    """One vector per item and token table, of exactly the versions that were asked for.
+    """One vector per item and vector table, of exactly the versions that were asked for.
 
     Narrower vectors end in zeros, which changes neither products nor lengths; `widths[m]` numbers
     of modality m are its own.
@@ -50,8 +50,10 @@ class ContentVectors:
 
     @classmethod
     def of(cls, settings: Settings) -> ContentVectors:
-        """Those that the settings name."""
-        return cls.read(tokens_path(settings), settings.token_table_names)
+        """Those that the settings name; tables of an earlier headrace are taken over first."""
+        root = vectors_path(settings)
+        take_over(root)
+        return cls.read(root, settings.vector_table_names)
 
     @classmethod
     def read(cls, root: Path, names: Sequence[str]) -> ContentVectors:
@@ -60,7 +62,7 @@ class ContentVectors:
         Raises `DatasetError` for a version that was never finished, and for a table whose vectors
         have different widths.
         """
-        return cls([_column(name, TokenTable(root, name).read()) for name in names])
+        return cls([_column(name, VectorTable(root, name).read()) for name in names])
 
     def has_any(self, item_key_X: NDArray[np.int64]) -> NDArray[np.bool_]:
         """[X]: whether an item has a vector of any modality."""
@@ -93,7 +95,7 @@ def _column(name: str, rows: pa.Table) -> VectorColumn:
     widths = sorted(pc.unique(pc.list_value_length(rows["vector"])).to_pylist())
     if len(widths) > 1:
         raise DatasetError(
-            f"tokens {name!r} have vectors of widths {', '.join(map(str, widths))}, expected one "
+            f"content vectors {name!r} have widths {', '.join(map(str, widths))}, expected one "
             "width per table; delete the table's folder and run `headrace encode`"
         )
     flat = rows["vector"].combine_chunks().flatten().to_numpy(zero_copy_only=False)

@@ -1,6 +1,6 @@
 """Content: the words, categories and attributes of items as keys, and vectors of other modalities.
 
-I items of the catalogue   U items asked for   M modalities   L tokens
+I items of the catalogue   U items asked for   M word fields   L words of a field
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.vectors import ContentVectors
 from headrace.keys import key
 
-MODALITIES: Final = ("title", "categories", "attributes")
-MAX_TOKENS: Final = 12
+WORD_FIELDS: Final = ("title", "categories", "attributes")
+MAX_WORDS: Final = 12
 
 
 class ContentTable:
@@ -28,15 +28,15 @@ class ContentTable:
     def __init__(self, items: Mapping[str, Item], vectors: ContentVectors | None = None) -> None:
         keys = np.array([key(item.item_id) for item in items.values()], dtype=np.int64)
         order = np.argsort(keys)
-        none = np.zeros((1, len(MODALITIES), MAX_TOKENS), dtype=np.int64)
-        tokens = [_content_tokens(item)[None] for item in items.values()]
+        none = np.zeros((1, len(WORD_FIELDS), MAX_WORDS), dtype=np.int64)
+        words = [_content_words(item)[None] for item in items.values()]
         self._key_I = keys[order]
-        self._token_IML = np.concatenate([none, *tokens])[[0, *(order + 1)]]
+        self._word_IML = np.concatenate([none, *words])[[0, *(order + 1)]]
         self.vectors = vectors or ContentVectors()
 
-    def tokens_UML(self, item_key_U: NDArray[np.int64]) -> NDArray[np.int64]:
-        """[U, M, L]: token keys, zeros where a modality has fewer tokens or is missing."""
-        return self._token_IML[self._rows(item_key_U)]
+    def words_UML(self, item_key_U: NDArray[np.int64]) -> NDArray[np.int64]:
+        """[U, M, L]: word keys, zeros where a field has fewer words or none."""
+        return self._word_IML[self._rows(item_key_U)]
 
     def known_keys(self, item_key_X: NDArray[np.int64]) -> NDArray[np.int64]:
         """[X]: these keys, 0 for items of which neither the catalogue nor a vector tells anything;
@@ -55,16 +55,16 @@ class ContentTable:
         return rows_U
 
 
-def user_token_keys(attributes: Sequence[str]) -> tuple[int, ...]:
+def user_word_keys(attributes: Sequence[str]) -> tuple[int, ...]:
     """The keys of a user's "name=value" attributes."""
     return tuple(key(f"user:{attribute}") for attribute in attributes)
 
 
-def _content_tokens(item: Item) -> NDArray[np.int64]:
+def _content_words(item: Item) -> NDArray[np.int64]:
     """[M, L]: title words, categories and attributes as keys, apart from each other."""
     words = "".join(c if c.isalnum() else " " for c in item.title.casefold()).split()
-    tokens_ML = np.zeros((len(MODALITIES), MAX_TOKENS), dtype=np.int64)
+    words_ML = np.zeros((len(WORD_FIELDS), MAX_WORDS), dtype=np.int64)
     for row, texts in enumerate((words, item.categories, item.attributes)):
-        keys = [key(f"{MODALITIES[row]}:{text}") for text in texts[:MAX_TOKENS]]
-        tokens_ML[row, : len(keys)] = keys
-    return tokens_ML
+        keys = [key(f"{WORD_FIELDS[row]}:{text}") for text in texts[:MAX_WORDS]]
+        words_ML[row, : len(keys)] = keys
+    return words_ML

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from headrace import config
-from headrace.commands.flags import add_tokens_flag
+from headrace.commands.flags import add_vectors_flag
 from headrace.errors import ConfigError
 from headrace.evaluation.files.log import Log, add_log_flags, open_log
 
@@ -27,7 +27,7 @@ def add_compare_fusion(commands: Any) -> None:
         "compare-fusion", help="a log predicted with each fusion: quality, parameters and time"
     )
     add_log_flags(compare)
-    add_tokens_flag(compare)
+    add_vectors_flag(compare)
     compare.add_argument("--fusions", help="some of them, with commas (default: all)")
     compare.set_defaults(run=_compare)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headrace import config
-from headrace.commands.flags import add_data_flags, add_tokens_flag, iso_time_ms, load_data
+from headrace.commands.flags import add_data_flags, add_vectors_flag, iso_time_ms, load_data
 from headrace.commands.running import settings_for
 from headrace.errors import ConfigError
 from headrace.evaluation.files.log import (
@@ -58,7 +58,7 @@ def add_evaluate(commands: Any) -> None:
         "--platform", metavar="NAME", help="the running headrace up that published the version"
     )
     add_log_flags(evaluate, required=False)
-    add_tokens_flag(evaluate)
+    add_vectors_flag(evaluate)
     _add_regime_flags(evaluate)
     _add_measure_flags(evaluate)
     evaluate.set_defaults(run=_evaluate)
@@ -143,8 +143,8 @@ def _publishers_settings(options: argparse.Namespace, settings: config.Settings)
 
     options.uses_platform = True
     settings = settings_for(options)
-    if options.tokens:
-        settings = config.changed(settings, token_tables=",".join(options.tokens))
+    if options.vectors:
+        settings = config.changed(settings, vector_tables=",".join(options.vectors))
     check_broker(settings.kafka_bootstrap, settings)
     return settings
 

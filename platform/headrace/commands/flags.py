@@ -52,7 +52,7 @@ def add_up_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `headrace up`."""
     add_data_flags(parser)
     add_pace_flags(parser)
-    add_tokens_flag(parser)
+    add_vectors_flag(parser)
     add_ranker_flags(parser)
     parser.add_argument("--once", action="store_true", help="end when the log was processed")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the summary as JSON")
@@ -66,10 +66,10 @@ def add_up_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", action="store_true", help="also run `headrace archive`")
 
 
-def add_tokens_flag(parser: argparse.ArgumentParser) -> None:
-    """The flag that names the token tables that the ranker reads."""
+def add_vectors_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that names the vector tables that the ranker reads."""
     parser.add_argument(
-        "--tokens",
+        "--vectors",
         action="append",
         metavar="ENCODER/VERSION",
         help="a finished table of `headrace encode` that the ranker reads; may be repeated",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 from importlib import import_module
 
+from headrace.catalogue.content import MODALITIES
 from headrace.encoders import pretrained
 from headrace.encoders.encoder import Encoder, Setup
 from headrace.errors import ConfigError
@@ -28,4 +29,8 @@ def load(name: str, setup: Setup | None = None) -> Encoder:
     """
     check(name)
     encoder: Encoder = import_module(f"{pretrained.__name__}.{name}").load(setup or Setup())
+    if encoder.modality not in MODALITIES:
+        raise ConfigError(
+            f"encoder {name!r} is for {encoder.modality!r}: expected one of {', '.join(MODALITIES)}"
+        )
     return encoder

@@ -4,8 +4,8 @@ Static views (`user_profile`, `item_content`) are materialized from the catalogu
 (`<entity>_activity`) are pushed by the stream workers; beside the values as of the last event their
 rows hold `state`, from which the values of any later time are computed. Their batch sources are the
 folders that `headrace archive` and `headrace backfill` write: the same rows over time, but `state`.
-Token views (`item_text_token`, ...) are materialized by `headrace encode`: an item's vector of one
-modality, empty where there is none, and the encoder's version that made it.
+Vector views (`item_text_encoded`, ...) are materialized by `headrace encode`: an item's vector of
+one modality, empty where there is none, and the encoder's version that made it.
 """
 
 from datetime import timedelta
@@ -14,6 +14,7 @@ from feast import Entity, FeatureView, Field, FileSource, PushSource, ValueType
 from feast.types import Array, Bytes, Float32, String
 
 from headrace import config
+from headrace.catalogue.content import MODALITIES
 from headrace.features.aggregation.layout import Layout
 from headrace.features.table import (
     CAMPAIGN,
@@ -59,19 +60,19 @@ def _activity(layout: Layout, entity: Entity) -> tuple[PushSource, FeatureView]:
     )
 
 
-def token_view_name(modality: str) -> str:
-    """The view of the items' tokens of a modality, and its source's file."""
-    return f"item_{modality}_token"
+def vector_view_name(modality: str) -> str:
+    """The view of the items' content vectors of a modality, and its source's file."""
+    return f"item_{modality}_encoded"
 
 
-def _token_view(modality: str) -> FeatureView:
-    name = token_view_name(modality)
+def _vector_view(modality: str) -> FeatureView:
+    name = vector_view_name(modality)
     return FeatureView(
         name=name,
         entities=[item],
         ttl=_NEVER_EXPIRES,
         schema=[
-            Field(name="token", dtype=Array(Float32)),
+            Field(name="vector", dtype=Array(Float32)),
             Field(name="encoder", dtype=String, description="<encoder>/<version>"),
         ],
         source=_file(name),
@@ -104,4 +105,4 @@ user_activity_source, user_activity = _activity(USER_LAYOUT, user)
 item_activity_source, item_activity = _activity(ITEM_LAYOUT, item)
 category_activity_source, category_activity = _activity(CATEGORY_LAYOUT, category)
 campaign_activity_source, campaign_activity = _activity(CAMPAIGN_LAYOUT, campaign)
-item_text_token, item_image_token, item_vector_token = map(_token_view, ("text", "image", "vector"))
+encoded_views = tuple(map(_vector_view, MODALITIES))

@@ -1,8 +1,8 @@
 """Batches: requests as the tensors that the ranker reads.
 
     B requests   C candidates of all requests together   T and P past events   F features   J heads
-    U distinct items   M modalities   W content vector width   L tokens of a modality
-    G bags of tokens   N tokens of all bags together   V distinct tokens
+    U distinct items   M modalities   W content vector width   L words of a field
+    G bags of words   N words of all bags together   V distinct words
 
 Requests have different numbers of candidates; `request_C` says whose each one is:
 
@@ -34,10 +34,10 @@ Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
-class TokenBags:
-    """Bags of tokens, one after the other: bag g is `row_N[start_G[g] : start_G[g + 1]]`."""
+class WordBags:
+    """Bags of words, one after the other: bag g is `row_N[start_G[g] : start_G[g + 1]]`."""
 
-    key_V: Tensor  # the distinct tokens
+    key_V: Tensor  # the distinct words
     row_N: Tensor  # rows of `key_V`
     start_G: Tensor
 
@@ -52,7 +52,7 @@ class Items:
     """The distinct items of a batch with their content."""
 
     key_U: Tensor
-    tokens: TokenBags  # [U x M] bags: those of the first item, then those of the second, ...
+    words: WordBags  # [U x M] bags: those of the first item, then those of the second, ...
     vector_UMW: Tensor | None = None  # a modality narrower than W is padded with zeros
     mask_UM: Tensor | None = None  # True where the item has the vector
 
@@ -62,7 +62,7 @@ class Users:
     """Who asks, and where."""
 
     key_B: Tensor
-    tokens: TokenBags  # [B] bags: the attributes of each user
+    words: WordBags  # [B] bags: the attributes of each user
     surface_B: Tensor  # 0: none of those in the configuration
 
 
@@ -124,11 +124,11 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class BatchRequest:
     """One request as a batch takes it in: N items, their features and, in training, labels."""
 
     user_key: int
-    user_tokens: tuple[int, ...]
+    user_words: tuple[int, ...]
     item_keys: Sequence[int]
     features: RequestFeatures
     label_NJ: NDArray[np.float32] | None = None
@@ -146,9 +146,9 @@ def batch_of_samples(
     the log does not tell.
     """
     requests = [
-        Request(
+        BatchRequest(
             user_key=sample.user_key,
-            user_tokens=sample.user_token_keys,
+            user_words=sample.user_word_keys,
             item_keys=sample.item_keys,
             features=RequestFeatures(sample.dense_NF, sample.history_3T),
             label_NJ=_labels(sample, config),
@@ -162,7 +162,7 @@ def batch_of_samples(
 
 
 def make_batch(
-    requests: Sequence[Request], content: ContentTable, max_events: int | None = None
+    requests: Sequence[BatchRequest], content: ContentTable, max_events: int | None = None
 ) -> Batch:
     """The batch of these requests, with the content of all items of candidates and histories.
 
@@ -183,7 +183,7 @@ def make_batch(
 
 
 def make_request_batch(
-    request: Request, history_rows_T: NDArray[np.int64], candidate_rows_C: NDArray[np.int64]
+    request: BatchRequest, history_rows_T: NDArray[np.int64], candidate_rows_C: NDArray[np.int64]
 ) -> Batch:
     """One request against an item side that exists already: items are rows of that side."""
     history_13T = _trimmed(request.features.history_3T[None])
@@ -197,20 +197,20 @@ def make_request_batch(
 
 def make_items(item_key_U: NDArray[np.int64], content: ContentTable) -> Items:
     """These items with their content."""
-    token_UML = content.tokens_UML(item_key_U)
-    tokens = token_bags(token_UML.reshape(-1, token_UML.shape[-1]))
+    word_UML = content.words_UML(item_key_U)
+    words = word_bags(word_UML.reshape(-1, word_UML.shape[-1]))
     if not content.vectors.names:
-        return Items(torch.from_numpy(item_key_U), tokens)
+        return Items(torch.from_numpy(item_key_U), words)
     vector_UMW, mask_UM = map(torch.from_numpy, content.vectors.vectors(item_key_U))
-    return Items(torch.from_numpy(item_key_U), tokens, vector_UMW, mask_UM)
+    return Items(torch.from_numpy(item_key_U), words, vector_UMW, mask_UM)
 
 
-def token_bags(token_GL: NDArray[np.int64]) -> TokenBags:
-    """The bags of these tokens: one per row, of its entries that are not zero."""
-    there_GL = token_GL != 0
-    key_V, row_N = np.unique(token_GL[there_GL], return_inverse=True)
+def word_bags(word_GL: NDArray[np.int64]) -> WordBags:
+    """The bags of these words: one per row, of its entries that are not zero."""
+    there_GL = word_GL != 0
+    key_V, row_N = np.unique(word_GL[there_GL], return_inverse=True)
     start_G = np.cumsum(there_GL.sum(1)) - there_GL.sum(1)
-    return TokenBags(*map(torch.from_numpy, (key_V, row_N.reshape(-1), start_G)))
+    return WordBags(*map(torch.from_numpy, (key_V, row_N.reshape(-1), start_G)))
 
 
 def _labels(sample: Sample, config: RankerConfig) -> NDArray[np.float32]:
@@ -224,14 +224,14 @@ def _labels(sample: Sample, config: RankerConfig) -> NDArray[np.float32]:
     return label_NJ
 
 
-def _users(requests: Sequence[Request]) -> Users:
-    length = max(len(r.user_tokens) for r in requests)
-    token_BA = np.zeros((len(requests), length), dtype=np.int64)
+def _users(requests: Sequence[BatchRequest]) -> Users:
+    length = max(len(r.user_words) for r in requests)
+    word_BA = np.zeros((len(requests), length), dtype=np.int64)
     for row, request in enumerate(requests):
-        token_BA[row, : len(request.user_tokens)] = request.user_tokens
+        word_BA[row, : len(request.user_words)] = request.user_words
     return Users(
         key_B=torch.tensor([r.user_key for r in requests]),
-        tokens=token_bags(token_BA),
+        words=word_bags(word_BA),
         surface_B=torch.tensor([r.surface for r in requests]),
     )
 
@@ -249,7 +249,7 @@ def _history(
     )
 
 
-def _candidates(requests: Sequence[Request], rows_C: NDArray[np.int64]) -> Candidates:
+def _candidates(requests: Sequence[BatchRequest], rows_C: NDArray[np.int64]) -> Candidates:
     counts_B = torch.tensor([len(r.features.dense_NF) for r in requests])
     labels = [r.label_NJ for r in requests if r.label_NJ is not None]
     of_each = [

@@ -57,10 +57,10 @@ class RankerConfig:
     modality_dropout: float = 0.0
     bfloat16: bool = False
     embedding_learning_rate: float = 0.05
-    token_learning_rate: float = 0.05
+    word_learning_rate: float = 0.05
     dense_learning_rate: float = 1e-2
     # When a user without attributes has embeddings, and how many impressions trained without a
-    # user, an item or a token end his or its. Both may change while a model goes on.
+    # user, an item or a word end his or its. Both may change while a model goes on.
     admit_after: int = field(default=2, compare=False)  # requests of his, this one included
     expire_after: int = field(default=5_000_000, compare=False)
 

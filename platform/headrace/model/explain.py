@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headrace.catalogue.words import MODALITIES, ContentTable
-from headrace.model.batch import Batch, Items, TokenBags, make_items
+from headrace.catalogue.words import WORD_FIELDS, ContentTable
+from headrace.model.batch import Batch, Items, WordBags, make_items
 from headrace.model.config import CLICK
 from headrace.model.layers.item_tower import ItemSide
 from headrace.model.layers.target_attention import Slots
@@ -79,7 +79,7 @@ def explain(
         }
         attention_CS = _attention(ranker, batch, items)
         weight_CM = _modality_weights(ranker, batch)
-    names = (*MODALITIES, *(f"vector_{n}" for n in range(len(ranker.config.content_widths))))
+    names = (*WORD_FIELDS, *(f"vector_{n}" for n in range(len(ranker.config.content_widths))))
     return [
         Explanation(
             logit=float(logit_C[row]),
@@ -99,7 +99,7 @@ def _ablated(
     assert batch.items is not None
     users, history, of_items = batch.users, batch.history, batch.items
     nobody = dataclasses.replace(
-        users, key_B=torch.zeros_like(users.key_B), tokens=_empty(users.tokens)
+        users, key_B=torch.zeros_like(users.key_B), words=_empty(users.words)
     )
     no_events = dataclasses.replace(
         history,
@@ -107,7 +107,7 @@ def _ablated(
         known_key_BP=torch.zeros_like(history.known_key_BP),
     )
     no_id = dataclasses.replace(of_items, key_U=torch.zeros_like(of_items.key_U))
-    no_content = Items(of_items.key_U, _empty(of_items.tokens))
+    no_content = Items(of_items.key_U, _empty(of_items.words))
     without_user = dataclasses.replace(batch, users=nobody)
     without_history = dataclasses.replace(batch, history=no_events)
     logits = {
@@ -142,11 +142,11 @@ def _attention(ranker: Ranker, batch: Batch, items: ItemSide) -> Tensor:
 def _modality_weights(ranker: Ranker, batch: Batch) -> Tensor:
     """[C, M]: how much each modality of the candidate counts in the fusion."""
     assert batch.items is not None
-    token_UMD, mask_UM = ranker.modalities(batch.items)
-    weight_UM = ranker.items.fusion.weights(token_UMD, mask_UM)
+    modality_UMD, mask_UM = ranker.modalities(batch.items)
+    weight_UM = ranker.items.fusion.weights(modality_UMD, mask_UM)
     return weight_UM[batch.candidates.item_C]
 
 
-def _empty(bags: TokenBags) -> TokenBags:
+def _empty(bags: WordBags) -> WordBags:
     """As many bags with nothing in them."""
-    return TokenBags(bags.key_V, bags.row_N[:0], torch.zeros_like(bags.start_G))
+    return WordBags(bags.key_V, bags.row_N[:0], torch.zeros_like(bags.start_G))

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from headrace.model.batch import TokenBags
+from headrace.model.batch import WordBags
 
 Ints = NDArray[np.int64]
 
@@ -63,11 +63,11 @@ class ItemFactors:
         entry_XE[key_X == 0, WIDTH:] = torch.tensor([CONSTANT, self.mean])
         return entry_XE
 
-    def priors(self, tokens: TokenBags) -> Tensor:
+    def priors(self, words: WordBags) -> Tensor:
         """[B, F]: the parts of users with these attributes before any outcome."""
-        vector_VF = torch.from_numpy(self.attributes(tokens.key_V.cpu().numpy()))
-        vector_VF = vector_VF.to(tokens.row_N.device)
-        return functional.embedding_bag(tokens.row_N, vector_VF, tokens.start_G, mode="sum")
+        vector_VF = torch.from_numpy(self.attributes(words.key_V.cpu().numpy()))
+        vector_VF = vector_VF.to(words.row_N.device)
+        return functional.embedding_bag(words.row_N, vector_VF, words.start_G, mode="sum")
 
     def attributes(self, key_X: Ints) -> NDArray[np.float32]:
         """[X, F]: the vectors of these attributes, zeros for those that are not known."""

@@ -13,7 +13,7 @@ the features. A candidate's score does not depend on which other candidates are 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -79,26 +79,26 @@ class Ranker(nn.Module):
 
     def item_side(self, items: Items, dropout_seed: int | None = None) -> ItemSide:
         """The item side, which histories and candidates read; the same whoever asks."""
-        token_UMD, mask_UM = self.modalities(items)
+        modality_UMD, mask_UM = self.modalities(items)
         id_UD, bias_UK = self._rows("item", items.key_U), self._rows("item_bias", items.key_U)
         if dropout_seed is not None:
             mask_UM = self.items.dropped(mask_UM, dropout_seed)
-        fused_UD = self.items.fusion(token_UMD, mask_UM)
+        fused_UD = self.items.fusion(modality_UMD, mask_UM)
         factor_UE = self.factors.of_candidates(items.key_U).to(self.device)
         return self.items.side(fused_UD, items, id_UD, bias_UK, factor_UE)
 
     def modalities(self, items: Items) -> tuple[Tensor, Tensor]:
-        """[U, M, D], [U, M]: a token per modality of the items, and which of them each has."""
-        return self.items.modalities(items, self._rows("token", items.tokens.key_V))
+        """[U, M, D], [U, M]: a vector per modality of the items, and which of them each has."""
+        return self.items.modalities(items, self._rows(WORDS, items.words.key_V))
 
     def user_side(self, batch: Batch, items: ItemSide) -> UserSide:
         """The user side: representations of the users' profiles and histories, once per request."""
         users, history = batch.users, batch.history.newest(self.config.history)
-        token_VD = self._rows("token", users.tokens.key_V)
+        word_VD = self._rows(WORDS, users.words.key_V)
         attribute_BD = functional.embedding_bag(
-            users.tokens.row_N, token_VD, users.tokens.start_G, mode="mean"
+            users.words.row_N, word_VD, users.words.start_G, mode="mean"
         )
-        known_B = users.tokens.has_some_G()
+        known_B = users.words.has_some_G()
         id_BD = self._rows("user", users.key_B, known_B)
         profile_BD = self.user.profile(attribute_BD) + id_BD
         place_BSD = self.user(profile_BD, history, items)
@@ -190,7 +190,7 @@ class Ranker(nn.Module):
     def _folded(self, users: Users, history: History) -> Tensor:
         """[B, F]: the users' part of the item factors."""
         known_BPE = self.factors.of(history.known_key_BP).to(self.device)
-        prior_BF = self.factors.priors(users.tokens)
+        prior_BF = self.factors.priors(users.words)
         return folded(known_BPE, history.known_grade_BP, self.factors.ridge, prior_BF)
 
     def _similarities(self, content_BND: Tensor, user: UserSide) -> Tensor:
@@ -210,8 +210,11 @@ class Ranker(nn.Module):
         return read.to(self.device)
 
 
+WORDS: Final = "token"  # what published weights and checkpoints call the table of the words
+
+
 def embedding_tables(config: RankerConfig) -> dict[str, DynamicEmbedding]:
-    """The tables of a ranker. Items and tokens are those of the catalogue; users may be anybody,
+    """The tables of a ranker. Items and words are those of the catalogue; users may be anybody,
     but for those who have attributes: they are of the catalogue too."""
     dim, num_logits, rate = config.dim, config.num_logits, config.embedding_learning_rate
     known = Lifetime(expire_after=config.expire_after)
@@ -221,7 +224,7 @@ def embedding_tables(config: RankerConfig) -> dict[str, DynamicEmbedding]:
         "user": DynamicEmbedding(dim, rate, lifetime=anybody),
         "item_bias": DynamicEmbedding(num_logits, rate, lifetime=known),
         "user_bias": DynamicEmbedding(num_logits, rate, lifetime=anybody),
-        "token": DynamicEmbedding(dim, config.token_learning_rate, lifetime=known),
+        WORDS: DynamicEmbedding(dim, config.word_learning_rate, lifetime=known),
     }
 
 

@@ -1,6 +1,6 @@
 """The offline store: the messages of the topics as Parquet files, and the data derived from them.
 
-materialize.py       the catalogue on disk, feast apply, features and tokens into the online
+materialize.py       the catalogue on disk, feast apply, features and vectors into the online
                      store
 folder.py            which files there are, and how they come and go
 period.py            a period of event times

@@ -19,7 +19,7 @@ _COLUMNS: Final = (
     *("schema", "dense", "history"),
 )
 
-SampleId = tuple[int, int, int]  # partition, lane, offset of the event
+SampleId = tuple[int, int, int]  # partition, sequence, offset of the event
 
 
 @dataclass(slots=True)
@@ -28,19 +28,20 @@ class ArchivedSamples:
 
     table: pa.Table
     row_of: dict[SampleId, int] = field(default_factory=dict)
-    last_offset: dict[tuple[int, int], int] = field(default_factory=dict)  # by partition and lane
+    # By partition and sequence.
+    last_offset: dict[tuple[int, int], int] = field(default_factory=dict)
     of_other_tables: set[SampleId] = field(default_factory=set)  # their columns are others
 
     def __post_init__(self) -> None:
         names = ("source_partition", "lane", "source_offset", "schema")
         columns = (self.table.column(name).to_pylist() for name in names)
-        for row, (partition, lane, offset, schema) in enumerate(zip(*columns, strict=True)):
+        for row, (partition, sequence, offset, schema) in enumerate(zip(*columns, strict=True)):
             if schema == INPUT_SCHEMA:
-                self.row_of[partition, lane, offset] = row
+                self.row_of[partition, sequence, offset] = row
             else:
-                self.of_other_tables.add((partition, lane, offset))
-            self.last_offset[partition, lane] = max(
-                offset, self.last_offset.get((partition, lane), -1)
+                self.of_other_tables.add((partition, sequence, offset))
+            self.last_offset[partition, sequence] = max(
+                offset, self.last_offset.get((partition, sequence), -1)
             )
 
     def take(self, sample: Sample) -> tuple[Any, Any] | None:
@@ -58,12 +59,12 @@ class ArchivedSamples:
 
     def may_come(self, sample: Sample) -> bool:
         """Whether the archive has not got so far yet."""
-        lane = (sample.source_partition, sample.lane)
-        return sample.source_offset > self.last_offset.get(lane, -1)
+        sequence = (sample.source_partition, sample.sequence)
+        return sample.source_offset > self.last_offset.get(sequence, -1)
 
 
 def _id(sample: Sample) -> SampleId:
-    return sample.source_partition, sample.lane, sample.source_offset
+    return sample.source_partition, sample.sequence, sample.source_offset
 
 
 def read_samples(settings: Settings, period: Period) -> ArchivedSamples:

@@ -1,12 +1,12 @@
 """A backfill: the feature rows of a period computed anew from events, by the stream's own code.
 
 In two steps, each in parallel: every partition's events make its users' rows and its partial rows
-of shared entities; then the partial rows of each shard of entities are merged, in the order of
+of merged entities; then the partial rows of each shard of entities are merged, in the order of
 their times. All of it goes to a folder beside the logs first, so that a backfill that dies changes
 nothing; `publish` then puts the new files into the logs and takes the period's old rows out of the
 others.
 
-    S rows of shared entities, a partial row each
+    S rows of merged entities, a partial row each
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from headrace.event import Event
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.numbers_message import numbered
-from headrace.features.rows.state_row import Rows, decode_rows, fresh_rows
+from headrace.features.rows.state_row import Rows, blank_rows, decode_rows
 from headrace.features.table import LAYOUTS, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
 from headrace.offline.folder import between, by_date, replace_files
@@ -43,7 +43,7 @@ from headrace.stream.step.batch_path import BatchPath, StartState
 from headrace.stream.step.intake import IntakeRules, decode_records
 from headrace.stream.step.partition import PartitionSettings
 
-EVENTS_PER_STEP: Final = 1_000  # of which the users get every row, and shared entities the last
+EVENTS_PER_STEP: Final = 1_000  # of which the users get every row, and merged entities the last
 NEVER_MS: Final = 1 << 62
 
 ROWS: Final = "rows"  # folders of the scratch folder
@@ -61,7 +61,7 @@ class Backfill:
     rules: PartitionSettings
     period: Period
     run: int  # in the names of the new files
-    num_shards: int  # into how many parts the shared entities are divided
+    num_shards: int  # into how many parts the merged entities are divided
     intake: IntakeRules = IntakeRules()
     now_ms: int = NEVER_MS  # when it began: what arrived later has a clock that is wrong
 
@@ -84,7 +84,7 @@ class Backfill:
                 if decoded:
                     changed = path.process(partition, decoded, NEVER_MS).changed
                     self._write_rows(USER_LAYOUT, partition, num_steps, *changed.history)
-                    self._write_partials(changed.shared, f"p{partition}-{num_steps}")
+                    self._write_partials(changed.partials, f"p{partition}-{num_steps}")
                     num_steps += 1
             yield num_events
         users = {id_: row for id_, row in path.user_rows.items() if start.users.get(id_) != row}
@@ -92,7 +92,7 @@ class Backfill:
         self._write_state(USER_LAYOUT, partition, list(users), rows)
 
     def merge(self, shard: int) -> None:
-        """Step two for one shard of the shared entities."""
+        """Step two for one shard of the merged entities."""
         for layout in SHARED_LAYOUTS:
             folder = self.scratch / PARTIALS / layout.entity / f"shard={shard}"
             ids, rows_S = rows_of(layout, sorted(folder.glob("*.parquet")))
@@ -128,7 +128,7 @@ class Backfill:
 
     def start_from(self, start: StartState) -> None:
         """Let the merged rows begin with those that the namespace began with."""
-        self._write_partials(start.shared, "start")
+        self._write_partials(start.partials, "start")
 
     def _counts(self, event: Event | InvalidEvent) -> bool:
         """Whether an event is from before the end of the period."""
@@ -180,7 +180,7 @@ def one_at_a_time(offline: Path) -> Iterator[None]:
 
 def _merged_over_time(layout: Layout, entity_S: Ints, rows_S: Rows) -> Rows:
     """[S]: at each row, the merge of its entity's newest row per partition; sorted by entity."""
-    merged_S = fresh_rows(layout, len(rows_S))
+    merged_S = blank_rows(layout, len(rows_S))
     place_S = np.arange(len(rows_S))
     first_S = np.searchsorted(entity_S, entity_S)
     for partition in np.unique(rows_S["partition"]):

@@ -25,19 +25,19 @@ from headrace.catalogue import columnar
 from headrace.catalogue.content import MODALITIES, Modality
 from headrace.catalogue.files import read_items, write_catalogue
 from headrace.catalogue.item import Dataset
-from headrace.catalogue.vector_table import TokenTable
+from headrace.catalogue.vector_table import VectorTable
 from headrace.feast_adapter.online import clients_elsewhere
-from headrace.feast_adapter.views import token_view_name
+from headrace.feast_adapter.views import vector_view_name
 from headrace.features.table import LAYOUTS
 from headrace.offline.folder import date_folder, replace_files
 from headrace.offline.tables import rows_schema
 from headrace.paths import rows_path
 
 STATIC_VIEWS = ("user_profile", "item_content")
-TOKEN_SCHEMA = pa.schema(
+VECTOR_SCHEMA = pa.schema(
     [
         ("item_id", pa.string()),
-        ("token", pa.list_(pa.float32())),
+        ("vector", pa.list_(pa.float32())),
         ("encoder", pa.string()),
         ("event_timestamp", pa.timestamp("us", tz="UTC")),
     ]
@@ -52,23 +52,23 @@ def write_sources(dataset: Dataset, settings: config.Settings, now_ms: int) -> N
         replace_files({path: rows_schema(layout).empty_table()})
 
 
-def write_tokens(
-    settings: config.Settings, modality: Modality, tokens: TokenTable, now_ms: int
+def write_vectors(
+    settings: config.Settings, modality: Modality, table: VectorTable, now_ms: int
 ) -> None:
-    """Write the source of a modality's token view: a row for every item, of this version only.
+    """Write the source of a modality's vector view: a row for every item, of this version only.
 
-    An item without a token has an empty one, so that none of another version stays online.
+    An item without a vector has an empty one, so that none of another version stays online.
     """
     folder = config.catalogue_path(settings)
     left = set(read_items(folder))
-    with columnar.replacing(_token_file(folder, modality), TOKEN_SCHEMA) as writer:
+    with columnar.replacing(_vector_file(folder, modality), VECTOR_SCHEMA) as writer:
 
         def write(pairs: list[tuple[str, list[float]]]) -> None:
-            rows = [(item_id, vector, tokens.name, now_ms * 1_000) for item_id, vector in pairs]
+            rows = [(item_id, vector, table.name, now_ms * 1_000) for item_id, vector in pairs]
             columns = [list(column) for column in zip(*rows, strict=True)] or [[]] * 4
-            writer.write_table(pa.table(columns, TOKEN_SCHEMA))
+            writer.write_table(pa.table(columns, VECTOR_SCHEMA))
 
-        for batch in tokens.read().select(["item_id", "vector"]).to_batches(columnar.BATCH_ROWS):
+        for batch in table.read().select(["item_id", "vector"]).to_batches(columnar.BATCH_ROWS):
             pairs = [(item, vector or []) for item, vector in columnar.rows(batch) if item in left]
             left.difference_update(item for item, _ in pairs)
             write(pairs)
@@ -79,9 +79,9 @@ def apply(settings: config.Settings) -> None:
     """Apply feature_repo as `feast apply` does; a second time only brings in the changes."""
     config.export(settings)
     for modality in MODALITIES:
-        path = _token_file(config.catalogue_path(settings), modality)
+        path = _vector_file(config.catalogue_path(settings), modality)
         if not path.exists():  # Feast checks that each view's source is there
-            pq.write_table(TOKEN_SCHEMA.empty_table(), path)
+            pq.write_table(VECTOR_SCHEMA.empty_table(), path)
     repository, here = config.repository_path("feature_repo"), Path.cwd()
     repo_config = load_repo_config(repository, repository / "feature_store.yaml")
     sys.path.insert(0, str(repository))  # Feast imports the definitions by their file's name
@@ -117,5 +117,5 @@ def materialize(
     )
 
 
-def _token_file(catalogue: Path, modality: Modality) -> Path:
-    return catalogue / f"{token_view_name(modality)}.parquet"
+def _vector_file(catalogue: Path, modality: Modality) -> Path:
+    return catalogue / f"{vector_view_name(modality)}.parquet"

@@ -112,7 +112,7 @@ class ParityCheck:
 
     def replay(self) -> None:
         """Take in all archived events in the order of their arrival, and compare the samples."""
-        streams = [self._in_order(number) for number in self._source.partitions()]
+        streams = [self._in_order(partition) for partition in self._source.partitions()]
         waiting: list[Record] = []
         for record in heapq.merge(*streams, key=lambda record: record.arrival_ms):
             self._began_ms = min(self._began_ms, record.arrival_ms)
@@ -121,8 +121,8 @@ class ParityCheck:
                 self._process(waiting)
                 waiting = []
         self._process(waiting)
-        for number in self._source.partitions():
-            self._compare(self._path.process(number, (), now_ms()).samples)
+        for partition in self._source.partitions():
+            self._compare(self._path.process(partition, (), now_ms()).samples)
         self._count_extra()
 
     def compare_online(self) -> None:
@@ -133,7 +133,7 @@ class ParityCheck:
         rows = decode_rows([self._path.user_rows[id_] for id_ in ids], USER_LAYOUT)
         self._compare_rows(store, USER_LAYOUT, ids, rows)
         for layout in SHARED_LAYOUTS:
-            table = self._path.shared.tables[layout.entity]
+            table = self._path.merged.tables[layout.entity]
             ids = self._lasting(layout, table.ids)
             self._compare_rows(store, layout, ids, table.merged(table.find(ids)))
 
@@ -182,10 +182,10 @@ class ParityCheck:
         by_partition: dict[int, list[Record]] = {}
         for record in records:
             by_partition.setdefault(record.partition, []).append(record)
-        for number, of_partition in by_partition.items():
+        for partition, of_partition in by_partition.items():
             every = decode_records(of_partition, now_ms(), self._rules)
             decoded = [self._unserved(one) for one in every]
-            self._compare(self._path.process(number, decoded, now_ms()).samples)
+            self._compare(self._path.process(partition, decoded, now_ms()).samples)
 
     def _unserved(self, decoded: Decoded) -> Decoded:
         """Without the features that serving attached: the batch path makes its own."""
@@ -247,7 +247,7 @@ class ParityCheck:
         self, store: OnlineStore, layout: Layout, ids: Sequence[str], expected: Rows
     ) -> None:
         commits = CommitStore(Redis.from_url(self._settings.redis_url), self._settings.namespace)
-        done = {number: commit.offset for number, commit in commits.read_all().items()}
+        done = {partition: commit.offset for partition, commit in commits.read_all().items()}
         group, names = f"online {layout.entity}", [feature.name for feature in layout.features]
         for start in range(0, len(ids), ROWS_PER_READ):
             rows = expected[start : start + ROWS_PER_READ]

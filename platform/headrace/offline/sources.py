@@ -89,11 +89,11 @@ def write_dataset(dataset: Dataset, path: Path, num_partitions: int) -> Archived
         records: dict[int, list[Record]] = {}
         for event in chunk:
             key = event.user_id.encode()
-            number = partition_of(key, num_partitions)
-            of_partition = records.setdefault(number, [])
-            offset = ends[number] + len(of_partition)
-            of_partition.append(Record(number, offset, event.event_time_ms, key, encode(event)))
-        for number, new in records.items():
-            first, ends[number] = ends[number], ends[number] + len(new)
-            LogFolder(path).write(number, first, ends[number], event_tables(new))
+            partition = partition_of(key, num_partitions)
+            of_partition = records.setdefault(partition, [])
+            offset = ends[partition] + len(of_partition)
+            of_partition.append(Record(partition, offset, event.event_time_ms, key, encode(event)))
+        for partition, new in records.items():
+            first, ends[partition] = ends[partition], ends[partition] + len(new)
+            LogFolder(path).write(partition, first, ends[partition], event_tables(new))
     return ArchivedEvents(path)

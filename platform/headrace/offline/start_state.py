@@ -2,7 +2,7 @@
 
 It lies in the offline store, so that whoever replays the archive begins with it too; `start.py`
 puts it where the stream and serving read. Its rows are of a partition that no stream has: a user's
-row counts every event of the stream on top, and a shared entity's partial row is added to what the
+row counts every event of the stream on top, and a merged entity's partial row is added to what the
 stream's partitions count.
 """
 

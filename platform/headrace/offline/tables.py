@@ -32,6 +32,7 @@ EVENT_SCHEMA: Final = pa.schema(
     ]
 )
 _KEYS: Final = pa.list_(pa.int64())
+# The fields of `Sample` in their order, by the names that archives have had from their beginning.
 SAMPLE_SCHEMA: Final = pa.schema(
     [
         ("source_partition", pa.int32()),
@@ -96,8 +97,8 @@ def sample_tables(records: Sequence[Record], skipped: Skipped | None = None) -> 
     skipped = skipped or Skipped()
     samples = [sample for record in records for sample in samples_in(record, skipped)]
     columns = [
-        pa.array([getattr(sample, field.name) for sample in samples], field.type)
-        for field in SAMPLE_SCHEMA
+        pa.array([getattr(sample, name) for sample in samples], column.type)
+        for name, column in zip(Sample.__struct_fields__, SAMPLE_SCHEMA, strict=True)
     ]
     return by_date(pa.Table.from_arrays(columns, schema=SAMPLE_SCHEMA))
 

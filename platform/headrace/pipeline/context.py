@@ -47,10 +47,10 @@ class Snapshot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The requesting user: the feature state, and the token keys of the attributes."""
+    """The requesting user: the feature state, and the word keys of the attributes."""
 
     state_1: State = field(default_factory=lambda: USER_LAYOUT.new(1))
-    token_keys: tuple[int, ...] = ()
+    word_keys: tuple[int, ...] = ()
 
     @property
     def history_4T(self) -> Ints:

@@ -24,16 +24,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     model: RankerConfig
     num_samples: Count  # impressions it has trained on
     newest_event_ms: Count  # event time of the newest of them
-    token_tables: tuple[str, ...] = ()  # of the content that it reads, by encoder and version
+    # The vector tables that it reads, by encoder and version; the name in the log is an older one.
+    vector_tables: tuple[str, ...] = msgspec.field(default=(), name="token_tables")
     arrivals_ms: tuple[Count, ...] = ()  # when some of those new in this version reached the broker
 
 
-def check_tokens(manifest: Manifest, token_tables: Sequence[str]) -> None:
-    """Raises `ConfigError` unless the model reads exactly these token tables, in this order."""
-    if manifest.token_tables != tuple(token_tables):
+def check_vectors(manifest: Manifest, vector_tables: Sequence[str]) -> None:
+    """Raises `ConfigError` unless the model reads exactly these vector tables, in this order."""
+    if manifest.vector_tables != tuple(vector_tables):
         raise ConfigError(
-            f"model {manifest.version} was trained with the token tables "
-            f"{', '.join(manifest.token_tables) or 'none'}, the settings name "
-            f"{', '.join(token_tables) or 'none'}: set HEADRACE_TOKEN_TABLES or --tokens to the "
+            f"model {manifest.version} was trained with the vector tables "
+            f"{', '.join(manifest.vector_tables) or 'none'}, the settings name "
+            f"{', '.join(vector_tables) or 'none'}: set HEADRACE_VECTOR_TABLES or --vectors to the "
             "former, or train in another namespace"
         )

@@ -15,8 +15,8 @@ def balanced(
     if not workers:
         return {}
     kept = {worker: list(current.get(worker, ())) for worker in workers}
-    owned = {number for numbers in kept.values() for number in numbers}
-    free = [number for number in range(num_partitions) if number not in owned]
+    owned = {partition for partitions in kept.values() for partition in partitions}
+    free = [partition for partition in range(num_partitions) if partition not in owned]
     share, rest = divmod(num_partitions, len(workers))
     by_size = sorted(workers, key=lambda worker: (-len(kept[worker]), worker))
     room = {worker: share + (place < rest) for place, worker in enumerate(by_size)}
@@ -27,4 +27,4 @@ def balanced(
         missing = room[worker] - len(kept[worker])
         kept[worker] += free[:missing]
         del free[:missing]
-    return {worker: tuple(sorted(numbers)) for worker, numbers in kept.items()}
+    return {worker: tuple(sorted(partitions)) for worker, partitions in kept.items()}

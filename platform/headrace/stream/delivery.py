@@ -116,7 +116,7 @@ class Delivery:
         2. partial item states go to theirs: what they include has its samples in the topic, so
            that no sample is ever made again from a state that knows its outcome; those of
            entities that were forgotten are deleted there;
-        3. the rows of users, and of the shared entities answered for, go to the online store, if
+        3. the rows of users, and of the merged entities answered for, go to the online store, if
            the partitions are still this worker's; those of forgotten entities are deleted;
         4. the commit: an event before it is in all of these.
 
@@ -127,16 +127,16 @@ class Delivery:
             letters = [one for effects in step.effects.values() for one in effects.dead_letters]
             if letters:
                 self._send_letters(letters)
-            for number, effects in step.effects.items():
-                self._send_labelled(number, effects)
+            for partition, effects in step.effects.items():
+                self._send_labelled(partition, effects)
             for rows in step.changed:
                 self._send_numbers(rows)
             self._writer.flush()
-            for number, effects in step.effects.items():
-                self._send_partial(number, effects, step.records.get(number, []))
+            for partition, effects in step.effects.items():
+                self._send_partial(partition, effects, step.records.get(partition, []))
             self._writer.flush()
-            for number, row_key in step.gone.partials:
-                self._writer.send(self._topics.item_features, None, row_key, number)
+            for partition, row_key in step.gone.partials:
+                self._writer.send(self._topics.item_features, None, row_key, partition)
             self._writer.flush()
             self._commits.check()
             for rows in step.changed:
@@ -171,9 +171,9 @@ class Delivery:
             self._writer.offer(self._topics.dead_letters, value, headers, note)
         return refused
 
-    def _send_labelled(self, number: int, effects: Effects) -> None:
+    def _send_labelled(self, partition: int, effects: Effects) -> None:
         for message in encode_batches(effects.samples):
-            self._writer.send(self._topics.samples, message, partition=number)
+            self._writer.send(self._topics.samples, message, partition=partition)
 
     def _send_numbers(self, one: Changed) -> None:
         numbers_NF = one.layout.with_defaults(one.number_NF)
@@ -181,14 +181,18 @@ class Delivery:
         for message in encode_feature_rows(feature_rows):
             self._writer.send(self._topics.feature_rows, message, partition=one.partition)
 
-    def _send_partial(self, number: int, effects: Effects, records: Sequence[Record]) -> None:
+    def _send_partial(self, partition: int, effects: Effects, records: Sequence[Record]) -> None:
         """Send partial states; each arrived when the newest event in it did."""
         arrival_of = {record.offset: record.arrival_ms for record in records}
-        shared = effects.changed.shared
-        newest = [offset for _, rows in shared.values() for offset in rows["position"].tolist()]
-        for (item_key, value), offset in zip(topic_messages(shared), newest, strict=True):
+        partials = effects.changed.partials
+        newest = [offset for _, rows in partials.values() for offset in rows["position"].tolist()]
+        for (item_key, value), offset in zip(topic_messages(partials), newest, strict=True):
             self._writer.send(
-                self._topics.item_features, value, item_key, number, arrival_ms=arrival_of[offset]
+                self._topics.item_features,
+                value,
+                item_key,
+                partition,
+                arrival_ms=arrival_of[offset],
             )
 
     def _write(self, one: Changed) -> None:

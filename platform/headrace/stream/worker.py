@@ -14,12 +14,12 @@ from headrace.broker.reader import LogReader, ends_of_log
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics
 from headrace.catalogue.files import read_items
-from headrace.catalogue.words import user_token_keys
+from headrace.catalogue.words import user_word_keys
 from headrace.errors import CommitDamaged
 from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.bounds import Bounds
-from headrace.features.rows.merged import SharedState, entity_of, row_key
+from headrace.features.rows.merged import MergedState, entity_of, row_key
 from headrace.features.rows.merged_table import Forgotten
 from headrace.features.rows.schemas import RowSchemas
 from headrace.features.rows.state_row import Rows
@@ -55,7 +55,7 @@ class Worker:
         self._delivery = Delivery(settings, self._store, self._commits, clock, self._skipped)
         item_of = read_items(config.catalogue_path(settings)).get
         bounds = Bounds.of(settings)
-        self._shared = SharedState(item_of, schemas.description, self._skipped, bounds)
+        self._merged = MergedState(item_of, schemas.description, self._skipped, bounds)
         self._damaged: dict[int, bytes | None] = {}  # what lies there as partitions' commits
         self._partitions = dict(self._claimed(partitions))
         self._look_ms = clock()
@@ -77,17 +77,17 @@ class Worker:
         try:
             with ThreadPoolExecutor(max_workers=1) as thread:
                 for states in self._item_reader.read_to_end():
-                    self._shared.apply(states)
-                self._shared.own(self._partitions)
+                    self._merged.apply(states)
+                self._merged.own(self._partitions)
                 everything = {
-                    entity: table.all_ids() for entity, table in self._shared.tables.items()
+                    entity: table.all_ids() for entity, table in self._merged.tables.items()
                 }
                 step = self._step((), lambda number: False, self._owned(everything, ()))
                 delivered = thread.submit(self._delivery.deliver, step, 0)
                 events = self._warm_up()
                 while not should_stop() and not self._is_mended():
                     arrived = arrived_records(self._item_reader.poll(0), self._clock())
-                    owned = self._owned(self._shared.apply(arrived), arrived)
+                    owned = self._owned(self._merged.apply(arrived), arrived)
                     polled, gaps = events.poll(), events.take_gaps()
                     for gap in gaps:
                         self._partitions[gap.partition].skip(gap)
@@ -119,7 +119,7 @@ class Worker:
                 if len(self._damaged) == len(numbers):
                     raise
                 continue
-            yield number, Partition(number, commit, self._shared, rules)
+            yield number, Partition(number, commit, self._merged, rules)
 
     def _is_mended(self) -> bool:
         """Whether a commit that was damaged has changed: then the worker ends and begins anew."""
@@ -170,8 +170,8 @@ class Worker:
         arrived = {number: [one.record for one in each] for number, each in decoded.items()}
         all_effects = self._effects(decoded, at_end)
         changed = [*self._changed_users(all_effects, arrived), *owned]
-        gone = self._gone(self._shared.end_step(now_ms))
-        unknown = {entity: table.counts() for entity, table in self._shared.tables.items()}
+        gone = self._gone(self._merged.end_step(now_ms))
+        unknown = {entity: table.counts() for entity, table in self._merged.tables.items()}
         commits = {number: partition.commit for number, partition in parts.items()}
         first_corrected: dict[str, str] = {}
         for partition in parts.values():
@@ -204,8 +204,8 @@ class Worker:
     def _load_users(self, partition: Partition, decoded: Sequence[Decoded]) -> None:
         missing = partition.missing_users(decoded)
         stored = self._store.read_users(missing)
-        tokens = list(map(user_token_keys, stored.attributes))
-        partition.add_users(missing, stored.rows, tokens, stored.unknown)
+        words = list(map(user_word_keys, stored.attributes))
+        partition.add_users(missing, stored.rows, words, stored.unknown)
 
     def _changed_users(
         self, all_effects: Mapping[int, Effects], by_partition: Mapping[int, Sequence[Record]]
@@ -219,7 +219,7 @@ class Worker:
     def _owned(
         self, mentioned: Mapping[str, Sequence[str]], records: Sequence[Record]
     ) -> list[Changed]:
-        """The merged rows of those shared entities that this worker answers for, and the arrival
+        """The merged rows of those entities that this worker answers for, and the arrival
         times of the records about them."""
         owned = []
         arrivals_ms: dict[tuple[str, str], list[int]] = {}
@@ -227,7 +227,7 @@ class Worker:
             if about := entity_of(record):
                 arrivals_ms.setdefault(about, []).append(record.arrival_ms)
         for entity, ids in mentioned.items():
-            table = self._shared.tables[entity]
+            table = self._merged.tables[entity]
             mine = _by_owner(table.having(ids), self._settings.num_partitions)
             for number in self._partitions.keys() & mine.keys():
                 arrived_ms = [ms for i in mine[number] for ms in arrivals_ms.get((entity, i), ())]
@@ -241,7 +241,7 @@ class Worker:
         merged rows that it answers for."""
         gone = Gone()
         for entity, of_kind in forgotten.items():
-            table = self._shared.tables[entity]
+            table = self._merged.tables[entity]
             for one in of_kind:
                 for partition in self._partitions.keys() & set(one.partitions):
                     gone.partials.append((partition, row_key(entity, partition, one.entity_id)))
@@ -264,7 +264,7 @@ def _changed(
 
 
 def _by_owner(ids: Sequence[str], num_partitions: int) -> dict[int, list[str]]:
-    """Shared entities by the partition whose owner answers for them."""
+    """Merged entities by the partition whose owner answers for them."""
     mine: dict[int, list[str]] = {}
     for id_ in ids:
         mine.setdefault(key(id_) % num_partitions, []).append(id_)

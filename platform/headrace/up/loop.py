@@ -14,8 +14,8 @@ from headrace.api.front import Front
 from headrace.clock import now_ms
 from headrace.errors import ServiceError
 from headrace.up.display.report import build_report, count_in_features, to_lines
+from headrace.up.display.screen import Screen
 from headrace.up.display.totals import Totals
-from headrace.up.display.view import View
 from headrace.up.load import BackgroundLoad
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
@@ -37,10 +37,10 @@ class Loop:
         settings: config.Settings,
         environ: dict[str, str],
         watch: Watch,
-        view: View,
+        screen: Screen,
     ) -> None:
         self._options, self._settings, self._environ = options, settings, environ
-        self._view, self._watch = view, watch
+        self._screen, self._watch = screen, watch
         users = [user.user_id for user in options.dataset.users]
         self._front = Front(settings)
         self._load = BackgroundLoad(self._front, users, options.requests_per_s)
@@ -49,10 +49,10 @@ class Loop:
 
     def start(self) -> None:
         """Start the parts; returns when each of them does its work."""
-        self._view.phase = "starting the parts"
+        self._screen.phase = "starting the parts"
         for part in self._watch.parts:
             part.start()
-        self._view.say("starting the stream workers, the trainer and serving")
+        self._screen.say("starting the stream workers, the trainer and serving")
         deadline = time.monotonic() + READY_TIMEOUT_S
         while waiting := self._watch.not_ready():
             self._watch.keep_running(time.monotonic())
@@ -66,8 +66,8 @@ class Loop:
 
     def replay(self) -> None:
         """Replay the log; returns when all of it is processed, trained and served."""
-        self._view.phase = "replaying"
-        self._view.say(f"replaying {self._options.dataset.num_events:,} events")
+        self._screen.phase = "replaying"
+        self._screen.say(f"replaying {self._options.dataset.num_events:,} events")
         started = time.monotonic()
         self._start_replay()
         self._load.start()
@@ -91,13 +91,13 @@ class Loop:
 
     def serve(self) -> None:
         """Go on serving until interrupted, and say how to try it."""
-        self._view.phase = "serving"
+        self._screen.phase = "serving"
         route = f"{self._front.address}/v1/recommend"
         if self._settings.is_auth_required:
             route += ' -H "X-API-Key: $(headrace keys create me --scope read)"'
         user_id = next(iter(self._options.dataset.events())).user_id
         body = msgspec.json.encode({"user_id": user_id}).decode()
-        self._view.say(f"the log is processed; serving goes on until Ctrl-C. Try:\n"
+        self._screen.say(f"the log is processed; serving goes on until Ctrl-C. Try:\n"
                        f"  curl -s {route} --json {shlex.quote(body)}")  # fmt: skip
         while True:
             self._pause()
@@ -116,7 +116,7 @@ class Loop:
         self._watch.look(time.monotonic())
         totals = self._watch.totals(now_ms(), time.monotonic())
         if totals is not None:
-            self._view.show(totals, list(self._watch.symptoms.lines()))
+            self._screen.show(totals, list(self._watch.symptoms.lines()))
         return totals
 
     def _finish(self, replay_s: float) -> None:
@@ -127,10 +127,10 @@ class Loop:
         in_features = count_in_features(self._options.dataset, self._settings)
         report = build_report(totals, self._load, in_features, self.start_s, replay_s)
         for line in to_lines(report):
-            self._view.say(line)
+            self._screen.say(line)
         if self._options.report:
             self._options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-            self._view.say(f"report written to {self._options.report}")
+            self._screen.say(f"report written to {self._options.report}")
 
     def _start_replay(self) -> None:
         speed = self._options.events_per_s

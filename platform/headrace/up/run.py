@@ -16,7 +16,7 @@ from headrace.clock import now_ms
 from headrace.errors import ServiceError
 from headrace.services.ports import HeldPort
 from headrace.services.processes.owner import MARK, Owner
-from headrace.up.display.view import View
+from headrace.up.display.screen import Screen
 from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.interruption import interruptible
 from headrace.up.loop import READY_TIMEOUT_S, Loop
@@ -43,15 +43,15 @@ def run(options: UpOptions, settings: config.Settings) -> int:
     Returns the exit code: 0, or 130 when it was interrupted before the log was processed. Whatever
     happens, all that it started ends with it.
     """
-    view = View()
-    platform = Platform(options, settings, view)
+    screen = Screen()
+    platform = Platform(options, settings, screen)
     try:
-        with ExitStack() as stack, view, interruptible():
+        with ExitStack() as stack, screen, interruptible():
             stack.callback(os.umask, os.umask(PRIVATE))
             platform.start(stack)
             platform.work()
     except KeyboardInterrupt:
-        view.say(f"interrupted while {view.phase}: everything that it started has ended")
+        screen.say(f"interrupted while {screen.phase}: everything that it started has ended")
         return 130
     except (ServiceError, OSError, RedisError, KafkaError) as error:
         raise ServiceError(platform.cause_of(error)) from error
@@ -64,7 +64,7 @@ class Platform:
 
     options: UpOptions
     settings: config.Settings
-    view: View
+    screen: Screen
     owner: Owner = field(default_factory=Owner.current)
     environ: dict[str, str] = field(default_factory=dict)
     started_s: float = field(default_factory=time.monotonic)
@@ -73,7 +73,7 @@ class Platform:
         """Everything up to the parts, whose end goes onto the stack as they come."""
         swept = sweep()
         if swept:
-            self.view.say(f"swept what a headrace up that was killed left: {', '.join(swept)}")
+            self.screen.say(f"swept what a headrace up that was killed left: {', '.join(swept)}")
         wanted = self.settings
         self.port = stack.enter_context(HeldPort(wanted.host, wanted.port, "HTTP", "--port"))
         self.environ = {**config.inherited(), MARK: str(self.owner)}
@@ -81,12 +81,12 @@ class Platform:
         self.settings = settings_of_run(self.options, wanted, self.owner, stack)
         ContentVectors.of(self.settings)  # a table that is not there is said before anything starts
         self.settings, servers = start_servers(
-            self.settings, sockets, self.environ, stack, self.view
+            self.settings, sockets, self.environ, stack, self.screen
         )
-        materializing = start_materializing(self.options, self.settings, self.environ, self.view)
+        materializing = start_materializing(self.options, self.settings, self.environ, self.screen)
         stack.callback(materializing.stop)
         if "RAY_ADDRESS" not in self.environ:
-            servers.append(start_own_ray(self.settings, sockets, self.environ, stack, self.view))
+            servers.append(start_own_ray(self.settings, sockets, self.environ, stack, self.screen))
         materializing.finish(READY_TIMEOUT_S)
         self.loop = self._loop(servers, stack)
 
@@ -104,7 +104,7 @@ class Platform:
         """The message of an error, which names the full disk where that is the cause."""
         said = str(error) or type(error).__name__
         if not isinstance(error, ServiceError):
-            said = f"while {self.view.phase}: {said}"
+            said = f"while {self.screen.phase}: {said}"
         home = self.settings.home_path
         with suppress(OSError):
             free = free_bytes(home)
@@ -126,10 +126,10 @@ class Platform:
             try:
                 runs.write(with_parts(run_file, states, self.environ.get("RAY_ADDRESS", "")))
             except ServiceError as error:  # the platform runs on: only other terminals miss it
-                self.view.say(f"warning: {error}")
+                self.screen.say(f"warning: {error}")
 
-        watch = Watch(self.settings, servers, parts, self.view.say, publish)
+        watch = Watch(self.settings, servers, parts, self.screen.say, publish)
         stack.callback(watch.close)
-        loop = Loop(self.options, self.settings, self.environ, watch, self.view)
+        loop = Loop(self.options, self.settings, self.environ, watch, self.screen)
         stack.callback(loop.stop)
         return loop

@@ -21,7 +21,7 @@ from headrace.services.ray_node import RayNode, start_ray
 from headrace.services.redis import RedisServer, masked, start_redis
 from headrace.services.redis_condition import check_store
 from headrace.settings_text import require_home
-from headrace.up.display.view import View
+from headrace.up.display.screen import Screen
 from headrace.up.home import lock_home, require_space
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
@@ -36,6 +36,8 @@ LOG_IS_GONE: Final = (
     "samples and versions of this run are gone; start again, or set KAFKA_HOME to Apache Kafka, "
     "which keeps its log"
 )
+
+Environ = dict[str, str]  # of the parts
 
 
 @dataclass(slots=True)
@@ -129,7 +131,7 @@ def _leave(folder: Path, kind: type[BaseException] | None) -> None:
 
 
 def start_servers(
-    settings: config.Settings, sockets: Path, environ: dict[str, str], stack: ExitStack, view: View
+    settings: config.Settings, sockets: Path, environ: Environ, stack: ExitStack, screen: Screen
 ) -> tuple[config.Settings, list[Server]]:
     """Starts Redis and a broker where no address is configured: the settings with their addresses,
     and the started servers. `environ` becomes that of the parts; `sockets` is a folder with a short
@@ -141,36 +143,36 @@ def start_servers(
             "for a broker that runs: name it with KAFKA_BOOTSTRAP, or unset it to have one started"
         )
     for warning in settings.http_warnings():
-        view.say(f"warning: {warning}")
+        screen.say(f"warning: {warning}")
     settings.require_tls_files()
     folder, servers = settings.home_path / "servers", []
-    view.phase = "starting Redis"
+    screen.phase = "starting Redis"
     if config.is_given("redis_url"):
         for warning in check_store(settings):
-            view.say(f"warning: {warning}")
-        view.say(f"using Redis at {masked(settings.redis_url)}")
+            screen.say(f"warning: {warning}")
+        screen.say(f"using Redis at {masked(settings.redis_url)}")
     else:
         redis = _start_redis(folder / "redis", environ)
         servers.append(server := Server("redis", redis, redis.started_again))
         stack.callback(server.stop)
         settings = config.changed(settings, redis_url=redis.url)
-        view.say(f"started Redis at {masked(settings.redis_url)}")
-    view.phase = "starting the broker"
+        screen.say(f"started Redis at {masked(settings.redis_url)}")
+    screen.phase = "starting the broker"
     if config.is_given("kafka_bootstrap"):
         check_broker(settings.kafka_bootstrap, settings)
-        view.say(f"using the broker at {settings.kafka_bootstrap}")
+        screen.say(f"using the broker at {settings.kafka_bootstrap}")
     else:
         broker = start_broker(folder / "kafka", environ)
         loss = "" if broker.keeps_its_log else LOG_IS_GONE
         servers.append(server := Server("broker", broker, broker.started_again, loss))
         stack.callback(server.stop)
         settings = config.changed(settings, kafka_bootstrap=broker.bootstrap)
-        view.say(f"started a broker ({broker.kind}) at {broker.bootstrap}")
+        screen.say(f"started a broker ({broker.kind}) at {broker.bootstrap}")
     environ |= {**config.environment(settings), **serve_environment(sockets, settings)}
     return settings, servers
 
 
-def _start_redis(folder: Path, environ: dict[str, str]) -> RedisServer:
+def _start_redis(folder: Path, environ: Environ) -> RedisServer:
     """A Redis that keeps everything while the run lasts, and begins empty: the log does too."""
     for path in folder.glob("appendonly*"):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -178,16 +180,16 @@ def _start_redis(folder: Path, environ: dict[str, str]) -> RedisServer:
 
 
 def start_materializing(
-    options: UpOptions, settings: config.Settings, environ: dict[str, str], view: View
+    options: UpOptions, settings: config.Settings, environ: Environ, screen: Screen
 ) -> Part:
     """Start putting the static features into the online store; Ray starts beside it."""
     dataset = options.dataset
-    view.phase = "materializing"
-    view.say(
+    screen.phase = "materializing"
+    screen.say(
         f"materializing {len(dataset.users):,} users and {len(dataset.items):,} items of "
         f"{dataset.name} with Feast"
     )
-    view.say(f"topics and keys begin with {settings.namespace}")
+    screen.say(f"topics and keys begin with {settings.namespace}")
     create_topics(settings)
     arguments = ["materialize", *options.data_arguments]
     part = Part("materialize", arguments, settings.home_path / "logs", environ)
@@ -196,10 +198,10 @@ def start_materializing(
 
 
 def start_own_ray(
-    settings: config.Settings, sockets: Path, environ: dict[str, str], stack: ExitStack, view: View
+    settings: config.Settings, sockets: Path, environ: Environ, stack: ExitStack, screen: Screen
 ) -> Server:
     """A Ray of our own, with its temporary files in `sockets`; its address goes into `environ`."""
-    view.phase = "starting Ray"
+    screen.phase = "starting Ray"
     environ |= config.local_ray()
 
     def start() -> RayNode:
@@ -210,5 +212,5 @@ def start_own_ray(
 
     server = Server("ray", start(), start, carries_parts=True)
     stack.callback(server.stop)
-    view.say(f"started Ray at {environ['RAY_ADDRESS']}")
+    screen.say(f"started Ray at {environ['RAY_ADDRESS']}")
     return server

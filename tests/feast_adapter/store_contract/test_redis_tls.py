@@ -23,7 +23,7 @@ from headrace.clock import now_ms
 from headrace.errors import ServiceError, StoreUnavailable
 from headrace.feast_adapter.columns import ColumnStore
 from headrace.feast_adapter.online import OnlineStore
-from headrace.features.rows.state_row import fresh_rows
+from headrace.features.rows.state_row import blank_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.monitoring.exporter import HealthCollector
 from headrace.offline import materialize
@@ -121,7 +121,7 @@ def test_the_streams_clients_and_rows_go_through_tls(
     nothing = Dataset("nothing", (Item("i"),), (User("ann"),), lambda: iter(()), 0, 0, 0)
     materialize.write_sources(nothing, settings, now_ms())
     materialize.apply(settings)
-    store, rows = OnlineStore(settings), fresh_rows(USER_LAYOUT, 2)
+    store, rows = OnlineStore(settings), blank_rows(USER_LAYOUT, 2)
     store.write(USER_LAYOUT, ["ann", "bob"], rows)
     assert np.array_equal(store.read_user_rows(["ann", "bob", "new"]), rows)
     (up,) = [m for m in HealthCollector(settings, now_ms).collect() if m.name.endswith("redis_up")]

@@ -167,7 +167,7 @@ def _item(row: tuple[Any, ...]) -> Item:
     if _given(duration_ms):
         bucket = DURATION_NAMES[bisect_right(DURATIONS_S, duration_ms / 1000)]
         attributes.append(("duration", bucket))
-    return Item(str(video_id), "", categories, _tokens(attributes))
+    return Item(str(video_id), "", categories, _words(attributes))
 
 
 def read_users(path: Path) -> tuple[User, ...]:
@@ -176,7 +176,7 @@ def read_users(path: Path) -> tuple[User, ...]:
     table = columnar.read_parquet(path, ["user_id", *names]).select(["user_id", *names])
     columnar.check_complete(table.select(["user_id"]), str(path))
     return tuple(
-        User(str(user_id), _tokens(list(zip(names, values, strict=True))))
+        User(str(user_id), _words(list(zip(names, values, strict=True))))
         for user_id, *values in columnar.rows(table)
     )
 
@@ -186,7 +186,7 @@ def _is_category(name: str) -> bool:
     return name == "user_active_degree" or name.endswith("_range") or name.startswith("onehot_feat")
 
 
-def _tokens(pairs: list[tuple[str, Any]]) -> tuple[str, ...]:
+def _words(pairs: list[tuple[str, Any]]) -> tuple[str, ...]:
     """The pairs that have a value, as "name=value"; whole numbers come without a fraction."""
     return tuple(
         f"{name}={int(value) if isinstance(value, float) else value}"

@@ -81,5 +81,5 @@ def _videos(films: Sequence[Item]) -> pa.Table:
 
 
 def _values(attributes: Sequence[str]) -> dict[str, str]:
-    """Tokens such as age=18-24 by name."""
+    """Words such as age=18-24 by name."""
     return dict(attribute.split("=", 1) for attribute in attributes)

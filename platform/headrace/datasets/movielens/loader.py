@@ -183,12 +183,12 @@ def _contents(folder: Path | None) -> Iterator[Content]:
     found = [name for name in CONTENT_COLUMNS if name in columnar.column_names(path)]
     for batch in columnar.batches(path, ["item_id", *found]):
         for row in batch.to_pylist():
-            features = row.get("trailer_features")
+            features, poster = row.get("trailer_features"), row.get("poster_jpeg")
             yield Content(
                 str(row["item_id"]),
                 row.get("plot"),
-                row.get("poster_jpeg"),
                 None if features is None else tuple(features),
+                {} if poster is None else {"image": poster},
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from headrace.catalogue.content import FILES
 from headrace.datasets.table.files import joins
 from headrace.datasets.table.files.open import TableFile, find
 from headrace.datasets.table.files.typed import Nature, nature
@@ -27,7 +28,7 @@ NATURES: Final[dict[str, tuple[Nature, ...]]] = {
     "categories": (*SINGLE, "list"),
     "vector": (*SINGLE, "list"),
     "item_ids": (*SINGLE, "list"),
-    "image": ("text", "bytes", "picture"),
+    **dict.fromkeys(FILES, ("text", "bytes", "picture")),
     "properties": (*SINGLE, "time"),
 }
 NAMES: Final[dict[Nature, str]] = {

@@ -24,11 +24,11 @@ from headrace.datasets.table.keys.values import (
     Files,
     Format,
     Guest,
-    Image,
     ItemIds,
     Join,
     Kind,
     Labels,
+    Located,
     Money,
     Price,
     Properties,
@@ -122,7 +122,9 @@ class ItemColumns(Source, frozen=True):
     categories: Column | Labels | None = None
     attributes: tuple[Column, ...] = ()
     description: Column | None = None
-    image: Column | Image | None = None
+    image: Column | Located | None = None  # and the other modalities of `content.FILES`
+    audio: Column | Located | None = None
+    video: Column | Located | None = None
     vector: Column | Labels | None = None
     price: Price | None = None
     properties: Properties | None = None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from headrace.broker.record import Record
 from headrace.catalogue.item import Dataset
-from headrace.catalogue.words import user_token_keys
+from headrace.catalogue.words import user_word_keys
 from headrace.config import Settings
 from headrace.evaluation.dataset.delayed_facts import Delay, DelayedPartition
 from headrace.evaluation.days import Days
@@ -27,10 +27,10 @@ from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.event import Event, ImpressionEvent
 from headrace.features.aggregation.facts import ACTIONS, action_masks
 from headrace.features.inputs import assemble
-from headrace.features.rows.state_row import decode_rows, fresh_rows
+from headrace.features.rows.state_row import blank_rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.keys import surface_code
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_KNOWN, Sample
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import PartitionSettings
@@ -98,12 +98,12 @@ class Cases:
     ) -> None:
         self._dataset, self._terms, self._step = dataset, terms, step
         self._window_ms = int(settings.click_window_s * 1_000)
-        tokens = {user.user_id: user.attributes for user in dataset.users}
+        attributes = {user.user_id: user.attributes for user in dataset.users}
         delay = Delay(VISIBLE_AFTER_MS, terms.test_ms if terms.frozen else None)
         self._path = BatchPath(
             {item.item_id: item for item in dataset.items}.get,
             PartitionSettings(settings.dedupe_window, self._window_ms),
-            tokens_of=lambda user_id: user_token_keys(tokens.get(user_id, ())),
+            words_of=lambda user_id: user_word_keys(attributes.get(user_id, ())),
             make_partition=partial(DelayedPartition, delay=delay),
         )
         self._midnight: dict[str, bytes] = {}  # the users' rows
@@ -164,7 +164,7 @@ class Cases:
         test = [place for place, one in enumerate(is_test) if one]
         late = dict(zip(test, self._at_midnight(samples, asked, test), strict=True))
         for place, (sample, one) in enumerate(zip(samples, asked, strict=True)):
-            known = sample.lane == LANE_KNOWN
+            known = sample.sequence == SEQUENCE_KNOWN
             yield Case(
                 sample=sample,
                 at_midnight=late.get(place, sample),
@@ -183,16 +183,16 @@ class Cases:
         if not places:
             return
         chosen = [(samples[place], asked[place]) for place in places]
-        rows_Q = fresh_rows(USER_LAYOUT, len(chosen), PARTITION)
+        rows_Q = blank_rows(USER_LAYOUT, len(chosen), PARTITION)
         stored = {place: one.user_row for place, (_, one) in enumerate(chosen) if one.user_row}
         rows_Q[list(stored)] = decode_rows(list(stored.values()), USER_LAYOUT)
-        item_N = self._path.shared.items.find(
+        item_N = self._path.merged.items.find(
             item_id for _, one in chosen for item_id in _items_of(one.event)
         )
         features = assemble(
             rows_Q["state"],
             ITEM_LAYOUT.new(len(item_N)),
-            self._path.shared.catalogue.slots(item_N),
+            self._path.merged.catalogue.slots(item_N),
             np.array([surface_code(one.event.surface) for _, one in chosen], np.int64),
             np.repeat(np.arange(len(chosen)), [sample.num_impressions for sample, _ in chosen]),
             np.array([sample.event_time_ms for sample, _ in chosen]),

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from headrace.features.rows.merged import SharedState
+from headrace.features.rows.merged import MergedState
 from headrace.positions.commit import Commit
-from headrace.stream.step.facts_of_step import Fact, Heard
+from headrace.stream.step.facts_of_step import Fact, StepFacts
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 from headrace.stream.step.partition_rows import ChangedRows, PartitionRows
@@ -41,12 +41,12 @@ class DelayedPartition(Partition):
         self,
         number: int,
         commit: Commit,
-        shared: SharedState,
+        merged: MergedState,
         settings: PartitionSettings,
         delay: Delay,
     ) -> None:
-        super().__init__(number, commit, shared, settings)
-        self._rows = self._delayed = DelayedRows(number, shared, delay)
+        super().__init__(number, commit, merged, settings)
+        self._rows = self._delayed = DelayedRows(number, merged, delay)
 
     def process(self, decoded: Sequence[Decoded], now_ms: int) -> Effects:
         """As every partition does, with the facts that are old enough by `now_ms`."""
@@ -60,25 +60,25 @@ class DelayedRows(PartitionRows):
     All facts wait equally long, so that they stay in the order of the log.
     """
 
-    def __init__(self, partition: int, shared: SharedState, delay: Delay) -> None:
-        super().__init__(partition, shared, sys.maxsize)
+    def __init__(self, partition: int, merged: MergedState, delay: Delay) -> None:
+        super().__init__(partition, merged, sys.maxsize)
         self._delay, self._waiting = delay, deque[Fact]()
         self.now_ms = 0
 
-    def learn(self, heard: Heard) -> ChangedRows:
-        """Take in the facts that are old enough, in place of those just heard.
+    def apply(self, facts_of_step: StepFacts) -> ChangedRows:
+        """Take in the facts that are old enough, in place of those of the step.
 
         An event sees those that are old enough at its time: they get the ordinal of the event
         before it.
         """
-        self._waiting.extend(heard.facts)
-        heard.facts = []
+        self._waiting.extend(facts_of_step.facts)
+        facts_of_step.facts = []
         while self._waiting and self._due_ms(self._waiting[0]) <= self.now_ms:
             fact = self._waiting.popleft()
             if self._delay.last_ms is None or self._due_ms(fact) <= self._delay.last_ms:
-                ordinal = bisect_left(heard.times_ms, self._due_ms(fact))
-                heard.facts.append((*fact[:ORDINAL], ordinal, *fact[ORDINAL + 1 :]))
-        return super().learn(heard)
+                ordinal = bisect_left(facts_of_step.times_ms, self._due_ms(fact))
+                facts_of_step.facts.append((*fact[:ORDINAL], ordinal, *fact[ORDINAL + 1 :]))
+        return super().apply(facts_of_step)
 
     def _due_ms(self, fact: Fact) -> int:
         due_ms: int = fact[TIME] + self._delay.delay_ms

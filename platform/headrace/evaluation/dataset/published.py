@@ -19,7 +19,7 @@ from headrace.model.batch import Batch, batch_of_samples
 from headrace.model.calibration import make_calibration
 from headrace.model.config import RankerConfig
 from headrace.model.ranker import Ranker
-from headrace.registry.manifest import Manifest, check_tokens
+from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.subscriber import Subscriber
 from headrace.registry.versions import load_weights
 from headrace.sample import Sample
@@ -30,7 +30,7 @@ class PublishedVersion:
     other content, `ServiceError` where its weights are damaged or of another build."""
 
     def __init__(self, manifest: Manifest, content: ContentTable) -> None:
-        check_tokens(manifest, content.vectors.names)
+        check_vectors(manifest, content.vectors.names)
         weights = load_weights(manifest)
         self.manifest, self.content = manifest, content
         self.ranker = Ranker(manifest.model)

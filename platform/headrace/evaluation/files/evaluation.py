@@ -14,7 +14,7 @@ from headrace.evaluation.files.visibility import Observed
 from headrace.evaluation.progressive import Progressive
 from headrace.features.inputs import RequestFeatures
 from headrace.keys import key
-from headrace.model.batch import Batch, Request, make_batch
+from headrace.model.batch import Batch, BatchRequest, make_batch
 from headrace.model.config import CLICK
 from headrace.stream.step.join import outcome_known
 
@@ -27,9 +27,9 @@ class Evaluation(Progressive[Observed]):
 
     def _batch(self, rows: Sequence[Observed], at_midnight: bool = False) -> Batch:
         requests = [
-            Request(
+            BatchRequest(
                 user_key=key(row.impression.event.user_id),
-                user_tokens=row.user_tokens,
+                user_words=row.user_words,
                 item_keys=(key(row.impression.item_id),),
                 features=_features(row, at_midnight),
                 label_NJ=self._labels(row),

@@ -107,9 +107,9 @@ class InputsFile:
         return {**(of_user or {}), **(of_item or {}), **own}
 
 
-def _keys(tokens: Iterable[str]) -> Keys:
-    """The keys of "name=value" tokens by name; the first of each name."""
+def _keys(words: Iterable[str]) -> Keys:
+    """The keys of "name=value" words by name; the first of each name."""
     keys: Keys = {}
-    for token in tokens:
-        keys.setdefault(token.partition("=")[0], key(token))
+    for word in words:
+        keys.setdefault(word.partition("=")[0], key(word))
     return keys

@@ -63,7 +63,7 @@ class Log:
         return heapq.merge(before, log, key=lambda row: row.time_ms)
 
     def content(self, settings: Settings) -> ContentTable:
-        """The content table of the items, with the token tables that the settings name."""
+        """The content table of the items, with the vector tables that the settings name."""
         return ContentTable(self.items, ContentVectors.of(settings))
 
 

@@ -1,7 +1,7 @@
 """Rows with their features as of their own time, under the visibility rule.
 
 What came of an impression is visible `VISIBLE_AFTER_MS` after it, to features, histories and
-whoever learns. The stream's own code does the work: a row is asked for when it is shown, and heard
+whoever learns. The stream's own code does the work: a row is asked for when it is shown, and known
 as a fact when its outcome is visible. Memory holds what features keep per user and item, the rows
 of the last minute, and one chunk.
 
@@ -22,19 +22,19 @@ from numpy.typing import NDArray
 from headrace.action import EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item, User
-from headrace.catalogue.words import user_token_keys
+from headrace.catalogue.words import user_word_keys
 from headrace.evaluation.days import Days
 from headrace.evaluation.files.impressions import Impression
 from headrace.evaluation.row import BEFORE, TEST, VISIBLE_AFTER_MS
 from headrace.features.aggregation.accumulators import State
 from headrace.features.inputs import RequestFeatures
-from headrace.features.rows.merged import SharedState
-from headrace.features.rows.state_row import fresh_rows
+from headrace.features.rows.merged import MergedState
+from headrace.features.rows.state_row import blank_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
-from headrace.sample import LANE_KNOWN
-from headrace.stream.step.facts_of_step import Heard, Request
-from headrace.stream.step.join import ask, hear_shown
+from headrace.sample import SEQUENCE_KNOWN
+from headrace.stream.step.facts_of_step import SampleRequest, StepFacts
+from headrace.stream.step.join import ask, take_shown
 from headrace.stream.step.partition_rows import PartitionRows
 
 PARTITION: Final = 0
@@ -49,7 +49,7 @@ class Observed:
     """
 
     impression: Impression
-    user_tokens: tuple[int, ...]
+    user_words: tuple[int, ...]
     features: RequestFeatures
     at_midnight: RequestFeatures
     day: int
@@ -84,8 +84,8 @@ class Observed:
 class DayRows(PartitionRows):
     """Rows of entities that also know the users as of the beginning of the day."""
 
-    def __init__(self, shared: SharedState) -> None:
-        super().__init__(PARTITION, shared, sys.maxsize)
+    def __init__(self, merged: MergedState) -> None:
+        super().__init__(PARTITION, merged, sys.maxsize)
         self.at_midnight: list[RequestFeatures] = []  # of the requests of the last step
         self.begin_day()
 
@@ -93,12 +93,12 @@ class DayRows(PartitionRows):
         """From now on the users as they are now are those of midnight."""
         self._midnight_R = self.users.read(np.arange(len(self.users.ids)))["state"].copy()
 
-    def _give_features(self, asked: Sequence[Request], user_Q: State, item_C: State) -> None:
+    def _give_features(self, asked: Sequence[SampleRequest], user_Q: State, item_C: State) -> None:
         super()._give_features(asked, user_Q, item_C)
-        number_Q = self.users.numbers(request.event.user_id for request in asked)
+        index_Q = self.users.indexes(request.event.user_id for request in asked)
         midnight_Q = USER_LAYOUT.new(len(asked))
-        known_Q = number_Q < len(self._midnight_R)
-        midnight_Q[known_Q] = self._midnight_R[number_Q[known_Q]]
+        known_Q = index_Q < len(self._midnight_R)
+        midnight_Q[known_Q] = self._midnight_R[index_Q[known_Q]]
         self.at_midnight = self._assembled(asked, midnight_Q, item_C)
 
 
@@ -119,8 +119,8 @@ class Observer:
     ) -> None:
         self._users, self._freeze, self._chunk = users, freeze, chunk
         self._days = days
-        self._rows = DayRows(SharedState(items.get))
-        self._heard = Heard()
+        self._rows = DayRows(MergedState(items.get))
+        self._facts_of_step = StepFacts()
         self._asked: list[tuple[Impression, int, int]] = []
         self._waiting: deque[tuple[Impression, Record]] = deque()  # for their outcome to be visible
         self._of_user: Counter[str] = Counter()
@@ -138,7 +138,7 @@ class Observer:
                 self._rows.begin_day()
             self._hear_until(row.time_ms)
             self._take(row)
-            if len(self._heard.times_ms) >= 2 * self._chunk:
+            if len(self._facts_of_step.times_ms) >= 2 * self._chunk:
                 yield from self._step()
         yield from self._step()
 
@@ -147,8 +147,8 @@ class Observer:
         self._num_rows += 1
         user_id, item_id = row.event.user_id, row.item_id
         if row.split != BEFORE:
-            self._heard.times_ms.append(row.time_ms)
-            ask(row.event, record, self._heard, LANE_KNOWN, EVERY_ACTION)
+            self._facts_of_step.times_ms.append(row.time_ms)
+            ask(row.event, record, self._facts_of_step, SEQUENCE_KNOWN, EVERY_ACTION)
             self._asked.append((row, self._of_user[user_id], self._of_item[item_id]))
             self._of_user[user_id] += 1
             self._of_item[item_id] += 1
@@ -161,25 +161,28 @@ class Observer:
         """Hear of the outcomes that are visible by now."""
         while self._waiting and self._waiting[0][0].time_ms + VISIBLE_AFTER_MS <= now_ms:
             row, record = self._waiting.popleft()
-            self._heard.times_ms.append(row.time_ms)
-            hear_shown(row.event, record, self._heard)
+            self._facts_of_step.times_ms.append(row.time_ms)
+            take_shown(row.event, record, self._facts_of_step)
 
     def _step(self) -> Iterator[Observed]:
-        """Learn the facts heard, and yield the rows asked for with their features."""
-        heard, asked = self._heard, self._asked
-        self._heard, self._asked = Heard(), []
-        ids = (*(fact[0] for fact in heard.facts), *(r.event.user_id for r in heard.requests))
+        """Apply the facts of the chunk, and yield the rows asked for with their features."""
+        facts_of_step, asked = self._facts_of_step, self._asked
+        self._facts_of_step, self._asked = StepFacts(), []
+        ids = (
+            *(fact[0] for fact in facts_of_step.facts),
+            *(r.event.user_id for r in facts_of_step.requests),
+        )
         missing = self._rows.users.missing(ids)
-        tokens = [user_token_keys(self._attributes(user_id)) for user_id in missing]
-        self._rows.users.add(missing, fresh_rows(USER_LAYOUT, len(missing), PARTITION), tokens)
+        words = [user_word_keys(self._attributes(user_id)) for user_id in missing]
+        self._rows.users.add(missing, blank_rows(USER_LAYOUT, len(missing), PARTITION), words)
         self._rows.at_midnight = []
-        self._rows.learn(heard)
-        answers = zip(asked, heard.requests, self._rows.at_midnight, strict=True)
+        self._rows.apply(facts_of_step)
+        answers = zip(asked, facts_of_step.requests, self._rows.at_midnight, strict=True)
         for (row, num_of_user, num_of_item), request, at_midnight in answers:
-            assert request.features is not None, "every request heard has got its features"
+            assert request.features is not None, "every request has got its features"
             yield Observed(
                 impression=row,
-                user_tokens=request.user_token_keys,
+                user_words=request.user_word_keys,
                 features=request.features,
                 at_midnight=at_midnight,
                 day=self._day,

@@ -22,7 +22,7 @@ from headrace.features.aggregation.sequence import LastN
 TAKEN_BACK: Final = frozenset(ACTIONS) - {CLICK}
 
 
-class View(Protocol):
+class Reading(Protocol):
     """A view of a state: the values read from it, at a time of its own per state."""
 
     @property
@@ -30,7 +30,7 @@ class View(Protocol):
     def read(self, state_Q: Any, now_ms_Q: Ints) -> NDArray[Any]: ...
 
 
-class Sums(View, Protocol):
+class Sums(Reading, Protocol):
     """A view that reads the sums [Q, m] of these measures."""
 
     @property
@@ -41,11 +41,11 @@ class Aggregator(Protocol):
     """The contract above."""
 
     @property
-    def over(self) -> View: ...
+    def over(self) -> Reading: ...
     def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> NDArray[Any]: ...
 
 
-def kept_by(view: View) -> Accumulator:
+def kept_by(view: Reading) -> Accumulator:
     """The accumulator whose state a view reads: itself, or the one that it is a view of."""
     kept: Any = getattr(view, "of", view)
     return cast(Accumulator, kept)
@@ -96,7 +96,7 @@ class Rate:
 class SinceLast:
     """log(1 + seconds) since a time that `over` keeps; `default_s` where it has none."""
 
-    over: View
+    over: Reading
     default_s: float = 30 * 86_400.0
 
     def value(self, read_Q: Ints, now_ms_Q: Ints) -> Values:
@@ -109,7 +109,7 @@ class SinceLast:
 class Part:
     """One of the numbers that `over` reads, as it is: the `index`-th of the last dimension."""
 
-    over: View
+    over: Reading
     index: int
 
     def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> NDArray[Any]:
@@ -120,7 +120,7 @@ class Part:
 class LogOf:
     """log(1 + x) of the value x that `over` reads, such as a number of distinct items."""
 
-    over: View
+    over: Reading
 
     def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
         return np.log1p(read_Q)
@@ -162,7 +162,7 @@ class History:
 class TopKeys:
     """[Q, k]: the `num` keys with the greatest sums that `over` keeps, 0 where there are fewer."""
 
-    over: View
+    over: Reading
     num: int = 3
 
     def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> Ints:
@@ -174,7 +174,7 @@ class TopKeys:
 class Mean:
     """The mean of the numbers [Q, S] that `over` reads, NaN left out; 0 of none."""
 
-    over: View
+    over: Reading
 
     def value(self, read_QS: Values, now_ms_Q: Ints) -> Values:
         has_QS = ~np.isnan(read_QS)
@@ -186,7 +186,7 @@ class Mean:
 class Greatest:
     """The greatest of the numbers [Q, S] that `over` reads, NaN left out; 0 of none."""
 
-    over: View
+    over: Reading
 
     def value(self, read_QS: Values, now_ms_Q: Ints) -> Values:
         greatest_Q = np.where(np.isnan(read_QS), -np.inf, read_QS).max(1, initial=-np.inf)

@@ -92,7 +92,7 @@ class Layout:
         """Whether every number in these states is one that facts can lead to."""
         return all(_is_possible(state_U[name]) for name in self.field_of.values())
 
-    def as_of(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
+    def add_and_snapshot(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
         """Take in facts, sorted by entity, as `add` does, and return states [Q] between them.
 
         The q-th is that of `entity_Q[q]` after `seen_Q[q]` of the entity's facts, in the order that

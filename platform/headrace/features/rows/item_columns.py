@@ -1,6 +1,6 @@
-"""Catalogue columns: keys, category slots and groups of items, by number in the item table.
+"""Catalogue columns: keys, category slots and groups of items, by index in the item table.
 
-R items met, by their number in the item table   N items asked for
+R items met, by their index in the item table   N items asked for
 S category slots, G groups (categories and authors) of an item, padded with -1
 """
 
@@ -25,43 +25,43 @@ ItemOf = Callable[[str], Item | None]
 
 
 class CatalogueColumns:
-    """Keys, category slots and groups of items, by number; `number_groups` gives groups numbers."""
+    """Keys, category slots and groups of items, by index; `index_groups` gives groups indexes."""
 
-    def __init__(self, item_of: ItemOf, number_groups: Callable[[Sequence[str]], Ints]) -> None:
-        self._item_of, self._number_groups = item_of, number_groups
-        # The last ones are nobody's: number -1 reads them.
+    def __init__(self, item_of: ItemOf, index_groups: Callable[[Sequence[str]], Ints]) -> None:
+        self._item_of, self._index_groups = item_of, index_groups
+        # The last ones are nobody's: index -1 reads them.
         self._key_R = np.zeros(1, dtype=np.int64)
         self._slot_RS = np.full((1, MAX_SLOTS), -1, dtype=np.int64)
         self._group_RG = np.full((1, MAX_GROUPS), -1, dtype=np.int64)
 
-    def meet(self, numbers: Sequence[int], ids: Sequence[str]) -> None:
-        """Take in that these items have these numbers now."""
+    def meet(self, indexes: Sequence[int], ids: Sequence[str]) -> None:
+        """Take in that these items have these indexes now."""
         if not ids:
             return
-        beyond = max(numbers) + 2 - len(self._key_R)
+        beyond = max(indexes) + 2 - len(self._key_R)
         if beyond > 0:
             capacity = len(self._key_R) + max(beyond, len(self._key_R), 1_024)
             self._key_R = _grown(self._key_R, capacity)
             self._slot_RS = _grown(self._slot_RS, capacity)
             self._group_RG = _grown(self._group_RG, capacity)
-        new, place = [self._item_of(item_id) or Item(item_id) for item_id in ids], list(numbers)
+        new, place = [self._item_of(item_id) or Item(item_id) for item_id in ids], list(indexes)
         self._key_R[place] = [key(item.item_id) for item in new]
         self._slot_RS[place] = padded_slots([item.categories for item in new])
         groups = [groups_of(item)[:MAX_GROUPS] for item in new]
-        group_numbers = self._number_groups([name for names in groups for name in names])
-        self._group_RG[place] = _padded(group_numbers, list(map(len, groups)), MAX_GROUPS)
+        group_indexes = self._index_groups([name for names in groups for name in names])
+        self._group_RG[place] = _padded(group_indexes, list(map(len, groups)), MAX_GROUPS)
 
-    def keys(self, numbers_N: Ints) -> Ints:
+    def keys(self, index_N: Ints) -> Ints:
         """[N]: the items' keys."""
-        return self._key_R[numbers_N]
+        return self._key_R[index_N]
 
-    def slots(self, numbers_N: Ints) -> Ints:
+    def slots(self, index_N: Ints) -> Ints:
         """[N, S]: the items' category slots."""
-        return self._slot_RS[numbers_N]
+        return self._slot_RS[index_N]
 
-    def groups(self, numbers_N: Ints) -> Ints:
-        """[N, G]: the numbers of the items' groups."""
-        return self._group_RG[numbers_N]
+    def groups(self, index_N: Ints) -> Ints:
+        """[N, G]: the indexes of the items' groups."""
+        return self._group_RG[index_N]
 
 
 def groups_of(item: Item) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The shared state: items, categories and campaigns, the same for all who read the topic.
+"""The merged state: items, categories and campaigns, the same for all who read the topic.
 
 K rows
 """
@@ -14,7 +14,7 @@ from headrace.broker.record import Record
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.item_columns import CatalogueColumns, ItemOf
-from headrace.features.rows.merged_table import Forgotten, SharedTable
+from headrace.features.rows.merged_table import Forgotten, MergedTable
 from headrace.features.rows.schemas import DescriptionOf, carry_over, nothing_described
 from headrace.features.rows.state_row import START_PARTITION, Rows, encode_rows, readable_rows
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, SHARED_LAYOUTS
@@ -27,7 +27,7 @@ _START_IN_KEY: Final = f"/{_START}".encode()
 _LAYOUTS: Final = {layout.entity: layout for layout in SHARED_LAYOUTS}
 
 
-class SharedState:
+class MergedState:
     """One table per kind of entity, and the catalogue columns of the items in it.
 
     Rows of feature tables that `description_of` knows are carried over to this build's. What is no
@@ -46,7 +46,7 @@ class SharedState:
         self.tables = _tables(item_of, bounds)
         self.items, self.categories = self.tables[ITEM], self.tables[CATEGORY]
         self.campaigns = self.tables[CAMPAIGN]
-        self.catalogue = CatalogueColumns(item_of, self.categories.numbers)
+        self.catalogue = CatalogueColumns(item_of, self.categories.indexes)
 
     def apply(self, records: Iterable[Record]) -> dict[str, list[str]]:
         """Take in records of the `item-features` topic; returns the entities that they are about,
@@ -71,8 +71,8 @@ class SharedState:
     def meet_items(self) -> None:
         """Let the catalogue's columns have the items that are new in their table."""
         ids = self.items.ids
-        new = [number for number in self.items.take_new() if ids[number]]
-        self.catalogue.meet(new, [ids[number] for number in new])
+        new = [index for index in self.items.take_new() if ids[index]]
+        self.catalogue.meet(new, [ids[index] for index in new])
 
     def own(self, partitions: Iterable[int]) -> None:
         """Mark these partitions as own: their rows are put here, and the topic only echoes them."""
@@ -80,7 +80,7 @@ class SharedState:
             table.own(partitions)
 
     def item_keys(self, item_ids: Sequence[str], item_N: Ints) -> Ints:
-        """[N]: the keys of these items, which have these numbers, -1 for none."""
+        """[N]: the keys of these items, which have these indexes, -1 for none."""
         key_N = self.catalogue.keys(item_N)
         for nobodys in np.flatnonzero(item_N < 0).tolist():
             key_N[nobodys] = key(item_ids[nobodys])
@@ -133,15 +133,15 @@ class SharedState:
         self._skipped.add(TOPIC, reason, f"{where}: {shortened(what)}", max(record.num_lost, 1))
 
 
-def _tables(item_of: ItemOf, bounds: Bounds | None) -> dict[str, SharedTable]:
+def _tables(item_of: ItemOf, bounds: Bounds | None) -> dict[str, MergedTable]:
     """A table for each kind; categories are those of the catalogue's items."""
-    tables = {entity: SharedTable(layout) for entity, layout in _LAYOUTS.items()}
+    tables = {entity: MergedTable(layout) for entity, layout in _LAYOUTS.items()}
     if bounds:
-        tables[ITEM] = SharedTable(
+        tables[ITEM] = MergedTable(
             _LAYOUTS[ITEM], lambda item_id: item_of(item_id) is not None, bounds.items
         )
         known = bounds.known_campaigns
-        tables[CAMPAIGN] = SharedTable(_LAYOUTS[CAMPAIGN], known.__contains__, bounds.campaigns)
+        tables[CAMPAIGN] = MergedTable(_LAYOUTS[CAMPAIGN], known.__contains__, bounds.campaigns)
     return tables
 
 
@@ -169,7 +169,7 @@ def row_key(entity: str, partition: int, entity_id: str) -> bytes:
 
 
 def topic_messages(changed: Mapping[str, tuple[list[str], Rows]]) -> Iterable[tuple[bytes, bytes]]:
-    """Keys and values for the `item-features` topic, as `SharedState.apply` reads them.
+    """Keys and values for the `item-features` topic, as `MergedState.apply` reads them.
 
     The partition is in the key, so that compaction keeps the newest row of each.
     """

@@ -1,4 +1,4 @@
-"""Shared tables: states of entities that several partitions have something to say about.
+"""Merged tables: states of entities that several partitions have something to say about.
 
 An item is shown to users of every partition. Each stream worker counts what its own partition says
 and publishes that partial state, an absolute row with its position, to the compacted
@@ -25,7 +25,7 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.bounds import NOTHING, Share
 from headrace.features.rows.partial_rows import PartialRows
-from headrace.features.rows.state_row import Rows, fresh_rows, whole
+from headrace.features.rows.state_row import Rows, blank_rows, whole
 
 IN_THIS_STEP: Final = 1 << 62  # a time
 MIN_ROWS: Final = 1_024  # that a table grows or shrinks by
@@ -39,10 +39,10 @@ class Forgotten:
     partitions: tuple[int, ...]
 
 
-class SharedTable:
+class MergedTable:
     """Partial states per partition, and merged states, of one kind of entity, by its id.
 
-    Entities that are not `is_known` have a share, and number -1 while all of it is taken.
+    Entities that are not `is_known` have a share, and index -1 while all of it is taken.
     """
 
     def __init__(
@@ -52,23 +52,23 @@ class SharedTable:
         share: Share = NOTHING,
     ) -> None:
         self.layout = layout
-        self.ids: list[str] = []  # by number; "" where it is free
+        self.ids: list[str] = []  # by index; "" where it is free
         self.num_unknown = self.num_forgotten = 0
         self.num_refused = 0  # mentions while there was no place
         self._is_known, self._share = is_known, share
         self._own: tuple[int, ...] = ()
-        self._number_of: dict[str, int] = {}
+        self._index_of: dict[str, int] = {}
         self._free: list[int] = []  # descending: the lowest is the next, so that the end gets free
-        self._new: list[int] = []  # numbers given since `take_new`
+        self._new: list[int] = []  # indexes given since `take_new`
         self._forgotten: list[Forgotten] = []
         self._partials: dict[int, PartialRows] = {}
-        self._merged_R = fresh_rows(layout, 1)  # the last one is nobody's: number -1 reads it
+        self._merged_R = blank_rows(layout, 1)  # the last one is nobody's: index -1 reads it
         self._stale_R = np.zeros(1, dtype=bool)
         self._unknown_R = np.zeros(1, dtype=bool)
         self._heard_ms_R = np.zeros(1, dtype=np.int64)
 
     def __len__(self) -> int:
-        return len(self._number_of)
+        return len(self._index_of)
 
     @property
     def num_bytes(self) -> int:
@@ -79,36 +79,36 @@ class SharedTable:
 
     def all_ids(self) -> list[str]:
         """Of the entities in the table."""
-        return list(self._number_of)
+        return list(self._index_of)
 
-    def numbers(self, ids: Iterable[str]) -> Ints:
-        """[N]: the numbers of these entities, new ones for those not known yet; -1 without one."""
+    def indexes(self, ids: Iterable[str]) -> Ints:
+        """[N]: the indexes of these entities, new ones for those not known yet; -1 without one."""
         ids = ids if isinstance(ids, Sequence) else list(ids)
-        numbers_N = self.find(ids)
-        if numbers_N.min(initial=0) < 0:
-            missing = np.flatnonzero(numbers_N < 0).tolist()
+        index_N = self.find(ids)
+        if index_N.min(initial=0) < 0:
+            missing = np.flatnonzero(index_N < 0).tolist()
             for entity_id in dict.fromkeys(ids[place] for place in missing):
-                self._give_number(entity_id)
-            numbers_N[missing] = self.find([ids[place] for place in missing])
+                self._give_index(entity_id)
+            index_N[missing] = self.find([ids[place] for place in missing])
         if self.num_unknown:
-            self._heard_ms_R[numbers_N] = IN_THIS_STEP
-        return numbers_N
+            self._heard_ms_R[index_N] = IN_THIS_STEP
+        return index_N
 
     def find(self, ids: Iterable[str]) -> Ints:
-        """[N]: the numbers of these entities, -1 for those not known."""
-        return np.fromiter(map(self._number_of.get, ids, repeat(-1)), np.int64)
+        """[N]: the indexes of these entities, -1 for those not known."""
+        return np.fromiter(map(self._index_of.get, ids, repeat(-1)), np.int64)
 
     def having(self, ids: Iterable[str]) -> list[str]:
         """Those of these entities that are in the table."""
-        return [entity_id for entity_id in ids if entity_id in self._number_of]
+        return [entity_id for entity_id in ids if entity_id in self._index_of]
 
     def lacking(self, ids: Iterable[str]) -> list[str]:
         """Those of these entities that are not, each once."""
-        return [entity_id for entity_id in dict.fromkeys(ids) if entity_id not in self._number_of]
+        return [entity_id for entity_id in dict.fromkeys(ids) if entity_id not in self._index_of]
 
-    def are_unknown(self, numbers_N: Ints) -> NDArray[np.bool_]:
+    def are_unknown(self, index_N: Ints) -> NDArray[np.bool_]:
         """[N]: True for entities of the share."""
-        return self._unknown_R[numbers_N]
+        return self._unknown_R[index_N]
 
     def counts(self) -> dict[str, int]:
         """Unknown entities: in the table, forgotten so far, and mentioned without a place."""
@@ -119,7 +119,7 @@ class SharedTable:
         }
 
     def take_new(self) -> list[int]:
-        """The numbers given since the last call."""
+        """The indexes given since the last call."""
         new, self._new = self._new, []
         return new
 
@@ -137,63 +137,63 @@ class SharedTable:
         those not heard of for longest first, as leave a quarter of it free."""
         if not self.num_unknown:
             return
-        number_E = np.flatnonzero(self._unknown_R)
-        self._heard_ms_R[number_E] = np.minimum(self._heard_ms_R[number_E], now_ms)
-        number_E = number_E[np.argsort(self._heard_ms_R[number_E], kind="stable")]
+        index_E = np.flatnonzero(self._unknown_R)
+        self._heard_ms_R[index_E] = np.minimum(self._heard_ms_R[index_E], now_ms)
+        index_E = index_E[np.argsort(self._heard_ms_R[index_E], kind="stable")]
         due_ms, kept = now_ms - self._share.expire_ms, self._share.max_entities * 3 // 4
-        num_expired = int((self._heard_ms_R[number_E] <= due_ms).sum())
-        self._free_numbers(number_E[: max(num_expired, len(number_E) - kept)])
+        num_expired = int((self._heard_ms_R[index_E] <= due_ms).sum())
+        self._free_indexes(index_E[: max(num_expired, len(index_E) - kept)])
 
-    def partials(self, numbers_N: Ints, partition: int) -> Rows:
+    def partials(self, index_N: Ints, partition: int) -> Rows:
         """[N]: copies of the rows of distinct entities in a partition."""
-        return self._of(partition).read(numbers_N)
+        return self._of(partition).read(index_N)
 
-    def replace(self, numbers_N: Ints, partition: int, rows_N: Rows) -> None:
+    def replace(self, index_N: Ints, partition: int, rows_N: Rows) -> None:
         """Put back rows of distinct entities in a partition."""
-        self._of(partition).write(numbers_N, rows_N)
-        self._stale_R[numbers_N] = True
+        self._of(partition).write(index_N, rows_N)
+        self._stale_R[index_N] = True
 
     def apply(self, ids: Sequence[str], rows_K: Rows) -> None:
         """Take in published rows; one that is not newer than its partition's row is skipped."""
         others_K = ~np.isin(rows_K["partition"], self._own)
-        self.numbers([ids[place] for place in np.flatnonzero(others_K).tolist()])
-        numbers_K = self.find(ids)
-        self._refuse(ids, rows_K, np.flatnonzero(others_K & (numbers_K < 0)))
+        self.indexes([ids[place] for place in np.flatnonzero(others_K).tolist()])
+        index_K = self.find(ids)
+        self._refuse(ids, rows_K, np.flatnonzero(others_K & (index_K < 0)))
         for partition in np.unique(rows_K["partition"]):
-            came = np.flatnonzero((rows_K["partition"] == partition) & (numbers_K >= 0))
+            came = np.flatnonzero((rows_K["partition"] == partition) & (index_K >= 0))
             came = came[np.argsort(rows_K["position"][came], kind="stable")]
-            last = {number: place for number, place in zip(numbers_K[came], came, strict=True)}
-            numbers = np.array(list(last), np.int64)
+            last = {index: place for index, place in zip(index_K[came], came, strict=True)}
+            indexes = np.array(list(last), np.int64)
             places = np.array(list(last.values()), np.int64)
-            newer = rows_K["position"][places] > self.partials(numbers, partition)["position"]
-            self.replace(numbers[newer], int(partition), rows_K[places[newer]])
+            newer = rows_K["position"][places] > self.partials(indexes, partition)["position"]
+            self.replace(indexes[newer], int(partition), rows_K[places[newer]])
 
     def forget(self, ids: Iterable[str], partition: int) -> None:
         """Drop a partition's rows of these entities: they are as before its first event."""
-        numbers_N = np.unique(self.find(ids))
-        numbers_N = numbers_N[numbers_N >= 0]
-        if partition in self._partials and partition not in self._own and len(numbers_N):
-            self._partials[partition].drop(numbers_N)
-            self._stale_R[numbers_N] = True
-            self._free_numbers(numbers_N[self._unknown_R[numbers_N] & ~self._has_rows(numbers_N)])
+        index_N = np.unique(self.find(ids))
+        index_N = index_N[index_N >= 0]
+        if partition in self._partials and partition not in self._own and len(index_N):
+            self._partials[partition].drop(index_N)
+            self._stale_R[index_N] = True
+            self._free_indexes(index_N[self._unknown_R[index_N] & ~self._has_rows(index_N)])
 
-    def states(self, numbers_N: Ints) -> State:
-        """[N]: the merged states of these entities; number -1 has the empty state."""
-        return self.merged(numbers_N)["state"]
+    def states(self, index_N: Ints) -> State:
+        """[N]: the merged states of these entities; index -1 has the empty state."""
+        return self.merged(index_N)["state"]
 
-    def merged(self, numbers_N: Ints) -> Rows:
+    def merged(self, index_N: Ints) -> Rows:
         """[N]: the merged rows: states over all partitions, and the newest event time.
 
         Their position is the number of the events before the partitions' positions, less one: it
         grows with what a row includes, and is the partition's own where there is one partition.
         """
-        stale_V = np.unique(numbers_N[self._stale_R[numbers_N]])
+        stale_V = np.unique(index_N[self._stale_R[index_N]])
         if len(stale_V):
             self._merge(stale_V)
-        return self._merged_R.take(numbers_N)
+        return self._merged_R.take(index_N)
 
     def _merge(self, stale_V: Ints) -> None:
-        rows_V = fresh_rows(self.layout, len(stale_V))
+        rows_V = blank_rows(self.layout, len(stale_V))
         for partials in self._partials.values():
             has_V = partials.having(stale_V)
             other = partials.read(stale_V[has_V])
@@ -211,43 +211,43 @@ class SharedTable:
             self._partials[partition] = PartialRows(self.layout, partition)
         return self._partials[partition]
 
-    def _give_number(self, entity_id: str) -> None:
-        """A number for an entity that has none, if there is one."""
+    def _give_index(self, entity_id: str) -> None:
+        """An index for an entity that has none, if there is one."""
         known = self._is_known(entity_id)
         if not known and self.num_unknown >= self._share.max_entities:
             self.num_refused += 1
             return
         if self._free:
-            number = self._free.pop()
-            self.ids[number] = entity_id
+            index = self._free.pop()
+            self.ids[index] = entity_id
         else:
-            number = len(self.ids)
+            index = len(self.ids)
             self.ids.append(entity_id)
             self._reserve(len(self.ids))
-        self._number_of[entity_id] = number
-        self._unknown_R[number], self._heard_ms_R[number] = not known, IN_THIS_STEP
+        self._index_of[entity_id] = index
+        self._unknown_R[index], self._heard_ms_R[index] = not known, IN_THIS_STEP
         self.num_unknown += not known
-        self._new.append(number)
+        self._new.append(index)
 
-    def _free_numbers(self, number_E: Ints) -> None:
-        """Forget entities: their numbers and rows are free for others."""
-        if not len(number_E):
+    def _free_indexes(self, index_E: Ints) -> None:
+        """Forget entities: their indexes and rows are free for others."""
+        if not len(index_E):
             return
-        owners: dict[int, list[int]] = {number: [] for number in number_E.tolist()}
+        owners: dict[int, list[int]] = {index: [] for index in index_E.tolist()}
         for partition, partials in self._partials.items():
-            having_E = number_E[partials.having(number_E)]
+            having_E = index_E[partials.having(index_E)]
             partials.drop(having_E)
-            for number in having_E.tolist():
-                owners[number].append(partition)
-        for number, partitions in owners.items():
-            self._forgotten.append(Forgotten(self.ids[number], tuple(partitions)))
-            del self._number_of[self.ids[number]]
-            self.ids[number] = ""
+            for index in having_E.tolist():
+                owners[index].append(partition)
+        for index, partitions in owners.items():
+            self._forgotten.append(Forgotten(self.ids[index], tuple(partitions)))
+            del self._index_of[self.ids[index]]
+            self.ids[index] = ""
         self._free = sorted([*self._free, *owners], reverse=True)
         self.num_forgotten += len(owners)
-        self.num_unknown -= int(self._unknown_R[number_E].sum())
-        self._unknown_R[number_E], self._stale_R[number_E] = False, False
-        whole(self._merged_R)[number_E] = whole(fresh_rows(self.layout, len(number_E)))
+        self.num_unknown -= int(self._unknown_R[index_E].sum())
+        self._unknown_R[index_E], self._stale_R[index_E] = False, False
+        whole(self._merged_R)[index_E] = whole(blank_rows(self.layout, len(index_E)))
         self._shrink()
 
     def _shrink(self) -> None:
@@ -256,8 +256,8 @@ class SharedTable:
         if len(self.ids) - num <= max(num, MIN_ROWS):
             return
         del self.ids[num:]
-        self._free = [number for number in self._free if number < num]
-        self._new = [number for number in self._new if number < num]
+        self._free = [index for index in self._free if index < num]
+        self._new = [index for index in self._new if index < num]
         kept = num + 1  # the last one is nobody's
         self._merged_R = self._merged_R[:kept].copy()
         self._stale_R, self._unknown_R = self._stale_R[:kept].copy(), self._unknown_R[:kept].copy()
@@ -270,16 +270,16 @@ class SharedTable:
         for place, partition in zip(place_E.tolist(), partitions, strict=True):
             self._forgotten.append(Forgotten(ids[place], (partition,)))
 
-    def _has_rows(self, numbers_N: Ints) -> NDArray[np.bool_]:
-        has_N = np.zeros(len(numbers_N), dtype=bool)
+    def _has_rows(self, index_N: Ints) -> NDArray[np.bool_]:
+        has_N = np.zeros(len(index_N), dtype=bool)
         for partials in self._partials.values():
-            has_N[partials.having(numbers_N)] = True
+            has_N[partials.having(index_N)] = True
         return has_N
 
     def _reserve(self, num: int) -> None:
         if num >= len(self._merged_R):
             more = max(num + 1, 2 * len(self._merged_R), MIN_ROWS) - len(self._merged_R)
-            self._merged_R = np.concatenate([self._merged_R, fresh_rows(self.layout, more)])
+            self._merged_R = np.concatenate([self._merged_R, blank_rows(self.layout, more)])
             none = np.zeros(more, dtype=bool)
             self._stale_R = np.concatenate([self._stale_R, none])
             self._unknown_R = np.concatenate([self._unknown_R, none])

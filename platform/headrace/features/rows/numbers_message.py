@@ -38,7 +38,7 @@ class FeatureRows(msgspec.Struct, frozen=True, array_like=True):
 
     entity: str
     schema: Number  # of the views' numbers, in the table that made them
-    partition: Number  # whose positions these are; of shared entities: that of the worker's answer
+    partition: Number  # whose positions these are; of merged entities: that of the worker's answer
     ids: tuple[str, ...]  # [U]
     event_time_ms: bytes  # int64 [U]
     position: bytes  # int64 [U]

@@ -9,7 +9,7 @@ import numpy as np
 
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
-from headrace.features.rows.state_row import Rows, fresh_rows, whole
+from headrace.features.rows.state_row import Rows, blank_rows, whole
 
 
 class PartialRows:
@@ -17,7 +17,7 @@ class PartialRows:
 
     def __init__(self, layout: Layout, partition: int) -> None:
         self._layout, self._partition = layout, partition
-        self._rows_K = fresh_rows(layout, 1, partition)  # the last one is of those without a row
+        self._rows_K = blank_rows(layout, 1, partition)  # the last one is of those without a row
         self._place_R = np.full(0, -1, dtype=np.int64)
         self._num_rows = 0
         self._free: list[int] = []  # places of rows that were dropped
@@ -26,47 +26,47 @@ class PartialRows:
     def num_bytes(self) -> int:
         return self._rows_K.nbytes + self._place_R.nbytes
 
-    def having(self, numbers_N: Ints) -> Ints:
-        """The places in `numbers_N` of those that have a row."""
-        return np.flatnonzero(self._places(numbers_N) >= 0)
+    def having(self, index_N: Ints) -> Ints:
+        """The places in `index_N` of those that have a row."""
+        return np.flatnonzero(self._places(index_N) >= 0)
 
-    def read(self, numbers_N: Ints) -> Rows:
-        return self._rows_K.take(self._places(numbers_N))
+    def read(self, index_N: Ints) -> Rows:
+        return self._rows_K.take(self._places(index_N))
 
-    def write(self, numbers_N: Ints, rows_N: Rows) -> None:
-        place_N = self._places(numbers_N)
+    def write(self, index_N: Ints, rows_N: Rows) -> None:
+        place_N = self._places(index_N)
         fresh = np.flatnonzero(place_N < 0)
         free = [self._free.pop() for _ in range(min(len(self._free), len(fresh)))]
         more = len(fresh) - len(free)
         new = np.arange(self._num_rows, self._num_rows + more)
         place_N[fresh] = np.concatenate([np.array(free, np.int64), new])
-        self._place_R[numbers_N] = place_N
+        self._place_R[index_N] = place_N
         self._num_rows += more
         if self._num_rows >= len(self._rows_K):
             room = max(self._num_rows + 1, 2 * len(self._rows_K), 256) - len(self._rows_K)
             self._rows_K = np.concatenate(
-                [self._rows_K, fresh_rows(self._layout, room, self._partition)]
+                [self._rows_K, blank_rows(self._layout, room, self._partition)]
             )
         whole(self._rows_K)[place_N] = whole(rows_N)
 
-    def drop(self, numbers_N: Ints) -> None:
-        places = self._places(numbers_N)
+    def drop(self, index_N: Ints) -> None:
+        places = self._places(index_N)
         self._free += places[places >= 0].tolist()
-        self._place_R[numbers_N] = -1
+        self._place_R[index_N] = -1
 
     def shrink(self, num: int) -> None:
-        """Keep the rows of the entities with lower numbers than this, and no room beside them."""
-        number_K = np.flatnonzero(self._place_R[:num] >= 0)
-        rows_K = self._rows_K.take(self._place_R[number_K])
-        nobodys = fresh_rows(self._layout, 1, self._partition)
+        """Keep the rows of the entities with lower indexes than this, and no room beside them."""
+        index_K = np.flatnonzero(self._place_R[:num] >= 0)
+        rows_K = self._rows_K.take(self._place_R[index_K])
+        nobodys = blank_rows(self._layout, 1, self._partition)
         self._rows_K = np.concatenate([rows_K, nobodys])
         self._place_R = np.full(num + 1, -1, dtype=np.int64)
-        self._place_R[number_K] = np.arange(len(number_K))
-        self._num_rows, self._free = len(number_K), []
+        self._place_R[index_K] = np.arange(len(index_K))
+        self._num_rows, self._free = len(index_K), []
 
-    def _places(self, numbers_N: Ints) -> Ints:
-        beyond = int(numbers_N.max(initial=-1)) + 2 - len(self._place_R)  # the last one is nobody's
+    def _places(self, index_N: Ints) -> Ints:
+        beyond = int(index_N.max(initial=-1)) + 2 - len(self._place_R)  # the last one is nobody's
         if beyond > 0:
             more = max(beyond, len(self._place_R))
             self._place_R = np.concatenate([self._place_R, np.full(more, -1, dtype=np.int64)])
-        return self._place_R[numbers_N].copy()
+        return self._place_R[index_N].copy()

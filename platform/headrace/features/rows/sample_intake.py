@@ -21,7 +21,7 @@ from headrace.features.aggregation.facts import MAX_OUTCOME, SHARE_SHIFT, action
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.served import MAX_SERVED
-from headrace.sample import LANE_JOINED, LANE_KNOWN, Sample, decode_batch
+from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN, Sample, decode_batch
 from headrace.skipped import Skipped, place
 
 TOPIC: Final = "samples"
@@ -90,8 +90,8 @@ def fault_of(sample: Sample, partition: int) -> str:
         return f"{num} items, {len(sample.outcomes)} outcomes, {len(sample.positions)} positions"
     if sample.source_partition != partition:
         return f"it is of partition {sample.source_partition}"
-    if sample.source_offset < 0 or sample.lane not in (LANE_KNOWN, LANE_JOINED):
-        return f"offset {sample.source_offset} in lane {sample.lane}"
+    if sample.source_offset < 0 or sample.sequence not in (SEQUENCE_KNOWN, SEQUENCE_JOINED):
+        return f"offset {sample.source_offset} in sequence {sample.sequence}"
     if len(sample.request_id) > MAX_ID or len(sample.surface) > MAX_SURFACE:
         return f"{len(sample.request_id)} characters of a request, {len(sample.surface)} of surface"
     if not (0 <= sample.event_time_ms <= MAX_TIME_MS and -1 <= sample.arrival_ms <= MAX_TIME_MS):
@@ -102,7 +102,7 @@ def fault_of(sample: Sample, partition: int) -> str:
 
 
 def _fault_of_numbers(sample: Sample) -> str:
-    keys = (sample.user_key, *sample.user_token_keys, *sample.item_keys)
+    keys = (sample.user_key, *sample.user_word_keys, *sample.item_keys)
     if min(keys) < 1 or max(keys) >= 1 << 63:
         return f"keys from {min(keys)} to {max(keys)}"
     for outcome in sample.outcomes:

@@ -19,7 +19,7 @@ from redis import Redis
 
 from headrace.access.own_key import read_key, write_key
 from headrace.features.aggregation.layout import Layout
-from headrace.features.rows.state_row import encode_rows, fresh_rows, row_dtype
+from headrace.features.rows.state_row import blank_rows, encode_rows, row_dtype
 from headrace.features.schema import STATE_SCHEMA, kept_of
 from headrace.features.table import LAYOUTS
 from headrace.skipped import Skipped
@@ -88,7 +88,7 @@ def _carried(payloads: Sequence[bytes], layout: Layout, kept: Sequence[Kept]) ->
     if any(len(payload) != num_bytes for payload in payloads):
         return payloads  # not what the description says: refused by whoever decodes them
     old_NB = np.frombuffer(b"".join(payloads), np.uint8).reshape(len(payloads), num_bytes)
-    rows_N = fresh_rows(layout, len(payloads))
+    rows_N = blank_rows(layout, len(payloads))
     new_NB = rows_N.view(np.uint8).reshape(len(payloads), -1)
     new_NB[:, 4:HEADER_BYTES] = old_NB[:, 4:HEADER_BYTES]  # all of it but the schema
     places = _places(kept)

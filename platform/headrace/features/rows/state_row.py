@@ -39,7 +39,7 @@ def row_dtype(layout: Layout) -> np.dtype[Any]:
     return np.dtype([*_HEADER, ("state", layout.dtype)])
 
 
-def fresh_rows(layout: Layout, num: int, partition: int = 0) -> Rows:
+def blank_rows(layout: Layout, num: int, partition: int = 0) -> Rows:
     """[num]: rows of entities before their first event."""
     row = np.zeros(1, row_dtype(layout))
     row["schema"], row["partition"], row["position"] = STATE_SCHEMA, partition, -1

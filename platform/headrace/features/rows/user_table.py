@@ -39,13 +39,13 @@ class UserTable:
         self._partition, self._capacity, self._max_unknown = partition, capacity, max_unknown
         self._num_partitions = num_partitions  # 0: it is not asked who belongs here
         self.misplaced: set[str] = set()  # users here that belong to other partitions
-        self._number_of: dict[str, int] = {}
+        self._index_of: dict[str, int] = {}
         room = min(capacity, MAX_ROOM)
         self._rows_R = np.zeros(room, row_dtype(USER_LAYOUT))  # takes no memory before its use
         self._used_R = np.zeros(room, dtype=np.int64)  # the step that used the row last
         self._step = 1
         self.ids: list[str] = []  # [R] of those ever used
-        self._token_keys: list[tuple[int, ...]] = []  # [R] the users' attributes
+        self._word_keys: list[tuple[int, ...]] = []  # [R] the users' attributes
         self._unknown_R = np.zeros(room, dtype=bool)  # nobody announced the user
         self._free: list[int] = []  # rows of users that were forgotten
         self._forgotten: set[int] = set()  # who they were, or a sample of them: one in so many
@@ -53,21 +53,21 @@ class UserTable:
 
     def missing(self, ids: Iterable[str]) -> list[str]:
         """The users among these whose rows are not here."""
-        return [user_id for user_id in dict.fromkeys(ids) if user_id not in self._number_of]
+        return [user_id for user_id in dict.fromkeys(ids) if user_id not in self._index_of]
 
     def add(
         self,
         ids: Sequence[str],
         rows_N: Rows,
-        token_keys: Sequence[tuple[int, ...]],
+        word_keys: Sequence[tuple[int, ...]],
         unknown: Sequence[bool] | bool = False,
     ) -> None:
         """Take in stored rows of users that are missing, and which of them nobody announced."""
-        numbers = self._places(len(ids))
-        self._unknown_R[numbers] = unknown
-        self._number_of.update(zip(ids, numbers, strict=True))
-        for number, user_id, keys in zip(numbers, ids, token_keys, strict=True):
-            self.ids[number], self._token_keys[number] = user_id, keys
+        indexes = self._places(len(ids))
+        self._unknown_R[indexes] = unknown
+        self._index_of.update(zip(ids, indexes, strict=True))
+        for index, user_id, keys in zip(indexes, ids, word_keys, strict=True):
+            self.ids[index], self._word_keys[index] = user_id, keys
         if self._num_partitions:
             home_N = partitions_of([id_.encode() for id_ in ids], self._num_partitions)
             away = np.flatnonzero(home_N != self._partition).tolist()
@@ -75,7 +75,7 @@ class UserTable:
         moved_N = rows_N["partition"] != self._partition  # the topic was repartitioned
         rows_N["position"][moved_N] = -1
         rows_N["partition"] = self._partition
-        self.write(np.array(numbers, np.int64), rows_N)
+        self.write(np.array(indexes, np.int64), rows_N)
 
     def forgotten_among(self, ids: Iterable[str]) -> int:
         """How many of these users had rows here that were forgotten, as far as that is known.
@@ -90,49 +90,49 @@ class UserTable:
     def without_events(self, ids: Iterable[str]) -> set[str]:
         """Those of these users whose rows are as before any event; they must be here."""
         users = list(ids)
-        is_fresh_N = self._rows_R["event_time_ms"][self.numbers(users)] == 0
+        is_fresh_N = self._rows_R["event_time_ms"][self.indexes(users)] == 0
         return set(compress(users, is_fresh_N.tolist()))
 
     def attributes_of(self, user_id: str) -> tuple[int, ...]:
         """The keys of a user's attributes; the user must be here."""
-        return self._token_keys[self._number_of[user_id]]
+        return self._word_keys[self._index_of[user_id]]
 
-    def are_unknown(self, numbers_N: Ints) -> NDArray[np.bool_]:
+    def are_unknown(self, index_N: Ints) -> NDArray[np.bool_]:
         """[N]: True for users that nobody announced."""
-        return self._unknown_R[numbers_N]
+        return self._unknown_R[index_N]
 
-    def numbers(self, ids: Iterable[str]) -> Ints:
+    def indexes(self, ids: Iterable[str]) -> Ints:
         """[N]: where the rows of these users are; they must be here."""
-        return np.fromiter(map(self._number_of.__getitem__, ids), np.int64)
+        return np.fromiter(map(self._index_of.__getitem__, ids), np.int64)
 
-    def read(self, numbers_N: Ints) -> Rows:
+    def read(self, index_N: Ints) -> Rows:
         """[N]: copies of rows."""
-        return self._rows_R.take(numbers_N)
+        return self._rows_R.take(index_N)
 
-    def write(self, numbers_N: Ints, rows_N: Rows) -> None:
+    def write(self, index_N: Ints, rows_N: Rows) -> None:
         """Put back rows of distinct users."""
-        whole(self._rows_R)[numbers_N] = whole(rows_N)
-        self._used_R[numbers_N] = self._step
+        whole(self._rows_R)[index_N] = whole(rows_N)
+        self._used_R[index_N] = self._step
 
     def end_step(self) -> None:
         """Forget the users not used for longest where there are too many, a quarter at once."""
         self._step += 1
-        number_K = np.flatnonzero(self._unknown_R[: len(self.ids)])
-        if len(number_K) > self._max_unknown:
-            self._forget_oldest(number_K, self._max_unknown)
-        if len(self._number_of) > self._capacity:
+        index_K = np.flatnonzero(self._unknown_R[: len(self.ids)])
+        if len(index_K) > self._max_unknown:
+            self._forget_oldest(index_K, self._max_unknown)
+        if len(self._index_of) > self._capacity:
             self._forget_oldest(np.flatnonzero(self._used_R), self._capacity)
 
-    def _forget_oldest(self, number_K: Ints, capacity: int) -> None:
+    def _forget_oldest(self, index_K: Ints, capacity: int) -> None:
         """Forget so many of these, those not used for longest, that a quarter of it is free."""
-        oldest_K = number_K[np.argsort(self._used_R[number_K], kind="stable")]
-        gone_E = oldest_K[: len(number_K) - capacity * 3 // 4]
-        for number in gone_E.tolist():
-            del self._number_of[self.ids[number]]
-            self.misplaced.discard(self.ids[number])
-            self._remember(hash(self.ids[number]))
-            self.ids[number], self._token_keys[number] = "", ()
-            self._free.append(number)
+        oldest_K = index_K[np.argsort(self._used_R[index_K], kind="stable")]
+        gone_E = oldest_K[: len(index_K) - capacity * 3 // 4]
+        for index in gone_E.tolist():
+            del self._index_of[self.ids[index]]
+            self.misplaced.discard(self.ids[index])
+            self._remember(hash(self.ids[index]))
+            self.ids[index], self._word_keys[index] = "", ()
+            self._free.append(index)
         self._used_R[gone_E], self._unknown_R[gone_E] = 0, False
 
     def _remember(self, user_hash: int) -> None:
@@ -148,7 +148,7 @@ class UserTable:
         reused = [self._free.pop() for _ in range(min(num, len(self._free)))]
         start, more = len(self.ids), num - len(reused)
         self.ids += [""] * more
-        self._token_keys += [()] * more
+        self._word_keys += [()] * more
         beyond = max(start + more - len(self._rows_R), 0)
         if beyond:
             room = max(beyond, len(self._rows_R) // 2)

@@ -81,8 +81,8 @@ class FactorLog:
 
 def _attributes(users: Users) -> dict[int, bytes]:
     """By user's key, the keys of the user's attributes, as int64; without those who have none."""
-    tokens = users.tokens
-    key_N = tokens.key_V[tokens.row_N].cpu().numpy()
-    bags = np.split(key_N, tokens.start_G[1:].cpu().numpy())
+    words = users.words
+    key_N = words.key_V[words.row_N].cpu().numpy()
+    bags = np.split(key_N, words.start_G[1:].cpu().numpy())
     pairs = zip(users.key_B.tolist(), bags, strict=True)
     return {user: bag.tobytes() for user, bag in pairs if len(bag)}

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headrace.catalogue.words import MODALITIES
+from headrace.catalogue.words import WORD_FIELDS
 from headrace.model.batch import Items
 from headrace.model.config import RankerConfig
 from headrace.model.layers.fusion import make_fusion
@@ -68,14 +68,14 @@ class ItemCache:
 
 
 class ItemTower(nn.Module):
-    """From tokens, content vectors and id to the two sides."""
+    """From words, content vectors and id to the two sides."""
 
     def __init__(self, config: RankerConfig) -> None:
         super().__init__()
         dim, widths = config.dim, config.content_widths
         self._dropout, self._widths = config.modality_dropout, widths
         self.project = nn.ModuleList([nn.Linear(width, dim) for width in widths])
-        self.fusion = make_fusion(config.fusion, dim, len(MODALITIES) + len(widths))
+        self.fusion = make_fusion(config.fusion, dim, len(WORD_FIELDS) + len(widths))
         self.content = nn.Linear(dim, dim)
         self.query = nn.Linear(dim, dim)
         self.part = nn.Linear(dim, config.pair)
@@ -99,19 +99,20 @@ class ItemTower(nn.Module):
             factor_XE=factor_UE,
         )
 
-    def modalities(self, items: Items, token_VD: Tensor) -> tuple[Tensor, Tensor]:
-        """[U, M, D], [U, M]: a token per modality, and which of them an item has."""
-        bags = items.tokens
-        mean_GD = functional.embedding_bag(bags.row_N, token_VD, bags.start_G, mode="mean")
+    def modalities(self, items: Items, word_VD: Tensor) -> tuple[Tensor, Tensor]:
+        """[U, M, D], [U, M]: the item's vectors, one a word field and one a vector table, and
+        which of them it has."""
+        bags = items.words
+        mean_GD = functional.embedding_bag(bags.row_N, word_VD, bags.start_G, mode="mean")
         end_G = torch.cat([bags.start_G[1:], bags.start_G.new_tensor([len(bags.row_N)])])
-        tokens = [mean_GD.view(len(items.key_U), -1, token_VD.shape[1])]
+        vectors = [mean_GD.view(len(items.key_U), -1, word_VD.shape[1])]
         masks = [(end_G > bags.start_G).view(len(items.key_U), -1)]
         if self._widths:
             vector_UMW, mask_UM = self._vectors(items)
             for place, (project, width) in enumerate(zip(self.project, self._widths, strict=True)):
-                tokens.append(project(vector_UMW[:, place, :width])[:, None])
+                vectors.append(project(vector_UMW[:, place, :width])[:, None])
             masks.append(mask_UM)
-        return torch.cat(tokens, 1), torch.cat(masks, 1)
+        return torch.cat(vectors, 1), torch.cat(masks, 1)
 
     def candidate_side(self, items: ItemSide) -> CandidateSide:
         """The representations of these items as candidates."""

@@ -18,7 +18,7 @@ from headrace.event import Event
 from headrace.features.aggregation.facts import Ints, measures_of
 from headrace.features.inputs import RequestFeatures
 
-# One fact, as it is heard: user, item, event time, position, surface, settled, campaign, offset,
+# One fact: user, item, event time, position, surface, settled, campaign, offset,
 # ordinal of the event, whether it was shown, the actions that came as bits (their negative if they
 # were taken back), how much it was liked, and what was paid. A plain and flat tuple, which the
 # collector of cycles leaves alone, because there is one for every event.
@@ -26,34 +26,34 @@ Fact = tuple[Any, ...]
 NUM_COLUMNS = 13
 
 
-class Request(msgspec.Struct, gc=False):
+class SampleRequest(msgspec.Struct, gc=False):
     """A request of which a sample is made: with the features as of before event `ordinal`."""
 
     event: Event
     record: Record
     item_ids: tuple[str, ...]
-    lane: int
+    sequence: int
     labelled: int  # the actions of which it is or will be known whether they came, as bits
     ordinal: int
     features: RequestFeatures | None = None
-    user_token_keys: tuple[int, ...] = ()
+    user_word_keys: tuple[int, ...] = ()
 
 
 class Labelled(msgspec.Struct, frozen=True, gc=False):
     """A request and the outcome of each of its items."""
 
-    request: Request
+    request: SampleRequest
     outcomes: tuple[int, ...]
 
 
 @dataclass(slots=True)
-class Heard:
+class StepFacts:
     """Facts in the order of the log, requests that need features, and requests now labelled;
     without requests where no samples are made (`with_requests`)."""
 
     with_requests: bool = True
     facts: list[Fact] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
+    requests: list[SampleRequest] = field(default_factory=list)
     complete: list[Labelled] = field(default_factory=list)
     times_ms: list[int] = field(default_factory=list)  # of the events, the newest last
 

@@ -21,8 +21,8 @@ from headrace.event import (
 from headrace.features.aggregation.facts import outcome
 from headrace.features.served import as_served
 from headrace.keys import surface_code
-from headrace.sample import LANE_JOINED, LANE_KNOWN
-from headrace.stream.step.facts_of_step import Heard, Labelled, Request
+from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN
+from headrace.stream.step.facts_of_step import Labelled, SampleRequest, StepFacts
 
 NO_ACTION: Final = 0
 BITS: Final = tuple(BIT.values())
@@ -33,7 +33,7 @@ GRADED: Final = carrying(GRADE)
 class OpenImpression:
     """A request with an attribution window that is open, and the outcomes of its items so far."""
 
-    request: Request
+    request: SampleRequest
     deadline_ms: int
     outcome_of: dict[str, int] = field(default_factory=dict)
 
@@ -58,48 +58,52 @@ class Join:
         """The offset of the oldest open impression."""
         return next((oldest.request.record.offset for oldest in self._open.values()), None)
 
-    def close(self, now_ms: int, heard: Heard) -> None:
+    def close(self, now_ms: int, facts_of_step: StepFacts) -> None:
         """The impressions whose longest window is over are complete."""
         while self._open:
             request, impression = next(iter(self._open.items()))
             if impression.deadline_ms > now_ms:
                 return
-            if heard.with_requests:
-                heard.complete.append(Labelled(impression.request, impression.outcomes()))
+            if facts_of_step.with_requests:
+                facts_of_step.complete.append(Labelled(impression.request, impression.outcomes()))
             del self._open[request]
 
-    def hear(self, event: Event, record: Record, heard: Heard) -> None:
+    def take(self, event: Event, record: Record, facts_of_step: StepFacts) -> None:
         """Take in a new event."""
-        heard.times_ms.append(event.event_time_ms)
+        facts_of_step.times_ms.append(event.event_time_ms)
         if not isinstance(event, ImpressionEvent):
-            self._hear_action(event, record, heard)
+            self._take_action(event, record, facts_of_step)
         elif event.outcome_known:
-            if heard.with_requests:
-                self._complete_known(event, record, heard)
-            hear_shown(event, record, heard)
+            if facts_of_step.with_requests:
+                self._complete_known(event, record, facts_of_step)
+            take_shown(event, record, facts_of_step)
         else:
-            self._keep_open(event, record, heard)
-            hear_shown(event, record, heard)
+            self._keep_open(event, record, facts_of_step)
+            take_shown(event, record, facts_of_step)
 
-    def hear_again(self, event: Event, record: Record, heard: Heard) -> None:
+    def take_again(self, event: Event, record: Record, facts_of_step: StepFacts) -> None:
         """Replay an event whose facts count already: only open impressions are restored."""
         if isinstance(event, ImpressionEvent):
             if not event.outcome_known:
-                self._keep_open(event, record, heard)
+                self._keep_open(event, record, facts_of_step)
         elif impression := self._impression_of(event, record):
             _note(impression, event)
 
-    def _complete_known(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
+    def _complete_known(
+        self, event: ImpressionEvent, record: Record, facts_of_step: StepFacts
+    ) -> None:
         """A request whose labels are known."""
         labelled, outcomes = EVERY_ACTION, []
         for shown in event.items:
             reading = _reading(shown.told)
             labelled &= reading.known
             outcomes.append(outcome(reading.came, shown.graded(reading.came)))
-        request = ask(event, record, heard, LANE_KNOWN, labelled)
-        heard.complete.append(Labelled(request, tuple(outcomes)))
+        request = ask(event, record, facts_of_step, SEQUENCE_KNOWN, labelled)
+        facts_of_step.complete.append(Labelled(request, tuple(outcomes)))
 
-    def _hear_action(self, event: ClickEvent | ActionEvent, record: Record, heard: Heard) -> None:
+    def _take_action(
+        self, event: ClickEvent | ActionEvent, record: Record, facts_of_step: StepFacts
+    ) -> None:
         """An action counts with its impression; a click without one counts as shown too.
 
         Of an open impression an action counts once, and is taken back if it came; of others it
@@ -112,17 +116,17 @@ class Join:
         if impression and not _note(impression, event):
             return
         alone = impression is None and isinstance(event, ClickEvent)
-        if alone and heard.with_requests:
-            request = ask(event, record, heard, LANE_KNOWN, NO_ACTION)
-            heard.complete.append(Labelled(request, (BIT[CLICK],)))
+        if alone and facts_of_step.with_requests:
+            request = ask(event, record, facts_of_step, SEQUENCE_KNOWN, NO_ACTION)
+            facts_of_step.complete.append(Labelled(request, (BIT[CLICK],)))
         surface = impression.request.event.surface if impression else event.surface
         came, value, amount = bit, 0.0, 0.0
         if isinstance(event, ActionEvent):
             came, value = (-bit, 0.0) if event.takes_back else (bit, event.value)
             amount = event.paid
-        heard.facts.append(
+        facts_of_step.facts.append(
             (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(surface), True,
-             None, record.offset, len(heard.times_ms), float(alone), came, value, amount)
+             None, record.offset, len(facts_of_step.times_ms), float(alone), came, value, amount)
         )  # fmt: skip
 
     def _impression_of(
@@ -137,7 +141,7 @@ class Join:
             return None
         return impression if event.item_id in impression.request.item_ids else None
 
-    def _keep_open(self, event: ImpressionEvent, record: Record, heard: Heard) -> None:
+    def _keep_open(self, event: ImpressionEvent, record: Record, facts_of_step: StepFacts) -> None:
         """Keep the features of now until the window closes.
 
         A second impression of an open request adds to the counts, not to the samples.
@@ -145,34 +149,36 @@ class Join:
         of_user = event.user_id, event.request_id
         if of_user in self._open:
             return
-        request = ask(event, record, heard, LANE_JOINED, EVERY_ACTION)
+        request = ask(event, record, facts_of_step, SEQUENCE_JOINED, EVERY_ACTION)
         impression = OpenImpression(request, record.arrival_ms + self._longest_ms)
         for shown in event.items:
             impression.outcome_of[shown.item_id] = outcome_known(shown)
         self._open[of_user] = impression
 
 
-def ask(event: Event, record: Record, heard: Heard, lane: int, labelled: int) -> Request:
+def ask(
+    event: Event, record: Record, facts_of_step: StepFacts, sequence: int, labelled: int
+) -> SampleRequest:
     """A request that a sample is made of; its features are those that serving logged, or asked."""
     if isinstance(event, ImpressionEvent):
         item_ids = tuple(shown.item_id for shown in event.items)
         features = as_served(event.served, len(item_ids))
     else:
         item_ids, features = (event.item_id,), None
-    ordinal = len(heard.times_ms)
-    request = Request(event, record, item_ids, lane, labelled, ordinal, features)
-    if heard.with_requests:
-        heard.requests.append(request)
+    ordinal = len(facts_of_step.times_ms)
+    request = SampleRequest(event, record, item_ids, sequence, labelled, ordinal, features)
+    if facts_of_step.with_requests:
+        facts_of_step.requests.append(request)
     return request
 
 
-def hear_shown(event: ImpressionEvent, record: Record, heard: Heard) -> None:
+def take_shown(event: ImpressionEvent, record: Record, facts_of_step: StepFacts) -> None:
     """A fact for each item; an impression is settled once it says whether it was clicked."""
     user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
-    ordinal, surface = len(heard.times_ms), surface_code(event.surface)
+    ordinal, surface = len(facts_of_step.times_ms), surface_code(event.surface)
     for shown in event.items:
         came = _reading(shown.told).came
-        heard.facts.append(
+        facts_of_step.facts.append(
             (user_id, shown.item_id, time_ms, shown.position or 0, surface,
              shown.clicked is not None, shown.campaign_id, offset, ordinal, 1.0, came,
              shown.graded(came), (shown.amount_micros or 0) / MICROS)

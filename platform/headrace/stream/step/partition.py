@@ -1,6 +1,6 @@
 """One partition of the event log: decoded events in, their effects out, without any I/O.
 
-Exactness comes from positions. A user's row and a shared entity's partial row carry the offset that
+Exactness comes from positions. A user's row and a merged entity's partial row carry the offset that
 they include, so an event read again does not count again. Samples are made in the order of offsets,
 so that whoever reads them can skip those that it took before. `warm_up` brings back, from events
 before the committed offset, what is not stored: the ids seen lately and the open impressions.
@@ -23,15 +23,15 @@ from headrace.broker.record import Record
 from headrace.config import Settings
 from headrace.errors import InvalidEvent
 from headrace.event import Event, ImpressionEvent
-from headrace.features.rows.merged import SharedState
-from headrace.features.rows.state_row import decode_rows, fresh_rows
+from headrace.features.rows.merged import MergedState
+from headrace.features.rows.state_row import blank_rows, decode_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.positions.commit import Commit
-from headrace.sample import LANE_KNOWN, Sample
+from headrace.sample import SEQUENCE_KNOWN, Sample
 from headrace.stream.step.dedupe import Dedupe
-from headrace.stream.step.facts_of_step import Heard, Labelled
+from headrace.stream.step.facts_of_step import Labelled, StepFacts
 from headrace.stream.step.intake import (
     AHEAD,
     UNSIGNED,
@@ -51,7 +51,7 @@ MAX_USERS = 100_000  # rows kept in memory per partition; others are read again 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """The effects of some records, to be written in this order: letters, samples, shared, users."""
+    """The effects of some records, in the order to write: letters, samples, partial rows, users."""
 
     dead_letters: list[DeadLetter]
     samples: list[Sample]
@@ -91,12 +91,12 @@ class Partition:
     """The state of one partition's owner. Time is an argument; rows of users are given to it."""
 
     def __init__(
-        self, number: int, commit: Commit, shared: SharedState, settings: PartitionSettings
+        self, number: int, commit: Commit, merged: MergedState, settings: PartitionSettings
     ) -> None:
         self.number, self.commit, self._settings = number, commit, settings
         self._dedupe, self._join = Dedupe(settings.dedupe_window), Join(settings.click_window_ms)
         self._rows = PartitionRows(
-            number, shared, MAX_USERS, settings.every_event, settings.num_partitions
+            number, merged, MAX_USERS, settings.every_event, settings.num_partitions
         )
         self._lost: set[str] = set()  # found in the warm-up
         self._num_lost = 0
@@ -123,28 +123,28 @@ class Partition:
         self,
         ids: Sequence[str],
         payloads: Sequence[bytes | None],
-        token_keys: Sequence[tuple[int, ...]],
+        word_keys: Sequence[tuple[int, ...]],
         unknown: Sequence[bool] | bool = False,
     ) -> None:
         """Give users' stored rows, None where there is none, the keys of their attributes, and
         which of them nobody announced."""
-        rows_N = fresh_rows(USER_LAYOUT, len(ids), self.number)
+        rows_N = blank_rows(USER_LAYOUT, len(ids), self.number)
         stored = {place: payload for place, payload in enumerate(payloads) if payload}
         rows_N[list(stored)] = decode_rows(list(stored.values()), USER_LAYOUT)
-        self._rows.users.add(ids, rows_N, token_keys, unknown)
+        self._rows.users.add(ids, rows_N, word_keys, unknown)
         if len(stored) < len(ids):
             without = [id_ for id_, payload in zip(ids, payloads, strict=True) if not payload]
             self._num_lost += self._rows.users.forgotten_among(without)
 
     def warm_up(self, decoded: Iterable[Decoded]) -> None:
         """Replay events before the committed offset; their counts are stored already."""
-        heard, valid = Heard(), valid_events(decoded)
+        facts_of_step, valid = StepFacts(), valid_events(decoded)
         copies = self._duplicates(valid)
         for (record, event), is_copy in zip(valid, copies, strict=True):
             if not is_copy and record.offset >= self.commit.low_offset:
-                self._join.hear_again(event, record, heard)
+                self._join.take_again(event, record, facts_of_step)
         self._find_lost(event for (_, event), copy in zip(valid, copies, strict=True) if not copy)
-        self._rows.learn(heard)
+        self._rows.apply(facts_of_step)
         self._rows.users.end_step()
 
     def skip(self, gap: Gap) -> None:
@@ -173,21 +173,22 @@ class Partition:
         Windows close as the log says, so that a click which waits in it is in time however late it
         is read. Without records the caller has read the whole log: then they close by `now_ms`.
         """
-        heard, valid = Heard(with_requests=self._settings.samples), valid_events(decoded)
+        facts_of_step = StepFacts(with_requests=self._settings.samples)
+        valid = valid_events(decoded)
         are_copies = self._duplicates(valid)
         times_ms = log_times_ms([record.arrival_ms for record, _ in valid], now_ms)
         for (record, event), time_ms, is_copy in zip(valid, times_ms, are_copies, strict=True):
-            self._join.close(time_ms, heard)
+            self._join.close(time_ms, facts_of_step)
             if not is_copy:
-                self._join.hear(event, record, heard)
+                self._join.take(event, record, facts_of_step)
         if not decoded:
-            self._join.close(now_ms, heard)
-        complete = self._not_sent_before(heard.complete)
-        changed = self._rows.learn(heard)
+            self._join.close(now_ms, facts_of_step)
+        complete = self._not_sent_before(facts_of_step.complete)
+        changed = self._rows.apply(facts_of_step)
         samples = self._samples(complete)
         effects = Effects(dead_letters(decoded), samples, changed)
         offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
-        self._advance(offset, heard, sum(are_copies), effects.dead_letters)
+        self._advance(offset, facts_of_step, sum(are_copies), effects.dead_letters)
         if any(one.corrected for one in decoded):
             self._count_corrected(decoded, valid, are_copies)
         if self._rows.users.misplaced:
@@ -201,17 +202,17 @@ class Partition:
         return self._dedupe.duplicates(ids, [record.offset for record, _ in valid])
 
     def _advance(
-        self, offset: int, heard: Heard, duplicates: int, letters: Sequence[DeadLetter]
+        self, offset: int, facts_of_step: StepFacts, duplicates: int, letters: Sequence[DeadLetter]
     ) -> None:
         oldest, before = self._join.oldest_offset, self.commit
         num_lost = [letter.record.num_lost for letter in letters]
-        time_ms_N = np.array(heard.times_ms, np.int64)
+        time_ms_N = np.array(facts_of_step.times_ms, np.int64)
         newest_ms_N = np.maximum.accumulate(np.maximum(time_ms_N, before.newest_event_ms))
         self.commit = msgspec.structs.replace(
             before,
             offset=offset,
             low_offset=offset if oldest is None else oldest,
-            accepted=before.accepted + len(heard.times_ms),
+            accepted=before.accepted + len(facts_of_step.times_ms),
             rejected=before.rejected + num_lost.count(0),
             unreadable=before.unreadable + sum(num_lost),
             duplicates=before.duplicates + duplicates,
@@ -264,8 +265,8 @@ class Partition:
     def _not_sent_before(self, complete: Sequence[Labelled]) -> list[Labelled]:
         """Without the samples of events whose outcome the user's row includes: these were sent."""
         users = self._rows.users
-        requests = [one.request for one in complete if one.request.lane == LANE_KNOWN]
-        position = users.read(users.numbers(r.event.user_id for r in requests))["position"]
+        requests = [one.request for one in complete if one.request.sequence == SEQUENCE_KNOWN]
+        position = users.read(users.indexes(r.event.user_id for r in requests))["position"]
         offset = np.array([request.record.offset for request in requests], np.int64)
         sent = {id(requests[place]) for place in np.flatnonzero(offset <= position)}
         return [labelled for labelled in complete if id(labelled.request) not in sent]
@@ -278,17 +279,17 @@ class Partition:
     def _sample(self, labelled: Labelled, keys_left: Iterator[int]) -> Sample:
         request = labelled.request
         event, record, features = request.event, request.record, request.features
-        assert features is not None, "every request heard has got its features"
+        assert features is not None, "every request has got its features"
         return Sample(
             source_partition=self.number,
             source_offset=record.offset,
-            lane=request.lane,
+            sequence=request.sequence,
             schema=INPUT_SCHEMA,
             request_id=event.request_id or event.event_id,
             event_time_ms=event.event_time_ms,
             arrival_ms=record.arrival_ms,
             user_key=key(event.user_id),
-            user_token_keys=request.user_token_keys,
+            user_word_keys=request.user_word_keys,
             item_keys=tuple(islice(keys_left, len(request.item_ids))),
             outcomes=labelled.outcomes,
             labelled=request.labelled,

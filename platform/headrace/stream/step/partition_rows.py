@@ -1,4 +1,4 @@
-"""The rows that a partition's events change: its users, and its part of the shared entities.
+"""The rows that a partition's events change: its users, and its part of the merged entities.
 
 N facts   U entities   Q states asked for   C candidates of all requests   G groups of an item
 """
@@ -15,24 +15,24 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Facts, Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import RequestFeatures, assemble
-from headrace.features.rows.merged import SharedState
-from headrace.features.rows.state_row import Rows, fresh_rows
+from headrace.features.rows.merged import MergedState
+from headrace.features.rows.state_row import Rows, blank_rows
 from headrace.features.rows.user_table import UserTable
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, ITEM_LAYOUT, USER_LAYOUT
 from headrace.keys import surface_code
-from headrace.stream.step.facts_of_step import Columns, Heard, Request
+from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts
 
 
 @dataclass(slots=True)
 class ChangedRows:
     """Copies of the rows that changed, with the ids of their entities."""
 
-    users: tuple[list[str], Rows] = field(default_factory=lambda: ([], fresh_rows(USER_LAYOUT, 0)))
-    shared: dict[str, tuple[list[str], Rows]] = field(default_factory=dict)  # by kind of entity
+    users: tuple[list[str], Rows] = field(default_factory=lambda: ([], blank_rows(USER_LAYOUT, 0)))
+    partials: dict[str, tuple[list[str], Rows]] = field(default_factory=dict)  # by kind of entity
     expiring_users_N: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     # The users' rows as each event left them, where they were asked for.
     history: tuple[list[str], Rows] = field(
-        default_factory=lambda: ([], fresh_rows(USER_LAYOUT, 0))
+        default_factory=lambda: ([], blank_rows(USER_LAYOUT, 0))
     )
 
 
@@ -42,60 +42,60 @@ class PartitionRows:
     def __init__(
         self,
         partition: int,
-        shared: SharedState,
+        merged: MergedState,
         max_users: int,
         every_event: bool = False,
         num_partitions: int = 0,
     ) -> None:
-        self._partition, self._shared, self._every_event = partition, shared, every_event
+        self._partition, self._merged, self._every_event = partition, merged, every_event
         self.users = UserTable(partition, max_users, num_partitions)
 
-    def learn(self, heard: Heard) -> ChangedRows:
+    def apply(self, facts_of_step: StepFacts) -> ChangedRows:
         """Apply the facts that the rows lack, and fill in requests; returns the changed rows."""
         changed = ChangedRows()
-        columns = heard.columns()
-        for request in heard.requests:
-            request.user_token_keys = self.users.attributes_of(request.event.user_id)
-        asked = [request for request in heard.requests if request.features is None]
-        item_N = self._shared.items.numbers(columns.item_ids)
-        candidate_C = self._shared.items.numbers(id_ for r in asked for id_ in r.item_ids)
-        self._shared.meet_items()
+        columns = facts_of_step.columns()
+        for request in facts_of_step.requests:
+            request.user_word_keys = self.users.attributes_of(request.event.user_id)
+        asked = [request for request in facts_of_step.requests if request.features is None]
+        item_N = self._merged.items.indexes(columns.item_ids)
+        candidate_C = self._merged.items.indexes(id_ for r in asked for id_ in r.item_ids)
+        self._merged.meet_items()
         log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
-        user_Q = self._learn_users(columns.user_ids, log, asked, changed)
+        user_Q = self._apply_users(columns.user_ids, log, asked, changed)
         item_C = self._items_before(item_N, log, asked, candidate_C)
-        self._learn_group(ITEM, log, item_N, changed)
-        self._learn_categories(item_N, log, changed)
-        self._learn_campaigns(columns.campaign_ids, log, changed)
+        self._apply_group(ITEM, log, item_N, changed)
+        self._apply_categories(item_N, log, changed)
+        self._apply_campaigns(columns.campaign_ids, log, changed)
         if asked:
             self._give_features(asked, user_Q, item_C)
         return changed
 
     def item_keys(self, item_ids: Sequence[str]) -> Ints:
         """[N]: the keys of these items."""
-        return self._shared.item_keys(item_ids, self._shared.items.find(item_ids))
+        return self._merged.item_keys(item_ids, self._merged.items.find(item_ids))
 
-    def _give_features(self, asked: Sequence[Request], user_Q: State, item_C: State) -> None:
+    def _give_features(self, asked: Sequence[SampleRequest], user_Q: State, item_C: State) -> None:
         """Give requests their features, from the states of their users and candidates."""
         for request, of_request in zip(asked, self._assembled(asked, user_Q, item_C), strict=True):
             request.features = of_request
 
     def _assembled(
-        self, asked: Sequence[Request], user_Q: State, item_C: State
+        self, asked: Sequence[SampleRequest], user_Q: State, item_C: State
     ) -> list[RequestFeatures]:
         """The features of requests at their own times, from states of users and candidates."""
-        candidate_C = self._shared.items.find(id_ for r in asked for id_ in r.item_ids)
-        slot_CS = self._shared.catalogue.slots(candidate_C)
+        candidate_C = self._merged.items.find(id_ for r in asked for id_ in r.item_ids)
+        slot_CS = self._merged.catalogue.slots(candidate_C)
         request_C = np.repeat(np.arange(len(asked)), [len(r.item_ids) for r in asked])
         now_ms_Q = np.array([request.event.event_time_ms for request in asked])
         surface_Q = np.array([surface_code(r.event.surface) for r in asked], np.int64)
         return assemble(user_Q, item_C, slot_CS, surface_Q, request_C, now_ms_Q)
 
     def _facts(self, columns: Columns, item_N: Ints) -> Facts:
-        catalogue = self._shared.catalogue
+        catalogue = self._merged.catalogue
         return Facts(
             entity_N=item_N,
             time_ms_N=columns.time_ms_N,
-            item_key_N=self._shared.item_keys(columns.item_ids, item_N),
+            item_key_N=self._merged.item_keys(columns.item_ids, item_N),
             position_N=columns.position_N,
             surface_N=columns.surface_N,
             measure_NM=columns.measure_NM,
@@ -103,68 +103,74 @@ class PartitionRows:
             slot_NS=catalogue.slots(item_N),
         )
 
-    def _learn_users(
-        self, user_ids: Sequence[str], log: _Log, asked: Sequence[Request], changed: ChangedRows
+    def _apply_users(
+        self,
+        user_ids: Sequence[str],
+        log: _Log,
+        asked: Sequence[SampleRequest],
+        changed: ChangedRows,
     ) -> State:
         """[Q]: the states of the users of the requests, before these."""
-        user_N = self.users.numbers(user_ids)
-        user_Q = self.users.numbers(request.event.user_id for request in asked)
+        user_N = self.users.indexes(user_ids)
+        user_Q = self.users.indexes(request.event.user_id for request in asked)
         distinct_U, place = np.unique(np.concatenate([user_N, user_Q]), return_inverse=True)
         rows_U = self.users.read(distinct_U)
         ordinal_Q = np.array([request.ordinal for request in asked], np.int64)
-        fresh = log.about(place[: len(user_N)]).fresh(rows_U)
+        new = log.about(place[: len(user_N)]).not_included(rows_U)
         if self._every_event:
-            user_K, rows_K = fresh.after_each(USER_LAYOUT, rows_U)
-            changed.history = ([self.users.ids[number] for number in distinct_U[user_K]], rows_K)
-        state_Q = fresh.as_of(USER_LAYOUT, rows_U["state"], place[len(user_N) :], ordinal_Q)
-        changed_V = fresh.stamp(rows_U)
+            user_K, rows_K = new.after_each(USER_LAYOUT, rows_U)
+            changed.history = ([self.users.ids[index] for index in distinct_U[user_K]], rows_K)
+        state_Q = new.add_and_snapshot(
+            USER_LAYOUT, rows_U["state"], place[len(user_N) :], ordinal_Q
+        )
+        changed_V = new.stamp(rows_U)
         self.users.write(distinct_U, rows_U)
-        ids = [self.users.ids[number] for number in distinct_U[changed_V].tolist()]
+        ids = [self.users.ids[index] for index in distinct_U[changed_V].tolist()]
         changed.users = (ids, rows_U.take(changed_V))
         changed.expiring_users_N = self.users.are_unknown(distinct_U[changed_V])
         return state_Q
 
     def _items_before(
-        self, item_N: Ints, log: _Log, asked: Sequence[Request], candidate_C: Ints
+        self, item_N: Ints, log: _Log, asked: Sequence[SampleRequest], candidate_C: Ints
     ) -> State:
         """[C]: the states, over all partitions, of the candidates of the requests, before these."""
-        table = self._shared.items
+        table = self._merged.items
         distinct_U, place_C = np.unique(candidate_C, return_inverse=True)
         merged_U = table.states(distinct_U)
         partial_U = table.partials(distinct_U, self._partition)
         about_K = np.flatnonzero(np.isin(item_N, distinct_U) & (item_N >= 0))
         entity_K = np.searchsorted(distinct_U, item_N[about_K])
-        fresh = log.take(about_K).about(entity_K).fresh(partial_U)
+        new = log.take(about_K).about(entity_K).not_included(partial_U)
         ordinal_C = np.array([r.ordinal for r in asked for _ in r.item_ids], np.int64)
-        return fresh.as_of(ITEM_LAYOUT, merged_U, place_C, ordinal_C)
+        return new.add_and_snapshot(ITEM_LAYOUT, merged_U, place_C, ordinal_C)
 
-    def _learn_categories(self, item_N: Ints, log: _Log, changed: ChangedRows) -> None:
-        group_NG = self._shared.catalogue.groups(item_N)
+    def _apply_categories(self, item_N: Ints, log: _Log, changed: ChangedRows) -> None:
+        group_NG = self._merged.catalogue.groups(item_N)
         fact_P, column_P = np.nonzero(group_NG >= 0)
-        self._learn_group(CATEGORY, log.take(fact_P), group_NG[fact_P, column_P], changed)
+        self._apply_group(CATEGORY, log.take(fact_P), group_NG[fact_P, column_P], changed)
 
-    def _learn_campaigns(
+    def _apply_campaigns(
         self, campaign_ids: Sequence[str | None], log: _Log, changed: ChangedRows
     ) -> None:
         fact_K = np.array([n for n, id_ in enumerate(campaign_ids) if id_ is not None], np.int64)
-        numbers_K = self._shared.campaigns.numbers(id_ for id_ in campaign_ids if id_ is not None)
-        self._learn_group(CAMPAIGN, log.take(fact_K), numbers_K, changed)
+        index_K = self._merged.campaigns.indexes(id_ for id_ in campaign_ids if id_ is not None)
+        self._apply_group(CAMPAIGN, log.take(fact_K), index_K, changed)
 
-    def _learn_group(self, entity: str, log: _Log, number_K: Ints, changed: ChangedRows) -> None:
-        """Take the facts that are new into this partition's rows of shared entities."""
-        table = self._shared.tables[entity]
-        if number_K.min(initial=0) < 0:  # of unknown entities that have no place
-            has_K = np.flatnonzero(number_K >= 0)
-            log, number_K = log.take(has_K), number_K[has_K]
-        distinct_U, place_K = np.unique(number_K, return_inverse=True)
+    def _apply_group(self, entity: str, log: _Log, index_K: Ints, changed: ChangedRows) -> None:
+        """Take the facts that are new into this partition's rows of merged entities."""
+        table = self._merged.tables[entity]
+        if index_K.min(initial=0) < 0:  # of unknown entities that have no place
+            has_K = np.flatnonzero(index_K >= 0)
+            log, index_K = log.take(has_K), index_K[has_K]
+        distinct_U, place_K = np.unique(index_K, return_inverse=True)
         partial_U = table.partials(distinct_U, self._partition)
-        fresh = log.about(place_K).fresh(partial_U)
-        table.layout.add(partial_U["state"], fresh.facts)
-        changed_V = fresh.stamp(partial_U)
+        new = log.about(place_K).not_included(partial_U)
+        table.layout.add(partial_U["state"], new.facts)
+        changed_V = new.stamp(partial_U)
         if len(changed_V):
-            number_V, row_V = distinct_U[changed_V], partial_U.take(changed_V)
-            table.replace(number_V, self._partition, row_V)
-            changed.shared[entity] = ([table.ids[number] for number in number_V.tolist()], row_V)
+            index_V, row_V = distinct_U[changed_V], partial_U.take(changed_V)
+            table.replace(index_V, self._partition, row_V)
+            changed.partials[entity] = ([table.ids[index] for index in index_V.tolist()], row_V)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,18 +187,20 @@ class _Log:
     def about(self, entity_N: Ints) -> _Log:
         return _Log(self.facts.about(entity_N), self.offset_N, self.ordinal_N)
 
-    def fresh(self, rows_U: Rows) -> _Log:
+    def not_included(self, rows_U: Rows) -> _Log:
         """Those that the rows do not include yet, sorted by entity and then as the log has them."""
-        fresh_K = np.flatnonzero(self.offset_N > rows_U["position"][self.facts.entity_N])
-        return self.take(fresh_K[np.argsort(self.facts.entity_N[fresh_K], kind="stable")])
+        new_K = np.flatnonzero(self.offset_N > rows_U["position"][self.facts.entity_N])
+        return self.take(new_K[np.argsort(self.facts.entity_N[new_K], kind="stable")])
 
-    def as_of(self, layout: Layout, state_U: State, entity_Q: Ints, ordinal_Q: Ints) -> State:
+    def add_and_snapshot(
+        self, layout: Layout, state_U: State, entity_Q: Ints, ordinal_Q: Ints
+    ) -> State:
         """Take these facts into states; returns those of `entity_Q` before events `ordinal_Q`."""
         span = max(self.ordinal_N.max(initial=0), ordinal_Q.max(initial=0)) + 1
         place_N = self.facts.entity_N * span + self.ordinal_N
         first_Q = np.searchsorted(self.facts.entity_N, entity_Q)
         seen_Q: NDArray[np.int64] = np.searchsorted(place_N, entity_Q * span + ordinal_Q) - first_Q
-        return layout.as_of(state_U, self.facts, entity_Q, seen_Q)
+        return layout.add_and_snapshot(state_U, self.facts, entity_Q, seen_Q)
 
     def after_each(self, layout: Layout, rows_U: Rows) -> tuple[Ints, Rows]:
         """[K]: the rows as each event leaves them, and whose they are; `rows_U` do not change."""
@@ -203,7 +211,9 @@ class _Log:
         entity_K = entity_N[last_K]
         rows_K = rows_U[entity_K]
         seen_K = last_K - np.searchsorted(entity_N, entity_K) + 1
-        rows_K["state"] = layout.as_of(rows_U["state"].copy(), self.facts, entity_K, seen_K)
+        rows_K["state"] = layout.add_and_snapshot(
+            rows_U["state"].copy(), self.facts, entity_K, seen_K
+        )
         rows_K["position"] = self.offset_N[last_K]
         newest_N = np.maximum(time_N, rows_U["event_time_ms"][entity_N])
         for first, end in zip(*_bounds(entity_N), strict=True):

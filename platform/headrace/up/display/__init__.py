@@ -1,6 +1,6 @@
 """Display: the parts' own reports, aggregated for the live view and the report.
 
 totals.py  what the parts say, put together
-view.py    the live table, or plain lines
+screen.py  the live table, or plain lines
 report.py  the summary at the end
 """

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
+from headrace.catalogue.content import FILES
 from headrace.catalogue.item import Content, Item
 from headrace.datasets.table.cells import cell, column
 from headrace.datasets.table.cells.column import Parsed
 from headrace.datasets.table.cells.number import NumberPattern
 from headrace.datasets.table.entities.markup import plain
-from headrace.datasets.table.entities.pictures import by_template, picture
+from headrace.datasets.table.entities.media import by_template, medium
 from headrace.datasets.table.entities.source import Row, Source
-from headrace.datasets.table.entities.users import tokens
-from headrace.datasets.table.entities.web import Pictures
-from headrace.datasets.table.keys.values import Coin, Image, Labels, Price
+from headrace.datasets.table.entities.users import words
+from headrace.datasets.table.entities.web import Web
+from headrace.datasets.table.keys.values import Coin, Labels, Located, Price
 from headrace.datasets.table.log.tally import Tally
 from headrace.datasets.table.mapping import ItemColumns
 
-SOME: Final = 256  # items of which pictures are fetched together
+SOME: Final = 256  # items of which files are fetched together
 
 
 class Items:
@@ -43,40 +44,49 @@ class Items:
                 row.id,
                 cell.text(row.cells[part.title]) if part.title else "",
                 cell.labels(row.cells[labels.column], labels.separator) if labels else (),
-                (*tokens(row.cells, part.attributes), *self._price(row)),
+                (*words(row.cells, part.attributes), *self._price(row)),
             )
 
     def contents(self) -> Iterator[Content]:
         """The encoders' input of each item, if the mapping names any."""
         part, numbers = self._part, _labels(self._part.vector)
-        if not (part.description or part.image or part.vector):
+        media = {name: given for name in FILES if (given := getattr(part, name)) is not None}
+        if not (part.description or media or part.vector):
             return
-        pictures = Pictures(part.image.hosts if isinstance(part.image, Image) else ())
+        webs = {
+            name: Web(given.hosts) for name, given in media.items() if isinstance(given, Located)
+        }
         rows = self._source.rows()
         while some := list(islice(rows, SOME)):
-            for row, image in zip(some, self._images(some, pictures), strict=True):
-                told = plain(cell.text(row.cells[part.description])) if part.description else ""
-                vector = (
-                    cell.vector(row.cells[numbers.column], numbers.separator) if numbers else None
+            columns = {
+                name: self._media(some, given, webs.get(name)) for name, given in media.items()
+            }
+            for place, row in enumerate(some):
+                files = {name: column[place] for name, column in columns.items()}
+                yield Content(
+                    row.id,
+                    (plain(cell.text(row.cells[part.description])) or None)
+                    if part.description
+                    else None,
+                    cell.vector(row.cells[numbers.column], numbers.separator) if numbers else None,
+                    {name: file for name, file in files.items() if file is not None},
                 )
-                yield Content(row.id, told or None, image, vector)
 
-    def _images(self, rows: Sequence[Row], pictures: Pictures) -> Iterable[bytes | Path | None]:
-        image = self._part.image
-        if image is None:
-            return [None] * len(rows)
-        if isinstance(image, str):
-            return [picture(row.cells[image], self._folder) for row in rows]
-        if image.url is not None:
-            return pictures.fetched([cell.text(row.cells[image.url]).strip() for row in rows])
-        template = image.template or ""
-        return [by_template(template, row.cells, self._folder) for row in rows]
+    def _media(
+        self, rows: Sequence[Row], given: str | Located, web: Web | None
+    ) -> Sequence[bytes | Path | None]:
+        """The file of each row."""
+        if isinstance(given, str):
+            return [medium(row.cells[given], self._folder) for row in rows]
+        if given.url is not None and web is not None:
+            return web.fetched([cell.text(row.cells[given.url]).strip() for row in rows])
+        return [by_template(given.template or "", row.cells, self._folder) for row in rows]
 
     def _prices(self, cells: pa.Array) -> Parsed:
         return column.micros(cells, self._pattern)
 
     def _price(self, row: Row) -> tuple[str, ...]:
-        """The price as one token: its size in steps of 1, 2 and 5, and its currency."""
+        """The price as one word: its size in steps of 1, 2 and 5, and its currency."""
         price = self._part.price
         if price is None or not cell.text(row.cells[price.column]):
             return ()

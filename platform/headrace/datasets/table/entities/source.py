@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from headrace.catalogue.content import FILES
 from headrace.datasets.table.bad_rows import Fault
 from headrace.datasets.table.cells.cell import text
 from headrace.datasets.table.cells.column import Parsed, each, ids, readable
@@ -44,7 +45,7 @@ class Source:
         self._files = find(folder, part.file, part.format)
         self._joins = Joins(folder, part.joins, tally.bad)
         self._columns = [column for _, column in columns(part)]
-        self._pictures = {column for key, column in columns(part) if key == "image"}
+        self._media = {column for key, column in columns(part) if key in FILES}
         if isinstance(part, ItemColumns) and part.properties is not None:
             theirs = {column for _, column in columns(part.properties)}
             self._columns = [column for column in self._columns if column not in theirs]
@@ -79,7 +80,7 @@ class Source:
             for name, cells in joined.columns.items():
                 if name in self._parsers:
                     checked.append((name, self._parsers[name](cells)))
-                elif name not in self._pictures and pa.types.is_binary(readable(cells).type):
+                elif name not in self._media and pa.types.is_binary(readable(cells).type):
                     checked.append((name, each(cells, text, str)))
             good_N = refuse(checked, chunk.line_N, file.name, tally.bad)
             kept = joined.keep(good_N)

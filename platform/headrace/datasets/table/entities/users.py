@@ -14,10 +14,10 @@ from headrace.datasets.table.mapping import UserColumns
 def users(source: Source, part: UserColumns) -> Iterator[User]:
     """The users of a source, in the order of the file."""
     for row in source.rows():
-        yield User(row.id, tokens(row.cells, part.attributes))
+        yield User(row.id, words(row.cells, part.attributes))
 
 
-def tokens(cells: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
+def words(cells: Mapping[str, Any], columns: Sequence[str]) -> tuple[str, ...]:
     """The attributes that have a value, as "name=value"; a list has several."""
     pairs = (
         (column, text(value).strip())

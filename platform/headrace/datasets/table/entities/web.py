@@ -1,7 +1,7 @@
-"""Pictures fetched from the web: only from hosts that are named, bounded, each address once.
+"""Files fetched from the web: only from hosts that are named, bounded, each address once.
 
-They are kept on disk. One that cannot be fetched is a path where there is no file, so that whoever
-encodes the item names it and says so.
+They are kept on disk. What cannot be fetched is a path where there is no file and which says why,
+so that whoever encodes the item names it.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 from headrace.services.download import cache_folder
 
 TIMEOUT_S: Final = 10.0  # to connect, and between two pieces of an answer
-MAX_S: Final = 60.0  # for one picture
+MAX_S: Final = 60.0  # for one file
 MAX_BYTES: Final = 20_000_000
 PIECE_BYTES: Final = 1 << 16
 MAX_REDIRECTS: Final = 3
-MAX_FAILURES: Final = 20  # of a host without a picture, before it is left alone
+MAX_FAILURES: Final = 20  # of a host without a file, before it is left alone
 THREADS: Final = 8
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 SAFE: Final = "/%:@!$&'()*+,;=~"  # of a path: what needs no quoting, or is quoted
 PORTS: Final = {"http": 80, "https": 443}
 
 
-class Pictures:
-    """Pictures by address; `hosts` are names, with a port where it is not the usual one."""
+class Web:
+    """Files by address; `hosts` are names, with a port where it is not the usual one."""
 
     def __init__(self, hosts: Sequence[str], cache: Path | None = None) -> None:
         self._hosts = {host.lower() for host in hosts}
-        self._cache = (cache or cache_folder()) / "pictures"
-        self._failures: Counter[str] = Counter()  # since the last picture of a host
+        self._cache = (cache or cache_folder()) / "media"
+        self._failures: Counter[str] = Counter()  # since the last file of a host
 
     def fetched(self, addresses: Sequence[str]) -> list[Path | None]:
-        """The path of each picture, None where the address is empty."""
+        """The path of each file, None where the address is empty."""
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(self._path, addresses))
 
@@ -55,7 +55,7 @@ class Pictures:
         host = address.partition("://")[2].partition("/")[0].lower()
         try:
             if self._failures[host] >= MAX_FAILURES:
-                raise ValueError(f"{host} gave no picture {MAX_FAILURES} times")
+                raise ValueError(f"{host} gave nothing {MAX_FAILURES} times")
             _keep(self._get(address), path)
         except (OSError, ValueError, HTTPException) as error:
             self._failures[host] += 1
@@ -65,7 +65,7 @@ class Pictures:
         return path
 
     def _get(self, address: str) -> bytes:
-        """The picture at an address; raises `ValueError` where it is none, or of another host."""
+        """The file at an address; raises `ValueError` where it is none, or of another host."""
         for _ in range(MAX_REDIRECTS + 1):
             url = urlsplit(address)
             self._check(url)
@@ -102,12 +102,12 @@ def _body(answer: HTTPResponse) -> bytes:
     return body
 
 
-def _keep(picture: bytes, path: Path) -> None:
-    """Writes a picture so that nobody sees a part of it."""
+def _keep(content: bytes, path: Path) -> None:
+    """Writes a file so that nobody sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{get_ident()}")
     try:
-        temporary.write_bytes(picture)
+        temporary.write_bytes(content)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -65,9 +65,9 @@ class Threshold(Numeric, frozen=True, kw_only=True):
 
 
 class Share(Numeric, frozen=True, kw_only=True):
-    """A grade as a share, where `of` is the whole: a rating of 4 in 5, 30 s in 60."""
+    """A grade; as a share, where `of` is the whole: a rating of 4 in 5, 30 s in 60."""
 
-    of: Annotated[float, msgspec.Meta(gt=0, le=MAX_VALUE)] = 1.0
+    of: Annotated[float, msgspec.Meta(gt=0, le=MAX_VALUE)] | None = None
 
 
 class Rank(Part, frozen=True, kw_only=True):
@@ -148,8 +148,8 @@ class Price(Numeric, frozen=True, kw_only=True):
     currency: Currency | Coin
 
 
-class Image(Part, frozen=True, kw_only=True):
-    """Pictures by a file name that is made of columns, or by address, from named hosts only."""
+class Located(Part, frozen=True, kw_only=True):
+    """Pictures, sounds or films: files by names made of columns, or by address on named hosts."""
 
     template: Text | None = None
     url: Column | None = None
@@ -160,7 +160,7 @@ class Image(Part, frozen=True, kw_only=True):
         if (self.template is None) == (self.url is None):
             yield "template", "expected either template or url"
         if self.url and not self.hosts:
-            yield "hosts", "missing: pictures are fetched only from hosts that are named"
+            yield "hosts", "missing: files are fetched only from hosts that are named"
         if self.template is not None:
             try:
                 fields = list(_fields_of(self.template))

@@ -29,7 +29,7 @@ OPTIONAL: Final = {
     f.SURFACE: DEFAULT_SURFACE,
     f.POSITION: 0,
     f.VALUE: 0.0,
-    f.GRADE: 0.0,
+    f.GRADE: None,
     f.AMOUNT: math.nan,
     f.CURRENCY: "",
 }
@@ -97,7 +97,7 @@ class Maker:
         """The item of a row as it was shown, with what came of it."""
         told = self._fields_of(column[f.CAME][row])
         grade, amount = column[f.GRADE][row], column[f.AMOUNT][row]
-        if grade:
+        if grade is not None:
             told = {**told, "grade": grade}
         if not math.isnan(amount):
             told = {**told, **self._paid(amount, column[f.CURRENCY][row])}

@@ -189,12 +189,13 @@ def _positions(cells: pa.Array, first: int) -> Parsed:
 
 
 def _grade(part: EventColumns) -> Field:
-    """The value; where an outcome is told by the same number, it is a grade by itself."""
+    """The value. A share of a whole is a grade by itself, as a rating is, and so is the number that
+    tells an outcome; another number says something only of what came."""
     given = part.value if isinstance(part.value, Share) else Share(column=str(part.value))
     outcomes = [part.clicked, *part.outcomes.values()]
     numbers = {one.column for one in outcomes if isinstance(one, Threshold)}
-    name = GRADE if given.column in numbers else VALUE
-    parse = partial(cells_of.shares, whole=given.of, pattern=_pattern(given.pattern))
+    name = GRADE if given.of is not None or given.column in numbers else VALUE
+    parse = partial(cells_of.shares, whole=given.of or 1.0, pattern=_pattern(given.pattern))
     return _field(name, given.column, parse)
 
 

@@ -94,10 +94,8 @@ def _with_outcomes(
     elif BIT[CLICK] not in dict(bits):  # nobody did what was not chosen
         came_N |= np.where(came_N & ~AVERSIONS & 0xFF, np.uint8(BIT[CLICK]), np.uint8(0))
     values[CAME] = came_N
-    if VALUE in values:
-        is_idle_N = (values[VALUE] != 0) & (came_N == 0)
-        tally.values_without_outcome += int(is_idle_N.sum())
-        values[VALUE] = np.where(is_idle_N, 0.0, values[VALUE])
+    if VALUE in values:  # the event says it all the same; without an outcome nobody reads it
+        tally.values_without_outcome += int(((values[VALUE] != 0) & (came_N == 0)).sum())
     if AMOUNT in values:
         is_unpaid_N = (came_N & PAID) == 0
         whole_N = np.rint(values[AMOUNT] * values.pop(QUANTITY, 1.0))

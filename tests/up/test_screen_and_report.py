@@ -16,8 +16,8 @@ from headrace.metrics import Scores
 from headrace.metrics.latency import Latencies
 from headrace.monitoring.documents import Quality, ReplayDocument
 from headrace.up.display.report import build_report, fifths, to_lines
+from headrace.up.display.screen import Screen
 from headrace.up.display.totals import Totals
-from headrace.up.display.view import View
 from headrace.up.load import BackgroundLoad
 
 
@@ -80,10 +80,10 @@ MUCH = replace(
 
 def shown(*totals: Totals, terminal: bool) -> str:
     out = io.StringIO()
-    with View(Console(file=out, force_terminal=terminal, width=120)) as view:
+    with Screen(Console(file=out, force_terminal=terminal, width=120)) as screen:
         for one in totals:
-            view.show(one)
-        view.say("a line that stays")
+            screen.show(one)
+        screen.say("a line that stays")
     return out.getvalue()
 
 

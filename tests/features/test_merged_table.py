@@ -1,4 +1,4 @@
-"""The shared table: partial rows of the partitions, merged, each position counted once."""
+"""The merged table: partial rows of the partitions, merged, each position counted once."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from plain_facts import START_MS, Fact, columns, randoms
 
 from headrace.features.rows.bounds import Share
-from headrace.features.rows.merged_table import SharedTable
-from headrace.features.rows.state_row import Rows, fresh_rows
+from headrace.features.rows.merged_table import MergedTable
+from headrace.features.rows.state_row import Rows, blank_rows
 from headrace.features.schema import STATE_SCHEMA
 from headrace.features.table import ITEM_LAYOUT, LIFE
 
@@ -23,14 +23,14 @@ SHOWN = Fact(time_ms=START_MS + 1)
 
 def partial(partition: int, position: int, log: Sequence[Fact]) -> Rows:
     """[1]: what a partition publishes about an item after these facts."""
-    row = fresh_rows(ITEM_LAYOUT, 1, partition)
+    row = blank_rows(ITEM_LAYOUT, 1, partition)
     ITEM_LAYOUT.add(row["state"], columns(log))
     row["position"] = position
     row["event_time_ms"] = max((fact.time_ms for fact in log), default=0)
     return row
 
 
-def counts(table: SharedTable, item_id: str) -> list[float]:
+def counts(table: MergedTable, item_id: str) -> list[float]:
     """How often an item was shown and clicked, over all partitions."""
     return counted(table.merged(table.find([item_id])))
 
@@ -40,9 +40,9 @@ def counted(rows: Rows) -> list[float]:
     return [shown, clicked]
 
 
-def table_of(*published: tuple[str, Rows]) -> SharedTable:
+def table_of(*published: tuple[str, Rows]) -> MergedTable:
     """A table that read these rows, one after another."""
-    table = SharedTable(ITEM_LAYOUT)
+    table = MergedTable(ITEM_LAYOUT)
     for item_id, row in published:
         table.apply([item_id], row)
     return table
@@ -59,11 +59,11 @@ def test_an_entity_never_seen_has_the_empty_state() -> None:
 
 
 def test_numbers_are_given_in_the_order_of_first_mention() -> None:
-    table = SharedTable(ITEM_LAYOUT)
-    assert table.numbers(["b", "a", "b"]).tolist() == [0, 1, 0]
-    assert table.numbers(["c", "a"]).tolist() == [2, 1]
+    table = MergedTable(ITEM_LAYOUT)
+    assert table.indexes(["b", "a", "b"]).tolist() == [0, 1, 0]
+    assert table.indexes(["c", "a"]).tolist() == [2, 1]
     assert table.ids == ["b", "a", "c"]
-    assert table.states(table.numbers(["c"])).tobytes() == ITEM_LAYOUT.new(1).tobytes()
+    assert table.states(table.indexes(["c"])).tobytes() == ITEM_LAYOUT.new(1).tobytes()
 
 
 def test_the_partials_of_the_partitions_add_up() -> None:
@@ -92,7 +92,7 @@ def test_an_older_or_equal_position_is_ignored(position: int) -> None:
 
 def test_of_several_rows_at_once_the_newest_counts_wherever_it_stands() -> None:
     rows = [partial(0, 9, [CLICKED] * 3), partial(0, 8, [CLICKED]), partial(1, 3, [SHOWN])]
-    table = SharedTable(ITEM_LAYOUT)
+    table = MergedTable(ITEM_LAYOUT)
     table.apply(["mug", "mug", "mug"], np.concatenate(rows))
     assert counts(table, "mug") == [4, 3]
     assert table.partials(table.find(["mug"]), 0)["position"].tolist() == [9]
@@ -100,7 +100,7 @@ def test_of_several_rows_at_once_the_newest_counts_wherever_it_stands() -> None:
 
 def test_an_owner_changes_its_partial_and_goes_on_from_what_it_published() -> None:
     table = table_of(("mug", partial(1, 3, [CLICKED])))
-    mug = table.numbers(["mug"])
+    mug = table.indexes(["mug"])
     own = table.partials(mug, 0)
     assert own["position"].tolist() == [-1] and own["partition"].tolist() == [0]
     ITEM_LAYOUT.add(own["state"], columns([SHOWN]))
@@ -124,13 +124,13 @@ def test_what_is_read_can_be_changed_without_changing_the_table() -> None:
 
 
 def test_thousands_of_entities_in_many_batches() -> None:
-    table, random = SharedTable(ITEM_LAYOUT), Random(0)
+    table, random = MergedTable(ITEM_LAYOUT), Random(0)
     ids = [f"i{number}" for number in range(5_000)]
     random.shuffle(ids)
     for partition in (0, 1):
         for start in range(0, len(ids), 700):
             batch = ids[start : start + 700]
-            rows = fresh_rows(ITEM_LAYOUT, len(batch), partition)
+            rows = blank_rows(ITEM_LAYOUT, len(batch), partition)
             rows["state"][ITEM_LAYOUT.field_of[LIFE]][:, 0] = [int(id_[1:]) for id_ in batch]
             rows["position"] = start
             table.apply(batch, rows)
@@ -158,7 +158,7 @@ def test_the_order_in_which_records_are_read_does_not_matter(
         log.append(Fact(click=float(clicked)))
         published.append((item_id, partial(partition, position, log)))
     arrived = random.sample(published, len(published)) + published[:3]  # some come twice
-    together = SharedTable(ITEM_LAYOUT)
+    together = MergedTable(ITEM_LAYOUT)
     if arrived:
         together.apply([id_ for id_, _ in arrived], np.concatenate([row for _, row in arrived]))
     for table in (table_of(*published), table_of(*arrived), together):
@@ -177,9 +177,9 @@ def test_a_row_that_is_forgotten_leaves_those_of_other_partitions_and_room_for_t
     assert counts(table, "mug") == [3, 2] and counts(table, "pen") == [1, 0]
 
 
-def flooded(*known: str) -> SharedTable:
+def flooded(*known: str) -> MergedTable:
     """A table that knows these, and has forgotten the ten thousand strangers who came between."""
-    table = SharedTable(ITEM_LAYOUT, known.__contains__, Share(20_000, expire_ms=1_000))
+    table = MergedTable(ITEM_LAYOUT, known.__contains__, Share(20_000, expire_ms=1_000))
     strangers = [f"x{number}" for number in range(10_000)]
     table.apply([known[0]], partial(0, 5, [CLICKED]))
     for partition in (0, 1):

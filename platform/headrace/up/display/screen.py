@@ -1,4 +1,4 @@
-"""The view: one live table in a terminal, plain progress lines elsewhere."""
+"""The screen: one live table in a terminal, plain progress lines elsewhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _Console(Console):
         raise BrokenPipeError("nobody reads any more")
 
 
-class View:
+class Screen:
     """Shows totals as they come; a context manager that gives the terminal back."""
 
     def __init__(self, console: Console | None = None) -> None:
@@ -45,7 +45,7 @@ class View:
         self._is_deaf = False  # the terminal is gone
         self.phase = "starting"  # what is being done, for whoever interrupts it
 
-    def __enter__(self) -> View:
+    def __enter__(self) -> Screen:
         if self.console.is_terminal:
             self._live.start()
         return self

@@ -1,5 +1,4 @@
-"""Where an item's picture is: in its cell, in a file that is named or told by columns, or fetched
-from an address."""
+"""Where an item's picture, sound or film is: in its cell, or in a file that cells name."""
 
 from __future__ import annotations
 
@@ -11,16 +10,16 @@ from typing import Any, Final
 
 from headrace.datasets.table.cells.cell import text
 
-PATH: Final = re.compile(rb"[^\x00-\x1f]{1,400}\.(jpe?g|png|webp|gif)", re.IGNORECASE)
+PATH: Final = re.compile(rb"[^\x00-\x1f]{1,400}\.\w{2,5}", re.IGNORECASE)
 
 
-def picture(cell: Any, folder: Path) -> bytes | Path | None:
-    """The picture itself, or the path of its file, relative to `folder`; None where it is empty.
+def medium(cell: Any, folder: Path) -> bytes | Path | None:
+    """The content itself, or the path of its file, relative to `folder`; None where it is empty.
 
     A cell may have both, as Hugging Face writes them; the path is that of another machine then.
     """
     if isinstance(cell, Mapping):
-        return picture(cell.get("bytes") or cell.get("path"), folder)
+        return medium(cell.get("bytes") or cell.get("path"), folder)
     if isinstance(cell, bytes) and not _is_path(cell):
         return cell or None
     name = text(cell).strip()

@@ -1,4 +1,4 @@
-"""The shared state: rows out to the topic and in again, and the catalogue of the items in it."""
+"""The merged state: rows out to the topic and in again, and the catalogue of the items in it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from plain_facts import START_MS, Fact, columns
 
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
-from headrace.features.rows.merged import SharedState, topic_messages
-from headrace.features.rows.state_row import Rows, encode_rows, fresh_rows, row_dtype
+from headrace.features.rows.merged import MergedState, topic_messages
+from headrace.features.rows.state_row import Rows, blank_rows, encode_rows, row_dtype
 from headrace.features.schema import STATE_SCHEMA
 from headrace.features.table import (
     CAMPAIGN,
@@ -35,7 +35,7 @@ def changed(partition: int, position: int) -> dict[str, tuple[list[str], Rows]]:
     found = {}
     for layout in SHARED_LAYOUTS:
         ids = CHANGED_IDS[layout.entity]
-        rows = fresh_rows(layout, len(ids), partition)
+        rows = blank_rows(layout, len(ids), partition)
         log = [Fact(entity=n, click=1.0, item=5) for n in range(len(ids)) for _ in range(n + 1)]
         layout.add(rows["state"], columns(log))
         rows["position"], rows["event_time_ms"] = position, START_MS
@@ -55,24 +55,24 @@ def tombstone(record: Record) -> Record:
     return Record(record.partition, record.offset + 100, START_MS, record.key, b"")
 
 
-def shown(shared: SharedState, item_id: str) -> float:
+def shown(merged: MergedState, item_id: str) -> float:
     """How often an item was shown, over all partitions."""
-    state = shared.items.states(shared.items.find([item_id]))
+    state = merged.items.states(merged.items.find([item_id]))
     return float(state[ITEM_LAYOUT.field_of[LIFE]][0, 0])
 
 
 def test_what_a_partition_publishes_is_what_others_read() -> None:
-    shared, published = SharedState(ITEMS.get), changed(partition=2, position=40)
-    mentioned = shared.apply(records(published, 2))
+    merged, published = MergedState(ITEMS.get), changed(partition=2, position=40)
+    mentioned = merged.apply(records(published, 2))
     assert mentioned == CHANGED_IDS
     for entity, (ids, rows) in published.items():
-        table = shared.tables[entity]
+        table = merged.tables[entity]
         assert table.partials(table.find(ids), 2).tobytes() == rows.tobytes()
         assert table.states(table.find(ids)).tobytes() == rows["state"].tobytes()
 
 
 def test_a_record_read_again_counts_once() -> None:
-    once, twice = SharedState(ITEMS.get), SharedState(ITEMS.get)
+    once, twice = MergedState(ITEMS.get), MergedState(ITEMS.get)
     published = records(changed(0, 1)) + records(changed(1, 1), 1)
     once.apply(published)
     twice.apply(published + published[:2])
@@ -83,49 +83,49 @@ def test_a_record_read_again_counts_once() -> None:
 
 
 def test_items_that_are_read_are_met_in_the_catalogue() -> None:
-    shared = SharedState(ITEMS.get)
-    shared.apply(records(changed(0, 1)))
-    number_N = shared.items.find(["7:mug", "pen"])
-    assert shared.catalogue.keys(number_N).tolist() == [key("7:mug"), key("pen")]
-    groups_G = shared.catalogue.groups(number_N)[0]
-    names = [shared.categories.ids[number] for number in groups_G[groups_G >= 0]]
+    merged = MergedState(ITEMS.get)
+    merged.apply(records(changed(0, 1)))
+    number_N = merged.items.find(["7:mug", "pen"])
+    assert merged.catalogue.keys(number_N).tolist() == [key("7:mug"), key("pen")]
+    groups_G = merged.catalogue.groups(number_N)[0]
+    names = [merged.categories.ids[number] for number in groups_G[groups_G >= 0]]
     assert names == ["author=Ann", "kitchen", "gifts"]
 
 
 def test_nothing_read_changes_nothing() -> None:
-    shared = SharedState(ITEMS.get)
-    assert shared.apply([]) == {} and not list(topic_messages({}))
-    assert [len(table) for table in shared.tables.values()] == [0, 0, 0]
+    merged = MergedState(ITEMS.get)
+    assert merged.apply([]) == {} and not list(topic_messages({}))
+    assert [len(table) for table in merged.tables.values()] == [0, 0, 0]
 
 
 def test_a_tombstone_lets_the_row_of_its_partition_be_forgotten() -> None:
-    shared = SharedState(ITEMS.get)
+    merged = MergedState(ITEMS.get)
     first, second = records(changed(0, 9)), records(changed(1, 9), 1)
-    shared.apply(first + second)
-    before = shown(shared, "7:mug")
-    assert shared.apply([tombstone(first[0])]) == {ITEM: ["7:mug"]}
-    assert shown(shared, "7:mug") == before / 2
-    shared.apply([tombstone(second[0])])
-    assert shown(shared, "7:mug") == 0 and shown(shared, "pen") > 0
-    shared.apply(records(changed(0, 3)))  # what is published after it counts, whatever it includes
-    assert shown(shared, "7:mug") == before / 2
+    merged.apply(first + second)
+    before = shown(merged, "7:mug")
+    assert merged.apply([tombstone(first[0])]) == {ITEM: ["7:mug"]}
+    assert shown(merged, "7:mug") == before / 2
+    merged.apply([tombstone(second[0])])
+    assert shown(merged, "7:mug") == 0 and shown(merged, "pen") > 0
+    merged.apply(records(changed(0, 3)))  # what is published after it counts, whatever it includes
+    assert shown(merged, "7:mug") == before / 2
 
 
 def test_a_tombstone_forgets_what_came_before_it_and_not_what_came_after() -> None:
-    shared, (row, *_), (again, *_) = SharedState(ITEMS.get), records(changed(0, 9)), records(
+    merged, (row, *_), (again, *_) = MergedState(ITEMS.get), records(changed(0, 9)), records(
         changed(0, 5)
     )  # fmt: skip
-    shared.apply([row, tombstone(row), again])
-    (known,) = shared.items.partials(shared.items.find(["7:mug"]), 0)
+    merged.apply([row, tombstone(row), again])
+    (known,) = merged.items.partials(merged.items.find(["7:mug"]), 0)
     assert known["position"] == 5
-    shared.apply([row, tombstone(row)])
-    assert shown(shared, "7:mug") == 0
+    merged.apply([row, tombstone(row)])
+    assert shown(merged, "7:mug") == 0
 
 
 def test_a_tombstone_of_what_was_never_known_changes_nothing() -> None:
-    shared = SharedState(ITEMS.get)
-    shared.apply([tombstone(records(changed(0, 1))[0])])
-    assert len(shared.items) == 0 and shared.apply(records(changed(0, 1))) == CHANGED_IDS
+    merged = MergedState(ITEMS.get)
+    merged.apply([tombstone(records(changed(0, 1))[0])])
+    assert len(merged.items) == 0 and merged.apply(records(changed(0, 1))) == CHANGED_IDS
 
 
 @pytest.mark.parametrize(
@@ -139,20 +139,20 @@ def test_a_tombstone_of_what_was_never_known_changes_nothing() -> None:
         (b"item/99999999999:mug", b"x", "no key of a row"),
         (b"item/0:mug", b"\xff\x00garbage", "no row"),
         (b"item/0:mug", b"x", "no row"),
-        (b"item/0:mug", encode_rows(fresh_rows(CATEGORY_LAYOUT, 1))[0], "no row"),
-        (b"item/0:mug", encode_rows(fresh_rows(ITEM_LAYOUT, 1))[0] + b"x", "no row"),
+        (b"item/0:mug", encode_rows(blank_rows(CATEGORY_LAYOUT, 1))[0], "no row"),
+        (b"item/0:mug", encode_rows(blank_rows(ITEM_LAYOUT, 1))[0] + b"x", "no row"),
         (
             b"item/0:mug",
-            encode_rows(fresh_rows(ITEM_LAYOUT, 1, 1))[0],
+            encode_rows(blank_rows(ITEM_LAYOUT, 1, 1))[0],
             "a row of another partition",
         ),
     ],
 )
 def test_what_is_no_row_is_passed_over_and_counted(key: bytes, value: bytes, reason: str) -> None:
     skipped = Skipped()
-    shared = SharedState(ITEMS.get, skipped=skipped)
+    merged = MergedState(ITEMS.get, skipped=skipped)
     good = records(changed(0, 1))
-    mentioned = shared.apply([good[0], Record(0, 77, START_MS, key, value), *good[1:]])
+    mentioned = merged.apply([good[0], Record(0, 77, START_MS, key, value), *good[1:]])
     assert mentioned == CHANGED_IDS and skipped.counts() == {("item-features", reason): 1}
     (kind,) = skipped.report()
     assert kind.first.startswith("partition 0 offset 77: ")
@@ -160,11 +160,11 @@ def test_what_is_no_row_is_passed_over_and_counted(key: bytes, value: bytes, rea
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 1e300])
 def test_a_row_with_numbers_that_no_events_lead_to_is_passed_over(number: float) -> None:
-    rows = fresh_rows(ITEM_LAYOUT, 1)
+    rows = blank_rows(ITEM_LAYOUT, 1)
     rows["state"][ITEM_LAYOUT.field_of[LIFE]][0, 0] = number
     skipped = Skipped()
-    shared = SharedState(ITEMS.get, skipped=skipped)
-    assert shared.apply(records({ITEM: (["mug"], rows)})) == {}
+    merged = MergedState(ITEMS.get, skipped=skipped)
+    assert merged.apply(records({ITEM: (["mug"], rows)})) == {}
     assert skipped.counts() == {("item-features", "no row"): 1}
 
 
@@ -188,16 +188,16 @@ def test_whatever_bytes_lie_in_the_topic_the_rows_count(
     messages: list[tuple[bytes, bytes]],
 ) -> None:
     skipped = Skipped()
-    shared = SharedState(ITEMS.get, skipped=skipped)
+    merged = MergedState(ITEMS.get, skipped=skipped)
     for offset, message in enumerate(messages):
-        shared.apply([Record(0, offset, START_MS, *message)])
-    shared.apply(records(changed(0, 1)))
-    alone = SharedState(ITEMS.get)
+        merged.apply([Record(0, offset, START_MS, *message)])
+    merged.apply(records(changed(0, 1)))
+    alone = MergedState(ITEMS.get)
     alone.apply(records(changed(0, 1)))
-    assert shown(shared, "7:mug") == shown(alone, "7:mug")
+    assert shown(merged, "7:mug") == shown(alone, "7:mug")
     assert skipped.total() + sum(not value for _, value in messages) >= len(messages)
 
 
-def test_users_are_not_shared() -> None:
-    assert USER not in SharedState(ITEMS.get).tables
-    assert np.array_equal(list(SharedState(ITEMS.get).tables), [ITEM, CATEGORY, CAMPAIGN])
+def test_users_are_not_merged() -> None:
+    assert USER not in MergedState(ITEMS.get).tables
+    assert np.array_equal(list(MergedState(ITEMS.get).tables), [ITEM, CATEGORY, CAMPAIGN])
