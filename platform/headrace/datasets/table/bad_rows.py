@@ -51,7 +51,7 @@ class BadRows:
     ) -> None:
         """Counts N rows of a column; `fault_N` says which of the faults each has."""
         counts = np.bincount(fault_N, minlength=len(faults))
-        for place in np.flatnonzero(counts):
+        for place in np.flatnonzero(counts).tolist():
             fault = faults[place]
             first = np.flatnonzero(fault_N == place)[:MAX_EXAMPLES]
             for line in line_N[first].tolist():

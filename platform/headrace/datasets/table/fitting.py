@@ -12,8 +12,8 @@ from headrace.datasets.table.files.open import TableFile, find
 from headrace.datasets.table.files.typed import Nature, nature
 from headrace.datasets.table.mapping import (
     MAPPING_FILE,
+    AnyPart,
     ItemColumns,
-    Source,
     TableMapping,
     columns,
 )
@@ -53,7 +53,7 @@ def check(folder: Path, mapping: TableMapping) -> None:
         raise ConfigError(f"{folder / MAPPING_FILE}: {'; '.join(problems)}")
 
 
-def _misfits(folder: Path, part: Source) -> Iterator[str]:
+def _misfits(folder: Path, part: AnyPart) -> Iterator[str]:
     for key, problem in joins.misfits(folder, part.joins):
         yield f"{key}: {problem}"
     joined = {column for join in part.joins for column in join.columns}
@@ -85,7 +85,7 @@ def _misfits_of_file(file: TableFile, wanted: list[tuple[str, str]]) -> Iterator
             yield f"{key}: column {column!r} of {file.name} {told}"
 
 
-def _needed(part: Source) -> list[tuple[str, str]]:
+def _needed(part: AnyPart) -> list[tuple[str, str]]:
     """(key, column) of the columns in the files; the names of properties are none."""
     if isinstance(part, ItemColumns) and part.properties is not None:
         return [

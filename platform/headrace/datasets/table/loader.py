@@ -8,10 +8,11 @@ events; items and users are held in memory.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from headrace.catalogue.counts import Counts
 from headrace.catalogue.item import Content, Dataset, Item, User
@@ -29,6 +30,13 @@ from headrace.errors import DatasetError
 MAX_SURFACES: Final = 20  # that are told one by one
 
 
+class Seen(NamedTuple):
+    """The users and items of the log, with the rows of each."""
+
+    users: Mapping[str, int]
+    items: Mapping[str, int]
+
+
 def load(folder: Path | None) -> Dataset:
     """The user's tables in `folder`, as `headrace.yaml` there describes them.
 
@@ -44,20 +52,21 @@ def load(folder: Path | None) -> Dataset:
     tally = log.tally
     if not tally.num_events:
         raise DatasetError(_nothing_usable(folder, mapping.events.file, tally))
-    items = _items(folder, mapping.items, tally) if mapping.items else map(Item, tally.items)
-    people = _users(folder, mapping.users, tally) if mapping.users else map(User, tally.users)
+    seen = Seen(tally.users.by_id(), tally.items.by_id())
+    items = _items(folder, mapping.items, tally) if mapping.items else map(Item, seen.items)
+    people = _users(folder, mapping.users, tally) if mapping.users else map(User, seen.users)
     dataset = Dataset(
         name="table",
         items=tuple(items),
         users=tuple(people),
         events=log.events,
         num_events=tally.num_events,
-        start_ms=tally.start_ms,
+        start_ms=tally.start_ms or 0,
         end_ms=tally.end_ms,
         contents=lambda: _contents(folder, mapping.items),
         time_zone=mapping.events.time.zone or "UTC",
     )
-    counts = _counts(dataset, mapping, tally)
+    counts = _counts(dataset, mapping, tally, seen)
     return replace(dataset, counts=counts, bad_rows=tally.bad.examples())
 
 
@@ -82,7 +91,7 @@ def _contents(folder: Path, part: ItemColumns | None) -> Iterator[Content]:
     return iter(()) if part is None else Items(folder, part, Tally()).contents()
 
 
-def _counts(dataset: Dataset, mapping: TableMapping, tally: Tally) -> Counts:
+def _counts(dataset: Dataset, mapping: TableMapping, tally: Tally, seen: Seen) -> Counts:
     """The counts of a load, with the ids of the log that the catalogue's own files lack."""
     items = {item.item_id for item in dataset.items} if mapping.items else None
     people = {user.user_id for user in dataset.users} if mapping.users else None
@@ -98,12 +107,12 @@ def _counts(dataset: Dataset, mapping: TableMapping, tally: Tally) -> Counts:
         actions=dict(tally.actions),
         num_items=len(dataset.items),
         num_users=len(dataset.users),
-        strange_items=strangers(tally.items, items),
-        strange_users=strangers(tally.users, people),
+        strange_items=strangers(seen.items, items),
+        strange_users=strangers(seen.users, people),
         values_without_outcome=tally.values_without_outcome,
         null_words=dict(tally.null_words),
         surfaces=dict(Counter(tally.surfaces).most_common(MAX_SURFACES)),
-        busiest_user=max(tally.users.items(), key=lambda one: one[1]),
+        busiest_user=max(seen.users.items(), key=itemgetter(1)),
     )
 
 

@@ -143,6 +143,9 @@ class UserColumns(Source, frozen=True):
     distinct: Distinct | None = None
 
 
+AnyPart = EventColumns | ItemColumns | UserColumns
+
+
 class TableMapping(Part, frozen=True, kw_only=True):
     """The parts of `headrace.yaml` that say which column is what."""
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from headrace.datasets.table.bad_rows import BadRows
 from headrace.datasets.table.files.layout import TABS, Kind, Layout, inner_suffix, kind_of
@@ -116,7 +116,7 @@ def _rows(text: str, delimiter: str, quoting: bool) -> list[list[str]]:
     """The rows of a text in this dialect; none where quotes do not fit."""
     one = delimiter if len(delimiter) == 1 else "\x1f"
     file = io.StringIO(text.replace(delimiter, one), newline="")
-    rule = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+    rule: Any = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
     reader = csv.reader(file, delimiter=one, quoting=rule, strict=True)
     try:
         return [row for row in itertools.islice(reader, LOOK_ROWS) if row]

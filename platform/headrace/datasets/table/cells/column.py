@@ -39,7 +39,9 @@ def each(cells: pa.Array, parse: Callable[[Any], Any], dtype: Any) -> Parsed:
         fault = Fault("expected a single value", f"expected a single value, got {cells.type}")
         return Parsed(none, np.zeros(len(cells), np.int32), [fault])
     coded = cells.dictionary_encode(null_encoding="encode")
-    values, fault_D, faults = [], [], []
+    values: list[Any] = []
+    fault_D: list[int] = []
+    faults: list[Fault] = []
     for one in coded.dictionary.to_pylist():
         try:
             values.append(parse(one))

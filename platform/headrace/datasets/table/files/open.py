@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -78,7 +78,7 @@ class TableFile:
         return pc.if_else(is_null, pa.scalar(None, pa.string()), cells)
 
 
-READERS: Final[dict[Kind, type[Reader]]] = {
+READERS: Final[dict[Kind, Callable[[Path, str, Layout], Reader]]] = {
     "text": TextFile,
     "jsonl": JsonLinesFile,
     "parquet": ParquetFile,

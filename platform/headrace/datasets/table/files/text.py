@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -90,7 +90,7 @@ class TextFile:
             block = self._joined(block, more)
             text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
             try:
-                first = next((cells for cells in self._reader(text) if cells), [])
+                first: list[str] = next((cells for cells in self._reader(text) if cells), [])
             except csv.Error as error:
                 if ENDLESS in str(error) and len(block) < MAX_ROW_BYTES:
                     continue  # a name that is longer than the block, or none
@@ -118,7 +118,7 @@ class TextFile:
         block = rest + more
         return block.replace(self._long, STAND_IN.encode()) if self._long else block
 
-    def _reader(self, text: io.StringIO) -> Any:
+    def _reader(self, text: Iterable[str]) -> Any:
         if self._layout.quoting:
             return csv.reader(text, delimiter=self._delimiter, strict=True)
         return csv.reader(text, delimiter=self._delimiter, quoting=csv.QUOTE_NONE, quotechar=None)

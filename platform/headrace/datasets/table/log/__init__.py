@@ -9,4 +9,5 @@ requests.py rows of one request together, equal ones merged
 visits.py    actions linked to the impressions they came of
 events.py    events made of rows
 tally.py     counts of all that
+id_counts.py rows by id
 """

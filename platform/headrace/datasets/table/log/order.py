@@ -102,20 +102,19 @@ def _written(batches: Iterable[pa.RecordBatch]) -> Any:
 def _merged(runs: Sequence[Any]) -> Iterator[pa.RecordBatch]:
     """The rows of sorted runs in order; each batch has all rows of its moments."""
     readers = [_batches(run) for run in runs]
-    heads = [next(reader, None) for reader in readers]
-    while alive := [place for place, head in enumerate(heads) if head is not None]:
-        last = {place: _last(heads[place]) for place in alive}
-        bound = min(last.values())
+    first = {reader: next(reader, None) for reader in readers}
+    heads = {reader: batch for reader, batch in first.items() if batch is not None}
+    while heads:
+        bound = min(map(_last, heads.values()))
         parts = []
-        for place in alive:
-            head = heads[place]
-            while _last(head) == bound and (more := next(readers[place], None)) is not None:
+        for reader, head in list(heads.items()):
+            while _last(head) == bound and (more := next(reader, None)) is not None:
                 head = _joined([head, more])
             end = int(np.searchsorted(head.column(TIME).to_numpy(), bound, side="right"))
-            if end:
-                parts.append(head.slice(0, end))
-            rest = head.slice(end)
-            heads[place] = rest if len(rest) else next(readers[place], None)
+            parts.append(head.slice(0, end))
+            heads[reader] = head.slice(end)
+            if end == len(head):
+                del heads[reader]  # the loop above has read it to its end
         yield _by_time(_joined(parts))
 
 

@@ -66,12 +66,9 @@ class Grouping:
         action; or one row tells everything, the first or last, where the mapping says so. An
         impression that only repeats another is a bad row.
         """
-        place_M = _crowded(rows)
-        if not len(place_M):
-            return rows
         keys = [name for name in self._keys if name in rows.schema.names]
-        group_M = _groups(rows.take(pa.array(place_M)), keys)
-        if group_M.max() + 1 == len(group_M):
+        place_M, group_M = _alike(rows, keys)
+        if not len(place_M):
             return rows
         order_M = np.argsort(group_M, kind="stable")
         start_G = np.flatnonzero(np.diff(group_M[order_M], prepend=-1))
@@ -175,10 +172,22 @@ class Grouping:
         self._tally.bad.add(file, rows.column(LINE)[place].as_py(), column, fault)
 
 
-def _crowded(rows: pa.RecordBatch) -> Indices:
-    """The rows that share their moment with another; the others are like none."""
-    is_same_N = np.diff(_numpy(rows, TIME)) == 0
-    return np.flatnonzero(np.append(is_same_N, False) | np.append(False, is_same_N))
+def _alike(rows: pa.RecordBatch, keys: Sequence[str]) -> tuple[Indices, Indices]:
+    """[M]: the rows that are like another in all these columns, time first, and their groups.
+
+    Most rows are like none: column by column fewer are left.
+    """
+    is_same_N = np.diff(_numpy(rows, keys[0])) == 0
+    place_M = np.flatnonzero(np.append(is_same_N, False) | np.append(False, is_same_N))
+    group_M = np.cumsum(np.append(True, ~is_same_N))[place_M]
+    for name in keys[1:]:
+        codes = rows.column(name).take(pa.array(place_M)).dictionary_encode()
+        code_M = codes.indices.to_numpy().astype(np.int64)
+        code_M += group_M * len(codes.dictionary)
+        _, group_M, num_G = np.unique(code_M, return_inverse=True, return_counts=True)
+        is_like_M = num_G[group_M] > 1
+        place_M, group_M = place_M[is_like_M], group_M[is_like_M]
+    return place_M, np.unique(group_M, return_inverse=True)[1]
 
 
 def _groups(rows: pa.RecordBatch, keys: Sequence[str]) -> Indices:
@@ -206,7 +215,8 @@ def _ranks(first_N: Indices) -> Indices:
 
 
 def _numpy(rows: pa.RecordBatch, name: str) -> NDArray[Any]:
-    return rows.column(name).to_numpy(zero_copy_only=False)
+    values: NDArray[Any] = rows.column(name).to_numpy(zero_copy_only=False)
+    return values
 
 
 def _replaced(rows: pa.RecordBatch, name: str, values: Any) -> pa.RecordBatch:

@@ -16,6 +16,7 @@ from headrace.datasets.table.bad_rows import BadRows
 from headrace.datasets.table.files.chunk import Chunk
 from headrace.datasets.table.files.open import TableFile
 from headrace.datasets.table.log import fields as f
+from headrace.datasets.table.log.id_counts import IdCounts
 from headrace.event import DEFAULT_SURFACE
 
 MASKS: Final = range(EVERY_ACTION + 1)
@@ -36,9 +37,9 @@ class Tally:
     values_without_outcome: int = 0
     actions: Counter[str] = field(default_factory=Counter)
     surfaces: Counter[str] = field(default_factory=Counter)
-    users: dict[str, int] = field(default_factory=dict)  # rows of each
-    items: dict[str, int] = field(default_factory=dict)
-    start_ms: int = 0
+    users: IdCounts = field(default_factory=IdCounts)
+    items: IdCounts = field(default_factory=IdCounts)
+    start_ms: int | None = None
     end_ms: int = 0
 
     def chunks(self, file: TableFile, columns: Sequence[str]) -> Iterator[Chunk]:
@@ -60,22 +61,16 @@ class Tally:
     def count(self, told: pa.RecordBatch) -> None:
         """Counts the rows of a moment, or of some, that events are made of."""
         time_ms = told.column(f.TIME)
-        self.start_ms = self.start_ms if self.users else time_ms[0].as_py()
+        self.start_ms = time_ms[0].as_py() if self.start_ms is None else self.start_ms
         self.end_ms = time_ms[-1].as_py()
-        _add_counts(told.column(f.USER), self.users)
-        _add_counts(told.column(f.ITEM), self.items)
+        self.users.add(told.column(f.USER))
+        self.items.add(told.column(f.ITEM))
         if f.SURFACE in told.schema.names:
-            _add_counts(told.column(f.SURFACE), self.surfaces)
+            for found in pc.value_counts(told.column(f.SURFACE)).to_pylist():
+                self.surfaces[found["values"]] += found["counts"]
         else:
             self.surfaces[DEFAULT_SURFACE] += len(told)
         num_M = np.bincount(told.column(f.CAME).to_numpy(), minlength=len(MASKS))
         for name, bit in BIT.items():
             self.actions[name] += int(num_M[[mask for mask in MASKS if mask & bit]].sum())
         self.num_positives += int(num_M[[mask for mask in MASKS if mask & ~AVERSIONS]].sum())
-
-
-def _add_counts(cells: pa.Array, counts: dict[str, int]) -> None:
-    found = pc.value_counts(cells)
-    names, numbers = found.field("values").to_pylist(), found.field("counts").to_pylist()
-    for name, number in zip(names, numbers, strict=True):
-        counts[name] = counts.get(name, 0) + number
