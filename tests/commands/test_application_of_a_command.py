@@ -186,7 +186,7 @@ def test_variables_override_the_file(tmp_path: Path) -> None:
     path = written(tmp_path / "shop", f"{text}surfaces: [home]\n")
     ask = (
         "from headrace.config import load; s = load();"
-        "print(s.head_names, s.ranking_weights, s.surface_names)"
+        "print(s.training.heads, s.serving.rank_by, s.training.surfaces)"
     )
     environ = {**os.environ, "HEADRACE_APP": str(path)}
     over = {

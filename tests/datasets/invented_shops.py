@@ -57,11 +57,10 @@ def order_lines(folder: Path) -> None:
 
 def transactions_and_articles(folder: Path) -> None:
     """H&M: transactions, articles and customers."""
-    draw = Random(2)
     write(
         folder, "transactions_train.csv", "t_dat,customer_id,article_id,price,sales_channel_id",
-        lambda n: (f"2020-09-{1 + n % 20:02d}", f"{draw.randint(0, 15):08x}",
-                   f"0108775{draw.randint(0, 19):03d}", f"0.0{draw.randint(10, 99)}", 1 + n % 2),
+        lambda n: (f"2020-09-{1 + n % 20:02d}", f"{n % 16:08x}", f"0108775{n % 20:03d}",
+                   f"0.0{10 + n % 80}", 1 + n % 2),
     )  # fmt: skip
     write(
         folder, "articles.csv", "article_id,prod_name,product_type_name,colour_group_name",

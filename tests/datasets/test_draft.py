@@ -43,7 +43,11 @@ DRAFTS: Final[dict[str, tuple[Callable[[Path], None], dict[str, Any], dict[str, 
             "items": {
                 "file": ["item_properties_part1.csv", "item_properties_part2.csv"],
                 "item_id": "itemid",
-                "properties": {"name": "property", "value": "value", "time": "timestamp"},
+                "properties": {
+                    "name": "property",
+                    "value": "value",
+                    "time": {"column": "timestamp", "unit": "ms"},
+                },
                 "categories": "categoryid",
             },
         },

@@ -64,7 +64,7 @@ def test_an_outcome_that_is_no_further_action_is_refused(tmp_path: Path, name: s
 
 def test_all_problems_are_reported_at_once_with_their_keys(tmp_path: Path) -> None:
     text = (
-        "events: {file: e.xlsx, user_id: 7, time: {column: t, unit: days, zone: CET}, clickd: c,"
+        "events: {file: e.xlsx, user_id: 7, time: {column: t, unit: days, zones: CET}, clickd: c,"
         " clicked: {column: stars, atleast: 4}, position: {first: 1},"
         " value: {column: stars, of: 0}, outcomes: {like: {}}}\n"
         "items: [mug, pen]\nuser: {}"
@@ -79,7 +79,7 @@ def test_all_problems_are_reported_at_once_with_their_keys(tmp_path: Path) -> No
         "events.file: got 'e.xlsx'",
         "events.user_id: got 7",
         "events.item_id: missing",
-        "events.time.zone: unknown key",
+        "events.time.zones: unknown key",
         "events.time.unit: got 'days'",
         "events.clicked.atleast: unknown key",
         "events.clicked.at_least: missing",

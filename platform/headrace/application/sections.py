@@ -16,7 +16,7 @@ from headrace.application.action import BUILT_IN, CLICK, DEFAULT_TABLE, Action, 
 from headrace.application.document import shown
 from headrace.application.reading import Duration, keys_of, unknown
 
-MAPPING: Final = ("events", "items", "users", "joins")  # sections about the columns of files
+MAPPING: Final = ("events", "items", "users")  # sections about the columns of files
 MAX_SURFACE: Final = 128  # characters of a surface's name, as in `headrace.event`
 AFTER: Final = "after"
 

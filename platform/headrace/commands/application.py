@@ -46,7 +46,8 @@ def check(path: Path) -> None:
     """Raises `ConfigError` with everything that is wrong with an application file."""
     sections = document.read(path)
     application, problems = read_sections(sections, str(path))
-    problems += problems_of(sections, [row.name for row in application.actions])
+    if application.mapping:
+        problems += problems_of(sections, [row.name for row in application.actions])
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}")
 

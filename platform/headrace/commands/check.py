@@ -105,8 +105,10 @@ def told(event: Event) -> str:
         items = [_shown(shown) for shown in event.items[:NUM_ITEMS]]
         more = len(event.items) - len(items)
         return f"{where} saw {', '.join([*items, *([f'{more} more'] if more > 0 else [])])}"
-    action = event.action if isinstance(event, ActionEvent) else CLICK
-    return f"{where}: {action} of {event.item_id!r}"
+    if not isinstance(event, ActionEvent):
+        return f"{where}: {CLICK} of {event.item_id!r}"
+    back = " taken back" if event.takes_back else ""
+    return f"{where}: {event.action} of {event.item_id!r}{back}"
 
 
 def _shown(shown: Shown) -> str:

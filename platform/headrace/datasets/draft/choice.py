@@ -50,13 +50,13 @@ class Draft:
 
     def answer(self, path: str, value: Any, why: str = "as you say") -> bool:
         """Put a person's word in the place of a guess: that of a key, or of a key in its value.
-        Returns whether the draft has such a section."""
+        Returns whether the draft has such a section, or such a value."""
         name, _, rest = path.partition(".")
         key, _, inner = rest.partition(".")
         section = self.sections.get(name)
         if not rest:
             self.sections[name] = Choice(value, why)
-        elif isinstance(section, dict):
+        elif isinstance(section, dict) and not (inner and key not in section):
             before = section.get(key, Choice({}))
             section[key] = Choice(_put(before.value, inner, value) if inner else value, why)
             if any(_unknown(section[key].value)):

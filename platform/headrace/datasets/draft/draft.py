@@ -36,7 +36,7 @@ def drafted(folder: Path, answers: Mapping[str, Any]) -> Draft:
     for path, value in answers.items():
         by_word = path == "events.action" and isinstance(value, str)
         if not draft.answer(path, {"always": value} if by_word else value):
-            draft.notes.append(f"--set {path}: there is no such section")
+            draft.notes.append(f"--set {path}: nothing like it was guessed")
     joined = [
         *_used(draft),
         *(one.path.name for one in (*files.events, *files.items, *files.users)),

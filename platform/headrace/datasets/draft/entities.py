@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from headrace.datasets.draft.choice import Choice, Section, column_reason
-from headrace.datasets.draft.events import Events
+from headrace.datasets.draft.events import Events, time_of
 from headrace.datasets.draft.files import best, id_column, is_properties, values_of
 from headrace.datasets.draft.words import fit, is_id
 from headrace.datasets.table.guess import CellKind, ColumnGuess
@@ -134,7 +134,9 @@ def _properties(file: FileGuess) -> Section:
     name, value = (best(file, role, WORDS) for role in ("property", "value"))
     time = next((one for one in file.columns if one.kind == "time"), None)
     assert name is not None and value is not None
-    columns = {"name": name.name, "value": value.name, **({"time": time.name} if time else {})}
+    columns: dict[str, Any] = {"name": name.name, "value": value.name}
+    if time and (time.unit or len(time.patterns) == 1):
+        columns["time"] = time_of(time)
     section = {"properties": Choice(columns, "a row for each property of an item")}
     names = values_of(file, name.name)
     labels = [one for one in names if fit(one, CATEGORIES)]

@@ -88,14 +88,19 @@ def _time(events: Events) -> Choice:
         )
     column = max(times, key=lambda one: (fit(one.name, "time"), deed(one.name) is not None))
     why = column_reason(column, "the only times" if len(times) == 1 else "by its name")
-    if column.unit:
-        zone = "" if column.unit != "iso" or _has_zone(column) else "; without a zone: UTC"
-        return Choice({"column": column.name, "unit": column.unit}, why + zone)
-    if len(column.patterns) == 1:
-        return Choice({"column": column.name, "pattern": column.patterns[0]}, f"{why}; UTC")
+    if column.unit or len(column.patterns) == 1:
+        is_utc = column.unit not in (None, "iso") or _has_zone(column)
+        return Choice(time_of(column), why if is_utc else f"{why}; without a zone: UTC")
     question = "which pattern do the times have: is the day first, or the month?"
     value = {"column": column.name, "pattern": UNKNOWN}
     return Choice(value, why, question, column.patterns)
+
+
+def time_of(column: ColumnGuess) -> dict[str, str]:
+    """A column of times, with the only way in which they are written."""
+    if column.unit:
+        return {"column": column.name, "unit": column.unit}
+    return {"column": column.name, "pattern": column.patterns[0]}
 
 
 def _has_zone(column: ColumnGuess) -> bool:
