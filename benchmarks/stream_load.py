@@ -26,8 +26,8 @@ from headrace.broker.writer import LogWriter
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.errors import InvalidEvent
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.facts import CLICK, SHOWN
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT

@@ -1,6 +1,6 @@
 """The serving application: one Ray Serve deployment that answers every route in its own process.
 
-`serving.http.routes` has the table of routes; here is what answers them.
+`headrace.api.routes` is the table of routes; here is what answers them, a method for each row.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import cache
 from typing import Final
 
 import torch
@@ -25,21 +26,24 @@ from headrace.access.api_keys.ring import Keyring
 from headrace.access.api_keys.store import KeyStore
 from headrace.access.redis import prompt_redis
 from headrace.ads.campaign import read_campaigns
+from headrace.api.events import Taken
 from headrace.api.slate import AdsRequest, RecommendRequest
 from headrace.broker.log_sender import LogSender, Message
 from headrace.broker.spool import Spool
 from headrace.broker.topics import Topics
 from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
+from headrace.features.online.store import OnlineStore
 from headrace.features.serving_key import ServingKey
 from headrace.monitoring.documents import ServeDocument
 from headrace.monitoring.status import StatusBoard
 from serving.ads import AdServer
 from serving.breaker import Breaker
 from serving.health import Errors, Health
-from serving.http.body import Bodies
+from serving.http.body import Bodies, Body
 from serving.http.budget import Budget
 from serving.http.door import Door
+from serving.http.openapi import openapi_document
 from serving.http.problem import busy, json_response
 from serving.http.rate import Rate
 from serving.http.route import Answer
@@ -47,7 +51,7 @@ from serving.http.router import Router
 from serving.http.routes import routes
 from serving.impressions import ImpressionLog
 from serving.loopback import keep_on_loopback
-from serving.posted import Accepted, Taken, read_events
+from serving.posted import Accepted, read_events
 from serving.recommend import Recommender
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
@@ -65,8 +69,6 @@ class Gateway:
     """A replica: the model, the item table, the store and the log, behind the routes."""
 
     def __init__(self, settings: config.Settings) -> None:
-        from headrace.feast_adapter.online import OnlineStore
-
         self._ending = ExitStack()
         torch.set_num_threads(1)
         sys.setswitchinterval(SWITCH_S)
@@ -98,7 +100,9 @@ class Gateway:
         self.ads_rate = Rate("ads", settings.http.ads_rate)
         self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.http.own_key)
         door = Door(settings, self._keyring)
-        self._router = Router(routes(self), Bodies(settings.serving.body_timeout_s), door)
+        table = routes(self)
+        self._openapi = cache(lambda: openapi_document(table))
+        self._router = Router(table, Bodies(settings.serving.body_timeout_s), door)
         for begun in (self._keyring, self._live, self._reporter):
             begun.start()
             self._ending.callback(begun.close)
@@ -134,11 +138,11 @@ class Gateway:
         marks = self._marks(snapshot, at_ms, is_logged=False)
         return json_response(self._ads.place(request, snapshot, at_ms, marks))
 
-    def read_events(self, body: bytes) -> Sequence[Accepted]:
+    def read_events(self, body: Body) -> Sequence[Accepted]:
         """The events of a body."""
         return read_events(body, now_ms(), int(self._settings.stream.max_ahead_s * 1_000))
 
-    def take_events(self, events: Sequence[Accepted]) -> Answer:
+    def post_events(self, events: Sequence[Accepted]) -> Answer:
         """202 once the log has each of these events."""
         event_ids = [accepted.event.event_id for accepted in events]
         sent = [Message(one.event.user_id.encode(), one.message) for one in events]
@@ -159,6 +163,22 @@ class Gateway:
             )
             raise busy(told, {"event_ids": event_ids}) from None
         return json_response(Taken(len(event_ids), tuple(event_ids)), 202)
+
+    def livez(self, may_read: bool) -> Answer:
+        """200: this process answers."""
+        return self.health.livez()
+
+    def readyz(self, may_read: bool) -> Answer:
+        """200 from the first model on, or before it where that was decided; 503 until then."""
+        return self.health.readyz(may_read)
+
+    def healthz(self, may_read: bool) -> Answer:
+        """200 with the health report."""
+        return self.health.healthz()
+
+    def openapi(self, may_read: bool) -> Answer:
+        """These routes as an OpenAPI document."""
+        return json_response(self._openapi())
 
     def _marks(self, snapshot: Snapshot, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
         """The `degraded` marks of an answer, beside those that its stages set."""

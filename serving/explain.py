@@ -21,10 +21,10 @@ from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.crosses import InCategories, OnSurface
 from headrace.features.aggregation.facts import action_masks
 from headrace.features.inputs import DENSE
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items

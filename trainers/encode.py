@@ -33,9 +33,8 @@ from headrace.clock import now_ms
 from headrace.encoders import registry
 from headrace.encoders.encoder import Setup
 from headrace.errors import HeadraceError
-from headrace.feast_adapter.views import vector_view_name
+from headrace.features.online.views import vector_view_name
 from headrace.keys import key
-from headrace.offline import materialize
 from headrace.services.processes.priority import SETUP_HOOK
 
 KEEP_EVERY_S = 2.0
@@ -198,6 +197,8 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
         encode(plan, settings, console)
         report(plan, console, time.monotonic() - started_s)
     online = {plan.modality: plan.table for plan in plans}
+    from headrace.offline import materialize  # Feast takes seconds: not in every actor
+
     for modality, table in online.items():
         materialize.write_vectors(settings, modality, table, now_ms())
     materialize.apply(settings)

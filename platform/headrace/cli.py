@@ -47,7 +47,6 @@ from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
 from headrace.encoders import registry as encoders
 from headrace.errors import HeadraceError
-from headrace.feast_adapter.servers import kept_on_loopback
 from headrace.services.processes.priority import yield_to_requests
 from headrace.settings.text import require_home
 
@@ -258,6 +257,8 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
+    from headrace.feast_adapter.servers import kept_on_loopback  # prepares for Feast
+
     arguments = kept_on_loopback(options.arguments)
     repository = config.repository_path("feature_repo")
     _become("headrace.feast_adapter.command", settings, ["--chdir", str(repository), *arguments])

@@ -51,7 +51,7 @@ def logs(draw: st.DrawFn) -> list[ImpressionEvent]:
     return [impression(*row, clicked, split="").event for row, clicked in rows.items()]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(logs(), st.booleans())
 def test_a_case_reads_what_a_row_of_a_file_reads(
     events: list[ImpressionEvent], frozen: bool
@@ -74,7 +74,7 @@ def test_a_case_reads_what_a_row_of_a_file_reads(
             np.testing.assert_array_equal(case.at_midnight.history_3T, late.history_3T)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(logs(), st.integers(1, 5))
 def test_how_many_events_are_worked_on_at_once_changes_nothing(
     events: list[ImpressionEvent], step: int

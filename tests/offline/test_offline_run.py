@@ -31,9 +31,9 @@ from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.datasets.movielens.loader import HIGHEST, load
 from headrace.event import Event, ImpressionEvent, Served, Shown, encode
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.checks.parity import Parity
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.serving_key import ServingKey

@@ -22,7 +22,7 @@ from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.errors import LogMismatch
 from headrace.event import ClickEvent, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.offline.archive import Archive
 from headrace.offline.folder import EVENTS, log_folder

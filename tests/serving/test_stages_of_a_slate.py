@@ -96,7 +96,7 @@ def test_what_is_not_ranked_has_a_reason() -> None:
     assert reasons == {1: "excluded", 2: "seen", 5: "excluded", 7: "over_quota", 8: "seen"}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.permutations(range(1, 13)),
     st.lists(st.tuples(st.integers(1, 13), st.booleans()), max_size=8),

@@ -25,7 +25,7 @@ from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.event import ClickEvent, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.monitoring.health import read_health
 from headrace.monitoring.health_report import to_document, to_tables

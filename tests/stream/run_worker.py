@@ -18,7 +18,7 @@ from redis import Redis
 
 from headrace import config
 from headrace.clock import now_ms
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import FEATURES, LAYOUTS, LIFE
 from headrace.positions.store import CommitStore

@@ -19,7 +19,7 @@ from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.errors import PartitionLost, ServiceError
 from headrace.event import ClickEvent, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.exporter import HealthCollector

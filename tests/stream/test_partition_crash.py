@@ -258,7 +258,7 @@ def test_without_a_crash_the_log_comes_to_what_a_recount_says(seed: int) -> None
     assert survive(seed, num_events=60, crash_every=10**9) == 0
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.sampled_from([15, 40, 150]))
 def test_crashes_at_any_write_change_nothing(seed: int, crash_every: int) -> None:
     survive(seed, num_events=40, crash_every=crash_every)

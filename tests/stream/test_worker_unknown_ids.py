@@ -18,7 +18,7 @@ from headrace.broker.writer import LogWriter
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
 from headrace.event import ImpressionEvent, Shown, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import decode_rows

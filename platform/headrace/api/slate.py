@@ -95,7 +95,7 @@ class AdSlate(Envelope, frozen=True):
     ads: tuple[PlacedAd, ...]
 
 
-def parse(body: bytes, request_type: type[Request]) -> Request:
+def parse(body: bytes | bytearray, request_type: type[Request]) -> Request:
     """The request in a JSON body; raises `InvalidRequest` naming the field at fault."""
     try:
         return msgspec.json.decode(body, type=request_type)

@@ -30,6 +30,7 @@ from headrace.event import ActionEvent, Event, ImpressionEvent, Shown
 NUM_EVENTS: Final = 3  # that are shown
 NUM_ITEMS: Final = 4  # of each
 NUM_REASONS: Final = 10
+NUM_BAD: Final = 5
 
 # What each warning says, and what to do about it.
 MEANING: Final[Mapping[str, str]] = {
@@ -83,13 +84,12 @@ def lines_of(found: Inspection, dataset: Dataset) -> Iterator[str]:
     if found.bad_rows:
         by_file = ", ".join(f"{file} {num:,}" for file, num in found.bad_rows.items())
         yield f"bad rows, left out: {by_file}"
-    first = {f"{row.column}: {row.reason}": row for row in reversed(dataset.bad_rows)}
     for reason, num in list(found.reasons.items())[:NUM_REASONS]:
-        row = first.get(reason)
-        where = f" (first: {row.file}:{row.line})" if row else ""
-        yield f"  {num:,} x {reason}{where}"
+        yield f"  {num:,} x {reason}"
     if len(found.reasons) > NUM_REASONS:
         yield f"  and {len(found.reasons) - NUM_REASONS} other reasons"
+    for row in dataset.bad_rows[:NUM_BAD]:
+        yield f"  {row.file}:{row.line}: {row.column}: {row.reason}"
     for one in found.warnings:
         example = f" ({one.example})" if one.example else ""
         yield f"warning {one.code}, {one.count:,} rows: {MEANING[one.code]}{example}"

@@ -17,7 +17,7 @@ from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Show
 MAX_SURFACES: Final = 1_000
 BUSY_SHARE: Final = 0.1  # of all rows: one user alone, among so many others
 BUSY_USERS: Final = 20
-IN_SECONDS: Final = "is a time in seconds"  # of a bad row's reason
+IN_SECONDS: Final = "a time in seconds"  # in the reason of a bad row
 WISHES: Final = frozenset(row.name for row in TABLE if row.wish)
 
 

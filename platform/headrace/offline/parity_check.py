@@ -32,11 +32,11 @@ from headrace.broker.record import Record
 from headrace.catalogue.files import read_items, read_users
 from headrace.clock import now_ms
 from headrace.event import ImpressionEvent
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.checks.parity import EXACT, FLOAT, Agreement, Parity
 from headrace.features.inputs import DENSE_NAMES
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.served import as_served

@@ -14,14 +14,14 @@ from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.config import Settings
 from headrace.event import MAX_EVENT_BYTES
-from headrace.feast_adapter.columns import Expiry
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.layout import Layout
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import row_ttls_s
 from headrace.features.rows.merged import topic_messages
 from headrace.features.rows.numbers_message import encode_feature_rows, numbered
 from headrace.features.rows.state_row import Rows
 from headrace.features.schema import VIEW_SCHEMA
+from headrace.features.store.columns import Expiry
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.monitor import Monitor, ReferenceStore, Written
 from headrace.monitoring.status import StatusBoard

@@ -42,7 +42,7 @@ class StreamWorkerActor:
 
     def ready(self) -> None:
         """Answers once the process is there, and has done the slow imports."""
-        import headrace.stream.worker  # noqa: F401  Feast takes seconds
+        import headrace.stream.worker  # noqa: F401
 
     def run(self, number: int, settings: config.Settings, partitions: tuple[int, ...]) -> None:
         from headrace.stream.worker import Worker

@@ -16,8 +16,8 @@ from headrace.broker.topics import Topics
 from headrace.catalogue.files import read_items
 from headrace.catalogue.words import user_word_keys
 from headrace.errors import CommitDamaged
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.layout import Layout
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.merged import MergedState, entity_of, row_key
 from headrace.features.rows.merged_table import Forgotten

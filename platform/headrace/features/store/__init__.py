@@ -5,6 +5,8 @@
     cell.py        texts, bytes and sequences as bytes
     keys.py        the keys of a view's rows
     rows.py        what was read, as columns, whatever schemas it was written under
+    columns.py     many entities' rows as arrays, for the online store
+    connection.py  where the Redis is: one server, a cluster, sentinels
     round_trip.py  rows out of Redis and into it, on one server or a cluster
 
 A key reads like a path and is the same for people, Feast and the stream workers:

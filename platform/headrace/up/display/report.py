@@ -11,6 +11,7 @@ from msgspec import to_builtins
 from headrace.catalogue.item import Dataset
 from headrace.config import Settings
 from headrace.features.aggregation.facts import SHOWN
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.metrics import Scores
 from headrace.metrics.latency import Latencies
@@ -66,8 +67,6 @@ def fifths(windows: Sequence[Scores]) -> list[Scores]:
 def count_in_features(dataset: Dataset, settings: Settings) -> int:
     """Impressions in the users' rows of the online store: those that the stream made readable,
     counted from the store itself and not from the workers' reports."""
-    from headrace.feast_adapter.online import OnlineStore
-
     store, total = OnlineStore(settings), 0.0
     user_ids = list(dict.fromkeys(event.user_id for event in dataset.events()))
     for ids in _chunks(user_ids):

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from feast import FeatureStore
 from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
 from headrace.access.redis import limit_waits
 from headrace.errors import ServiceError, StoreUnavailable
-from headrace.feast_adapter.columns import ColumnStore, Expiry
 from headrace.features.aggregation.layout import Layout
+from headrace.features.online.configuration import read_configuration
+from headrace.features.online.views import READ_VIEWS
 from headrace.features.rows.schemas import RowSchemas, carry_over
 from headrace.features.rows.state_row import Rows, decode_rows, encode_rows, readable_rows
+from headrace.features.store.columns import ColumnStore, Expiry
+from headrace.features.store.connection import Connection
 from headrace.features.store.round_trip import redis_errors
 from headrace.features.store.row import Stamp
 from headrace.features.table import USER, USER_LAYOUT
@@ -58,10 +60,11 @@ class OnlineStore:
     ) -> None:
         """With `timeout_s` an answer of Redis that takes longer is none."""
         self._skipped = skipped or Skipped()
-        config.export(settings)
-        feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
-        self._columns = ColumnStore.of(feast)
-        self.clients_elsewhere = clients_elsewhere(feast, settings)
+        where = read_configuration(settings)
+        client = where.connection.client()
+        views = {view.name: view.packed(where.project) for view in READ_VIEWS}
+        self._columns = ColumnStore(client, views, key_ttl_s=where.key_ttl_s)
+        self.clients_elsewhere = clients_elsewhere(where.connection, client, settings)
         redis = Redis.from_url(settings.redis_url)
         if timeout_s is not None:
             limit_waits(redis, timeout_s)
@@ -169,13 +172,11 @@ class OnlineStore:
             return carry_over(payloads, layout, self._schemas.description)
 
 
-def clients_elsewhere(feast: FeatureStore, settings: config.Settings) -> list[Any]:
-    """The client of the online store where `feature_store.yaml` names another Redis than REDIS_URL,
+def clients_elsewhere(connection: Connection, client: Any, settings: config.Settings) -> list[Any]:
+    """The client of the online store where its connection leads to another Redis than REDIS_URL,
     such as a cluster; raises `ServiceError` if that one would lose rows."""
-    options = feast.config.online_store
-    if options.connection_string == settings.redis_url:
+    if connection.string == settings.redis_url:
         return []
-    client = feast._get_provider().online_store._get_client(options)
     with redis_errors("looked for"):
         require_keeping(read_conditions(client), settings)
     return [client]
