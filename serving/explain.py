@@ -22,15 +22,14 @@ from headrace.commands.flags import add_explain_flags
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
 from headrace.features.aggregation.crosses import InCategories, OnSurface
+from headrace.features.aggregation.facts import action_masks
 from headrace.features.inputs import DENSE
 from headrace.features.online.store import OnlineStore
 from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items
 from headrace.pipeline.candidates import Candidates
-from serving.replica.catalogue import Catalogue
 from serving.replica.follow import Live
-from serving.replica.models import LiveModel
 from serving.replica.snapshot import Snapshot
 from serving.stages.context import ReplicaContext
 from serving.stages.hydrate import Hydrate
@@ -121,7 +120,7 @@ class Explainer:
             surface_known=surface in snapshot.model.manifest.model.surfaces,
             model_version=snapshot.model.manifest.version,
             items=tuple(
-                _item(item_id, explanation, p_J, batch, (self._live.catalogue, snapshot.model))
+                _item(item_id, explanation, p_J, (context, batch))
                 for item_id, explanation, p_J in zip(item_ids, explanations, p_CJ, strict=True)
             ),
         )
@@ -153,10 +152,11 @@ def _item(
     item_id: str,
     explanation: Explanation,
     p_J: np.ndarray,
-    batch: Batch,
-    held: tuple[Catalogue, LiveModel],
+    asked: tuple[ReplicaContext, Batch],
 ) -> ExplainedItem:
-    catalogue, model = held
+    context, _ = asked
+    catalogue, model = context.catalogue, context.snapshot.model
+    assert model is not None, "nothing has ranked this"
     heads = [head.name for head in model.manifest.model.scalar_heads]
     modalities = (*WORD_FIELDS, *model.manifest.vector_tables)
     weights = explanation.modality_weights.values()
@@ -168,21 +168,24 @@ def _item(
         logit=explanation.logit,
         effects=dict(explanation.effects),
         attention_profile=explanation.attention_profile,
-        history=_history(explanation, batch, catalogue),
+        history=_history(explanation, *asked),
         fusion=dict(zip(modalities, weights, strict=True)),
     )
 
 
-def _history(explanation: Explanation, batch: Batch, catalogue: Catalogue) -> tuple[PastEvent, ...]:
+def _history(
+    explanation: Explanation, context: ReplicaContext, batch: Batch
+) -> tuple[PastEvent, ...]:
     assert batch.items is not None
+    row_of_key, items = context.catalogue.row_of_key, context.catalogue.items
     history = batch.history.newest(len(explanation.attention_T))  # more of them may be known
     keys = batch.items.key_U[history.item_BT[0]].tolist()
-    columns = (history.mask_BT[0], history.age_BT[0], history.action_BT[0])
-    told = (*(column.tolist() for column in columns), explanation.attention_T)
-    rows = [catalogue.row_of_key.get(item_key, 0) for item_key in keys]
+    masks = action_masks(context.user.history_4T[2][: len(keys)]).tolist()
+    told = (history.mask_BT[0].tolist(), history.age_BT[0].tolist(), masks, explanation.attention_T)
+    rows = [row_of_key.get(item_key, 0) for item_key in keys]
     return tuple(
         PastEvent(
-            item_id=catalogue.items[row].item_id if row else None,
+            item_id=items[row].item_id if row else None,
             age_ms=age_ms,
             actions=tuple(name for name, bit in BIT.items() if actions & bit),
             attention=attention,

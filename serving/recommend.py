@@ -6,7 +6,9 @@ from typing import Final
 
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.event import ImpressionEvent
+from headrace.pipeline.context import Context
 from headrace.pipeline.filters.excluded import Excluded
+from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.filters.over_quota import OverQuota
 from headrace.pipeline.filters.seen import Seen
 from headrace.pipeline.merge import merge
@@ -34,14 +36,17 @@ def stages(
     hydrate: Hydrate, max_candidates: int, policy: SeenPolicy
 ) -> tuple[Stage[SlateContext], ...]:
     """A request for a slate, in its order; the sources find so many more candidates than are ranked
-    as `Excluded` and `Seen` may remove."""
+    as `Hidden`, `Excluded` and `Seen` may remove."""
     seen = Seen(policy, max_candidates)
-    spare = lambda context: len(context.exclude) + seen.most  # noqa: E731
+
+    def spare(context: Context) -> int:
+        return len(context.hidden_keys()) + len(context.exclude) + seen.most
+
     return (
         Stage("hydrate", hydrate, without="no_features"),
         Stage("sources", Sources(QUOTAS, max_candidates, spare)),
         Stage("merge", merge),
-        Stage("filters", Rules(Excluded(), seen, OverQuota(QUOTAS, max_candidates))),
+        Stage("filters", Rules(Hidden(), Excluded(), seen, OverQuota(QUOTAS, max_candidates))),
         Stage("rank", rank, without="no_model"),
         Stage("rerank", Rules(SeenLast(), Outranked())),
         Stage("answer", answer),

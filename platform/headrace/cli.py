@@ -15,12 +15,15 @@ from typing import Any, Final, NoReturn
 from headrace import __version__, config
 from headrace.catalogue.files import read_items
 from headrace.clock import now_ms
+from headrace.commands.application import take_application
+from headrace.commands.check import add_check
 from headrace.commands.compare_fusion import add_compare_fusion
 from headrace.commands.dead_letters import add_dead_letters
 from headrace.commands.evaluate import add_evaluate
 from headrace.commands.features import add_features
 from headrace.commands.flags import (
     ENCODERS,
+    add_app_flag,
     add_backfill_flags,
     add_data_flags,
     add_encoder_flag,
@@ -35,13 +38,15 @@ from headrace.commands.flags import (
     data_arguments,
     explain_arguments,
     load_data,
+    require_folder,
     speed,
 )
+from headrace.commands.init import add_init
 from headrace.commands.keys import add_keys
 from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
 from headrace.encoders import registry as encoders
-from headrace.errors import ConfigError, HeadraceError
+from headrace.errors import HeadraceError
 from headrace.rooms.folder import room_path
 from headrace.services.processes.priority import yield_to_requests
 from headrace.settings.text import require_home
@@ -65,6 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    add_init(commands)
+    add_check(commands)
     _add_up(commands)
     add_status(commands)
     _add_parts(commands)
@@ -79,9 +86,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: its exit code, or 2 for an error, which is printed in one line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
     command: Command = options.run
     try:
+        take_application(options, arguments)
         settings = _settings(options)
         if getattr(options, "writes_home", False):
             require_home(settings.home_path)
@@ -110,13 +119,16 @@ def _add_up(commands: Commands) -> None:
 
 def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
+    add_app_flag(stream)
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
+    add_app_flag(train)
     add_vectors_flag(train)
     add_ranker_flags(train)
     online = _module("trainers.job")
     train.set_defaults(run=online, writes_home=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
+    add_app_flag(serve)
     add_vectors_flag(serve)
     serve.set_defaults(run=_module("serving"))
     explain = commands.add_parser("explain", help="say why items get their scores for a user")
@@ -175,8 +187,7 @@ def _up(options: argparse.Namespace, settings: config.Settings) -> int:
     from headrace.up.run import run
 
     events_per_s = speed(options)
-    if options.report and not options.report.absolute().parent.is_dir():
-        raise ConfigError(f"--report {options.report}: there is no folder {options.report.parent}")
+    require_folder("--report", options.report)
     campaigns = options.campaigns or settings.campaigns
     changes = {
         "host": options.host,

@@ -33,7 +33,7 @@ def drawn(random: Random, num: int) -> list[Row]:
             "predicted": random.random() < 0.8,
             "after": random.choice(["", "click"]),
             "window_s": random.choice([None, 0.5, 3.0]),
-            "value": random.random() < 0.5,
+            "value": random.choice(["", "grade"]),
             "prior": random.choice([0.02, 0.3]),
         }
         for n in range(1, num)

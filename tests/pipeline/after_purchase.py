@@ -28,7 +28,7 @@ def declare() -> None:
 
 
 def main() -> None:
-    from request_path import NOW_MS, request, stored
+    from request_path import NOW_MS, request, user_of
 
     from headrace.event import ActionEvent, ImpressionEvent, Shown
     from headrace.pipeline.candidates import Candidates
@@ -39,7 +39,7 @@ def main() -> None:
 
     replayed = (Shown("i1", clicked=True), Shown("i2", clicked=True, outcomes={"purchase": True}))
     live = tuple(Shown(f"i{n}") for n in range(3, 7))
-    user = stored(
+    user = user_of(
         ImpressionEvent("e1", NOW_MS - 3_000, "ann", "r1", replayed),
         ImpressionEvent("e2", NOW_MS - 2_000, "ann", "r2", live),
         ActionEvent("e3", NOW_MS - 1_000, "ann", "i5", "purchase", request_id="r2"),

@@ -42,7 +42,7 @@ def request(trending: Sequence[int] = range(1, 13), **more: Any) -> Context:
 
 def user_who(*shown: Shown) -> User:
     """A user who was shown these, one a minute, as the stream would have it."""
-    return stored(
+    return user_of(
         *(
             ImpressionEvent(f"e{n}", NOW_MS - 60_000 * (len(shown) - n), "ann", f"r{n}", (one,))
             for n, one in enumerate(shown)
@@ -50,8 +50,8 @@ def user_who(*shown: Shown) -> User:
     )
 
 
-def stored(*events: Event) -> User:
-    """The user whom these events made, as the stream would have it."""
+def user_of(*events: Event) -> User:
+    """A user whose these events are, as the stream would have it."""
     items = {item.item_id: item for item in ITEMS}
     partition = Partition(0, Commit(), MergedState(items.get), PartitionSettings(100, 100))
     partition.add_users(["ann"], [None], [()])

@@ -37,6 +37,7 @@ OTHERS: Final[dict[str, Any]] = {  # for each flat field a value that is not its
     "fusion": "mean",
     "heads": ("click", "long_view"),
     "surfaces": ("home", "search page"),
+    "app": "/srv/shop/headrace.yaml",
     "vector_tables": ("text_e5/1-f3b1a2c4", "given_vector/2"),
     "rank_by": {"click": 0.1, "like": -2.0, "long_view": 1e-9},
     "seen": "after:30d:strict",

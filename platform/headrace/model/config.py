@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
-from headrace.action import ACTIONS, AVERSIONS, BIT, MAX_ACTIONS
+from headrace.action import AVERSIONS, BIT, FEATURED, MAX_ACTIONS
 from headrace.action import CLICK as CLICK
 from headrace.errors import ConfigError
 
@@ -51,8 +51,8 @@ class RankerConfig:
     hidden: int = 64
     num_experts: int = 2  # shared by the heads; each has one more of its own
     expert: int = 16
-    actions: tuple[str, ...] = ACTIONS  # bits of past outcomes, in order; none: nothing was done
-    aversions: tuple[str, ...] = tuple(name for name in ACTIONS if BIT[name] & AVERSIONS)
+    actions: tuple[str, ...] = FEATURED  # that past outcomes tell, in the order of their bits
+    aversions: tuple[str, ...] = tuple(name for name in FEATURED if BIT[name] & AVERSIONS)
     fusion: str = "gated"
     modality_dropout: float = 0.0
     bfloat16: bool = False

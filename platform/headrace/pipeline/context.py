@@ -61,6 +61,11 @@ class User:
         history_4T: Ints = USER_LAYOUT.value("user_history", self.state_1, NO_TIME)[0]
         return history_4T
 
+    def hidden_keys(self, now_ms: int) -> list[int]:
+        """The keys of the items that the user's actions hide at this time."""
+        hidden_L: Ints = USER_LAYOUT.value("user_hidden", self.state_1, np.array([now_ms]))[0]
+        return [key for key in hidden_L.tolist() if key]
+
 
 @dataclass(slots=True, kw_only=True)
 class Context:
@@ -93,6 +98,10 @@ class Context:
         is_one_I[rows] = True
         outside_C: NDArray[np.bool_] = ~is_one_I[self.candidates.row_C]
         return outside_C
+
+    def hidden_keys(self) -> list[int]:
+        """The keys of the items that are hidden from the user now."""
+        return self.user.hidden_keys(self.now_ms)
 
     def elapsed_ms(self) -> float:
         """Since the request began."""

@@ -21,7 +21,7 @@ from redis import Redis
 from headrace import config
 from headrace.broker.topics import create_topics
 from headrace.clock import now_ms
-from headrace.errors import LogMismatch
+from headrace.errors import ActionsMismatch, LogMismatch
 from headrace.services.processes.ray_worker import BACKGROUND
 from headrace.stream.assignment import balanced
 from headrace.stream.memory import ONE_HEAP, keep_freed
@@ -74,7 +74,8 @@ class Member:
 
 
 def run(settings: config.Settings) -> None:
-    """Stream until a signal says to stop; raises `LogMismatch` when the log is not the one."""
+    """Stream until a signal says to stop; raises `LogMismatch` when the log is not the one,
+    `ActionsMismatch` when the actions are not the namespace's."""
     create_topics(settings)
     redis = Redis.from_url(settings.redis_url)
     if lost := lost_keys(redis, settings.namespace):
@@ -146,8 +147,8 @@ class StreamJob:
             del self._members[number]
             return
         except RayError as error:
-            if isinstance(cause := getattr(error, "cause", None), LogMismatch):
-                raise LogMismatch(str(cause)) from None
+            if isinstance(cause := getattr(error, "cause", None), ActionsMismatch | LogMismatch):
+                raise type(cause)(str(cause)) from None
             reason = str(error).strip().splitlines()[-1]
             _say(f"stream worker {number} stopped: {reason}; it tries again")
             member.retry_s, member.pause_s = now_s + member.pause_s, _longer(member.pause_s)

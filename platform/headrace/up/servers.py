@@ -24,7 +24,7 @@ from headrace.services.redis_condition import check_store
 from headrace.settings.text import require_home
 from headrace.settings.variables import variable
 from headrace.up.display.screen import Screen
-from headrace.up.home import lock_home, require_space
+from headrace.up.home import keep_application, lock_home, require_space
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
 from headrace.up.supervision.restarts import Restarts
@@ -116,7 +116,7 @@ def settings_of_run(
     require_home(changed.home_path)
     stack.enter_context(lock_home(changed.home_path))
     require_space(changed.home_path)
-    return changed
+    return config.changed(changed, app=keep_application(changed))
 
 
 def socket_folder(owner: Owner, stack: ExitStack) -> Path:
