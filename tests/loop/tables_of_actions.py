@@ -135,11 +135,10 @@ def check_heads(samples: Sequence[Sample], rows: Sequence[Row]) -> int:
     from headrace.features.inputs import NUM_DENSE, RATES
     from headrace.learning.learner import OnlineLearner
     from headrace.model.batch import batch_of_samples
-    from headrace.model.config import nano
-    from trainers.recipe import heads
+    from headrace.model.config import heads_of, nano
 
     names = [row["name"] for row in rows if row.get("predicted", True)]
-    config = replace(nano(NUM_DENSE), rates=RATES, heads=heads(names))
+    config = replace(nano(NUM_DENSE), rates=RATES, heads=heads_of(names))
     learner = OnlineLearner(config, seed=0, window=10**6)
     assert len(learner.ranker.user.action.weight) == 2 ** len(rows)
     num_known = Counter[str]()

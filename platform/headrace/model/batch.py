@@ -28,7 +28,7 @@ from headrace.features.aggregation.facts import grades, told_apart
 from headrace.features.inputs import RequestFeatures
 from headrace.model.config import RankerConfig
 from headrace.model.drawn import DrawnRequests, drawn_requests
-from headrace.model.labels import known_heads, labels
+from headrace.model.labels import known_heads, labels_of
 from headrace.sample import Sample
 
 Part = TypeVar("Part")
@@ -155,12 +155,12 @@ def batch_of_samples(
             user_words=sample.user_word_keys,
             item_keys=sample.item_keys,
             features=RequestFeatures(sample.dense_NF, sample.history_3T),
-            label_NJ=labels(sample, config),
+            label_NJ=labels_of(sample, config.heads),
             outcome_N=np.array(sample.outcomes),
             position_N=np.array(sample.positions) if sample.positions else None,
             surface=config.surface_number(sample.surface),
             log_q_N=sample.log_q_N if sample.log_q else None,
-            known_J=known_heads(sample, config) if sample.log_q else None,
+            known_J=known_heads(sample, config.heads) if sample.log_q else None,
         )
         for sample in samples
     ]

@@ -57,12 +57,12 @@ def events_of(file: FileGuess, others: Sequence[FileGuess]) -> Events:
         made.update(_places(events))
     made["user_id"] = _with_guest(events, made["user_id"])
     if events.other is not None:
-        joined = [one.name for one in events.other.columns if one.name in events.used]
+        names = [one.name for one in events.other.columns if one.name in events.used]
         name = events.other.path.name
         join = {
             "file": name,
             "on": events.key,
-            "columns": [one for one in joined if one != events.key],
+            "columns": [one for one in names if one != events.key],
         }
         made["joins"] = Choice([join], f"{file.path.name} and {name} have {events.key} in common")
     return events

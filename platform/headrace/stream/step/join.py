@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple
 
-from headrace.action import BIT, CLICK, EVERY_ACTION, GRADE, carrying, windows_s
+from headrace.action import BIT, CLICK, EVERY_ACTION, GRADED, windows_s
 from headrace.broker.record import Record
 from headrace.event import (
     MICROS,
@@ -27,7 +27,6 @@ from headrace.stream.step.negatives import chosen_as
 
 NO_ACTION: Final = 0
 BITS: Final = tuple(BIT.values())
-GRADED: Final = carrying(GRADE)
 
 
 @dataclass(slots=True)

@@ -50,4 +50,4 @@ def _listed(facts: Facts) -> Iterator[tuple[str, NDArray[np.bool_]]]:
     if not facts.settled_N.all():  # all are, in a replayed log
         yield USER_SHOWN, ~facts.settled_N & (facts.measures([SHOWN])[:, 0] > 0)
     if BOUGHT:
-        yield USER_BOUGHT, (facts.measures(BOUGHT) > 0).any(axis=1)
+        yield USER_BOUGHT, facts.measures(BOUGHT).max(axis=1) > 0
