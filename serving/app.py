@@ -35,8 +35,11 @@ from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
 from headrace.features.online.store import OnlineStore
 from headrace.features.serving_key import ServingKey
+from headrace.features.store.last_items import USER_HIDES
 from headrace.monitoring.documents import ServeDocument
 from headrace.monitoring.status import StatusBoard
+from headrace.pipeline.filters.seen import lists_of
+from headrace.settings.seen import seen_policy
 from serving.ads import AdServer
 from serving.breaker import Breaker
 from serving.health import Errors, Health
@@ -78,8 +81,10 @@ class Gateway:
         redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
         store = OnlineStore(settings, skipped, settings.serving.store_timeout_s)
         self._store = Breaker("the online store", lambda: store.read_users([""]))
-        hydrate, catalogue = Hydrate(store, self._store), self._live.catalogue
-        self._recommender = Recommender(hydrate, catalogue, settings.serving.max_candidates)
+        policy, catalogue = seen_policy(settings.serving.seen), self._live.catalogue
+        hydrate = Hydrate(store, self._store, (*USER_HIDES, *lists_of(policy)))
+        most = settings.serving.max_candidates
+        self._recommender = Recommender(hydrate, catalogue, most, policy)
         campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
         budgets = Budgets(redis, namespace, skipped)
         self._ads = AdServer(campaigns, budgets, hydrate, catalogue)

@@ -53,7 +53,7 @@ class Expected:
     sums: Counter[tuple[str, str]] = field(default_factory=Counter)  # by user and measure
     past: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # by user, item, actions
     hiding: dict[tuple[str, str, str], tuple[int, bool]] = field(default_factory=dict)  # taken back
-    num_late_clicks: int = 0
+    num_late_wishes: int = 0  # an impression explains none of them
 
 
 class Log:
@@ -127,17 +127,25 @@ class Log:
                 elif in_time:
                     came.add(name)
                     share = round(255 * value) or share
-                elif name == "click":
-                    self.expected.num_late_clicks += 1
-                    self.expected.sums[user, "shown"] += 1
+                elif not is_back and row.get("wish", True):
+                    self._count_alone(user, item, name)
             mask = sum(self._bit[name] for name in came)
             self.expected.outcomes[request, item] = mask | share << 8
+
+    def _count_alone(self, user: str, item: str, name: str) -> None:
+        """What no impression explains was shown and chosen, too."""
+        self.expected.num_late_wishes += 1
+        self.expected.sums[user, "shown"] += 1
+        if name != "click":
+            self.expected.sums[user, "click"] += 1
+            self.expected.past[user, item, self._bit[name]] -= 1
+            self.expected.past[user, item, 1 | self._bit[name]] += 1
 
     def _count(self, user: str, item: str, row: Row, time_ms: int, is_back: bool) -> None:
         self.expected.sums[user, row["name"]] += -1 if is_back else 1
         if row.get("hides_s"):
             hiding, at = self.expected.hiding, (user, item, row["name"])
-            hiding[at] = max(hiding.get(at, (0, False)), (time_ms // 1_000, is_back))
+            hiding[at] = time_ms // 1_000, is_back
 
     def _show(self, request: str, user: str, shown: Sequence[Shown], time_ms: int) -> None:
         from headrace.event import ImpressionEvent

@@ -29,11 +29,12 @@ from headrace.features.inputs import assemble
 from headrace.features.rows.state_row import blank_rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.keys import surface_code
-from headrace.model.batch import labels_of
 from headrace.model.config import heads_of
+from headrace.model.labels import labels_of
 from headrace.sample import SEQUENCE_KNOWN, Sample
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
+from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
@@ -104,7 +105,11 @@ class Cases:
         delay = Delay(VISIBLE_AFTER_MS, terms.test_ms if terms.frozen else None)
         self._path = BatchPath(
             {item.item_id: item for item in dataset.items}.get,
-            PartitionSettings(settings.stream.dedupe_window, self._window_ms),
+            PartitionSettings(
+                settings.stream.dedupe_window,
+                self._window_ms,
+                negatives=Negatives.of(settings, [item.item_id for item in dataset.items]),
+            ),
             words_of=lambda user_id: user_word_keys(attributes.get(user_id, ())),
             make_partition=partial(DelayedPartition, delay=delay),
         )
@@ -163,7 +168,8 @@ class Cases:
 
     def _cases(self, samples: Sequence[Sample], asked: Sequence[_Asked]) -> Iterator[Case]:
         is_test = [sample.event_time_ms >= self._terms.test_ms for sample in samples]
-        test = [place for place, one in enumerate(is_test) if one]
+        # Nothing is judged by what was drawn.
+        test = [n for n, sample in enumerate(samples) if is_test[n] and not sample.log_q]
         late = dict(zip(test, self._at_midnight(samples, asked, test), strict=True))
         for place, (sample, one) in enumerate(zip(samples, asked, strict=True)):
             known = sample.sequence == SEQUENCE_KNOWN
@@ -175,7 +181,8 @@ class Cases:
                 visible_ms=sample.event_time_ms + (VISIBLE_AFTER_MS if known else self._window_ms),
                 label_NJ=labels_of(sample, self._heads),
                 num_of_user=one.num_of_user,
-                num_of_items=one.num_of_items,
+                num_of_items=one.num_of_items
+                + (0,) * (sample.num_impressions - len(one.num_of_items)),
             )
 
     def _at_midnight(
