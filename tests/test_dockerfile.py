@@ -62,7 +62,7 @@ def test_it_runs_as_a_user_of_its_own_what_the_wheel_installs(
     assert user != "0" and f"useradd --uid {user} --create-home --home-dir" in str(steps)
     (program,) = json.loads(last(steps, "ENTRYPOINT"))
     assert program in project["project"]["scripts"]
-    assert last(steps, "EXPOSE") == str(Settings().port)
+    assert last(steps, "EXPOSE") == str(Settings().http.port)
 
 
 def test_the_build_sees_what_the_wheel_is_made_of_and_nothing_else(
