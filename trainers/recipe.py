@@ -14,9 +14,8 @@ from headrace import config
 from headrace.action import ACTIONS, TABLE
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
-from headrace.features.inputs import DENSE_NAMES, NUM_DENSE, RATES
+from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.features.schema import INPUT_SCHEMA
-from headrace.learning.slices import SliceScores
 from headrace.model.config import SIZED, SIZES, Head, RankerConfig, size_of
 from headrace.registry.manifest import check_vectors
 from headrace.registry.subscriber import Subscriber
@@ -46,13 +45,6 @@ def heads(names: Sequence[str]) -> tuple[Head, ...]:
     """The heads of these actions of the table."""
     after = {row.name: row.after for row in TABLE}
     return tuple(Head(name, "after_click" if after[name] else "binary") for name in names)
-
-
-def slices_of(settings: config.Settings) -> SliceScores:
-    """The parts of the traffic whose quality is reported."""
-    names = {"new_users": "user_impressions_log", "new_items": "item_impressions_log"}
-    columns = {of: DENSE_NAMES.index(name) for of, name in names.items()}
-    return SliceScores(settings.surface_names, columns)
 
 
 def check_continues(settings: config.Settings) -> None:

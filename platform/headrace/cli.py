@@ -1,19 +1,19 @@
 """`headrace`: the command line. Each command is one part of the platform; `up` runs them all.
 
-The rooms above the core are started as modules (`python -m serving`), never imported from here.
+The rooms above the core are run as modules (`python -m serving`), never imported from here.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
+import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 from headrace import __version__, config
-from headrace.catalogue.files import read_items
+from headrace.catalogue.files import read_items, write_catalogue
 from headrace.clock import now_ms
 from headrace.commands.compare_fusion import add_compare_fusion
 from headrace.commands.dead_letters import add_dead_letters
@@ -240,7 +240,7 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     from headrace.offline import materialize  # Feast takes seconds: after the check
 
     if options.data or options.dataset or not _has_catalogue(settings):
-        materialize.write_sources(load_data(options), settings, now_ms())
+        write_catalogue(load_data(options), config.catalogue_path(settings), now_ms())
     materialize.apply(settings)
     materialize.materialize(settings, now_ms(), getattr(options, "incremental", False))
     return 0
@@ -251,7 +251,8 @@ def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
 
     arguments = kept_on_loopback(options.arguments)
     repository = config.repository_path("feature_repo")
-    _become("headrace.feast_adapter.command", settings, ["--chdir", str(repository), *arguments])
+    arguments = ["--chdir", str(repository), *arguments]
+    return _run_module("headrace.feast_adapter.command", settings, arguments)
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
@@ -262,7 +263,7 @@ def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
         _materialize(options, settings)
     else:
         check_redis_keeps(settings)
-    _become("trainers.encode", settings, names)
+    return _run_module("trainers.encode", settings, names)
 
 
 def _has_catalogue(settings: config.Settings) -> bool:
@@ -270,22 +271,24 @@ def _has_catalogue(settings: config.Settings) -> bool:
 
 
 def _module(name: str, arguments: Arguments = lambda options: ()) -> Command:
-    """A command of a room above the core: this process becomes `python -m name`."""
+    """A command of a room above the core."""
 
-    def run(options: argparse.Namespace, settings: config.Settings) -> NoReturn:
+    def run(options: argparse.Namespace, settings: config.Settings) -> int:
         check_services(settings)
-        _become(name, settings, arguments(options))
+        return _run_module(name, settings, arguments(options))
 
     return run
 
 
-def _become(name: str, settings: config.Settings, arguments: Sequence[str] = ()) -> NoReturn:
+def _run_module(name: str, settings: config.Settings, arguments: Sequence[str] = ()) -> int:
+    """Go on as `python -m name` would, in this process: it has imported half of it already."""
     config.export(settings)
     config.keep_own_ray_local()
-    sys.stdout.flush()
     if name in IN_BACKGROUND:
         yield_to_requests()
-    os.execv(sys.executable, [sys.executable, "-m", name, *arguments])
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+    return 0
 
 
 if __name__ == "__main__":

@@ -245,6 +245,7 @@ def local_ray() -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_worker_niceness": "0",
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process that asks whether nodes are taken
     }
 
 

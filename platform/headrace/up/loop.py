@@ -25,6 +25,7 @@ from headrace.up.supervision.watch import Watch
 READY_TIMEOUT_S = 180.0
 DRAIN_TIMEOUT_S = 120.0
 LOOK_EVERY_S = 0.5
+START_LOOK_EVERY_S = 0.2
 QUIET_LOOKS = 5  # in a row without lag: what the parts say may be half a second old
 
 
@@ -36,11 +37,12 @@ class Loop:
         options: UpOptions,
         settings: config.Settings,
         environ: dict[str, str],
+        materializing: Part,
         watch: Watch,
         screen: Screen,
     ) -> None:
         self._options, self._settings, self._environ = options, settings, environ
-        self._screen, self._watch = screen, watch
+        self._screen, self._watch, self._materializing = screen, watch, materializing
         users = [user.user_id for user in options.dataset.users]
         self._front = Front(settings)
         self._load = BackgroundLoad(self._front, users, options.requests_per_s)
@@ -54,14 +56,14 @@ class Loop:
             part.start()
         self._screen.say("starting the stream workers, the trainer and serving")
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while waiting := self._watch.not_ready():
+        while waiting := self._not_ready():
             self._watch.keep_running(time.monotonic())
             if time.monotonic() > deadline:
                 raise ServiceError(
                     f"{', '.join(waiting)} did not start within {READY_TIMEOUT_S:g} s; see "
                     f"{self._settings.home_path / 'logs'}"
                 )
-            self._pause()
+            self._pause(START_LOOK_EVERY_S)
         self._watch.supervisor.is_started = True
 
     def replay(self) -> None:
@@ -109,8 +111,16 @@ class Loop:
         replay = [self._replay] if self._replay else []
         stop_all([*replay, *(part for part in self._watch.parts if part.was_started)])
 
-    def _pause(self) -> None:
-        threading.Event().wait(LOOK_EVERY_S)
+    def _not_ready(self) -> list[str]:
+        """What the replay must wait for; raises `ServiceError` where materializing has failed."""
+        waiting = self._watch.not_ready()
+        if self._materializing.is_running:
+            return [*waiting, "materialize"]
+        self._materializing.finish(0.0)
+        return waiting
+
+    def _pause(self, pause_s: float = LOOK_EVERY_S) -> None:
+        threading.Event().wait(pause_s)
 
     def _look(self) -> Totals | None:
         self._watch.look(time.monotonic())

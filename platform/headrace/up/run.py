@@ -19,9 +19,9 @@ from headrace.services.processes.owner import MARK, Owner
 from headrace.up.display.screen import Screen
 from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.interruption import interruptible
-from headrace.up.loop import READY_TIMEOUT_S, Loop
+from headrace.up.loop import Loop
 from headrace.up.options import UpOptions
-from headrace.up.parts import parts_of
+from headrace.up.parts import Part, parts_of
 from headrace.up.run_file import PartState, RunFile, RunFolder
 from headrace.up.servers import (
     Server,
@@ -87,8 +87,7 @@ class Platform:
         stack.callback(materializing.stop)
         if "RAY_ADDRESS" not in self.environ:
             servers.append(start_own_ray(self.settings, sockets, self.environ, stack, self.screen))
-        materializing.finish(READY_TIMEOUT_S)
-        self.loop = self._loop(servers, stack)
+        self.loop = self._loop(servers, materializing, stack)
 
     def work(self) -> None:
         """The parts, the replay, and serving until it is interrupted."""
@@ -112,7 +111,7 @@ class Platform:
                 return f"{full_disk(home, free)} ({said})"
         return said
 
-    def _loop(self, servers: list[Server], stack: ExitStack) -> Loop:
+    def _loop(self, servers: list[Server], materializing: Part, stack: ExitStack) -> Loop:
         parts = parts_of(self.options, self.settings.home_path / "logs", self.environ)
         run_file = RunFile(
             owner=self.owner,
@@ -130,6 +129,7 @@ class Platform:
 
         watch = Watch(self.settings, servers, parts, self.screen.say, publish)
         stack.callback(watch.close)
-        loop = Loop(self.options, self.settings, self.environ, watch, self.screen)
+        of_run = (self.options, self.settings, self.environ)
+        loop = Loop(*of_run, materializing, watch, self.screen)
         stack.callback(loop.stop)
         return loop

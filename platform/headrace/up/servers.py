@@ -13,6 +13,8 @@ from typing import Final
 from headrace import config
 from headrace.access.api_keys.key import new_secret
 from headrace.broker.topics import create_topics
+from headrace.catalogue.files import write_catalogue
+from headrace.clock import now_ms
 from headrace.errors import ConfigError
 from headrace.services.haproxy import serve_environment
 from headrace.services.kafka import Broker, check_broker, start_broker
@@ -182,7 +184,8 @@ def _start_redis(folder: Path, environ: Environ) -> RedisServer:
 def start_materializing(
     options: UpOptions, settings: config.Settings, environ: Environ, screen: Screen
 ) -> Part:
-    """Start putting the static features into the online store; Ray starts beside it."""
+    """Write the catalogue, which the parts read, and start putting the static features into the
+    online store: Ray and the parts start beside it."""
     dataset = options.dataset
     screen.phase = "materializing"
     screen.say(
@@ -191,8 +194,8 @@ def start_materializing(
     )
     screen.say(f"topics and keys begin with {settings.namespace}")
     create_topics(settings)
-    arguments = ["materialize", *options.data_arguments]
-    part = Part("materialize", arguments, settings.home_path / "logs", environ)
+    write_catalogue(dataset, config.catalogue_path(settings), now_ms())
+    part = Part("materialize", ["materialize"], settings.home_path / "logs", environ)
     part.start()
     return part
 
