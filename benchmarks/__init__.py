@@ -21,5 +21,6 @@ faults.py           faults outside of headrace, and what they do: the three belo
 junk.py             junk in every topic and key, beside good events
 poison.py           what a sender and a pace do to the learner
 newids.py           what ids that nobody has seen cost in memory
+start.py            the start of `headrace up`, against the import of what it runs on
 loop.py             the whole loop, as `headrace up --once` reports it
 """

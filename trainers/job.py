@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import Any
+from typing import Any, Final
 
 import ray
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2._internal.callbacks import DatasetsCallback
+from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from headrace import config
@@ -35,17 +36,21 @@ def train_loop(loop_config: dict[str, Any]) -> None:
     run(loop_config["settings"])
 
 
-class WithoutDatasets(DataParallelTrainer):  # type: ignore[misc]  # Ray is not typed here
-    """A run whose worker reads its samples itself.
+# Each starts a process: that of the datasets of a run, of which ours has none, and one that removes
+# the worker's place when the controller has died. This process then ends, and with it the place.
+NOT_NEEDED: Final = (DatasetsCallback, PlacementGroupCleanerCallback)
+
+
+class OneWorker(DataParallelTrainer):  # type: ignore[misc]  # Ray is not typed here
+    """A run of one worker, which reads its samples itself.
 
     It is not Ray's TorchTrainer: one worker has nobody to talk to, so it needs no process group,
     whose store would listen on every interface of the machine.
     """
 
     def _create_default_callbacks(self) -> list[Any]:
-        """Those of Ray but for the one that starts a process to manage datasets."""
         callbacks = super()._create_default_callbacks()
-        return [one for one in callbacks if not isinstance(one, DatasetsCallback)]
+        return [one for one in callbacks if not isinstance(one, NOT_NEEDED)]
 
 
 def _end(*_: object) -> None:
@@ -67,7 +72,7 @@ def main() -> int:
         return 2
     ray.init(**config.ray_options())
     signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
-    trainer = WithoutDatasets(
+    trainer = OneWorker(
         train_loop,
         train_loop_config={"settings": settings},
         scaling_config=ScalingConfig(num_workers=1),

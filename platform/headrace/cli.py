@@ -239,6 +239,7 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     check_redis_keeps(settings)
     from headrace.offline import materialize  # Feast takes seconds: after the check
 
+    yield_to_requests()
     if options.data or options.dataset or not _has_catalogue(settings):
         write_catalogue(load_data(options), config.catalogue_path(settings), now_ms())
     materialize.apply(settings)

@@ -37,15 +37,16 @@ class Loop:
         options: UpOptions,
         settings: config.Settings,
         environ: dict[str, str],
-        materializing: Part,
         watch: Watch,
         screen: Screen,
     ) -> None:
         self._options, self._settings, self._environ = options, settings, environ
-        self._screen, self._watch, self._materializing = screen, watch, materializing
+        self._screen, self._watch = screen, watch
         users = [user.user_id for user in options.dataset.users]
         self._front = Front(settings)
         self._load = BackgroundLoad(self._front, users, options.requests_per_s)
+        folder = settings.home_path / "logs"
+        self._feast = Part("materialize", ["materialize"], folder, environ)
         self._replay: Part | None = None
         self.start_s = 0.0
 
@@ -56,7 +57,7 @@ class Loop:
             part.start()
         self._screen.say("starting the stream workers, the trainer and serving")
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while waiting := self._not_ready():
+        while waiting := self._watch.not_ready():
             self._watch.keep_running(time.monotonic())
             if time.monotonic() > deadline:
                 raise ServiceError(
@@ -72,6 +73,7 @@ class Loop:
         self._screen.say(f"replaying {self._options.dataset.num_events:,} events")
         started = time.monotonic()
         self._start_replay()
+        self._feast.start()
         self._load.start()
         replay_s, quiet_looks = 0.0, 0
         drained_by = math.inf
@@ -79,6 +81,8 @@ class Loop:
             self._pause()
             now = time.monotonic()
             totals = self._look()
+            if not self._feast.is_running:
+                self._feast.finish(0.0)  # says why, where it has failed
             if totals is None or self._watch.has_restarted:
                 drained_by, quiet_looks = math.inf, 0
                 continue
@@ -108,16 +112,8 @@ class Loop:
     def stop(self) -> None:
         """End everything that was started here."""
         self._load.stop()
-        replay = [self._replay] if self._replay else []
-        stop_all([*replay, *(part for part in self._watch.parts if part.was_started)])
-
-    def _not_ready(self) -> list[str]:
-        """What the replay must wait for; raises `ServiceError` where materializing has failed."""
-        waiting = self._watch.not_ready()
-        if self._materializing.is_running:
-            return [*waiting, "materialize"]
-        self._materializing.finish(0.0)
-        return waiting
+        beside = [self._feast, *([self._replay] if self._replay else ())]
+        stop_all([part for part in (*beside, *self._watch.parts) if part.was_started])
 
     def _pause(self, pause_s: float = LOOK_EVERY_S) -> None:
         threading.Event().wait(pause_s)
@@ -131,6 +127,7 @@ class Loop:
 
     def _finish(self, replay_s: float) -> None:
         self._load.stop()
+        self._feast.finish(READY_TIMEOUT_S)
         totals = None
         while totals is None:
             totals = self._look()

@@ -21,13 +21,13 @@ from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.interruption import interruptible
 from headrace.up.loop import Loop
 from headrace.up.options import UpOptions
-from headrace.up.parts import Part, parts_of
+from headrace.up.parts import parts_of
 from headrace.up.run_file import PartState, RunFile, RunFolder
 from headrace.up.servers import (
     Server,
+    materialize,
     settings_of_run,
     socket_folder,
-    start_materializing,
     start_own_ray,
     start_servers,
 )
@@ -83,11 +83,10 @@ class Platform:
         self.settings, servers = start_servers(
             self.settings, sockets, self.environ, stack, self.screen
         )
-        materializing = start_materializing(self.options, self.settings, self.environ, self.screen)
-        stack.callback(materializing.stop)
+        materialize(self.options, self.settings, self.screen)
         if "RAY_ADDRESS" not in self.environ:
             servers.append(start_own_ray(self.settings, sockets, self.environ, stack, self.screen))
-        self.loop = self._loop(servers, materializing, stack)
+        self.loop = self._loop(servers, stack)
 
     def work(self) -> None:
         """The parts, the replay, and serving until it is interrupted."""
@@ -111,7 +110,7 @@ class Platform:
                 return f"{full_disk(home, free)} ({said})"
         return said
 
-    def _loop(self, servers: list[Server], materializing: Part, stack: ExitStack) -> Loop:
+    def _loop(self, servers: list[Server], stack: ExitStack) -> Loop:
         parts = parts_of(self.options, self.settings.home_path / "logs", self.environ)
         run_file = RunFile(
             owner=self.owner,
@@ -129,7 +128,6 @@ class Platform:
 
         watch = Watch(self.settings, servers, parts, self.screen.say, publish)
         stack.callback(watch.close)
-        of_run = (self.options, self.settings, self.environ)
-        loop = Loop(*of_run, materializing, watch, self.screen)
+        loop = Loop(self.options, self.settings, self.environ, watch, self.screen)
         stack.callback(loop.stop)
         return loop

@@ -16,6 +16,7 @@ from headrace.broker.topics import create_topics
 from headrace.catalogue.files import write_catalogue
 from headrace.clock import now_ms
 from headrace.errors import ConfigError
+from headrace.features.online.store import OnlineStore
 from headrace.services.haproxy import serve_environment
 from headrace.services.kafka import Broker, check_broker, start_broker
 from headrace.services.processes.owner import Owner
@@ -26,7 +27,6 @@ from headrace.settings_text import require_home
 from headrace.up.display.screen import Screen
 from headrace.up.home import lock_home, require_space
 from headrace.up.options import UpOptions
-from headrace.up.parts import Part
 from headrace.up.supervision.restarts import Restarts
 from headrace.up.sweep import SHORT_PARENT, SHORT_PREFIX, own_folder
 
@@ -181,23 +181,19 @@ def _start_redis(folder: Path, environ: Environ) -> RedisServer:
     return start_redis(folder, environ=environ, keep="everysec")
 
 
-def start_materializing(
-    options: UpOptions, settings: config.Settings, environ: Environ, screen: Screen
-) -> Part:
-    """Write the catalogue, which the parts read, and start putting the static features into the
-    online store: Ray and the parts start beside it."""
-    dataset = options.dataset
+def materialize(options: UpOptions, settings: config.Settings, screen: Screen) -> None:
+    """Write what the parts need before the first event: topics, the catalogue, and the profiles of
+    the users. What Feast needs comes beside the replay."""
+    dataset, as_of_ms = options.dataset, now_ms()
     screen.phase = "materializing"
     screen.say(
         f"materializing {len(dataset.users):,} users and {len(dataset.items):,} items of "
-        f"{dataset.name} with Feast"
+        f"{dataset.name}"
     )
     screen.say(f"topics and keys begin with {settings.namespace}")
     create_topics(settings)
-    write_catalogue(dataset, config.catalogue_path(settings), now_ms())
-    part = Part("materialize", ["materialize"], settings.home_path / "logs", environ)
-    part.start()
-    return part
+    write_catalogue(dataset, config.catalogue_path(settings), as_of_ms)
+    OnlineStore(settings).write_profiles(dataset.users, as_of_ms)
 
 
 def start_own_ray(
