@@ -70,8 +70,7 @@ def measure_stream() -> dict[str, Any]:
             start_redis(folder / "redis") as redis,
             start_broker(folder / "kafka", os.environ) as broker,
         ):
-            settings = config.changed(
-                config.Settings(),
+            settings = config.settings(
                 namespace="bench",
                 home=str(folder / "home"),
                 redis_url=redis.url,

@@ -44,17 +44,16 @@ def _prepared(folder: Path) -> config.Settings:
     up; only a Ray of this process's own needs them.
     """
     settings = config.load()
-    settings.require_tls_files()
+    settings.http.require_tls_files()
     if "RAY_ADDRESS" not in os.environ:
-        os.environ.update(serve_environment(folder, settings))
+        os.environ.update(serve_environment(folder, settings.http))
         settings = config.load()
-    elif settings.tls_cert and not settings.platform:
+    elif settings.http.tls_cert and not settings.serving.platform:
         raise ConfigError(NO_TLS)
-    for warning in settings.http_warnings():
+    for warning in settings.http.warnings():
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     read_campaigns(settings.campaigns, read_items(config.catalogue_path(settings)))
     ContentVectors.of(settings)
-    settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
     create_topics(settings)
     return settings
 
@@ -67,11 +66,11 @@ def _run(settings: config.Settings) -> None:
     from serving.deployment import build
 
     ray.init(**config.ray_options())
-    is_own = settings.platform and ray.util.get_node_ip_address() == LOOPBACK
-    host = LOOPBACK if is_own else settings.host  # of replicas; our HAProxy knows its own
-    serve.start(http_options=HTTPOptions(host=host, port=settings.port))
+    is_own = settings.serving.platform and ray.util.get_node_ip_address() == LOOPBACK
+    host = LOOPBACK if is_own else settings.http.host  # of replicas; our HAProxy knows its own
+    serve.start(http_options=HTTPOptions(host=host, port=settings.http.port))
     serve.run(build(settings), name="headrace", route_prefix="/")
-    print(f"serving on {Front(settings).address}", flush=True)
+    print(f"serving on {Front(settings.http).address}", flush=True)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

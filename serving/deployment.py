@@ -50,7 +50,7 @@ def build(settings: Settings) -> serve.Application:
     the places of everybody.
     """
     deployment = serve.deployment(Replica).options(
-        num_replicas=settings.num_replicas,
+        num_replicas=settings.serving.num_replicas,
         max_ongoing_requests=1_000,
         max_queued_requests=100,
         backpressure_config=BackpressureConfig(status_code=503, retry_after_s=1),

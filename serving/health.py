@@ -49,7 +49,7 @@ class Health:
         if may_read:
             states = {name: error() or "ok" for name, error in self._errors.items()}
             document = {"model_version": self.model_version, **states}
-        if not self.model_version and not self._settings.ready_without_model:
+        if not self.model_version and not self._settings.serving.ready_without_model:
             raise busy("there is no model yet", document)
         return json_response(Readyz(ready=True, **document))
 

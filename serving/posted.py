@@ -17,6 +17,7 @@ from headrace.event import (
     accept,
     encode,
 )
+from serving.http.body import Body
 
 MAX_SHOWN: Final = 20_000  # items in its impressions, all together
 MAX_NESTED: Final = 100_000  # arrays and objects: to parse millions of them would take seconds
@@ -30,7 +31,7 @@ class Accepted:
     message: bytes
 
 
-def read_events(body: bytes, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> list[Accepted]:
+def read_events(body: Body, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> list[Accepted]:
     """The events of a POST body, each as it fits into the log; raises `InvalidEvent` naming the
     first event and field at fault."""
     events: list[Accepted] = []
@@ -49,7 +50,7 @@ def read_events(body: bytes, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> l
     return events
 
 
-def _documents(body: bytes) -> list[tuple[str, Any]]:
+def _documents(body: Body) -> list[tuple[str, Any]]:
     """The parts of a body that should be events, with their places where there are several."""
     if body.count(b"[") + body.count(b"{") > MAX_NESTED:
         raise InvalidEvent(f"more than {MAX_NESTED:,} arrays and objects", field="$")

@@ -13,6 +13,7 @@ from ray.train import Checkpoint
 from headrace.clock import now_ms
 from headrace.config import Settings
 from headrace.errors import ConfigError, LogMismatch
+from headrace.features.rows.namespace_actions import bind_actions
 from headrace.stream.memory import give_back
 from trainers.online import OnlineTrainer
 from trainers.refusal import tell_refusal
@@ -30,6 +31,7 @@ def run(settings: Settings) -> None:
     """
     trainer, gave_back_ms = OnlineTrainer(settings, now_ms), now_ms()
     try:
+        bind_actions(settings)
         if checkpoint := ray.train.get_checkpoint():
             with checkpoint.as_directory() as folder:
                 trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))

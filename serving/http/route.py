@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from headrace.api.endpoint import Scope
 from headrace.api.slate import parse
+from serving.http.body import Body
 from serving.http.budget import Budget
 from serving.http.rate import Rate
 
@@ -37,9 +38,9 @@ class Route:
     budget: Budget | None
     scope: Scope
     rate: Rate | None = None
-    reader: Callable[[bytes], Any] | None = None
+    reader: Callable[[Body], Any] | None = None
     status: int = 200  # of a success
 
-    def read(self, body: bytes) -> Any:
+    def read(self, body: Body) -> Any:
         """The request in a body."""
         return self.reader(body) if self.reader else parse(body, self.request)

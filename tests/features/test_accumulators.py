@@ -37,6 +37,7 @@ from headrace.features.aggregation.accumulators import (
 )
 from headrace.features.aggregation.aggregators import Reading, kept_by
 from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
+from headrace.features.aggregation.hidden import Hiding
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
@@ -46,14 +47,14 @@ DECAYED = Decayed(3 * TILE_MS, MEASURES)
 LAST = LastN(5)
 EXACT: list[Accumulator] = [
     Lifetime(MEASURES), TILES, Newest(CLICK), Extremes(), LAST, Distinct(16),
-    TopItems(capacity=50), BySlot(6, MEASURES),
+    Hiding(4), TopItems(capacity=50), BySlot(6, MEASURES),
 ]  # fmt: skip
 EVERY = [*EXACT, DECAYED]
 VIEWS: list[Reading] = [*EVERY, Recent(LAST, 3), Session(LAST, TILE_MS)]
-IDEMPOTENT: list[Accumulator] = [Newest(CLICK), Extremes(), Distinct(16)]
+IDEMPOTENT: list[Accumulator] = [Newest(CLICK), Extremes(), Distinct(16), Hiding(4)]
 
 every = pytest.mark.parametrize("accumulator", EVERY, ids=repr)
-examples = settings(deadline=None, max_examples=30)
+examples = settings(max_examples=30)
 
 
 def same(accumulator: Accumulator, one: NDArray[np.void], other: NDArray[np.void]) -> bool:
@@ -161,7 +162,7 @@ def in_window(seen: Sequence[Fact], now_ms: int) -> list[Fact]:
     return [fact for fact in seen if first <= fact.time_ms // TILE_MS <= tile_now]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(log=logs(), now_ms_U=reading_times_ms())
 def test_tiles_sum_the_window_of_the_time_of_reading(log: list[Fact], now_ms_U: Ints) -> None:
     sums_Um = TILES.read(state_of(TILES, log), now_ms_U)

@@ -23,17 +23,19 @@ from plain_facts import (
     state_of,
 )
 
-from headrace.features.aggregation.facts import ACTIONS, Ints
+from headrace.action import FEATURED
+from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 
 PAUSE_MS = 2 * TILE_MS
 LAST = LastN(6)
-examples = settings(deadline=None, max_examples=60)
+examples = settings(max_examples=60)
 
 
 def counts(outcomes: Sequence[Fact]) -> list[float]:
-    """How many outcomes there are, and how many of each action."""
-    return [len(outcomes), *(sum(getattr(o, action) for o in outcomes) for action in ACTIONS)]
+    """How many outcomes there are, and how many of each action with features."""
+    came = [[max(getattr(one, name), 0) for one in outcomes] for name in FEATURED]
+    return [len(outcomes), *map(sum, came)]
 
 
 @pytest.mark.parametrize("length", [1, 3, 4, 7, 64])
@@ -47,7 +49,8 @@ def test_the_last_n_are_the_newest_settled_outcomes(
     for entity in range(NUM_ENTITIES):
         kept = newest_first(of_entity(log, entity), length)
         expected = [
-            (f.item, f.time_ms, f.actions, min(f.position, 255), f.surface, f.share) for f in kept
+            (f.item, f.time_ms, f.actions, min(f.position, 255), f.surface, f.of_whole)
+            for f in kept
         ]
         expected += [(0, 0, 0, 0, 0, 0)] * (length - len(kept))
         names = ("item", "time_ms", "action", "position", "surface", "share")
@@ -105,7 +108,7 @@ def session(outcomes: Sequence[Fact], now_ms: int) -> list[Fact]:
     return inside
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(log=logs(), now_ms_U=reading_times_ms())
 def test_a_session_is_what_came_since_the_last_pause(log: list[Fact], now_ms_U: Ints) -> None:
     counts_Um = Session(LAST, PAUSE_MS).read(state_of(LAST, log), now_ms_U)

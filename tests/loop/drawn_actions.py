@@ -33,7 +33,7 @@ def drawn(random: Random, num: int) -> list[Row]:
             "predicted": random.random() < 0.8,
             "after": random.choice(["", "click"]),
             "window_s": random.choice([None, 0.5, 3.0]),
-            "value": random.random() < 0.5,
+            "value": random.choice(["", "grade"]),
             "prior": random.choice([0.02, 0.3]),
         }
         for n in range(1, num)
@@ -49,7 +49,7 @@ class Expected:
     labelled: dict[str, int] = field(default_factory=dict)  # actions as bits, by request
     sums: Counter[tuple[str, str]] = field(default_factory=Counter)  # by user and measure
     past: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # by user, item, actions
-    num_late_clicks: int = 0
+    num_late_wishes: int = 0  # an impression explains none of them
 
 
 class Log:
@@ -105,10 +105,18 @@ class Log:
                 if delay_ms < 1_000 * (row.get("window_s") or WINDOW_MS / 1_000):
                     mask |= self._bit[row["name"]]
                     share = round(255 * value) or share
-                elif row["name"] == "click":
-                    self.expected.num_late_clicks += 1
-                    self.expected.sums[user, "shown"] += 1
+                elif row.get("wish", True):
+                    self._count_alone(user, item, row["name"])
             self.expected.outcomes[request, item] = mask | share << 8
+
+    def _count_alone(self, user: str, item: str, name: str) -> None:
+        """What no impression explains was shown and chosen, too."""
+        self.expected.num_late_wishes += 1
+        self.expected.sums[user, "shown"] += 1
+        if name != "click":
+            self.expected.sums[user, "click"] += 1
+            self.expected.past[user, item, self._bit[name]] -= 1
+            self.expected.past[user, item, 1 | self._bit[name]] += 1
 
     def _show(self, request: str, user: str, shown: Sequence[Shown], time_ms: int) -> None:
         from headrace.event import ImpressionEvent

@@ -2,26 +2,27 @@
 
     python tables_of_actions.py SEED
 
-A process of its own: for each number of rows the project is imported anew with other rows in
-`action.py`, so that all which is made of them when modules are imported is made of these. Hence the
+A process of its own: for each number of rows the project is imported anew with another application
+file, so that all which is made of actions when modules are imported is made of these. Hence the
 imports in functions.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
+import yaml
 from drawn_actions import ITEMS, START_MS, WINDOW_MS, Log, Row, drawn, plain_grades, plain_labels
 
 if TYPE_CHECKING:
@@ -29,21 +30,21 @@ if TYPE_CHECKING:
     from headrace.stream.step.batch_path import BatchPath
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SOURCE: Final = ROOT / "platform" / "headrace" / "action.py"
-ROWS: Final = re.compile(r"(?<=^TABLE: Final = table\(\n).*?(?=^\))", re.DOTALL | re.MULTILINE)
 
 
-def declare(rows: Sequence[Row]) -> None:
-    """Forget the project, so that it is imported anew, with these rows for the table's."""
+def declare(rows: Sequence[Row], file: Path) -> None:
+    """Write the application file, and forget the project, so that it is imported anew with it."""
     for name in [name for name in sys.modules if name.split(".")[0] in ("headrace", "trainers")]:
         del sys.modules[name]
-    calls = [", ".join(f"{name}={value!r}" for name, value in row.items()) for row in rows]
-    text, num_found = ROWS.subn(
-        "".join(f"    Action({call}),\n" for call in calls), SOURCE.read_text()
-    )
-    assert num_found == 1
-    module = sys.modules["headrace.action"] = ModuleType("headrace.action")
-    exec(compile(text, str(SOURCE), "exec"), module.__dict__)
+    file.write_text(yaml.safe_dump({"actions": [_declared(row) for row in rows]}))
+    os.environ["HEADRACE_APP"] = str(file)
+
+
+def _declared(row: Row) -> Row:
+    """A row as a file has it: durations with their unit."""
+    window_s = row.get("window_s")
+    keys = {name: value for name, value in row.items() if name != "window_s"}
+    return keys if window_s is None else {**keys, "window": f"{window_s}s"}
 
 
 def streamed(log: Log) -> tuple[list[Sample], BatchPath]:
@@ -71,13 +72,14 @@ def streamed(log: Log) -> tuple[list[Sample], BatchPath]:
 
 
 def check_samples(samples: Sequence[Sample], log: Log) -> None:
-    """Outcomes and what is labelled, sample by sample; a late click is one without labels."""
+    """Outcomes and what is labelled, sample by sample; a late wish is one without labels, as
+    nothing is drawn beside it."""
     from headrace.keys import key
 
     item_of = {key(item): item for item in ITEMS}
     alone = [sample for sample in samples if not sample.labelled]
-    assert len(alone) == log.expected.num_late_clicks
-    assert all(sample.outcomes == sample.clicked == (1,) for sample in alone)
+    assert len(alone) == log.expected.num_late_wishes
+    assert all(sample.clicked == (1,) for sample in alone)
     labelled = [sample for sample in samples if sample.labelled]
     assert {one.request_id: one.labelled for one in labelled} == log.expected.labelled
     assert {
@@ -119,7 +121,8 @@ def check_features(path: BatchPath, log: Log, names: Sequence[str]) -> None:
         columns = zip(state[last]["item"].tolist(), state[last]["action"].tolist(), strict=True)
         past.update((user, item_key, mask) for item_key, mask in columns if item_key)
     assert sums == log.expected.sums
-    expected = {(u, key(item), mask): num for (u, item, mask), num in log.expected.past.items()}
+    wanted_past = +log.expected.past
+    expected = {(u, key(item), mask): num for (u, item, mask), num in wanted_past.items()}
     assert past == expected
     for name in names:
         wanted = {f"user_{name}_rate", f"item_{name}_rate", f"user_surface_{name}_rate"}
@@ -132,11 +135,10 @@ def check_heads(samples: Sequence[Sample], rows: Sequence[Row]) -> int:
     from headrace.features.inputs import NUM_DENSE, RATES
     from headrace.learning.learner import OnlineLearner
     from headrace.model.batch import batch_of_samples
-    from headrace.model.config import nano
-    from trainers.recipe import heads
+    from headrace.model.config import heads_of, nano
 
     names = [row["name"] for row in rows if row.get("predicted", True)]
-    config = replace(nano(NUM_DENSE), rates=RATES, heads=heads(names))
+    config = replace(nano(NUM_DENSE), rates=RATES, heads=heads_of(names))
     learner = OnlineLearner(config, seed=0, window=10**6)
     assert len(learner.ranker.user.action.weight) == 2 ** len(rows)
     num_known = Counter[str]()
@@ -179,17 +181,24 @@ def main() -> None:
     random, num_labels = Random(int(sys.argv[1])), {}
     sys.path[:0] = [str(ROOT / "platform"), str(ROOT)]
     torch.set_num_threads(1)
-    for num in range(1, 9):
-        rows = drawn(random, num)
-        declare(rows)
-        log = Log(random, rows)
-        samples, path = streamed(log)
-        check_samples(samples, log)
-        check_archive(samples)
-        check_features(path, log, [row["name"] for row in rows])
-        num_labels[num] = check_heads(samples, rows)
-        check_refusals(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        for num in range(1, 9):
+            rows = drawn(random, num)
+            declare(rows, Path(folder) / "headrace.yaml")
+            num_labels[num] = num_labels_of(rows, random)
     print(json.dumps(num_labels))
+
+
+def num_labels_of(rows: Sequence[Row], random: Random) -> int:
+    """Check all that is made of these rows, on a log; returns how many labels there are."""
+    log = Log(random, rows)
+    samples, path = streamed(log)
+    check_samples(samples, log)
+    check_archive(samples)
+    check_features(path, log, [row["name"] for row in rows])
+    num_labels = check_heads(samples, rows)
+    check_refusals(rows)
+    return num_labels
 
 
 main()

@@ -58,7 +58,7 @@ def world(
         start_redis(folder / "redis") as redis,
         start_broker(folder / "kafka", apache_environ) as log,
     ):
-        settings = config.Settings(
+        settings = config.settings(
             home=str(folder / "home"),
             redis_url=redis.admin_url,
             kafka_bootstrap=log.bootstrap,
@@ -112,7 +112,7 @@ def total(settings: config.Settings, name: str) -> int:
 
 def work_until(settings: config.Settings, done: Callable[[], bool]) -> None:
     """Let a new worker own all partitions until then."""
-    Worker(settings, range(settings.num_partitions), now_ms).run(within_patience(done))
+    Worker(settings, range(settings.stream.num_partitions), now_ms).run(within_patience(done))
 
 
 def make_events_anew(admin: KafkaAdminClient, settings: config.Settings) -> None:

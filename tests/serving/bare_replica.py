@@ -37,7 +37,7 @@ class BareReplica:
     def __init__(self) -> None:
         self.slates = self.events = Budget("all", 1, places=8, deadline_s=1)
         self.ads_rate = Rate("ads", 0)
-        settings = config.changed(config.Settings(), ready_without_model=True)
+        settings = config.settings(ready_without_model=True)
         names = ("following", "store", "log", "impressions", "status", "keys")
         errors = {name: (lambda: "") for name in names}
         self.health = Health(settings, NoModel(), errors, lambda: "")  # type: ignore[arg-type]

@@ -45,7 +45,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settin
     folder = tmp_path_factory.mktemp("unknown")
     environ = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
     with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        settings = config.Settings(
+        settings = config.settings(
             namespace="unknown",
             home=str(folder / "home"),
             redis_url=redis.url,

@@ -59,7 +59,7 @@ def publish_start_state(state: Path, settings: Settings) -> dict[str, int]:
             if layout in SHARED_LAYOUTS:
                 messages = topic_messages({layout.entity: (ids[part], rows[part])})
                 for id_, (row_key, value) in zip(ids[part], messages, strict=True):
-                    writer.send(topic, value, row_key, key(id_) % settings.num_partitions)
+                    writer.send(topic, value, row_key, key(id_) % settings.stream.num_partitions)
             store.write(layout, ids[part], rows[part], expiry=Expiry(unknown_N[part], ttl_s))
     writer.flush()
     writer.close()
