@@ -23,8 +23,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from benchmarks.pairs import interval, seconds
+from headrace.api.client import Client
 from headrace.api.slate import RecommendRequest
-from headrace.client import Client
 from headrace.errors import HeadraceError, ServiceError
 from headrace.services.ports import LOOPBACK, free_port
 

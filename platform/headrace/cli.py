@@ -6,11 +6,10 @@ The rooms above the core are run as modules (`headrace.rooms`), never imported f
 from __future__ import annotations
 
 import argparse
-import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from headrace import __version__, config
 from headrace.catalogue.files import read_items, write_catalogue
@@ -43,18 +42,15 @@ from headrace.commands.flags import (
 )
 from headrace.commands.init import add_init
 from headrace.commands.keys import add_keys
+from headrace.commands.room import Command, module_command, run_module
 from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
 from headrace.encoders import registry as encoders
 from headrace.errors import HeadraceError
-from headrace.rooms.folder import open_rooms, room_path
+from headrace.rooms.folder import room_path
 from headrace.services.processes.priority import yield_to_requests
 from headrace.settings.text import require_home
 
-IN_BACKGROUND: Final = {"trainers.job", "trainers.backfill", "trainers.encode"}
-
-Command = Callable[[argparse.Namespace, config.Settings], int]
-Arguments = Callable[[argparse.Namespace], Sequence[str]]
 Commands = Any  # what `add_subparsers` returns; argparse has no public name for it
 
 
@@ -124,17 +120,17 @@ def _add_parts(commands: Commands) -> None:
     add_app_flag(train)
     add_vectors_flag(train)
     add_ranker_flags(train)
-    online = _module("trainers.job")
+    online = module_command("trainers.job")
     train.set_defaults(run=online, writes_home=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_app_flag(serve)
     add_vectors_flag(serve)
-    serve.set_defaults(run=_module("serving"))
+    serve.set_defaults(run=module_command("serving"))
     explain = commands.add_parser("explain", help="say why items get their scores for a user")
     add_explain_flags(explain)
     add_vectors_flag(explain)
     add_platform_flag(explain)
-    explain.set_defaults(run=_module("serving.explain", explain_arguments))
+    explain.set_defaults(run=module_command("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
     add_platform_flag(archive)
     archive.set_defaults(run=_archive, writes_home=True)
@@ -171,7 +167,7 @@ def _add_data_commands(commands: Commands) -> None:
     )
     add_backfill_flags(backfill)
     add_platform_flag(backfill)
-    compute = _module("trainers.backfill", backfill_arguments)
+    compute = module_command("trainers.backfill", backfill_arguments)
     backfill.set_defaults(run=compute, writes_home=True)
 
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
@@ -264,7 +260,7 @@ def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
     arguments = kept_on_loopback(options.arguments)
     repository = room_path("feature_repo")
     arguments = ["--chdir", str(repository), *arguments]
-    return _run_module("headrace.feast_adapter.command", settings, arguments)
+    return run_module("headrace.feast_adapter.command", settings, arguments)
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
@@ -275,33 +271,11 @@ def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
         _materialize(options, settings)
     else:
         check_redis_keeps(settings)
-    return _run_module("trainers.encode", settings, names)
+    return run_module("trainers.encode", settings, names)
 
 
 def _has_catalogue(settings: config.Settings) -> bool:
     return (config.catalogue_path(settings) / "items.parquet").exists()
-
-
-def _module(name: str, arguments: Arguments = lambda options: ()) -> Command:
-    """A command of a room above the core."""
-
-    def run(options: argparse.Namespace, settings: config.Settings) -> int:
-        check_services(settings)
-        return _run_module(name, settings, arguments(options))
-
-    return run
-
-
-def _run_module(name: str, settings: config.Settings, arguments: Sequence[str] = ()) -> int:
-    """Go on as `python -m headrace.rooms` would, in this process: it has imported half of it."""
-    config.export(settings)
-    config.keep_own_ray_local()
-    if name in IN_BACKGROUND:
-        yield_to_requests()
-    open_rooms()
-    sys.argv = [name, *arguments]
-    runpy.run_module(name, run_name="__main__", alter_sys=True)
-    return 0
 
 
 if __name__ == "__main__":
