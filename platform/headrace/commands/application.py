@@ -23,6 +23,7 @@ from headrace.application.sections import OWN, read_sections
 from headrace.commands.running import find, looks_at_platform
 from headrace.datasets.table.mapping import problems_of
 from headrace.errors import ConfigError
+from headrace.settings.variables import variable
 from headrace.up.run_file import RunFile
 
 
@@ -61,7 +62,7 @@ def application_of(options: argparse.Namespace) -> str:
         return _of_platform(run, named)
     if named:
         return named
-    if given := config.given().get(config.variable("app")):
+    if given := config.given().get(variable("app")):
         return str(document.path_of(given))
     folder: Path | None = getattr(options, "data", None)
     path = document.path_of(folder) if folder else None
@@ -70,7 +71,7 @@ def application_of(options: argparse.Namespace) -> str:
 
 def _of_platform(run: RunFile, named: str) -> str:
     """The application of a running platform; raises `ConfigError` where another one is named."""
-    its = run.variables.get(config.variable("app"), "")
+    its = run.variables.get(variable("app"), "")
     if named and not (its and _same(Path(named), Path(its))):
         raise ConfigError(
             f"--app {named}: the running platform {run.names[0]} has "

@@ -11,8 +11,9 @@ from redis import Redis
 
 from headrace.access.own_key import read_key, write_key
 from headrace.action import ACTIONS
-from headrace.config import Settings, variable
+from headrace.config import Settings
 from headrace.errors import ActionsMismatch
+from headrace.settings.variables import variable
 from headrace.skipped import Skipped
 
 Names = tuple[str, ...]
