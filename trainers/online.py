@@ -23,8 +23,8 @@ from headrace.catalogue.words import ContentTable
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
-from headrace.monitoring.documents import Quality, TrainDocument
-from headrace.monitoring.progress import ProgressBoard
+from headrace.monitoring.documents import Choices, Quality, TrainDocument
+from headrace.monitoring.progress import ChoiceBoard, ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
@@ -63,6 +63,7 @@ class OnlineTrainer:
         self._progress = {
             name: ProgressBoard(redis, settings.namespace, name) for name in settings.training.heads
         }
+        self._choices = ChoiceBoard(redis, settings.namespace)
         self._arrivals_ms: list[int] = []
         self._newest_event_ms = 0
         self.version = 0
@@ -185,6 +186,8 @@ class OnlineTrainer:
         for head, board in self._progress.items():
             windows = self.learner.take_windows(head)
             board.write({n: scores for n, scores in windows.items() if scores.num_samples})
+        self._choices.write(self.learner.take_choice_windows())
+        choices = self.learner.choices.newest()
         left_out, given_up = self._guarded.limit.num_left_out, self._guarded.num_rolled_back
         document = TrainDocument(
             lag=self._samples.lag(),
@@ -199,5 +202,6 @@ class OnlineTrainer:
             version=self.version,
             ids={name: len(table) for name, table in self.learner.ranker.tables.items()},
             quality={name: Quality.of(one) for name, one in self._guarded.slices.scores().items()},
+            choices=Choices.of(choices) if choices.num_lists else None,
         )
         self._status.write(document, now)

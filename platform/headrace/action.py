@@ -27,13 +27,11 @@ ACTIONS: Final = tuple(row.name for row in TABLE)
 BIT: Final = {row.name: 1 << place for place, row in enumerate(TABLE)}
 EVERY_ACTION: Final = sum(BIT.values())
 AVERSIONS: Final = sum(BIT[row.name] for row in TABLE if not row.wish)
+GRADED: Final = sum(BIT[row.name] for row in TABLE if row.value == GRADE)
+PAID: Final = sum(BIT[row.name] for row in TABLE if row.value == MONEY)
 PREDICTED: Final = APPLICATION.heads
 FEATURED: Final = tuple(row.name for row in TABLE if row.features)
-
-
-def carrying(value: str) -> int:
-    """The actions whose events may carry such a value, as bits."""
-    return sum(BIT[row.name] for row in TABLE if row.value == value)
+BOUGHT: Final = tuple(row.name for row in TABLE if row.name == "purchase")
 
 
 def windows_s(default_s: float) -> dict[str, float]:

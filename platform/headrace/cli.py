@@ -1,6 +1,6 @@
 """`headrace`: the command line. Each command is one part of the platform; `up` runs them all.
 
-The rooms above the core are started as modules (`python -m serving`), never imported from here.
+The rooms above the core are started as modules (`headrace.rooms`), never imported from here.
 """
 
 from __future__ import annotations
@@ -47,9 +47,11 @@ from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
 from headrace.encoders import registry as encoders
 from headrace.errors import HeadraceError
+from headrace.rooms.folder import room_path
 from headrace.services.processes.priority import yield_to_requests
 from headrace.settings.text import require_home
 
+ROOMS: Final = "headrace.rooms"  # which runs a module of one
 IN_BACKGROUND: Final = {"trainers.job", "trainers.backfill", "trainers.encode"}
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
@@ -260,7 +262,7 @@ def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
     from headrace.feast_adapter.servers import kept_on_loopback  # prepares for Feast
 
     arguments = kept_on_loopback(options.arguments)
-    repository = config.repository_path("feature_repo")
+    repository = room_path("feature_repo")
     _become("headrace.feast_adapter.command", settings, ["--chdir", str(repository), *arguments])
 
 
@@ -295,7 +297,7 @@ def _become(name: str, settings: config.Settings, arguments: Sequence[str] = ())
     sys.stdout.flush()
     if name in IN_BACKGROUND:
         yield_to_requests()
-    os.execv(sys.executable, [sys.executable, "-m", name, *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", ROOMS, name, *arguments])
 
 
 if __name__ == "__main__":

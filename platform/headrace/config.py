@@ -164,7 +164,7 @@ def local_ray() -> dict[str, str]:
     }
 
 
-def ray_options(setup_hook: str = "") -> dict[str, Any]:
+def ray_options(setup_hook: str) -> dict[str, Any]:
     """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own;
     each worker process of this driver begins with the function that `setup_hook` names, and has
     this process's application.
@@ -172,14 +172,13 @@ def ray_options(setup_hook: str = "") -> dict[str, Any]:
     Without an address Ray tries the cluster that was last started on the machine, dead or alive. A
     dashboard of our own Ray would be a dozen processes, at an address that nobody is told.
     """
-    hook = {"worker_process_setup_hook": setup_hook} if setup_hook else {}
     app = {"env_vars": {variable("app"): APPLICATION.path}} if APPLICATION.path else {}
     return {
         "address": os.environ.get("RAY_ADDRESS") or "local",
         "include_dashboard": False,
         "log_to_driver": False,
         "logging_level": logging.WARNING,
-        "runtime_env": {**hook, **app} or None,
+        "runtime_env": {"worker_process_setup_hook": setup_hook, **app},
     }
 
 
@@ -197,17 +196,3 @@ def catalogue_path(settings: Settings) -> Path:
 def vectors_path(settings: Settings) -> Path:
     """The folder of the content vectors, by encoder and version."""
     return settings.home_path / "vectors"
-
-
-def repository_path(room: str) -> Path:
-    """A folder of this repository, such as `feature_repo`; raises `ConfigError` if it is not there.
-
-    headrace runs from a checkout or an image that holds one; the working directory counts too.
-    """
-    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
-        if (root / room).is_dir():
-            return root / room
-    raise ConfigError(
-        f"no folder {room}/ beside the headrace package or in {Path.cwd()}: run headrace from a "
-        "checkout of the repository"
-    )

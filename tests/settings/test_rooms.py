@@ -40,6 +40,7 @@ OTHERS: Final[dict[str, Any]] = {  # for each flat field a value that is not its
     "app": "/srv/shop/headrace.yaml",
     "vector_tables": ("text_e5/1-f3b1a2c4", "given_vector/2"),
     "rank_by": {"click": 0.1, "like": -2.0, "long_view": 1e-9},
+    "seen": "after:30d:strict",
     "platform": "0a1b",
     "body_timeout_s": 2.0,
     "host": "0.0.0.0",

@@ -35,6 +35,10 @@ class StreamSettings(Room, frozen=True, kw_only=True, forbid_unknown_fields=True
     dedupe_window: PositiveInt = 200_000  # event ids remembered per partition
     click_window_s: Positive = 300.0  # attribution window of actions that have none of their own
     make_samples: bool = True  # false: features only, nothing to train on
+    # Items drawn beside a click, purchase and the like that no impression explains (0: none are),
+    # and the power of their popularity by which they are.
+    negatives_per_positive: Annotated[int, msgspec.Meta(ge=0, le=32)] = 8
+    negatives_popularity: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.75
     allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
     max_ahead_s: Positive = 300.0  # how far ahead of its arrival an event's time may lie
     archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often
@@ -90,6 +94,7 @@ class ServingSettings(Room, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         default_factory=lambda: dict(APPLICATION.ranking)
     )
     max_candidates: PositiveInt = 500
+    seen: str = "never_again"  # or after:30d, after_purchase, always: `headrace.settings.seen`
     loaded_versions: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1  # that a request may name
     ready_without_model: bool = False  # `/readyz` before the first model
     stale_model_s: Positive = 3_600.0  # slates by an older model are marked

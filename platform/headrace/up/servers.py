@@ -14,6 +14,7 @@ from headrace import config
 from headrace.access.api_keys.key import new_secret
 from headrace.broker.topics import create_topics
 from headrace.errors import ConfigError
+from headrace.rooms.folder import room_path
 from headrace.services.haproxy import serve_environment
 from headrace.services.kafka import Broker, check_broker, start_broker
 from headrace.services.processes.owner import Owner
@@ -110,7 +111,7 @@ def settings_of_run(
     if not config.is_given("click_window_s"):
         changes["click_window_s"] = CLICK_WINDOW_S
     if not settings.campaigns and options.dataset.name == "movielens":
-        changes["campaigns"] = str(config.repository_path("serving") / "campaigns.yaml")
+        changes["campaigns"] = str(room_path("serving") / "campaigns.yaml")
     changed = config.changed(settings, **changes)
     require_home(changed.home_path)
     stack.enter_context(lock_home(changed.home_path))

@@ -139,9 +139,11 @@ def numbers(
     if pattern and pa.types.is_string(cells.type):
         return each(cells, parse, np.float64)
     try:
-        value_N = to_numpy(cells.cast(pa.float64(), safe=False), np.nan) / unit
+        number_N = to_numpy(cells.cast(pa.float64(), safe=False), np.nan)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return each(cells, parse, np.float64)
+    with np.errstate(over="ignore"):
+        value_N = number_N / unit
     is_fine_N = np.isfinite(value_N) & (value_N >= bounds[0]) & (value_N <= bounds[1])
     return patched(value_N, is_fine_N, cells, parse, np.float64)
 

@@ -24,7 +24,7 @@ DIRECTIVES: Final = {"Y": r"\d{4}", **dict.fromkeys("mdHMS", r"\d{1,2}")}
 
 def times(cells: pa.Array, clock: Clock) -> Parsed:
     """[N] int64: epoch milliseconds of a column."""
-    cells = readable(cells)
+    cells = cells.cast(pa.timestamp("s")) if pa.types.is_date32(cells.type) else readable(cells)
     if pa.types.is_timestamp(cells.type):
         return _of_timestamps(cells, clock)
     if not pa.types.is_string(cells.type):

@@ -65,7 +65,7 @@ class Source:
                 places = [n for n in _starts(id_N) if names[n] not in seen]
                 seen |= {names[n]: (file.name, _line(chunk, n)) for n in places}
             taken = pa.array(places, pa.int64())
-            cells = {name: column.take(taken).to_pylist() for name, column in chunk.columns.items()}
+            cells = {name: _values(column.take(taken)) for name, column in chunk.columns.items()}
             self._count_null_words(file, cells)
             for number, place in enumerate(places):
                 yield Row(names[place], {name: values[number] for name, values in cells.items()})
@@ -128,6 +128,13 @@ class Source:
             )
             if words:
                 self._tally.null_words[f"{file.name}: {name}"] += words
+
+
+def _values(cells: pa.Array) -> list[Any]:
+    """The cells in Python; times as texts, since Python does not hold all of them."""
+    is_time = pa.types.is_temporal(cells.type)
+    values: list[Any] = (cells.cast(pa.string()) if is_time else cells).to_pylist()
+    return values
 
 
 def _line(chunk: Chunk, place: int) -> int:

@@ -97,7 +97,7 @@ def find(folder: Path, files: str | Sequence[str], given: Format | None) -> list
 
 def _paths(folder: Path, name: str) -> list[Path]:
     if set(name) & GLOB and not (folder / name).exists():
-        found = [path for path in folder.glob(name) if path.is_file()]
+        found = [path for path in folder.glob(name) if path.is_file() and path.name[0] != "."]
     elif (folder / name).is_dir():
         found = [path for path in (folder / name).rglob("*") if _is_data(path, folder / name)]
     else:

@@ -85,21 +85,22 @@ class TextFile:
 
     def _begin(self, stream: Stream) -> tuple[list[str], bytes]:
         """The names of the columns, and the first block without them."""
-        block = b""
-        while more := stream.read(max(BLOCK_BYTES, len(block))):
-            block = self._joined(block, more)
+        block, is_last = b"", False
+        while not is_last:
+            more = stream.read(max(BLOCK_BYTES, len(block)))
+            block, is_last = self._joined(block, more), not more
             text = io.StringIO(block.decode("utf-8", "surrogateescape"), newline="")
             try:
                 first: list[str] = next((cells for cells in self._reader(text) if cells), [])
             except csv.Error as error:
-                if ENDLESS in str(error) and len(block) < MAX_ROW_BYTES:
-                    continue  # a name that is longer than the block, or none
+                if ENDLESS in str(error) and not is_last and len(block) < MAX_ROW_BYTES:
+                    continue
                 raise self._bad_header(str(error)) from None
             rest = text.read().encode("utf-8", "surrogateescape")
-            return self._names(first, stream.encoding), rest if self._layout.header else block
-        if block:
-            raise self._bad_header("a quote is never closed")
-        return list(self._layout.names), b""
+            if first and (rest or block.endswith(b"\n")) or is_last:
+                break
+        names = self._names(first, stream.encoding)
+        return names, rest if self._layout.header else block
 
     def _names(self, first: list[str], encoding: str) -> list[str]:
         if self._layout.names:

@@ -1,7 +1,7 @@
 """Typed cells: the many types of Arrow and Parquet as the few that a mapping reads.
 
-Text, bytes, int64, double, bool, decimal, timestamp, lists and structs are left; what is none of
-them stays as it is, and `reads_as` says so.
+Text, bytes, int64, double, bool, decimal, date, timestamp, lists and structs are left; what is none
+of them stays as it is, and `nature` calls it another.
 """
 
 from __future__ import annotations
@@ -71,10 +71,8 @@ def _numeric(cells: pa.Array) -> pa.Array:
         return cells.cast(pa.string()).cast(pa.float64())
     if pa.types.is_floating(type_):
         return cells.cast(pa.float64())
-    if pa.types.is_date32(type_):
-        return cells.cast(pa.timestamp("s"))
     if pa.types.is_date64(type_):
-        return cells.cast(pa.timestamp("ms"))
+        return cells.cast(pa.date32())
     return cells
 
 
