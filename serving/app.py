@@ -32,6 +32,7 @@ from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
 from headrace.features.online.store import OnlineStore
 from headrace.features.serving_key import ServingKey
+from headrace.features.store.last_items import USER_HIDES
 from headrace.monitoring.documents import ServeDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.pipeline.filters.seen import lists_of
@@ -76,7 +77,7 @@ class Gateway:
         store = OnlineStore(settings, skipped, given.store_timeout_s)
         self._store = Breaker("the online store", lambda: store.read_users([""]))
         policy, catalogue = seen_policy(given.seen), self._live.catalogue
-        hydrate = Hydrate(store, self._store, lists_of(policy))
+        hydrate = Hydrate(store, self._store, (*USER_HIDES, *lists_of(policy)))
         self._recommender = Recommender(hydrate, catalogue, given.max_candidates, policy)
         campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
         budgets = Budgets(redis, namespace, skipped)
