@@ -9,7 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import embedding, faults, features, kills, loop, parity, quality, ranker, stream
+from benchmarks import (
+    embedding,
+    faults,
+    features,
+    kills,
+    loop,
+    parity,
+    quality,
+    ranker,
+    start,
+    stream,
+)
 from benchmarks.front import parts as front
 from headrace.errors import HeadraceError
 
@@ -18,6 +29,7 @@ Flags = argparse.Namespace
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "features": lambda _: features.run(),
     "embedding": lambda _: embedding.run(),
+    "start": lambda _: start.run(),
     "stream": lambda _: stream.run(),
     "loop": lambda _: loop.run(),
     "faults": lambda _: faults.run(),

@@ -36,6 +36,7 @@ from headrace.broker.reader import POLL_MS, LogReader
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
+from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.event import Event, ImpressionEvent, Shown, encode
 from headrace.features.online.store import OnlineStore
@@ -82,7 +83,7 @@ def measure_stream() -> dict[str, Any]:
 def _measure(settings: config.Settings) -> dict[str, Any]:
     items = tuple(Item(f"i{n}", categories=(f"c{n % 20}",)) for n in range(NUM_ITEMS))
     dataset = Dataset("bench", items, (User("u0"),), lambda: iter(()), 0, 0, 0)
-    materialize.write_sources(dataset, settings, int(time.time() * 1_000))
+    write_catalogue(dataset, config.catalogue_path(settings), round(1_000 * time.time()))
     materialize.apply(settings)
     create_topics(settings)
     produce(settings, NUM_EVENTS, None)

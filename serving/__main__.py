@@ -63,7 +63,7 @@ def _run(settings: config.Settings) -> None:
     from ray import serve
     from ray.serve.config import HTTPOptions
 
-    from serving.app import build
+    from serving.deployment import build
 
     ray.init(**config.ray_options())
     is_own = settings.serving.platform and ray.util.get_node_ip_address() == LOOPBACK

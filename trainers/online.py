@@ -20,16 +20,18 @@ from headrace import config
 from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
+from headrace.features.inputs import DENSE_NAMES
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
-from headrace.monitoring.documents import Quality, TrainDocument
-from headrace.monitoring.progress import ProgressBoard
+from headrace.learning.slices import SliceScores
+from headrace.monitoring.documents import Choices, Quality, TrainDocument
+from headrace.monitoring.progress import ChoiceBoard, ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
 from headrace.sample import Sample
-from trainers.recipe import check_checkpoint, ranker_config, slices_of
+from trainers.recipe import check_checkpoint, ranker_config
 from trainers.sample_reader import SampleReader
 
 STATUS_EVERY_MS: Final = 500
@@ -63,6 +65,7 @@ class OnlineTrainer:
         self._progress = {
             name: ProgressBoard(redis, settings.namespace, name) for name in settings.training.heads
         }
+        self._choices = ChoiceBoard(redis, settings.namespace)
         self._arrivals_ms: list[int] = []
         self._newest_event_ms = 0
         self.version = 0
@@ -185,6 +188,8 @@ class OnlineTrainer:
         for head, board in self._progress.items():
             windows = self.learner.take_windows(head)
             board.write({n: scores for n, scores in windows.items() if scores.num_samples})
+        self._choices.write(self.learner.take_choice_windows())
+        choices = self.learner.choices.newest()
         left_out, given_up = self._guarded.limit.num_left_out, self._guarded.num_rolled_back
         document = TrainDocument(
             lag=self._samples.lag(),
@@ -199,5 +204,13 @@ class OnlineTrainer:
             version=self.version,
             ids={name: len(table) for name, table in self.learner.ranker.tables.items()},
             quality={name: Quality.of(one) for name, one in self._guarded.slices.scores().items()},
+            choices=Choices.of(choices) if choices.num_lists else None,
         )
         self._status.write(document, now)
+
+
+def slices_of(settings: config.Settings) -> SliceScores:
+    """The parts of the traffic whose quality is reported."""
+    names = {"new_users": "user_impressions_log", "new_items": "item_impressions_log"}
+    columns = {of: DENSE_NAMES.index(name) for of, name in names.items()}
+    return SliceScores(settings.training.surfaces, columns)

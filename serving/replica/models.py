@@ -33,6 +33,13 @@ class LiveModel:
     items: ItemCache  # one row per catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
 
+    def is_relative(self, surface: str) -> bool:
+        """Whether the probabilities that slates and ads read on a surface only order items."""
+        relative_J = self.calibration.is_relative_SJ[self.manifest.model.surface_number(surface)]
+        read_J = self.weight_J != 0
+        read_J[0] = True  # the click's, which is told and which ads are priced by
+        return bool((relative_J.numpy() & read_J).any())
+
     def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X]: the order of slates, from the heads' probabilities."""
         of_impression_XJ = per_impression(p_XJ, self.manifest.model.after_click)

@@ -41,7 +41,7 @@ from headrace.features.aggregation.aggregators import (
     TopKeys,
     kept_by,
 )
-from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
+from headrace.features.aggregation.facts import ACTIONS, CLICK, MEASURES, SHOWN, Ints
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
@@ -117,7 +117,8 @@ def test_an_entity_before_its_first_fact_has_the_default(aggregator: Aggregator)
 @recount
 @given(log=logs(), now_ms_U=reading_times_ms(), measure=st.sampled_from(MEASURES))
 def test_sums_and_their_logarithms(log: list[Fact], now_ms_U: Ints, measure: str) -> None:
-    expected_U = np.array([total(seen, measure) for seen in per_entity(log)])
+    least = 0.0 if measure in ACTIONS[1:] else -np.inf  # more may be taken back than came
+    expected_U = np.array([max(total(seen, measure), least) for seen in per_entity(log)])
     assert np.array_equal(values(Sum(measure, LIFE), now_ms_U, log), expected_U)
     logs_U = values(LogSum(measure, LIFE), now_ms_U, log)
     assert logs_U == pytest.approx(np.log1p(np.maximum(expected_U, 0.0)))
@@ -138,6 +139,15 @@ def test_a_rate_is_shrunk_to_its_prior(
         shown = total(seen, SHOWN) + strength
         expected = (total(seen, CLICK) + prior * strength) / shown if shown else np.nan
         assert rate == pytest.approx(expected, nan_ok=True)
+
+
+def test_of_what_was_taken_back_a_sum_and_a_rate_are_never_below_0() -> None:
+    log = [Fact(purchase=1.0), Fact(shown=0.0, purchase=-1.0, time_ms=START_MS + 10 * TILE_MS)]
+    now_ms_U, hour = np.full(NUM_ENTITIES, log[1].time_ms), Tiles(TILE_MS, 5, MEASURES)
+    assert values(Sum("purchase", LIFE), now_ms_U, log[:1])[0] == 1
+    for over in (LIFE, hour):
+        assert values(Sum("purchase", over), now_ms_U, log)[0] == 0
+        assert values(Rate("purchase", over, 0.1, 5.0), now_ms_U, log)[0] <= 0.1
 
 
 @recount

@@ -17,15 +17,21 @@ from headrace.features.rows.bounds import NOTHING, Bounds, Share
 from headrace.features.rows.merged import MergedState, row_key, topic_messages
 from headrace.features.rows.merged_table import Forgotten
 from headrace.features.rows.state_row import Rows, encode_rows
+from headrace.features.store.last_items import decode_items
 from headrace.features.table import ITEM
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import Decoded, decode_records
+from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 PARTITIONS = (0, 1)
 WINDOW_MS = 1_000
 DEDUPE_WINDOW = 6
-RULES = PartitionSettings(DEDUPE_WINDOW, WINDOW_MS)
+ITEMS = {number: tuple(f"{number}{name}" for name in "abcde") for number in PARTITIONS}
+CATALOGUE = tuple(item for items in ITEMS.values() for item in items)
+NUM_DRAWN, POPULARITY = 3, 0.75
+NEGATIVES = Negatives(NUM_DRAWN, POPULARITY, CATALOGUE)
+RULES = PartitionSettings(DEDUPE_WINDOW, WINDOW_MS, negatives=NEGATIVES)
 UNKNOWN = "?"  # what the ids begin with of items that are in no catalogue
 NUM_UNKNOWN = 3  # that a worker has places for
 BOUNDS = Bounds(Share(NUM_UNKNOWN, 2 * WINDOW_MS), NOTHING)
@@ -47,6 +53,8 @@ class World:
     dead_letters: list[tuple[int, int]] = field(default_factory=list)
     users: dict[str, bytes] = field(default_factory=dict)
     commits: dict[int, bytes] = field(default_factory=dict)
+    # By user and name of a list: the time in seconds of each item's newest entry.
+    lists: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
 
 
 class SimulatedWorker:
@@ -92,8 +100,18 @@ class SimulatedWorker:
         rows = [row for effects in all_effects.values() for row in _rows(*effects.changed.users)]
         for user_id, row in self._random.sample(rows, len(rows)):
             yield bind(self._world.users.update, {user_id: row})
+        for effects in all_effects.values():
+            for seen in effects.changed.seen:
+                for user_id, entries in zip(seen.user_ids, seen.payloads, strict=True):
+                    yield bind(self._put_to_front, (user_id, seen.name), entries)
         commits = {n: msgspec.json.encode(part.commit) for n, part in self._partitions.items()}
         yield bind(self._world.commits.update, commits)
+
+    def _put_to_front(self, of: tuple[str, str], entries: bytes) -> None:
+        """What Redis does to a list that is shorter than it may be."""
+        new = dict(reversed(decode_items(entries).tolist()))
+        before = self._world.lists.get(of, {})
+        self._world.lists[of] = {**new, **{k: v for k, v in before.items() if k not in new}}
 
     def _deliver(self) -> None:
         for write in self._waiting:
@@ -172,3 +190,21 @@ def crashing_after(num_writes: int) -> Callable[[], None]:
             raise Crash
 
     return write
+
+
+def run(world: World, random: Random, start_ms: int, crash_every: int) -> int:
+    """Work through the log with a crash every so many writes or fewer; returns their number."""
+    now_ms, num_crashes = start_ms, 0
+    end_ms = max(record.arrival_ms for records in world.log.values() for record in records)
+    worker: SimulatedWorker | None = None
+    while True:
+        try:
+            if worker is None:
+                calm = now_ms > end_ms + 3 * WINDOW_MS
+                budget = 10**9 if calm else random.randint(1, crash_every)
+                worker = SimulatedWorker(world, random, crashing_after(budget))
+            if not worker.step(now_ms) and now_ms > end_ms + 5 * WINDOW_MS:
+                return num_crashes
+        except Crash:
+            worker, num_crashes = None, num_crashes + 1
+        now_ms += random.choice([0, 1, 50, 300, random.randint(0, 3 * WINDOW_MS)])

@@ -15,6 +15,7 @@ from headrace.config import Settings
 from headrace.metrics import Scores
 from headrace.metrics.latency import Latencies
 from headrace.monitoring.documents import Quality, ReplayDocument
+from headrace.monitoring.progress import merged
 from headrace.up.display.report import build_report, fifths, to_lines
 from headrace.up.display.screen import Screen
 from headrace.up.display.totals import Totals
@@ -141,7 +142,7 @@ def test_without_a_terminal_there_is_a_plain_line_every_five_seconds() -> None:
 
 def test_the_fifths_have_all_samples_in_order() -> None:
     windows = [scores(100, number) for number in range(100)]
-    parts = fifths(windows)
+    parts = [merged(part) for part in fifths(windows)]
     assert [part.num_samples for part in parts] == [2_000] * 5
     assert parts[0].sum_p == pytest.approx(sum(window.sum_p for window in windows[:20]))
 

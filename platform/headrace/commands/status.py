@@ -77,6 +77,7 @@ def status_document(settings: config.Settings, run: RunFile | None) -> dict[str,
         "http": {"ok": health.is_ok, **health.answer},
         "versions": _versions(totals),
         "quality": to_builtins(totals.quality) if totals else {},
+        "choices": to_builtins(totals.choices) if totals else None,
         "lags": _lags(totals),
     }
 
@@ -179,6 +180,10 @@ def _show(document: dict[str, Any]) -> None:
         from headrace.monitoring.quality_table import quality_table
 
         console.print(quality_table(document["quality"]))
+    if document["choices"]:
+        from headrace.monitoring.quality_table import choices_table
+
+        console.print(choices_table(document["choices"]))
     console.print(f"home: {document['home']}", highlight=False, markup=False, soft_wrap=True)
     for problem in document["problems"]:
         console.print(f"problem: {problem}", highlight=False, markup=False, soft_wrap=True)

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from headrace.action import TABLE
+from headrace.action import GRADE, MONEY, TABLE
 from headrace.features.aggregation.accumulators import span
 from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
 from headrace.features.aggregation.crosses import Asked, cross_values
-from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN, VALUE
+from headrace.features.aggregation.facts import ACTIONS, AMOUNT, CLICK, SHOWN, VALUE
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.table import CANDIDATE, LAYOUTS, USER_LAYOUT
 
@@ -26,7 +26,8 @@ EVENTS: Final = {
     SHOWN: ("impression", "click"),
     **{name: ("impression", f"action:{name}") for name in ACTIONS},
     CLICK: ("impression", "click"),
-    VALUE: ("impression", *(f"action:{row.name}" for row in TABLE if row.value)),
+    VALUE: ("impression", *(f"action:{row.name}" for row in TABLE if row.value == GRADE)),
+    AMOUNT: ("impression", *(f"action:{row.name}" for row in TABLE if row.value == MONEY)),
 }
 
 

@@ -22,7 +22,6 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from redis import Redis
 from rich.console import Console
 from rich.table import Table
@@ -43,7 +42,7 @@ from headrace.features.served import as_served
 from headrace.features.serving_key import ServingKey
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
-from headrace.offline.archived_samples import read_samples
+from headrace.offline.archived_samples import Features, read_samples
 from headrace.offline.period import Period
 from headrace.offline.sources import Source, archived_events
 from headrace.offline.start_state import read_start_state
@@ -67,7 +66,6 @@ WIDTH: Final = 100  # of the tables, also where there is no terminal
 _ALLOWED: Final = {EXACT: "equal", FLOAT: "within 1e-6"}
 
 _ITEM_NAMES: Final = {feature.name for feature in ITEM_LAYOUT.dense}
-Features = tuple[NDArray[np.float32], Ints]  # dense [N, F] and history [3, T] of a request
 
 
 def run(settings: config.Settings, period: Period, json_path: Path | None) -> int:
@@ -101,7 +99,7 @@ class ParityCheck:
         self._item_ids = items.keys()
         self._item_keys = np.array([key(item_id) for item_id in items], np.int64)
         start = read_start_state(offline_path(settings))
-        self._path = BatchPath(items.get, PartitionSettings.of(settings), start)
+        self._path = BatchPath(items.get, PartitionSettings.of(settings, item_ids=items), start)
         redis = Redis.from_url(settings.redis_url)
         self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._archived = read_samples(settings, period)
@@ -152,6 +150,8 @@ class ParityCheck:
             yield f"{self.num_not_archived} requests: their samples are not archived yet"
         if self.num_of_other_tables:
             yield f"{self.num_of_other_tables} requests: another feature table made their samples"
+        if num := self._archived.num_drawn_otherwise:
+            yield f"{num} requests: what was drawn then is not what is drawn from this catalogue"
         if self.num_elsewhere:
             yield f"{self.num_elsewhere} online rows: they include other events than the archive"
         if self.num_forgotten:
@@ -205,9 +205,7 @@ class ParityCheck:
             group = SERVED if came_from in self._served else AS_OF
             archived = self._archived.take(sample)
             if archived is not None:
-                keys_N = np.array(sample.item_keys, np.int64)
-                made = sample.dense_NF, sample.history_3T
-                compared[group].append((archived, made, keys_N))
+                compared[group].append(archived)
             elif self._archived.may_come(sample):
                 self.num_not_archived += 1
             elif self._archived.is_of_another_table(sample):
