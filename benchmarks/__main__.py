@@ -9,7 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import embedding, faults, features, kills, loop, parity, quality, ranker, stream
+from benchmarks import (
+    embedding,
+    faults,
+    features,
+    kills,
+    likes,
+    loop,
+    parity,
+    quality,
+    ranker,
+    stream,
+)
 from benchmarks.front import parts as front
 from headrace.errors import HeadraceError
 
@@ -22,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "loop": lambda _: loop.run(),
     "faults": lambda _: faults.run(),
     "kills": lambda _: kills.run(),
+    "likes": lambda _: likes.run(),
     "parity": lambda _: parity.run(),
     "ranker": lambda _: ranker.run(),
     "quality": quality.run,
