@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from headrace.ads.campaign import Campaign
 from headrace.api.slate import AdSlate, AdsRequest
+from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
 from serving.replica.catalogue import Catalogue
@@ -39,7 +40,7 @@ class AdServer:
         self._stages: tuple[Stage[AdsContext], ...] = (
             Stage("hydrate", hydrate, without="no_features"),
             Stage("sources", Campaigns(campaigns, catalogue)),
-            Stage("filters", Rules(Untargeted(campaigns))),
+            Stage("filters", Rules(Hidden(), Untargeted(campaigns))),
             Stage("rank", rank, without="no_model"),
             Stage("rerank", Auction(campaigns, budgets), without="no_budgets"),
             Stage("answer", answer),

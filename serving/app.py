@@ -37,6 +37,8 @@ from headrace.features.online.store import OnlineStore
 from headrace.features.serving_key import ServingKey
 from headrace.monitoring.documents import ServeDocument
 from headrace.monitoring.status import StatusBoard
+from headrace.pipeline.filters.seen import lists_of
+from headrace.settings.seen import seen_policy
 from serving.ads import AdServer
 from serving.breaker import Breaker
 from serving.health import Errors, Health
@@ -73,26 +75,25 @@ class Gateway:
         torch.set_num_threads(1)
         sys.setswitchinterval(SWITCH_S)
         keep_on_loopback()
-        self._settings, self._live = settings, Live(settings, now_ms)
+        self._settings, self._live, given = settings, Live(settings, now_ms), settings.serving
         skipped, namespace = self._live.skipped, settings.namespace
-        redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
-        store = OnlineStore(settings, skipped, settings.serving.store_timeout_s)
+        redis = prompt_redis(settings.redis_url, given.store_timeout_s)
+        store = OnlineStore(settings, skipped, given.store_timeout_s)
         self._store = Breaker("the online store", lambda: store.read_users([""]))
-        hydrate, catalogue = Hydrate(store, self._store), self._live.catalogue
-        self._recommender = Recommender(hydrate, catalogue, settings.serving.max_candidates)
+        policy, catalogue = seen_policy(given.seen), self._live.catalogue
+        hydrate = Hydrate(store, self._store, lists_of(policy))
+        self._recommender = Recommender(hydrate, catalogue, given.max_candidates, policy)
         campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
         budgets = Budgets(redis, namespace, skipped)
         self._ads = AdServer(campaigns, budgets, hydrate, catalogue)
         self._key: ServingKey | None = None
-        topic, deadline_s = Topics(namespace).events, settings.serving.events_deadline_s
-        self._events = LogSender(settings, topic, deadline_s, settings.serving.max_waiting_events)
-        spool = Spool(settings.spool_path, settings.serving.spool_bytes, skipped)
+        topic, deadline_s = Topics(namespace).events, given.events_deadline_s
+        self._events = LogSender(settings, topic, deadline_s, given.max_waiting_events)
+        spool = Spool(settings.spool_path, given.spool_bytes, skipped)
         impressions = LogSender(settings, topic, deadline_s)
         self._impressions = ImpressionLog(impressions, spool, lambda: self._key, now_ms)
-        places = settings.serving.max_waiting_slates
-        self.slates = Budget(
-            "slates", settings.serving.slate_threads, places, settings.serving.slate_deadline_s
-        )
+        places = given.max_waiting_slates
+        self.slates = Budget("slates", given.slate_threads, places, given.slate_deadline_s)
         self.events = Budget("events", 1, MAX_POSTS, deadline_s)
         first = (lambda: self._find_key(redis), lambda: budgets.open(campaigns))
         self._reporter = Reporter(StatusBoard(redis, namespace, skipped), self._document, first)
@@ -102,7 +103,7 @@ class Gateway:
         door = Door(settings, self._keyring)
         table = routes(self)
         self._openapi = cache(lambda: openapi_document(table))
-        self._router = Router(table, Bodies(settings.serving.body_timeout_s), door)
+        self._router = Router(table, Bodies(given.body_timeout_s), door)
         for begun in (self._keyring, self._live, self._reporter):
             begun.start()
             self._ending.callback(begun.close)

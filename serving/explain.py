@@ -9,28 +9,28 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from itertools import compress
 from typing import Final
 
 import msgspec
 import numpy as np
 
 from headrace import config
-from headrace.action import BIT
+from headrace.action import BIT, CLICK
 from headrace.catalogue.words import WORD_FIELDS
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
 from headrace.features.aggregation.crosses import InCategories, OnSurface
+from headrace.features.aggregation.facts import action_masks
 from headrace.features.inputs import DENSE
 from headrace.features.online.store import OnlineStore
 from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items
 from headrace.pipeline.candidates import Candidates
-from serving.replica.catalogue import Catalogue
 from serving.replica.follow import Live
-from serving.replica.models import LiveModel
 from serving.replica.snapshot import Snapshot
 from serving.stages.context import ReplicaContext
 from serving.stages.hydrate import Hydrate
@@ -60,6 +60,7 @@ class ExplainedItem(msgspec.Struct, frozen=True):
     known: bool  # False: not in the catalogue, explained as one that has just appeared
     score: float  # what slates are ordered by
     p: dict[str, float]  # calibrated probability by head, or one that only orders items
+    given_click: tuple[str, ...]  # the heads whose probability is that given a click
     logit: float  # of the click
     effects: dict[str, float]
     attention_profile: float  # on the user as a whole; with the history's the sum is 1
@@ -123,7 +124,7 @@ class Explainer:
             relative=snapshot.model.is_relative(surface),
             model_version=snapshot.model.manifest.version,
             items=tuple(
-                _item(item_id, explanation, p_J, batch, (self._live.catalogue, snapshot.model))
+                _item(item_id, explanation, p_J, (context, batch))
                 for item_id, explanation, p_J in zip(item_ids, explanations, p_CJ, strict=True)
             ),
         )
@@ -155,10 +156,11 @@ def _item(
     item_id: str,
     explanation: Explanation,
     p_J: np.ndarray,
-    batch: Batch,
-    held: tuple[Catalogue, LiveModel],
+    asked: tuple[ReplicaContext, Batch],
 ) -> ExplainedItem:
-    catalogue, model = held
+    context, _ = asked
+    catalogue, model = context.catalogue, context.snapshot.model
+    assert model is not None, "nothing has ranked this"
     heads = [head.name for head in model.manifest.model.scalar_heads]
     modalities = (*WORD_FIELDS, *model.manifest.vector_tables)
     weights = explanation.modality_weights.values()
@@ -167,24 +169,28 @@ def _item(
         known=item_id in catalogue.row_of_id,
         score=float(model.scores(p_J)),
         p=dict(zip(heads, p_J.tolist(), strict=True)),
+        given_click=tuple(compress(heads, model.manifest.model.after_click)),
         logit=explanation.logit,
         effects=dict(explanation.effects),
         attention_profile=explanation.attention_profile,
-        history=_history(explanation, batch, catalogue),
+        history=_history(explanation, *asked),
         fusion=dict(zip(modalities, weights, strict=True)),
     )
 
 
-def _history(explanation: Explanation, batch: Batch, catalogue: Catalogue) -> tuple[PastEvent, ...]:
+def _history(
+    explanation: Explanation, context: ReplicaContext, batch: Batch
+) -> tuple[PastEvent, ...]:
     assert batch.items is not None
+    row_of_key, items = context.catalogue.row_of_key, context.catalogue.items
     history = batch.history.newest(len(explanation.attention_T))  # more of them may be known
     keys = batch.items.key_U[history.item_BT[0]].tolist()
-    columns = (history.mask_BT[0], history.age_BT[0], history.action_BT[0])
-    told = (*(column.tolist() for column in columns), explanation.attention_T)
-    rows = [catalogue.row_of_key.get(item_key, 0) for item_key in keys]
+    masks = action_masks(context.user.history_4T[2][: len(keys)]).tolist()
+    told = (history.mask_BT[0].tolist(), history.age_BT[0].tolist(), masks, explanation.attention_T)
+    rows = [row_of_key.get(item_key, 0) for item_key in keys]
     return tuple(
         PastEvent(
-            item_id=catalogue.items[row].item_id if row else None,
+            item_id=items[row].item_id if row else None,
             age_ms=age_ms,
             actions=tuple(name for name, bit in BIT.items() if actions & bit),
             attention=attention,
@@ -206,7 +212,8 @@ def to_text(explained: Explained) -> str:
         lines.append("its probabilities here only order items: it has hardly seen impressions")
     for item in explained.items:
         new = "" if item.known else " (new: not in the catalogue)"
-        chances = ", ".join(f"p({name}) {p:.4f}" for name, p in item.p.items())
+        given = {name: f"{name} | {CLICK}" for name in item.given_click}
+        chances = ", ".join(f"p({given.get(name, name)}) {p:.4f}" for name, p in item.p.items())
         lines += ["", f"item {item.item_id}{new}: score {item.score:.4f}, {chances}"]
         lines.append(f"  effect on the click's logit {item.logit:+.3f}")
         effects = sorted(item.effects.items(), key=lambda pair: -abs(pair[1]))

@@ -135,12 +135,6 @@ def test_export_puts_the_settings_into_this_process(monkeypatch: pytest.MonkeyPa
     assert load() == settings
 
 
-def test_a_folder_of_the_repository_is_found_or_the_error_says_what_to_do() -> None:
-    assert config.repository_path("feature_repo").is_dir()
-    with pytest.raises(ConfigError, match="no folder no_such_room/.*run headrace from a checkout"):
-        config.repository_path("no_such_room")
-
-
 def test_a_variable_of_a_former_name_is_refused_with_its_name_now() -> None:
     with pytest.raises(ConfigError, match="HEADRACE_TOKEN_TABLES is called HEADRACE_VECTOR_TABLES"):
         load({"HEADRACE_TOKEN_TABLES": "text_e5/1"})

@@ -18,12 +18,22 @@ IMPRESSION = {
     "request_id": "r1",
     "items": [{"item_id": "mug"}],
 }
+PURCHASE = {
+    "type": "action",
+    "event_id": "e1",
+    "event_time_ms": NOW_MS,
+    "user_id": "ann",
+    "item_id": "mug",
+    "action": "purchase",
+    "currency": "EUR",
+}
 
 
 @pytest.mark.parametrize("digits", [18, 20, 300, 400, 4_000, 5_000])
-@pytest.mark.parametrize("field", ["event_time_ms", "model_version", "version"])
+@pytest.mark.parametrize("field", ["event_time_ms", "model_version", "version", "amount_micros"])
 def test_a_whole_number_of_any_length_is_refused_and_named(field: str, digits: int) -> None:
-    text = json.dumps({**IMPRESSION, field: 0}).replace(
+    document = PURCHASE if field == "amount_micros" else IMPRESSION
+    text = json.dumps({**document, field: 0}).replace(
         f'"{field}": 0', f'"{field}": 1{"0" * digits}'
     )
     with pytest.raises(InvalidEvent):

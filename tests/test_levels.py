@@ -16,8 +16,8 @@ CORE = ROOT / "platform" / "headrace"
 
 # The longest name that matches a module counts: headrace.features.rows is on a level of its own.
 LEVELS: Final = (
-    "__init__ action clock config epoch errors event keys paths sample settings skipped "
-    "access features/aggregation metrics",
+    "__init__ action clock config epoch errors event events keys paths rooms sample settings "
+    "skipped access application features/aggregation metrics",
     "api broker catalogue features features/store positions services",
     "ads client encoders features/rows model pipeline",
     "features/checks features/online learning registry retrieval",
@@ -26,6 +26,7 @@ LEVELS: Final = (
     "evaluation offline",
     "commands benchmarks",
     "cli serving trainers",
+    "__main__",
 )
 LEVEL_OF: Final = {name: level for level, names in enumerate(LEVELS) for name in names.split()}
 

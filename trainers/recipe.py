@@ -5,19 +5,19 @@ A model goes on only as what it was: another size, fusion, head or surface is an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields, replace
 
 import msgspec
 
 from headrace import config
-from headrace.action import ACTIONS, TABLE
+from headrace.action import ACTIONS
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
 from headrace.features.inputs import DENSE_NAMES, NUM_DENSE, RATES
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.slices import SliceScores
-from headrace.model.config import SIZED, SIZES, Head, RankerConfig, size_of
+from headrace.model.config import SIZED, SIZES, RankerConfig, heads_of, size_of
 from headrace.registry.manifest import check_vectors
 from headrace.registry.subscriber import Subscriber
 from headrace.settings.variables import variable
@@ -34,19 +34,13 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
     return replace(
         SIZES[settings.training.ranker_size](NUM_DENSE),
         rates=RATES,
-        heads=heads(settings.training.heads),
+        heads=heads_of(settings.training.heads),
         surfaces=settings.training.surfaces,
         content_widths=vectors.widths,
         fusion=settings.training.fusion,
         admit_after=settings.training.embedding_admit_after,
         expire_after=settings.training.embedding_expire_after,
     )
-
-
-def heads(names: Sequence[str]) -> tuple[Head, ...]:
-    """The heads of these actions of the table."""
-    after = {row.name: row.after for row in TABLE}
-    return tuple(Head(name, "after_click" if after[name] else "binary") for name in names)
 
 
 def slices_of(settings: config.Settings) -> SliceScores:

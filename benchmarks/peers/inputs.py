@@ -20,14 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from headrace.action import ACTIONS, EVERY_ACTION
+from headrace.action import ACTIONS, FEATURED
 
 IDS: Final = ("user", "item")
 HISTORY: Final = 20
 NOTHING, RARE, FIRST = 0, 1, 2  # codes: no value, seen once or never in the train, the others
 VISIBLE_AFTER_MS: Final = 60_000
 DAY_MS, MIDNIGHT_MS = 86_400_000, 8 * 3_600_000  # days in UTC+8
-ALL_ACTIONS: Final = EVERY_ACTION + 1  # sets of actions
+ALL_ACTIONS: Final = 1 << len(FEATURED)  # sets of actions
 DRAWN: Final = ("rows", "candidates", "inputs", "dense", "users", "items")  # numbers of each
 NUM_VALUES: Final = 100  # of an attribute that is drawn
 MIDNIGHT: Final = "midnight"  # in the name of a file with what would have been seen as of it

@@ -1,103 +1,46 @@
-"""The table of actions: kinds of outcomes of an impression, a row each, read by everything else.
+"""The table of actions of this process: kinds of outcomes of an impression, a row each.
 
 Events, facts, the join, labels, the ranker's heads, the bits of outcomes and histories, default
-features and loaders follow from the rows; adding an action is adding a row. Bit b of an action mask
-is the b-th row, so rows are added at the end.
+features and loaders follow from the rows, which the application file declares
+(`headrace.application`). Bit b of an action mask is the b-th row, so rows are added at the end.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
-from headrace.errors import ConfigError
+from headrace.application.action import BUILT_IN as BUILT_IN
+from headrace.application.action import CLICK as CLICK
+from headrace.application.action import DEFAULT_TABLE as DEFAULT_TABLE
+from headrace.application.action import FIELDS as FIELDS
+from headrace.application.action import FOR_EVER as FOR_EVER
+from headrace.application.action import GRADE as GRADE
+from headrace.application.action import MAX_ACTIONS as MAX_ACTIONS
+from headrace.application.action import MONEY as MONEY
+from headrace.application.action import Action as Action
+from headrace.application.action import table as table
+from headrace.application.current import APPLICATION
 
-CLICK: Final = "click"
-MAX_ACTIONS: Final = 8  # an outcome has a byte for them
-NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}")
-NOT_NAMES: Final = ("shown", "value")  # facts measure these beside the actions
-FIELDS: Final = ("clicked", "liked", "long_viewed")  # of an impression's item; see `Action.field`
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """A kind of outcome: how it is told, whether it is wished for, and how it is predicted."""
-
-    name: str
-    field: str = ""  # of an impression's item, where it is told; others are keys of its `outcomes`
-    wish: bool = True  # or an aversion: whatever else came, the outcome's grade is 0 then
-    predicted: bool = True  # by a head of the ranker, where HEADRACE_HEADS does not choose others
-    after: str = ""  # "click": its head says how probable it is given a click
-    window_s: float | None = None  # of attribution; None: HEADRACE_CLICK_WINDOW_S
-    value: bool = False  # whether its events may carry a number: what was paid, the share watched
-    prior: float = 0.05  # its share of impressions, as features assume before there are any
-
-    @property
-    def words(self) -> str:
-        """The name in a sentence, of several: "long views"."""
-        return f"{self.name.replace('_', ' ')}s"
-
-    @property
-    def is_rare(self) -> bool:
-        """Whether a rate needs twice the impressions to say something."""
-        return self.prior < 0.1
-
-
-def table(*rows: Action) -> tuple[Action, ...]:
-    """The rows in order; raises `ConfigError` with everything that is wrong with them."""
-    problems = [*_of_all(rows), *(problem for row in rows for problem in _of_one(row))]
-    if problems:
-        raise ConfigError(f"actions: {'; '.join(problems)}")
-    return rows
-
-
-def _of_all(rows: Sequence[Action]) -> Iterator[str]:
-    names = [row.name for row in rows]
-    if len(names) > MAX_ACTIONS:
-        left = ", ".join(names[MAX_ACTIONS:])
-        yield f"{len(names)} of them, at most {MAX_ACTIONS} fit into an outcome: leave out {left}"
-    if names[:1] != [CLICK]:
-        yield f"{', '.join(names) or 'none'}: expected {CLICK} to be the first"
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
-        yield f"{name} is there {names.count(name)} times: name each once"
-    fields = [row.field for row in rows if row.field]
-    for field in dict.fromkeys(field for field in fields if fields.count(field) > 1):
-        yield f"field {field} tells {fields.count(field)} of them: give each its own, or none"
-
-
-def _of_one(row: Action) -> Iterator[str]:
-    if not NAME.fullmatch(row.name) or row.name in NOT_NAMES:
-        no = " or ".join(NOT_NAMES)
-        yield f"name {row.name!r}: expected small letters, digits and _, but not {no}"
-    if row.field and row.field not in FIELDS:
-        yield f"{row.name}: field {row.field!r}: expected one of {', '.join(FIELDS)}, or none"
-    if row.after not in ("", CLICK) or row.name == row.after:
-        yield f"{row.name}: after {row.after!r}: only other actions are predicted after {CLICK}"
-    if row.window_s is not None and not row.window_s > 0:
-        yield f"{row.name}: window_s {row.window_s}: expected seconds above 0, or None"
-    if not 0 < row.prior < 1:
-        yield f"{row.name}: prior {row.prior}: expected a share between 0 and 1"
-    if row.name == CLICK and (row.field != FIELDS[0] or not (row.wish and row.predicted)):
-        yield f"{CLICK}: expected a wish that is predicted, told by the field {FIELDS[0]}"
-    if row.name == CLICK and row.value:
-        yield f"{CLICK}: its events carry no value"
-
-
-TABLE: Final = table(
-    Action("click", field="clicked", prior=0.5),
-    Action("like", field="liked", value=True, prior=0.02),
-    Action("long_view", field="long_viewed", value=True, prior=0.3),
-)
+TABLE: Final = APPLICATION.actions
 
 ACTIONS: Final = tuple(row.name for row in TABLE)
 BIT: Final = {row.name: 1 << place for place, row in enumerate(TABLE)}
 EVERY_ACTION: Final = sum(BIT.values())
 AVERSIONS: Final = sum(BIT[row.name] for row in TABLE if not row.wish)
-PREDICTED: Final = tuple(row.name for row in TABLE if row.predicted)
+GRADED: Final = sum(BIT[row.name] for row in TABLE if row.value == GRADE)
+PAID: Final = sum(BIT[row.name] for row in TABLE if row.value == MONEY)
+PREDICTED: Final = APPLICATION.heads
+FEATURED: Final = tuple(row.name for row in TABLE if row.features)
+BOUGHT: Final = tuple(row.name for row in TABLE if row.name == "purchase")
 
 
 def windows_s(default_s: float) -> dict[str, float]:
     """How long after an impression each action still counts as its outcome."""
     return {row.name: default_s if row.window_s is None else row.window_s for row in TABLE}
+
+
+def strongest(action_mask: int) -> int:
+    """The bit of the strongest of these actions; 0 of none."""
+    came = [row for row in TABLE if action_mask & BIT[row.name]]
+    last = max(came, key=lambda row: (not row.wish, row.strength, BIT[row.name]), default=None)
+    return BIT[last.name] if last else 0

@@ -20,6 +20,8 @@ import msgspec
 
 from headrace.access.http import HttpAccess
 from headrace.access.kafka import KafkaAccess
+from headrace.application.current import APPLICATION
+from headrace.application.document import path_of
 from headrace.errors import ConfigError
 from headrace.settings.room import SECRET, Room
 from headrace.settings.rooms import ServingSettings, StreamSettings, TrainingSettings
@@ -31,6 +33,7 @@ class Settings(Room, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that the parts of headrace must agree on, and a room for the knobs of each."""
 
     namespace: str = "headrace"  # what topics and keys begin with, and Feast's project
+    app: str = ""  # the application file, or its folder; empty: the defaults, which are a shop's
     home: str = "~/.local/share/headrace"  # Feast registry, catalogue, model registry, checkpoints
     redis_url: str = "redis://127.0.0.1:6379/0"
     kafka_bootstrap: str = "127.0.0.1:9092"
@@ -102,7 +105,8 @@ def changed(settings: Settings, **changes: Any) -> Settings:
 def environment(settings: Settings) -> dict[str, str]:
     """The variables that give another process, and Feast's configuration file, these settings."""
     values = {field.name: field.of(settings) for field in FIELDS.values()}
-    return _texts({**values, "home": settings.home_path})
+    app = path_of(settings.app) if settings.app else ""
+    return _texts({**values, "home": settings.home_path, "app": app})
 
 
 def _texts(values: Mapping[str, Any]) -> dict[str, str]:
@@ -138,6 +142,11 @@ def export(settings: Settings) -> None:
     os.environ.update(environment(settings))
 
 
+def export_app(path: str) -> None:
+    """Name the application file of the program that this process becomes; empty: none."""
+    os.environ[variable("app")] = path
+
+
 def local_ray() -> dict[str, str]:
     """Variables for a Ray of headrace's own: on loopback, and closed to everybody else.
 
@@ -155,19 +164,21 @@ def local_ray() -> dict[str, str]:
     }
 
 
-def ray_options(setup_hook: str = "") -> dict[str, Any]:
+def ray_options(setup_hook: str) -> dict[str, Any]:
     """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own;
-    each worker process of this driver begins with the function that `setup_hook` names.
+    each worker process of this driver begins with the function that `setup_hook` names, and has
+    this process's application.
 
     Without an address Ray tries the cluster that was last started on the machine, dead or alive. A
     dashboard of our own Ray would be a dozen processes, at an address that nobody is told.
     """
+    app = {"env_vars": {variable("app"): APPLICATION.path}} if APPLICATION.path else {}
     return {
         "address": os.environ.get("RAY_ADDRESS") or "local",
         "include_dashboard": False,
         "log_to_driver": False,
         "logging_level": logging.WARNING,
-        "runtime_env": {"worker_process_setup_hook": setup_hook} if setup_hook else None,
+        "runtime_env": {"worker_process_setup_hook": setup_hook, **app},
     }
 
 
@@ -185,17 +196,3 @@ def catalogue_path(settings: Settings) -> Path:
 def vectors_path(settings: Settings) -> Path:
     """The folder of the content vectors, by encoder and version."""
     return settings.home_path / "vectors"
-
-
-def repository_path(room: str) -> Path:
-    """A folder of this repository, such as `feature_repo`; raises `ConfigError` if it is not there.
-
-    headrace runs from a checkout or an image that holds one; the working directory counts too.
-    """
-    for root in (Path(__file__).resolve().parents[2], Path.cwd()):
-        if (root / room).is_dir():
-            return root / room
-    raise ConfigError(
-        f"no folder {room}/ beside the headrace package or in {Path.cwd()}: run headrace from a "
-        "checkout of the repository"
-    )

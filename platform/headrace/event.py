@@ -5,24 +5,29 @@ Nothing in an event can be part of a cycle, so the collector of cycles need not 
 
 Three kinds exist. An `ImpressionEvent` says which items a request showed to a user, and what came
 of them where that is known (a replayed log). A `ClickEvent` says that a user clicked an item, an
-`ActionEvent` that it was another action of `headrace.action.TABLE`; both name the request if known.
+`ActionEvent` that it was another action of `headrace.action.TABLE`, or that he took it back; both
+name the request if known.
+
+A number that comes with an outcome is a grade or money, never both: how much the item was liked
+(`value` of an action that carries a grade, or `grade`, told by itself as a rating is), or what was
+paid (`amount_micros` with its `currency`, of an action that carries money).
 """
 
 from __future__ import annotations
 
-import re
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from operator import attrgetter
 from typing import Annotated, Any, Final
 
 import msgspec
 
-from headrace.action import CLICK, FIELDS, TABLE
+from headrace.action import GRADED, TABLE
 from headrace.epoch import EARLIEST_MS, wrong_time
 from headrace.errors import InvalidEvent
+from headrace.events.faults import EVENT_VERSION as EVENT_VERSION
+from headrace.events.faults import fault_of_action, fault_of_items, fault_of_text, fault_of_version
 
-EVENT_VERSION: Final = 1
 POSITION_UNKNOWN: Final = -1
 DEFAULT_SURFACE: Final = "home"
 MAX_ITEMS: Final = 1_000
@@ -30,12 +35,16 @@ MAX_SURFACE: Final = 128  # characters of the name of a surface
 MAX_EVENT_BYTES: Final = 1_000_000  # of an event as JSON: brokers take 1,048,576 by default
 MAX_AHEAD_MS: Final = 300_000  # clocks differ: how far ahead of its arrival an event's time may be
 MAX_VALUE: Final = 1e9  # of an outcome, and its negative the least
+MICROS: Final = 1_000_000  # in a unit of a currency
+MAX_MICROS: Final = 10**15  # of an amount: a thousand million units of a currency
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 Surface = Annotated[str, msgspec.Meta(max_length=MAX_SURFACE)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]  # holds nanoseconds sent by mistake
 Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # of a model
-Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # paid, the share watched
+Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # a rating, a share watched
+Micros = Annotated[int, msgspec.Meta(ge=-MAX_MICROS, le=MAX_MICROS)]  # millionths of a currency
+Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]  # ISO 4217
 Told = tuple[bool | None, ...]  # of each action of the table
 
 
@@ -53,10 +62,13 @@ class Shown(_Strict, frozen=True):
     clicked: bool | None = None  # None: not known yet, a ClickEvent may follow
     liked: bool | None = None
     long_viewed: bool | None = None
-    value: Value = 0.0
+    value: Value = 0.0  # the grade of an action that came; without one it says nothing
     campaign_id: Id | None = None  # the campaign, where the item was shown as an ad
     propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     outcomes: dict[str, bool] | None = None  # of the actions that have no field here
+    grade: Value | None = None  # how much it was liked, whatever came: a rating, the share watched
+    amount_micros: Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROS)] | None = None  # paid
+    currency: Currency | None = None
 
     @property
     def told(self) -> Told:
@@ -66,6 +78,12 @@ class Shown(_Strict, frozen=True):
             return fields
         named = zip(fields, _TOLD_BY, strict=True)
         return tuple([came if field else self.outcomes.get(name) for came, (field, name) in named])
+
+    def graded(self, came: int) -> float:
+        """How much it was liked, 0 where nothing says so; `came` are the actions that came."""
+        if self.grade is not None:
+            return self.grade
+        return self.value if came & GRADED else 0.0
 
 
 class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -127,17 +145,36 @@ class ClickEvent(_Strict, frozen=True, tag="click"):
 
 
 class ActionEvent(_Strict, frozen=True, tag="action"):
-    """A user did something with an item beside clicking it."""
+    """A user did something with an item beside clicking it, or took back that he had.
+
+    A negative amount takes back as `taken_back` does: goods returned, an order cancelled.
+    """
 
     event_id: Id
     event_time_ms: EpochMs
     user_id: Id
     item_id: Id
     action: Id
-    value: Value = 0.0
+    value: Value = 0.0  # how much it was liked, where the action carries a grade
     request_id: Id | None = None
     surface: Surface = DEFAULT_SURFACE
+    amount_micros: Micros | None = None  # paid, or paid back, where the action carries money
+    currency: Currency | None = None
+    taken_back: bool = False
     version: int = EVENT_VERSION
+
+    @property
+    def takes_back(self) -> bool:
+        """Whether it undoes an earlier one of the same user, item and action."""
+        return self.taken_back or (self.amount_micros is not None and self.amount_micros < 0)
+
+    @property
+    def paid(self) -> float:
+        """Units of the currency that changed hands, below 0 where they were paid back."""
+        if self.amount_micros is None:
+            return 0.0
+        units = abs(self.amount_micros) / MICROS
+        return -units if self.takes_back else units
 
 
 Event = ImpressionEvent | ClickEvent | ActionEvent
@@ -154,16 +191,9 @@ _TOLD_BY: Final = [(row.field, row.name) for row in TABLE]
 # For actions without a field `outcomes`, which is None where it says nothing. One is no tuple.
 _get_fields: Final = attrgetter(*(row.field or "outcomes" for row in TABLE))
 _fields: Final = _get_fields if len(TABLE) > 1 else lambda shown: (_get_fields(shown),)
-_IN_OUTCOMES: Final = {row.name for row in TABLE if not row.field}
-_OF_NO_ACTION: Final = set(FIELDS) - {row.field for row in TABLE}
-_WITH_EVENTS: Final = {row.name: row for row in TABLE if row.name != CLICK}
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Event)
-_raw_decoder = msgspec.json.Decoder()
-_PATH = re.compile(r" - at `\$?\.?(?P<path>[^`]*)`")
-_MISSING = re.compile(r"missing required field `(?P<name>\w+)`")
-_UNKNOWN = re.compile(r"contains unknown field `(?P<name>.*?)`(?= - at `|$)", re.DOTALL)
 
 
 def encode(event: Event) -> bytes:
@@ -180,7 +210,7 @@ def decode(payload: bytes, arrival_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) ->
     try:
         event: Event = _decoder.decode(payload)
     except msgspec.ValidationError as error:
-        raise _invalid(error, payload) from None
+        raise fault_of_text(error, payload) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidEvent(f"not JSON: {error}", field="$") from None
     return _checked(event, arrival_ms, max_ahead_ms)
@@ -219,7 +249,7 @@ def accept(document: Any, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> Even
     try:
         event = msgspec.convert(filled, type=Event)
     except msgspec.ValidationError as error:
-        raise _invalid(error, msgspec.json.encode(document)) from None
+        raise fault_of_text(error, msgspec.json.encode(document)) from None
     return _checked(event, now_ms, max_ahead_ms)
 
 
@@ -238,63 +268,10 @@ def _checked(event: Event, arrival_ms: int, max_ahead_ms: int) -> Event:
 
 def _fault(event: Event, arrival_ms: int, max_ahead_ms: int) -> InvalidEvent | None:
     if event.version != EVENT_VERSION:
-        return _of_version(event.version)
+        return fault_of_version(event.version)
     if not EARLIEST_MS <= event.event_time_ms <= arrival_ms:
         if wrong := wrong_time(event.event_time_ms, arrival_ms, max_ahead_ms):
             return InvalidEvent(wrong, field="event_time_ms")
     if type(event) is ImpressionEvent:
-        return _fault_of_items(event.items)
-    return _fault_of_action(event) if type(event) is ActionEvent else None
-
-
-def _fault_of_items(items: Sequence[Shown]) -> InvalidEvent | None:
-    if len(items) > 1 and len({shown.item_id for shown in items}) != len(items):
-        return InvalidEvent("an item is shown twice in one request", field="items")
-    for place, shown in enumerate(items):
-        if shown.outcomes is not None or _OF_NO_ACTION:
-            if fault := _fault_of_outcomes(shown, f"items[{place}]"):
-                return fault
-    return None
-
-
-def _fault_of_outcomes(shown: Shown, path: str) -> InvalidEvent | None:
-    for field in _OF_NO_ACTION:
-        if getattr(shown, field) is not None:
-            return InvalidEvent("tells of no action of the table", field=f"{path}.{field}")
-    if unknown := (shown.outcomes or {}).keys() - _IN_OUTCOMES:
-        return InvalidEvent(_unknown(min(unknown), _IN_OUTCOMES), field=f"{path}.outcomes")
-    return None
-
-
-def _fault_of_action(event: ActionEvent) -> InvalidEvent | None:
-    row = _WITH_EVENTS.get(event.action)
-    if row is None:
-        return InvalidEvent(_unknown(event.action, _WITH_EVENTS), field="action")
-    if event.value and not row.value:
-        return InvalidEvent(f"got {event.value:g}, a {row.name} has no value", field="value")
-    return None
-
-
-def _unknown(action: str, known: Collection[str]) -> str:
-    return f"got {action[:40]!r}, expected one of: {', '.join(sorted(known)) or 'none'}"
-
-
-def _of_version(version: int) -> InvalidEvent:
-    reason = f"unknown version {str(version)[:20]}, this build reads version {EVENT_VERSION}"
-    return InvalidEvent(reason, field="version")
-
-
-def _invalid(error: msgspec.ValidationError, payload: bytes) -> InvalidEvent:
-    """The error with the path of the field; a wrong version is named before its consequences."""
-    try:
-        document = _raw_decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        document = None  # the bytes after the field at fault may be anything
-    version = document.get("version", EVENT_VERSION) if isinstance(document, dict) else None
-    if isinstance(version, int) and version != EVENT_VERSION:
-        return _of_version(version)
-    text = str(error)
-    path = _PATH.search(text)
-    name = _MISSING.search(text) or _UNKNOWN.search(text)
-    parts = [path["path"] if path else "", name["name"] if name else ""]
-    return InvalidEvent(_PATH.sub("", text), field=".".join(p for p in parts if p) or "$")
+        return fault_of_items(event.items)
+    return fault_of_action(event) if type(event) is ActionEvent else None

@@ -74,8 +74,8 @@ def test_likes_long_views_and_the_share_watched_are_taken_where_they_are(tmp_pat
     rows = [impression(40) | outcome, impression(50) | unknown]
     first, second = impressions(kuairand.load(write_folder(tmp_path / "with", rows)))
     (shown,) = first.items
-    assert (shown.liked, shown.long_viewed, shown.value) == (False, True, 0.25)
-    assert (second.items[0].liked, second.items[0].value) == (None, 0.0)
+    assert (shown.liked, shown.long_viewed, shown.grade) == (False, True, 0.25)
+    assert (second.items[0].liked, second.items[0].grade) == (None, None)
     (without,) = impressions(kuairand.load(write_folder(tmp_path / "without", [impression(40)])))
     assert (without.items[0].liked, without.items[0].long_viewed) == (None, None)
 

@@ -38,7 +38,7 @@ def test_they_are_the_events_of_the_loader_with_the_rating_as_value(folder: Path
     assert [(e.event_time_ms, e.user_id, e.items[0].item_id, e.items[0].clicked) for e in read] == [
         (e.event_time_ms, e.user_id, e.items[0].item_id, e.items[0].clicked) for e in loaded
     ]
-    assert {(e.items[0].clicked, e.items[0].value) for e in read} == {
+    assert {(e.items[0].clicked, e.items[0].grade) for e in read} == {
         (rating >= 4, rating / 5) for rating in range(1, 6)
     }
 

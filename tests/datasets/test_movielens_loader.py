@@ -57,8 +57,8 @@ def test_a_rating_of_four_or_more_is_a_click_on_the_one_shown_film(dataset: Data
     events = impressions(dataset)
     assert all(len(event.items) == 1 and event.outcome_known for event in events)
     assert sum(bool(event.items[0].clicked) for event in events) == 55_375
-    assert {event.items[0].value for event in events} == {0.2, 0.4, 0.6, 0.8, 1.0}
-    assert all(event.items[0].clicked == (event.items[0].value > 0.7) for event in events)
+    assert {event.items[0].grade for event in events} == {0.2, 0.4, 0.6, 0.8, 1.0}
+    assert all(event.items[0].clicked == (event.items[0].grade > 0.7) for event in events)
     assert events[0].event_id == events[0].request_id == "ml-259-255"
 
 

@@ -281,7 +281,7 @@ cells = st.tuples(
 
 @settings(max_examples=60)
 @given(rows=st.lists(cells, max_size=12))
-def test_every_row_is_either_an_item_of_a_valid_event_or_a_bad_row(
+def test_every_row_is_an_item_of_a_valid_event_merged_into_one_or_a_bad_row(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]]
 ) -> None:
     folder = tmp_path_factory.mktemp("table")
@@ -289,7 +289,9 @@ def test_every_row_is_either_an_item_of_a_valid_event_or_a_bad_row(
     text = "ann,mug,0,1,first,1\n" + "".join(f"{line}\n" for line in quoted)
     dataset = load(folder, text, "u,i,t,c,r,v", ", request_id: r, value: v")
     events = impressions(dataset)
-    assert sum(len(e.items) for e in events) + len(dataset.bad_rows) == len(rows) + 1
+    assert dataset.counts is not None and dataset.counts.rows == {"events.csv": len(rows) + 1}
+    num_told = sum(len(e.items) for e in events) + dataset.counts.num_merged
+    assert num_told + dataset.num_bad_rows == len(rows) + 1
     assert [decode(encode(event), FAR_MS) for event in events] == events
     assert len({event.event_id for event in events}) == len(events) == dataset.num_events
     times_ms = [event.event_time_ms for event in events]

@@ -18,5 +18,6 @@ def test_further_actions_have_columns_of_their_own(tmp_path: Path) -> None:
     dataset = table.load(tmp_path)
     events = [event for event in dataset.events() if isinstance(event, ImpressionEvent)]
     told = [event.items[0].told for event in events]
-    assert told == [(True, False, True), (False, True, False)]
+    assert [one[:3] for one in told] == [(True, False, True), (False, True, False)]
+    assert {some for one in told for some in one[3:]} == {None}
     assert [(row.line, row.column) for row in dataset.bad_rows] == [(3, "l")]

@@ -13,7 +13,7 @@ def test_an_outcome_may_have_a_value(tmp_path: Path) -> None:
     plain = impressions(load(tmp_path, rows, "u,i,t,c,stars", ", value: stars"))
     assert [event.items[0].value for event in plain] == [4, 0.5, 0, -2]
     of_five = load(tmp_path, rows, "u,i,t,c,stars", ", value: {column: stars, of: 5}")
-    assert [event.items[0].value for event in impressions(of_five)] == [0.8, 0.1, 0, -0.4]
+    assert [event.items[0].grade for event in impressions(of_five)] == [0.8, 0.1, 0, -0.4]
     without = impressions(load(tmp_path, rows, "u,i,t,c,stars"))
     assert [event.items[0].value for event in without] == [0, 0, 0, 0]
     assert [event.event_id for event in without] == [event.event_id for event in plain]
@@ -24,7 +24,7 @@ def test_one_column_of_ratings_may_tell_the_click_and_the_value(tmp_path: Path) 
     value = ", value: {column: stars, of: 5}"
     dataset = load(tmp_path, rows, "u,i,t,stars", value, clicked=click)
     shown = [event.items[0] for event in impressions(dataset)]
-    assert [(one.clicked, one.value) for one in shown] == [(True, 0.8), (False, 0.6)]
+    assert [(one.clicked, one.grade) for one in shown] == [(True, 0.8), (False, 0.6)]
     assert bad(dataset) == [(3, "stars", "missing")]  # it is not known whether that is a click
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from collections import defaultdict
 from pathlib import Path
 
@@ -136,6 +137,7 @@ def test_a_picture_is_seen_whole_on_white() -> None:
         (Image.new("L", (8, 8), 255), [1, 1, 1]),
         (Image.new("P", (8, 8)), [-1, -1, -1]),
         (Image.new("I;16", (8, 8), 0), [-1, -1, -1]),
+        (Image.new("I;16", (8, 8), 65_535), [1, 1, 1]),
         (Image.new("RGB", (1, 1), (255, 0, 0)), [1, -1, -1]),
     ],
 )
@@ -154,6 +156,37 @@ def test_a_picture_is_turned_as_its_camera_was() -> None:
     image.save(file, "PNG", exif=exif)
     picture_3HW = read_picture(file.getvalue())
     assert (picture_3HW[0, 10] == -1).all() and (picture_3HW[0, -10] == 1).all()
+
+
+def test_65536_shades_of_grey_are_scaled_to_256() -> None:
+    shades_HW = np.linspace(0, 65_535, 256).astype(np.uint16).reshape(1, 256).repeat(256, axis=0)
+    picture_3HW = read_picture(encoded(Image.fromarray(shades_HW)))
+    left_to_right = picture_3HW[0, 112]
+    assert left_to_right[[0, -1]] == pytest.approx([-1, 1], abs=0.02)
+    assert np.diff(left_to_right).min() >= -0.005 and abs(left_to_right.mean()) < 0.01
+
+
+BROKEN_EXIF = {
+    "a text where a number belongs": (531, 2, 4, b"abc\0"),
+    "more than there is": (271, 2, 1_000_000, b"\0\0\0\0"),
+    "an unknown type": (532, 77, 1, b"\0\0\0\0"),
+}
+
+
+@pytest.mark.parametrize("field", BROKEN_EXIF.values(), ids=BROKEN_EXIF.keys())
+def test_only_the_orientation_is_read_of_what_a_camera_wrote(
+    field: tuple[int, int, int, bytes],
+) -> None:
+    image = Image.new("L", (100, 100), 255)
+    image.paste(0, (0, 0, 100, 50))
+    tag, kind, count, value = field
+    entries = [(0x0112, 3, 1, (3).to_bytes(2, "little") + b"\0\0"), (tag, kind, count, value)]
+    directory = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", 2) + directory + bytes(4)
+    file = io.BytesIO()
+    image.save(file, "JPEG", exif=exif)
+    picture_3HW = read_picture(file.getvalue())
+    assert picture_3HW[0, 20, 112] > 0.9 and picture_3HW[0, -20, 112] < -0.9
 
 
 @pytest.fixture(scope="module")

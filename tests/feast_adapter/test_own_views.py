@@ -66,7 +66,7 @@ def test_the_repositorys_configuration_is_read_as_feast_reads_it(
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The feature_store.yaml of a repository of its own."""
-    monkeypatch.setattr(config, "repository_path", lambda room: tmp_path)
+    monkeypatch.setattr(configuration, "room_path", lambda room: tmp_path)
     path = tmp_path / configuration.FILE
     path.write_text((ROOT / "feature_repo" / configuration.FILE).read_text())
     return path

@@ -33,24 +33,30 @@ class Fact:
     click: float = 0.0
     like: float = 0.0
     long_view: float = 0.0
+    add_to_cart: float = 0.0
+    purchase: float = 0.0  # -1: it was taken back
+    share: float = 0.0
+    hide: float = 0.0
+    report: float = 0.0
     value: float = 0.0
+    amount: float = 0.0
     settled: bool = True
     slots: tuple[int, ...] = ()
 
     @property
     def actions(self) -> int:
-        """The actions as bits."""
-        return sum(1 << bit for bit, name in enumerate(ACTIONS) if getattr(self, name))
+        """The actions as bits, without what was taken back."""
+        return sum(1 << bit for bit, name in enumerate(ACTIONS) if getattr(self, name) > 0)
 
     @property
-    def share(self) -> int:
+    def of_whole(self) -> int:
         """The value in 255ths, as far as it lies between 0 and 1."""
         return round(255 * min(max(self.value, 0.0), 1.0))
 
     @property
     def outcome(self) -> int:
         """The actions, and the share in the byte above them."""
-        return self.actions + 256 * self.share
+        return self.actions + 256 * self.of_whole
 
 
 def made_up(random: Random) -> Fact:
@@ -61,20 +67,20 @@ def made_up(random: Random) -> Fact:
     """
     after_ms = random.choice([0, TILE_MS - 1, TILE_MS, 5 * TILE_MS, random.randint(0, SPAN_MS)])
     slots = random.sample(range(NUM_SLOTS), random.randint(0, MAX_SLOTS))
-    shown, click, like, long_view = random.choices([0.0, 1.0], k=4)
+    came = {name: random.choice([0.0, 0.0, 1.0]) for name in ACTIONS}
+    taken_back = random.choice([None, None, None, *ACTIONS[1:]])
     return Fact(
         entity=random.randrange(NUM_ENTITIES),
         time_ms=START_MS + after_ms,
         item=random.choice([1, 2, 3, 4, random.randint(1, 2**63 - 1)]),
         position=random.choice([0, 1, 2, random.randint(250, 300)]),
         surface=random.choice([0, 1, 17, random.randint(0, 255)]),
-        shown=shown,
-        click=click,
-        like=like,
-        long_view=long_view,
+        shown=random.choice([0.0, 1.0]),
         value=random.choice([0.0, 0.0, 0.25, 1.5, -2.75, 7.0]),
+        amount=random.choice([0.0, 0.0, 19.25, -19.25]),
         settled=random.random() < 0.7,
         slots=tuple(sorted(slots)),
+        **({taken_back: -1.0} if taken_back else came),
     )
 
 
@@ -146,7 +152,7 @@ def total(log: Sequence[Fact], measure: str) -> float:
 
 def _newness(fact: Fact) -> tuple[int, ...]:
     position = min(fact.position, 255)
-    return fact.time_ms, fact.item, fact.actions, position, fact.surface, fact.share
+    return fact.time_ms, fact.item, fact.actions, position, fact.surface, fact.of_whole
 
 
 def newest_first(log: Sequence[Fact], length: int) -> list[Fact]:

@@ -41,7 +41,8 @@ from headrace.features.aggregation.aggregators import (
     TopKeys,
     kept_by,
 )
-from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
+from headrace.features.aggregation.facts import ACTIONS, CLICK, MEASURES, SHOWN, Ints
+from headrace.features.aggregation.hidden import HiddenItems, Hiding
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
@@ -53,7 +54,7 @@ EVERY: list[Aggregator] = [
     Sum("like", LIFE), LogSum(SHOWN, LIFE), Rate(CLICK, LIFE), Rate(CLICK, Tiles(TILE_MS, 5)),
     Rate(CLICK, Decayed(TILE_MS)), Rate("like", Recent(LAST, 3)), LogSum(SHOWN, Session(LAST)),
     SinceLast(Newest(CLICK)), Part(Extremes(), 1), LogOf(Distinct()), SlotRates(SLOTS),
-    History(LAST), TopKeys(TOP),
+    History(LAST), TopKeys(TOP), HiddenItems(Hiding(4)),
 ]  # fmt: skip
 
 every = pytest.mark.parametrize("aggregator", EVERY, ids=repr)
@@ -117,7 +118,8 @@ def test_an_entity_before_its_first_fact_has_the_default(aggregator: Aggregator)
 @recount
 @given(log=logs(), now_ms_U=reading_times_ms(), measure=st.sampled_from(MEASURES))
 def test_sums_and_their_logarithms(log: list[Fact], now_ms_U: Ints, measure: str) -> None:
-    expected_U = np.array([total(seen, measure) for seen in per_entity(log)])
+    least = 0.0 if measure in ACTIONS[1:] else -np.inf  # more may be taken back than came
+    expected_U = np.array([max(total(seen, measure), least) for seen in per_entity(log)])
     assert np.array_equal(values(Sum(measure, LIFE), now_ms_U, log), expected_U)
     logs_U = values(LogSum(measure, LIFE), now_ms_U, log)
     assert logs_U == pytest.approx(np.log1p(np.maximum(expected_U, 0.0)))
@@ -138,6 +140,15 @@ def test_a_rate_is_shrunk_to_its_prior(
         shown = total(seen, SHOWN) + strength
         expected = (total(seen, CLICK) + prior * strength) / shown if shown else np.nan
         assert rate == pytest.approx(expected, nan_ok=True)
+
+
+def test_of_what_was_taken_back_a_sum_and_a_rate_are_never_below_0() -> None:
+    log = [Fact(purchase=1.0), Fact(shown=0.0, purchase=-1.0, time_ms=START_MS + 10 * TILE_MS)]
+    now_ms_U, hour = np.full(NUM_ENTITIES, log[1].time_ms), Tiles(TILE_MS, 5, MEASURES)
+    assert values(Sum("purchase", LIFE), now_ms_U, log[:1])[0] == 1
+    for over in (LIFE, hour):
+        assert values(Sum("purchase", over), now_ms_U, log)[0] == 0
+        assert values(Rate("purchase", over, 0.1, 5.0), now_ms_U, log)[0] <= 0.1
 
 
 @recount
@@ -178,6 +189,33 @@ def test_a_history_has_keys_ages_outcomes_and_positions(log: list[Fact], now_ms_
         ]
         expected += [[0, 0, 0, 0]] * (LAST.length - len(outcomes))
         assert history_4L.T.tolist() == expected
+
+
+@recount
+@given(log=logs(), now_ms_U=reading_times_ms())
+def test_an_item_is_hidden_by_its_newest_action_that_hides_unless_it_was_taken_back(
+    log: list[Fact], now_ms_U: Ints
+) -> None:
+    hidden_UL = values(HiddenItems(Hiding(50)), now_ms_U, log)
+    for hidden_L, seen in zip(hidden_UL, per_entity(log), strict=True):
+        expected = set()
+        for name in ("hide", "report"):
+            told = {
+                f.item: [g for g in seen if g.item == f.item and getattr(g, name)] for f in seen
+            }
+            newest = {
+                item: max((g.time_ms // 1_000, -getattr(g, name)) for g in of)
+                for item, of in told.items()
+                if of
+            }
+            expected |= {item for item, (_, taken_back) in newest.items() if taken_back < 0}
+        assert {*hidden_L.tolist()} - {0} == expected, "for ever"
+
+
+def test_the_last_so_many_items_stay_hidden() -> None:
+    log = [Fact(item=n + 1, hide=1.0, time_ms=START_MS + 1_000 * n) for n in range(9)]
+    (hidden_L, *_) = values(HiddenItems(Hiding(4)), np.full(NUM_ENTITIES, START_MS + 10), log)
+    assert hidden_L.tolist() == [9, 8, 7, 6]
 
 
 @recount

@@ -135,7 +135,8 @@ def test_a_candidate_has_its_users_rates_on_the_surface_of_the_request(
         outcomes = newest_first(of_entity(log, entity), HISTORY_LENGTH)
         there = [outcome for outcome in outcomes if outcome.surface == surface]
         expected = [
-            (sum(getattr(one, name) for one in there) + prior * strength) / (len(there) + strength)
+            (sum(max(getattr(one, name), 0) for one in there) + prior * strength)
+            / (len(there) + strength)
             for name, prior, strength in (
                 ("click", 0.5, 2),
                 ("like", 0.02, 5),

@@ -10,15 +10,18 @@ import pytest
 from hypothesis import given, settings
 from plain_facts import Fact, columns, logs, randoms
 
+from headrace.action import ACTIONS, BIT, CLICK, FEATURED
 from headrace.features.aggregation.facts import (
-    CLICK,
     MAX_OUTCOME,
     MEASURES,
+    SHARE_SHIFT,
     SHOWN,
     Facts,
     action_masks,
     grades,
+    measures_of,
     outcome,
+    told_apart,
 )
 
 
@@ -62,11 +65,29 @@ def test_an_outcome_is_the_actions_and_the_share(log: list[Fact]) -> None:
     outcomes_N = np.array([outcome(fact.actions, fact.value) for fact in log], np.int64)
     assert outcomes_N.tolist() == [fact.outcome for fact in log]
     assert action_masks(outcomes_N).tolist() == [fact.actions for fact in log]
-    assert columns(log).share_N().tolist() == [fact.share for fact in log]
+    assert columns(log).share_N().tolist() == [fact.of_whole for fact in log]
     assert (outcomes_N <= MAX_OUTCOME).all()
 
 
-def test_a_grade_is_the_share_or_else_the_click() -> None:
+def test_a_grade_is_the_share_or_else_whether_anything_wished_for_came() -> None:
     told = [(0b000, 0.0), (0b001, 0.0), (0b110, 0.0), (0b000, 0.6), (0b001, 0.2), (0b001, 19.9)]
     outcomes_N = np.array([outcome(actions, value) for actions, value in told])
-    assert grades(outcomes_N).tolist() == pytest.approx([0, 1, 0, 0.6, 0.2, 1], abs=0.002)
+    assert grades(outcomes_N).tolist() == pytest.approx([0, 1, 1, 0.6, 0.2, 1], abs=0.002)
+
+
+def test_with_an_aversion_the_grade_is_0_whatever_else_came() -> None:
+    told = [(BIT["hide"], 0.0), (BIT["purchase"] | BIT["report"], 0.0), (BIT["hide"] | 2, 0.9)]
+    assert grades(np.array([outcome(*one) for one in told])).tolist() == [0, 0, 0]
+
+
+def test_actions_have_a_measure_each_which_is_negative_where_one_was_taken_back() -> None:
+    came_N = np.array([0, BIT["like"] | BIT["purchase"], -BIT["purchase"]])
+    of = dict(zip(ACTIONS, measures_of(came_N).T.tolist(), strict=True))
+    assert of.pop("like") == [0, 1, 0] and of.pop("purchase") == [0, 1, -1]
+    assert set(map(tuple, of.values())) == {(0, 0, 0)}
+
+
+def test_the_ranker_tells_sets_of_actions_with_features_apart() -> None:
+    assert FEATURED == ("click", "like", "long_view")
+    past = [0b101, BIT["purchase"] | 1, BIT["share"], BIT["hide"] | 1, 0b010 | 77 << SHARE_SHIFT]
+    assert told_apart(np.array(past)).tolist() == [0b101, 1, 0, 0, 0b010]

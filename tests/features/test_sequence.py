@@ -23,7 +23,8 @@ from plain_facts import (
     state_of,
 )
 
-from headrace.features.aggregation.facts import ACTIONS, Ints
+from headrace.action import FEATURED
+from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 
 PAUSE_MS = 2 * TILE_MS
@@ -32,8 +33,9 @@ examples = settings(max_examples=60)
 
 
 def counts(outcomes: Sequence[Fact]) -> list[float]:
-    """How many outcomes there are, and how many of each action."""
-    return [len(outcomes), *(sum(getattr(o, action) for o in outcomes) for action in ACTIONS)]
+    """How many outcomes there are, and how many of each action with features."""
+    came = [[max(getattr(one, name), 0) for one in outcomes] for name in FEATURED]
+    return [len(outcomes), *map(sum, came)]
 
 
 @pytest.mark.parametrize("length", [1, 3, 4, 7, 64])
@@ -47,7 +49,8 @@ def test_the_last_n_are_the_newest_settled_outcomes(
     for entity in range(NUM_ENTITIES):
         kept = newest_first(of_entity(log, entity), length)
         expected = [
-            (f.item, f.time_ms, f.actions, min(f.position, 255), f.surface, f.share) for f in kept
+            (f.item, f.time_ms, f.actions, min(f.position, 255), f.surface, f.of_whole)
+            for f in kept
         ]
         expected += [(0, 0, 0, 0, 0, 0)] * (length - len(kept))
         names = ("item", "time_ms", "action", "position", "surface", "share")

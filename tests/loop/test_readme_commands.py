@@ -37,7 +37,9 @@ PAGES = ("README.md", "docs/machines.md", "docs/offline.md")
 ELSEWHERE = {
     "make up": "tests/loop/test_loop.py",
     "make test": ".ci/run",
-    ".venv/bin/headrace up": "tests/loop/test_loop.py",
+    "headrace up": "tests/loop/test_loop.py",
+    "headrace init": "tests/commands/test_init_command.py",
+    "headrace check": "tests/commands/test_check_command.py",
     "headrace stream": "tests/loop/test_parts_alone.py",
     "headrace train": "tests/loop/test_parts_alone.py",
     "headrace serve": "tests/loop/test_parts_alone.py",

@@ -11,9 +11,10 @@ import numpy as np
 from headrace import event
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
-from headrace.event import ImpressionEvent, Shown
+from headrace.event import Event, ImpressionEvent, Shown
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.merged import MergedState
+from headrace.features.store.last_items import decode_items
 from headrace.pipeline.context import Context, User
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
@@ -41,16 +42,23 @@ def request(trending: Sequence[int] = range(1, 13), **more: Any) -> Context:
 
 def user_who(*shown: Shown) -> User:
     """A user who was shown these, one a minute, as the stream would have it."""
+    return user_of(
+        *(
+            ImpressionEvent(f"e{n}", NOW_MS - 60_000 * (len(shown) - n), "ann", f"r{n}", (one,))
+            for n, one in enumerate(shown)
+        )
+    )
+
+
+def user_of(*events: Event) -> User:
+    """A user whose these events are, as the stream would have it."""
     items = {item.item_id: item for item in ITEMS}
     partition = Partition(0, Commit(), MergedState(items.get), PartitionSettings(100, 100))
     partition.add_users(["ann"], [None], [()])
-    events = [
-        ImpressionEvent(f"e{n}", NOW_MS - 60_000 * (len(shown) - n), "ann", f"r{n}", (one,))
-        for n, one in enumerate(shown)
-    ]
     records = [Record(0, n, NOW_MS, b"", event.encode(one)) for n, one in enumerate(events)]
-    _, rows = partition.process(decode_records(records, NOW_MS), NOW_MS).changed.users
-    return User(rows["state"])
+    changed = partition.process(decode_records(records, NOW_MS), NOW_MS).changed
+    lists = {seen.name: decode_items(seen.payloads[0]) for seen in changed.seen}
+    return User(changed.users[1]["state"], lists=lists)
 
 
 def clicked(*item_ids: str) -> User:

@@ -177,3 +177,21 @@ def crashing_after(num_writes: int) -> Callable[[], None]:
             raise Crash
 
     return write
+
+
+def run(world: World, random: Random, start_ms: int, crash_every: int) -> int:
+    """Work through the log with a crash every so many writes or fewer; returns their number."""
+    now_ms, num_crashes = start_ms, 0
+    end_ms = max(record.arrival_ms for records in world.log.values() for record in records)
+    worker: SimulatedWorker | None = None
+    while True:
+        try:
+            if worker is None:
+                calm = now_ms > end_ms + 3 * WINDOW_MS
+                budget = 10**9 if calm else random.randint(1, crash_every)
+                worker = SimulatedWorker(world, random, crashing_after(budget))
+            if not worker.step(now_ms) and now_ms > end_ms + 5 * WINDOW_MS:
+                return num_crashes
+        except Crash:
+            worker, num_crashes = None, num_crashes + 1
+        now_ms += random.choice([0, 1, 50, 300, random.randint(0, 3 * WINDOW_MS)])

@@ -22,7 +22,9 @@ from one_partition import (
     user_counts,
 )
 
+from headrace.action import EVERY_ACTION
 from headrace.event import ActionEvent, ImpressionEvent, Shown, encode
+from headrace.features.aggregation.accumulators import Extremes
 from headrace.features.aggregation.facts import outcome
 from headrace.features.inputs import NUM_DENSE
 from headrace.features.rows.state_row import blank_rows
@@ -155,7 +157,8 @@ def test_actions_beside_the_click_are_labels_and_counts(stream: Stream) -> None:
     like = ActionEvent("like", START_MS + 5, "ann", "a", "like", request_id="r1")
     stream.send(like, click("a", "r1"), msgspec.structs.replace(like, event_id="again"))
     (sample,) = stream.close().samples
-    assert sample.outcomes == (0b011, 0) and sample.clicked == (1, 0) and sample.labelled == 0b111
+    assert sample.outcomes == (0b011, 0) and sample.clicked == (1, 0)
+    assert sample.labelled == EVERY_ACTION
     life = stream.merged.items.states(stream.merged.items.find(["a"]))[ITEM_LAYOUT.field_of[LIFE]]
     assert life[0].tolist() == [1, 1, 1, 0]  # shown, clicked, liked, viewed for long
 
@@ -167,9 +170,22 @@ def test_the_value_of_an_outcome_is_kept_with_its_actions(stream: Stream) -> Non
     stream.send(paid, click("a", "r1"), more)
     (sample,) = stream.close().samples
     assert sample.outcomes == (outcome(0b111, 1.0), 0)
-    items = (Shown("a", clicked=True, value=0.2), Shown("b", clicked=False, value=-1.0))
+    items = (Shown("a", clicked=True, grade=0.2), Shown("b", clicked=False, grade=-1.0))
     stream.send(ImpressionEvent("e", START_MS, "ann", "r2", items))
     assert stream.samples[-1].outcomes == (outcome(0b001, 0.2), 0)
+
+
+def test_a_value_without_an_action_that_carries_a_grade_is_none(stream: Stream) -> None:
+    """A price on every row of a log, for one."""
+    items = (Shown("a", clicked=True, value=0.5), Shown("b", clicked=False, value=86.0),
+             Shown("c", liked=True, clicked=False, value=0.5))  # fmt: skip
+    effects = stream.send(ImpressionEvent("e", START_MS, "ann", "r1", items))
+    assert stream.samples[-1].outcomes == (0b001, 0, outcome(0b010, 0.5))
+    states = effects.changed.partials[ITEM]
+    values = [
+        row_of(states, one)["state"][ITEM_LAYOUT.field_of[Extremes()]]["max"] for one in "abc"
+    ]
+    assert values == [[-np.inf], [-np.inf], [0.5]]
 
 
 def test_a_known_outcome_says_which_of_its_labels_are_known(stream: Stream) -> None:

@@ -26,11 +26,9 @@ from simulated_worker import (
     PARTITIONS,
     POPULARITY,
     WINDOW_MS,
-    Crash,
-    SimulatedWorker,
     World,
-    crashing_after,
     item_of,
+    run,
 )
 
 from benchmarks.plain_draws import PlainDraws
@@ -56,24 +54,6 @@ from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN, Sample
 Opened = dict[tuple[str, str], tuple[int, int, tuple[str, ...], set[str]]]
 USER_COUNT = DENSE_NAMES.index("user_impressions_log")
 ITEM_COUNT = DENSE_NAMES.index("item_impressions_log")
-
-
-def run(world: World, random: Random, crash_every: int) -> int:
-    """Work through the log with a crash every so many writes or fewer; returns their number."""
-    now_ms, num_crashes = START_MS, 0
-    end_ms = max(record.arrival_ms for records in world.log.values() for record in records)
-    worker: SimulatedWorker | None = None
-    while True:
-        try:
-            if worker is None:
-                calm = now_ms > end_ms + 3 * WINDOW_MS
-                budget = 10**9 if calm else random.randint(1, crash_every)
-                worker = SimulatedWorker(world, random, crashing_after(budget))
-            if not worker.step(now_ms) and now_ms > end_ms + 5 * WINDOW_MS:
-                return num_crashes
-        except Crash:
-            worker, num_crashes = None, num_crashes + 1
-        now_ms += random.choice([0, 1, 50, 300, random.randint(0, 3 * WINDOW_MS)])
 
 
 @dataclass
@@ -222,7 +202,7 @@ def survive(
     random = Random(seed)
     log = {n: make_log(random, n, num_events, kinds) for n in PARTITIONS}
     world = World(log)
-    num_crashes = run(world, random, crash_every)
+    num_crashes = run(world, random, START_MS, crash_every)
     for number in PARTITIONS:
         check(world, number, recount(log[number]))
     return num_crashes

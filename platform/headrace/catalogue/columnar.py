@@ -22,6 +22,7 @@ from headrace.epoch import MILLISECONDS, mistaken_unit
 from headrace.errors import DatasetError
 
 BATCH_ROWS: Final = 1_024  # rows may hold pictures
+BUFFER_BYTES: Final = 1 << 20  # of each column
 
 
 def schema(path: Path) -> pa.Schema:
@@ -46,12 +47,20 @@ def read_parquet(path: Path, columns: Sequence[str]) -> pa.Table:
         raise _unreadable(path, error) from None
 
 
-def batches(path: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """These columns of a Parquet file, a thousand rows at a time, in the file's order."""
+def batches(
+    path: Path, columns: Sequence[str], num_rows: int = BATCH_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """These columns of a Parquet file, a few rows at a time, in the file's order.
+
+    Pages are read one by one, so that memory does not go by the size of a row group. The times that
+    Impala and Hive write (INT96) keep years that nanoseconds do not reach.
+    """
     _require(path, column_names(path), columns)
     try:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_size=BATCH_ROWS, columns=list(columns))
+        with pq.ParquetFile(
+            path, buffer_size=BUFFER_BYTES, pre_buffer=False, coerce_int96_timestamp_unit="us"
+        ) as file:
+            yield from file.iter_batches(batch_size=num_rows, columns=list(columns))
     except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from None
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from headrace.catalogue.counts import Counts
 from headrace.event import Event
 
 
@@ -64,6 +65,12 @@ class Dataset:
     num_events: int
     start_ms: int  # event time of the first event
     end_ms: int  # event time of the last event
-    bad_rows: tuple[BadRow, ...] = ()
+    bad_rows: tuple[BadRow, ...] = ()  # a few of each reason; `counts` has the totals
     contents: Callable[[], Iterator[Content]] = lambda: iter(())
     time_zone: str = "UTC"  # whose midnights begin the days of the log
+    counts: Counts | None = None  # of a log of the user's own files
+
+    @property
+    def num_bad_rows(self) -> int:
+        """The rows of the user's files that were left out."""
+        return self.counts.num_bad_rows if self.counts else len(self.bad_rows)

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headrace import config
-from headrace.commands.flags import add_data_flags, add_vectors_flag, iso_time_ms, load_data
+from headrace.commands.flags import (
+    add_app_flag,
+    add_data_flags,
+    add_vectors_flag,
+    iso_time_ms,
+    load_data,
+)
 from headrace.commands.running import settings_for
 from headrace.errors import ConfigError
 from headrace.evaluation.files.log import (
@@ -38,6 +44,7 @@ def add_evaluate(commands: Any) -> None:
     evaluate = commands.add_parser(
         "evaluate", help="how well the ranker predicts a log: features as of each row, one pass"
     )
+    add_app_flag(evaluate)
     add_data_flags(evaluate)
     evaluate.add_argument(
         "--test-from", type=iso_time_ms, metavar="TIME", help="where the test begins (ISO, UTC)"

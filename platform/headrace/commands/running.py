@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from headrace import config
+from headrace.commands.flags import add_app_flag
 from headrace.errors import ConfigError
 from headrace.settings.variables import variable
 from headrace.up.run_file import RunFile, RunFolder
@@ -28,6 +29,12 @@ def add_platform_flag(parser: argparse.ArgumentParser) -> None:
         help="a running headrace up: its namespace or process id (default: the only one)",
     )
     parser.set_defaults(uses_platform=True)
+    add_app_flag(parser)
+
+
+def looks_at_platform(options: argparse.Namespace) -> bool:
+    """Whether a command takes the settings of a platform that runs here."""
+    return bool(getattr(options, "uses_platform", False))
 
 
 def settings_for(options: argparse.Namespace) -> config.Settings:
@@ -36,7 +43,7 @@ def settings_for(options: argparse.Namespace) -> config.Settings:
 
     Raises `ConfigError` where several run and none is named, or a name fits none.
     """
-    if not getattr(options, "uses_platform", False):
+    if not looks_at_platform(options):
         return config.load()
     options.run_file = run = find(options.platform)
     if run is None:

@@ -15,12 +15,13 @@ from feast.repo_operations import apply_total
 from headrace import config
 from headrace.features.online.configuration import FILE, read_configuration
 from headrace.features.online.store import clients_elsewhere
+from headrace.rooms.folder import room_path
 
 
 def apply_definitions(settings: config.Settings) -> None:
     """Apply feature_repo as `feast apply` does; a second time only brings in the changes."""
     config.export(settings)
-    repository, here = config.repository_path("feature_repo"), Path.cwd()
+    repository, here = room_path("feature_repo"), Path.cwd()
     repo_config = load_repo_config(repository, repository / FILE)
     sys.path.insert(0, str(repository))  # Feast imports the definitions by their file's name
     try:
@@ -37,7 +38,7 @@ def materialize_views(
     config.export(settings)
     connection = read_configuration(settings).connection
     clients_elsewhere(connection, connection.client(), settings)
-    store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+    store = FeatureStore(repo_path=str(room_path("feature_repo")))
     end = datetime.fromtimestamp(now_ms / 1_000, tz=UTC) + timedelta(seconds=1)
     if incremental:
         store.materialize_incremental(end_date=end, feature_views=list(views))

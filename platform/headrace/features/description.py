@@ -12,11 +12,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from headrace.action import TABLE
+from headrace.action import GRADE, MONEY, TABLE
 from headrace.features.aggregation.accumulators import span
 from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
 from headrace.features.aggregation.crosses import Asked, cross_values
-from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN, VALUE
+from headrace.features.aggregation.facts import ACTIONS, AMOUNT, CLICK, SHOWN, VALUE
+from headrace.features.aggregation.hidden import HIDING, HiddenItems
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.table import CANDIDATE, LAYOUTS, USER_LAYOUT
 
@@ -26,7 +27,8 @@ EVENTS: Final = {
     SHOWN: ("impression", "click"),
     **{name: ("impression", f"action:{name}") for name in ACTIONS},
     CLICK: ("impression", "click"),
-    VALUE: ("impression", *(f"action:{row.name}" for row in TABLE if row.value)),
+    VALUE: ("impression", *(f"action:{row.name}" for row in TABLE if row.value == GRADE)),
+    AMOUNT: ("impression", *(f"action:{row.name}" for row in TABLE if row.value == MONEY)),
 }
 
 
@@ -111,6 +113,8 @@ def measures(feature: Feature) -> Sequence[str]:
         return (SHOWN, aggregator.measure)
     if isinstance(aggregator, History):
         return (SHOWN, *ACTIONS)
+    if isinstance(aggregator, HiddenItems):
+        return HIDING
     named = getattr(aggregator, "measure", None) or getattr(aggregator.over, "measure", None)
     return (named,) if named else (SHOWN,)
 

@@ -24,10 +24,13 @@ from headrace.features.aggregation.aggregators import (
     TopKeys,
 )
 from headrace.features.aggregation.crosses import InCategories, OnSurface
-from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN
+from headrace.features.aggregation.facts import CLICK, COUNTED, SHOWN
+from headrace.features.aggregation.hidden import HiddenItems, Hiding
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
+
+FEATURED_ROWS: Final = tuple(row for row in TABLE if row.features)
 
 MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 60 * MINUTE_MS
@@ -43,7 +46,8 @@ HOUR: Final = Tiles(10 * MINUTE_MS, 6)
 DAY: Final = Tiles(HOUR_MS, 24)
 USER_DAY: Final = Tiles(2 * HOUR_MS, 12)  # half the bytes: there are many users
 WEEK: Final = Tiles(DAY_MS, 7)
-LIFE: Final = Lifetime((SHOWN, *ACTIONS))
+HIDING: Final = Hiding(32)
+LIFE: Final = Lifetime(COUNTED)
 LATELY: Final = Decayed(DAY_MS)
 LAST: Final = LastN(64)
 SESSION: Final = Session(LAST)
@@ -60,18 +64,18 @@ def strength_of_last(action: Action) -> float:
 
 
 def rates_ever(entity: str) -> tuple[Feature, ...]:
-    """How often each action of the table came of impressions of an entity."""
+    """How often each action with features came of impressions of an entity."""
     return tuple(
         Feature(f"{entity}_{one.name}_rate", entity,
                 Rate(one.name, LIFE, one.prior, 20.0 if one.is_rare else 10.0),
                 f"{one.words} per impression, ever")
-        for one in TABLE
+        for one in FEATURED_ROWS
     )  # fmt: skip
 
 
 def rates_of_last(entity: str) -> tuple[Feature, ...]:
     """How often each action but the click, which has more rates, came of the last outcomes."""
-    num = {one: 20 if one.is_rare else 10 for one in TABLE if one.name != CLICK}
+    num = {one: 20 if one.is_rare else 10 for one in FEATURED_ROWS if one.name != CLICK}
     return tuple(
         Feature(f"{entity}_{one.name}_rate_last{num[one]}", entity,
                 Rate(one.name, Recent(LAST, num[one]), one.prior, strength_of_last(one)),
@@ -87,7 +91,7 @@ def rates_on_surface() -> tuple[Feature, ...]:
         Feature(f"user_surface_{one.name}_rate", CANDIDATE,
                 Rate(one.name, ON_SURFACE, one.prior, strength_of_last(one)),
                 f"{one.words} per outcome, {of_what if one.name == CLICK else 'of the same'}")
-        for one in TABLE
+        for one in FEATURED_ROWS
     )  # fmt: skip
 
 
@@ -145,6 +149,8 @@ FEATURES: Final = (
             "click rate per category slot, centred on the user's", shape=(32,)),
     Feature("user_history", USER, History(LAST),
             "the last 64: item, age, outcome, position", shape=(4, 64)),
+    Feature("user_hidden", USER, HiddenItems(HIDING),
+            "items that the user's latest actions hide", shape=(32,)),
     Feature("category_top_items", CATEGORY, TopKeys(TOP), "the 3 items with the most clicks",
             shape=(3,)),
 )  # fmt: skip

@@ -24,11 +24,11 @@ from torch import Tensor
 
 from headrace.catalogue.words import ContentTable
 from headrace.event import POSITION_UNKNOWN
-from headrace.features.aggregation.facts import action_masks, grades
+from headrace.features.aggregation.facts import grades, told_apart
 from headrace.features.inputs import RequestFeatures
 from headrace.model.config import RankerConfig
 from headrace.model.drawn import DrawnRequests, drawn_requests
-from headrace.model.labels import known_heads, labels
+from headrace.model.labels import known_heads, labels_of
 from headrace.sample import Sample
 
 Part = TypeVar("Part")
@@ -74,7 +74,7 @@ class History:
     item_BT: Tensor  # rows of the items
     mask_BT: Tensor  # True where there is an event
     age_BT: Tensor  # ms before the request
-    action_BT: Tensor  # sets of actions, as bits; 0: shown, nothing done
+    action_BT: Tensor  # sets of actions (`told_apart`); 0: shown, nothing done
     known_key_BP: Tensor  # item keys, 0 where there is no event
     known_grade_BP: Tensor  # how much came of it, from 0 to 1
     dwell_BT: Tensor | None = None  # ms, 0 where unknown
@@ -155,12 +155,12 @@ def batch_of_samples(
             user_words=sample.user_word_keys,
             item_keys=sample.item_keys,
             features=RequestFeatures(sample.dense_NF, sample.history_3T),
-            label_NJ=labels(sample, config),
+            label_NJ=labels_of(sample, config.heads),
             outcome_N=np.array(sample.outcomes),
             position_N=np.array(sample.positions) if sample.positions else None,
             surface=config.surface_number(sample.surface),
             log_q_N=sample.log_q_N if sample.log_q else None,
-            known_J=known_heads(sample, config) if sample.log_q else None,
+            known_J=known_heads(sample, config.heads) if sample.log_q else None,
         )
         for sample in samples
     ]
@@ -238,7 +238,7 @@ def _history(
         item_BT=torch.from_numpy(rows_BT),
         mask_BT=torch.from_numpy(history_B3T[:, 0] != 0),
         age_BT=torch.from_numpy(history_B3T[:, 1]),
-        action_BT=torch.from_numpy(action_masks(history_B3T[:, 2])),
+        action_BT=torch.from_numpy(told_apart(history_B3T[:, 2])),
         known_key_BP=torch.from_numpy(known_B3P[:, 0]),
         known_grade_BP=torch.from_numpy(grades(known_B3P[:, 2])),
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
-from headrace.action import ACTIONS, AVERSIONS, BIT, MAX_ACTIONS
+from headrace.action import AVERSIONS, BIT, FEATURED, MAX_ACTIONS, TABLE
 from headrace.action import CLICK as CLICK
 from headrace.errors import ConfigError
 
@@ -31,6 +31,13 @@ class Head:
         return self.num_classes if self.kind == "categorical" else 1
 
 
+def heads_of(names: Sequence[str]) -> tuple[Head, ...]:
+    """The heads of these outcomes: those that the table has after a click are predicted given one,
+    all others for each impression."""
+    after = {row.name for row in TABLE if row.after}
+    return tuple(Head(name, "after_click" if name in after else "binary") for name in names)
+
+
 @dataclass(frozen=True, slots=True)
 class RankerConfig:
     """Sizes and learning rates. The heads begin with the click; categorical ones come last."""
@@ -51,8 +58,8 @@ class RankerConfig:
     hidden: int = 64
     num_experts: int = 2  # shared by the heads; each has one more of its own
     expert: int = 16
-    actions: tuple[str, ...] = ACTIONS  # bits of past outcomes, in order; none: nothing was done
-    aversions: tuple[str, ...] = tuple(name for name in ACTIONS if BIT[name] & AVERSIONS)
+    actions: tuple[str, ...] = FEATURED  # that past outcomes tell, in the order of their bits
+    aversions: tuple[str, ...] = tuple(name for name in FEATURED if BIT[name] & AVERSIONS)
     fusion: str = "gated"
     modality_dropout: float = 0.0
     bfloat16: bool = False

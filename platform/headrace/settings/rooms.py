@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from headrace.action import CLICK, PREDICTED, windows_s
+from headrace.action import windows_s
+from headrace.application.current import APPLICATION
 from headrace.settings.room import Room
 from headrace.settings.variables import variable
 
@@ -66,8 +67,8 @@ class TrainingSettings(Room, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     ranker_size: RankerSize = "nano"
     fusion: FusionName = "gated"  # how it makes one vector of what describes an item
-    heads: Annotated[Names, msgspec.Meta(min_length=1)] = PREDICTED  # actions, the click first
-    surfaces: Names = ()  # those with a calibration and a position bias of their own
+    heads: Annotated[Names, msgspec.Meta(min_length=1)] = APPLICATION.heads  # the click first
+    surfaces: Names = APPLICATION.surfaces  # that have a calibration and a position bias
     vector_tables: Names = ()  # of the items' content that the ranker reads
     model_seed: int = 0
     # When a user without attributes has embeddings, and how many impressions trained without a
@@ -90,9 +91,10 @@ class ServingSettings(Room, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     num_replicas: PositiveInt = 1
     platform: str = ""  # what its own HAProxy calls it, so that no other's requests are answered
     rank_by: dict[str, float] = msgspec.field(  # slates: the sum of weight x probability of actions
-        default_factory=lambda: {CLICK: 1.0}
+        default_factory=lambda: dict(APPLICATION.ranking)
     )
     max_candidates: PositiveInt = 500
+    seen: str = "never_again"  # or after:30d, after_purchase, always: `headrace.settings.seen`
     loaded_versions: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1  # that a request may name
     ready_without_model: bool = False  # `/readyz` before the first model
     stale_model_s: Positive = 3_600.0  # slates by an older model are marked

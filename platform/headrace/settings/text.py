@@ -16,6 +16,7 @@ import msgspec
 
 from headrace.action import PREDICTED
 from headrace.errors import ConfigError
+from headrace.settings.seen import seen_policy
 
 NAMESPACE: Final = re.compile(r"[a-z0-9][a-z0-9_]{0,47}")
 WILDCARDS: Final = "*?["  # in the path of a Parquet file, for the reader that Feast uses
@@ -52,6 +53,8 @@ def require_text(field: str, text: str) -> None:
             "Expected 1 to 48 of a-z, 0-9 and _, the first of them no _, such as shop_2024: topics "
             "and keys begin with it, and it is the name of Feast's project"
         )
+    if field == "seen":
+        seen_policy(text)
     if field == "home":
         _require_path(text)
     if field == "model_registry" and not URI.match(text):

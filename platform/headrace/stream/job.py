@@ -21,8 +21,8 @@ from redis import Redis
 from headrace import config
 from headrace.broker.topics import create_topics
 from headrace.clock import now_ms
-from headrace.errors import LogMismatch
-from headrace.services.processes.priority import SETUP_HOOK
+from headrace.errors import ActionsMismatch, LogMismatch
+from headrace.services.processes.ray_worker import BACKGROUND
 from headrace.stream.assignment import balanced
 from headrace.stream.memory import ONE_HEAP, keep_freed
 from headrace.stream.redis_watch import RedisNews, lost_keys
@@ -74,13 +74,14 @@ class Member:
 
 
 def run(settings: config.Settings) -> None:
-    """Stream until a signal says to stop; raises `LogMismatch` when the log is not the one."""
+    """Stream until a signal says to stop; raises `LogMismatch` when the log is not the one,
+    `ActionsMismatch` when the actions are not the namespace's."""
     create_topics(settings)
     redis = Redis.from_url(settings.redis_url)
     if lost := lost_keys(redis, settings.namespace):
         _say(f"warning: {lost}")
     bind_to_log(settings)
-    ray.init(**config.ray_options(SETUP_HOOK))
+    ray.init(**config.ray_options(BACKGROUND))
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own
         signal.signal(signal_number, lambda *_: stopping.set())
@@ -146,8 +147,8 @@ class StreamJob:
             del self._members[number]
             return
         except RayError as error:
-            if isinstance(cause := getattr(error, "cause", None), LogMismatch):
-                raise LogMismatch(str(cause)) from None
+            if isinstance(cause := getattr(error, "cause", None), ActionsMismatch | LogMismatch):
+                raise type(cause)(str(cause)) from None
             reason = str(error).strip().splitlines()[-1]
             _say(f"stream worker {number} stopped: {reason}; it tries again")
             member.retry_s, member.pause_s = now_s + member.pause_s, _longer(member.pause_s)

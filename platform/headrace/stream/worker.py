@@ -21,6 +21,7 @@ from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.merged import MergedState, entity_of, row_key
 from headrace.features.rows.merged_table import Forgotten
+from headrace.features.rows.namespace_actions import bind_actions
 from headrace.features.rows.schemas import RowSchemas
 from headrace.features.rows.state_row import Rows
 from headrace.features.serving_key import ServingKey
@@ -44,6 +45,7 @@ class Worker:
     ) -> None:
         self._settings, self._clock = settings, clock
         self._log = bind_to_log(settings)
+        bind_actions(settings)
         self._topics = Topics(settings.namespace)
         redis = Redis.from_url(settings.redis_url)
         self._commits = CommitStore(redis, settings.namespace)

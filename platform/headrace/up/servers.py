@@ -14,6 +14,7 @@ from headrace import config
 from headrace.access.api_keys.key import new_secret
 from headrace.broker.topics import create_topics
 from headrace.errors import ConfigError
+from headrace.rooms.folder import room_path
 from headrace.services.haproxy import serve_environment
 from headrace.services.kafka import Broker, check_broker, start_broker
 from headrace.services.processes.owner import Owner
@@ -23,7 +24,7 @@ from headrace.services.redis_condition import check_store
 from headrace.settings.text import require_home
 from headrace.settings.variables import variable
 from headrace.up.display.screen import Screen
-from headrace.up.home import lock_home, require_space
+from headrace.up.home import keep_application, lock_home, require_space
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
 from headrace.up.supervision.restarts import Restarts
@@ -110,12 +111,12 @@ def settings_of_run(
     if not config.is_given("click_window_s"):
         changes["click_window_s"] = CLICK_WINDOW_S
     if not settings.campaigns and options.dataset.name == "movielens":
-        changes["campaigns"] = str(config.repository_path("serving") / "campaigns.yaml")
+        changes["campaigns"] = str(room_path("serving") / "campaigns.yaml")
     changed = config.changed(settings, **changes)
     require_home(changed.home_path)
     stack.enter_context(lock_home(changed.home_path))
     require_space(changed.home_path)
-    return changed
+    return config.changed(changed, app=keep_application(changed))
 
 
 def socket_folder(owner: Owner, stack: ExitStack) -> Path:

@@ -136,7 +136,7 @@ def _event(row: tuple[Any, ...]) -> ImpressionEvent:
     shown = Shown(
         item_id=str(video),
         **told_by({CLICK: bool(is_click), **came}),
-        value=min(play_ms / duration_ms, MAX_SHARE) if play_ms and (duration_ms or 0) > 0 else 0.0,
+        grade=min(play_ms / duration_ms, MAX_SHARE) if play_ms and (duration_ms or 0) > 0 else None,
     )
     return ImpressionEvent(
         event_id=name,

@@ -164,7 +164,7 @@ def _event(row: tuple[Any, ...]) -> Event:
         event_time_ms=time_s * 1000,
         user_id=str(user),
         request_id=name,
-        items=(Shown(item_id=str(item), clicked=rating >= LIKED, value=rating / HIGHEST),),
+        items=(Shown(item_id=str(item), clicked=rating >= LIKED, grade=rating / HIGHEST),),
     )
 
 

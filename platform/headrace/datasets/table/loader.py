@@ -1,30 +1,41 @@
-"""A user's own data: CSV or Parquet files of events, items and users, described by a small YAML.
+"""A user's own data: files of events, items and users, described by `headrace.yaml`.
 
-Every row is checked by itself. A row that cannot be used becomes a `BadRow` of the dataset and the
-others go on. The events are held in memory, up to 0.8 kB a row, because rows may come in
-any order and rows of one request are put together.
+Every row is checked by itself. A row that cannot be used is counted, a few of each reason are kept,
+and the others go on. The log is read in chunks, once to count it and again in each pass over its
+events; items and users are held in memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
+from typing import Final, NamedTuple
 
-from headrace.catalogue.content import FILES
-from headrace.catalogue.item import BadRow, Content, Dataset, Item, User
-from headrace.datasets.table import cell as table_cell
-from headrace.datasets.table import log as table_log
+from headrace.catalogue.counts import Counts
+from headrace.catalogue.item import Content, Dataset, Item, User
 from headrace.datasets.table import mapping as table_mapping
-from headrace.datasets.table.file import Row, RowError, TableFile
-from headrace.datasets.table.mapping import (
-    EventColumns,
-    ItemColumns,
-    Labels,
-    TableMapping,
-    UserColumns,
-)
-from headrace.errors import ConfigError, DatasetError
-from headrace.event import ImpressionEvent
+from headrace.datasets.table.entities.items import Items
+from headrace.datasets.table.entities.source import Source
+from headrace.datasets.table.entities.strangers import strangers
+from headrace.datasets.table.entities.users import users
+from headrace.datasets.table.fitting import check
+from headrace.datasets.table.log.fields import GUEST
+from headrace.datasets.table.log.log import Log
+from headrace.datasets.table.log.tally import Tally
+from headrace.datasets.table.mapping import ItemColumns, TableMapping, UserColumns
+from headrace.errors import DatasetError
+
+MAX_SURFACES: Final = 20  # that are told one by one
+
+
+class Seen(NamedTuple):
+    """The users and items of the log, with the rows of each."""
+
+    users: Mapping[str, int]
+    items: Mapping[str, int]
 
 
 def load(folder: Path | None) -> Dataset:
@@ -37,137 +48,82 @@ def load(folder: Path | None) -> Dataset:
     if folder is None:
         raise DatasetError("dataset table is your own data: give its folder with --data FOLDER")
     mapping = table_mapping.read(folder)
-    _check_files(folder, mapping)
-    file = TableFile(folder / mapping.events.file)
-    events = table_log.impressions(file, mapping.events)
-    if not events:
-        raise DatasetError(_nothing_usable(file))
-    bad = file.bad_rows
-    return Dataset(
+    check(folder, mapping)
+    log = Log(folder, mapping.events)
+    tally = log.tally
+    if not tally.num_events:
+        raise DatasetError(_nothing_usable(folder, mapping.events.file, tally))
+    seen = Seen(tally.users.by_id(), tally.items.by_id())
+    items = _items(folder, mapping.items, tally) if mapping.items else map(Item, seen.items)
+    people = _users(folder, mapping.users, tally) if mapping.users else map(User, seen.users)
+    dataset = Dataset(
         name="table",
-        items=_items(folder, mapping.items, bad) if mapping.items else _shown_items(events),
-        users=_users(folder, mapping.users, bad) if mapping.users else _active_users(events),
-        events=lambda: iter(events),
-        num_events=len(events),
-        start_ms=events[0].event_time_ms,
-        end_ms=events[-1].event_time_ms,
-        bad_rows=tuple(bad),
+        items=tuple(items),
+        users=tuple(people),
+        events=log.events,
+        num_events=tally.num_events,
+        start_ms=tally.start_ms or 0,
+        end_ms=tally.end_ms,
         contents=lambda: _contents(folder, mapping.items),
+        time_zone=mapping.events.time.zone or "UTC",
     )
+    counts = _counts(dataset, mapping, tally, seen)
+    return replace(dataset, counts=counts, bad_rows=tally.bad.examples())
 
 
-def _check_files(folder: Path, mapping: TableMapping) -> None:
-    """Raises `ConfigError` naming every file and column that the mapping names in vain."""
-    parts = {"events": mapping.events, "items": mapping.items, "users": mapping.users}
-    problems = [
-        f"{name}.{problem}"
-        for name, part in parts.items()
-        if part is not None
-        for problem in _misfits(folder / part.file, part)
-    ]
-    if problems:
-        raise ConfigError(f"{folder / table_mapping.MAPPING_FILE}: {'; '.join(problems)}")
-
-
-def _misfits(path: Path, part: EventColumns | ItemColumns | UserColumns) -> Iterator[str]:
-    if not path.is_file():
-        yield f"file: there is no file {path}"
-        return
-    found = TableFile(path).header()
-    for key, column in table_mapping.columns(part):
-        if found.count(column) != 1:
-            what = "more than one" if column in found else "no"
-            has = f"it has {', '.join(found)}" if found else "it is empty"
-            yield f"{key}: {path.name} has {what} column {column!r}; {has}"
-
-
-def _nothing_usable(file: TableFile) -> str:
-    if not file.bad_rows:
-        return f"{file.path}: no rows"
-    first = file.bad_rows[0]
-    example = f"the first is line {first.line}, {first.column}: {first.reason}"
-    return f"{file.path}: no usable row; {len(file.bad_rows)} bad rows, {example}"
-
-
-def _items(folder: Path, part: ItemColumns, bad: list[BadRow]) -> tuple[Item, ...]:
-    file = TableFile(folder / part.file)
-    labels = _labels(part.categories)
-    items = tuple(
-        Item(
-            item_id,
-            table_cell.text(row.cells[part.title]) if part.title else "",
-            table_cell.labels(row.cells[labels.column], labels.separator) if labels else (),
-            _words(row, part.attributes),
-        )
-        for item_id, row in _entities(file, part, part.item_id)
-    )
+def _items(folder: Path, part: ItemColumns, tally: Tally) -> tuple[Item, ...]:
+    own = Tally()
+    items = tuple(Items(folder, part, own).items())
     if not items:
-        raise DatasetError(_nothing_usable(file))
-    bad.extend(file.bad_rows)
+        raise DatasetError(_nothing_usable(folder, part.file, own))
+    tally.absorb(own)
     return items
 
 
+def _users(folder: Path, part: UserColumns, tally: Tally) -> tuple[User, ...]:
+    own = Tally()
+    found = tuple(users(Source(folder, part, own), part))
+    tally.absorb(own)
+    return found
+
+
 def _contents(folder: Path, part: ItemColumns | None) -> Iterator[Content]:
-    """The encoders' input in the items file; bad rows were reported when the items were read."""
-    if part is None:
-        return
-    files = {name: column for name in FILES if (column := getattr(part, name, None))}
-    if not (part.description or files or part.vector):
-        return
-    numbers = _labels(part.vector)
-    for item_id, row in _entities(TableFile(folder / part.file), part, part.item_id):
-        yield Content(
-            item_id,
-            (table_cell.text(row.cells[part.description]) or None) if part.description else None,
-            table_cell.vector(row.cells[numbers.column], numbers.separator) if numbers else None,
-            {
-                name: file
-                for name, column in files.items()
-                if (file := table_cell.file(row.cells[column], folder)) is not None
-            },
-        )
+    """The encoders' input in the items file; bad rows were counted when the items were read."""
+    return iter(()) if part is None else Items(folder, part, Tally()).contents()
 
 
-def _labels(given: str | Labels | None) -> Labels | None:
-    """A plain column name stands for the default separator."""
-    return Labels(column=given) if isinstance(given, str) else given
+def _counts(dataset: Dataset, mapping: TableMapping, tally: Tally, seen: Seen) -> Counts:
+    """The counts of a load, with the ids of the log that the catalogue's own files lack."""
+    items = {item.item_id for item in dataset.items} if mapping.items else None
+    people = {user.user_id for user in dataset.users} if mapping.users else None
+    members = {one: num for one, num in seen.users.items() if not one.startswith(GUEST)}
+    return Counts(
+        rows=dict(tally.rows),
+        bad_rows=dict(tally.bad.by_file),
+        reasons=tally.bad.reasons(),
+        num_merged=tally.num_merged,
+        num_idle=tally.num_idle,
+        num_events=tally.num_events,
+        num_impressions=tally.num_impressions,
+        num_positives=tally.num_positives,
+        actions=dict(tally.actions),
+        num_items=len(dataset.items),
+        num_users=len(dataset.users),
+        strange_items=strangers(seen.items, items),
+        strange_users=strangers(members, people),
+        values_without_outcome=tally.values_without_outcome,
+        null_words=dict(tally.null_words),
+        surfaces=dict(Counter(tally.surfaces).most_common(MAX_SURFACES)),
+        busiest_user=max(seen.users.items(), key=itemgetter(1)),
+    )
 
 
-def _users(folder: Path, part: UserColumns, bad: list[BadRow]) -> tuple[User, ...]:
-    file = TableFile(folder / part.file)
-    rows = _entities(file, part, part.user_id)
-    users = tuple(User(user_id, _words(row, part.attributes)) for user_id, row in rows)
-    bad.extend(file.bad_rows)
-    return users
-
-
-def _entities(
-    file: TableFile, part: ItemColumns | UserColumns, id_column: str
-) -> Iterator[tuple[str, Row]]:
-    """Each row with its id; a missing or repeated id makes a bad row."""
-    lines: dict[str, int] = {}
-    for row in file.rows([column for _, column in table_mapping.columns(part)]):
-        try:
-            entity_id = row.value(id_column, table_cell.identifier)
-            if entity_id in lines:
-                reason = f"{entity_id!r} is already on line {lines[entity_id]}"
-                raise RowError(id_column, reason)
-        except RowError as error:
-            file.reject(row.line, error)
-        else:
-            lines[entity_id] = row.line
-            yield entity_id, row
-
-
-def _words(row: Row, columns: tuple[str, ...]) -> tuple[str, ...]:
-    """The attributes that have a value, as "name=value"."""
-    values = ((column, table_cell.text(row.cells[column]).strip()) for column in columns)
-    return tuple(f"{column}={value}" for column, value in values if value)
-
-
-def _shown_items(events: tuple[ImpressionEvent, ...]) -> tuple[Item, ...]:
-    return tuple(map(Item, dict.fromkeys(s.item_id for event in events for s in event.items)))
-
-
-def _active_users(events: tuple[ImpressionEvent, ...]) -> tuple[User, ...]:
-    return tuple(map(User, dict.fromkeys(event.user_id for event in events)))
+def _nothing_usable(folder: Path, files: str | tuple[str, ...], tally: Tally) -> str:
+    name = files if isinstance(files, str) else ", ".join(files)
+    examples = tally.bad.examples()
+    if not examples:
+        told = f", {tally.num_idle} rows of which no action came" if tally.num_idle else ""
+        return f"{folder / name}: no rows{told}"
+    first = examples[0]
+    example = f"the first is line {first.line}, {first.column}: {first.reason}"
+    return f"{folder / name}: no usable row; {tally.bad.by_file.total()} bad rows, {example}"

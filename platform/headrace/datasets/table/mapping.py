@@ -1,185 +1,223 @@
-"""`headrace.yaml`: which of the user's files and columns hold events, items and users.
+"""The mapping in `headrace.yaml`: which files and columns of the user's hold events, items, users.
 
-The structs below are the format; a value that may be a plain column name or a few keys is a union.
-Reading is strict: unknown keys, missing keys and wrong values are all reported at once.
+The structs here and in `values` are the format. Reading is strict: unknown and missing keys, wrong
+values and values that contradict each other are all reported at once.
 """
 
 from __future__ import annotations
 
-import typing
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
-import yaml
 
 from headrace.action import ACTIONS, CLICK
+from headrace.application import document as application_file
+from headrace.application.current import APPLICATION
+from headrace.application.reading import unknown
+from headrace.application.sections import MAPPING, SECTIONS
+from headrace.datasets.table.cells.cell import text
+from headrace.datasets.table.files.layout import COMPRESSIONS, KINDS, kind_of
+from headrace.datasets.table.keys import part
+from headrace.datasets.table.keys.part import Column, Part
+from headrace.datasets.table.keys.part import columns as columns
+from headrace.datasets.table.keys.values import (
+    SHOWN,
+    Files,
+    Format,
+    Guest,
+    ItemIds,
+    Join,
+    Kind,
+    Labels,
+    Located,
+    Money,
+    Price,
+    Properties,
+    Rank,
+    Share,
+    Threshold,
+    Time,
+)
 from headrace.errors import ConfigError, DatasetError
-from headrace.event import MAX_VALUE
 
-MAPPING_FILE: Final = "headrace.yaml"
-
-Column = Annotated[str, msgspec.Meta(min_length=1)]
-FileName = Annotated[str, msgspec.Meta(pattern=r"\.(csv|tsv|parquet)$")]
+Distinct = Literal["first", "last"]
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Parent of everything in the mapping: immutable, and strict about its keys."""
+class Source(Part, frozen=True):
+    """Parent of the three parts, each with the files that hold its rows.
+
+    Every one has these keys last: how the files are written, files that more columns come from, and
+    which row counts where several are of one thing.
+    """
+
+    file: Files
+
+    @classmethod
+    def misspelt(cls, document: dict[Any, Any]) -> Iterator[tuple[str, str]]:
+        """Files of a kind that neither their names nor the format tell."""
+        files, given = document.get("file"), document.get("format")
+        if isinstance(given, dict) and given.get("delimiter"):
+            return
+        for name in files if isinstance(files, list) else [files]:
+            if isinstance(name, str) and Path(name).suffix and kind_of(Path(name)) is None:
+                endings = f"{', '.join(KINDS)}, maybe with {', '.join(COMPRESSIONS)} behind"
+                yield "file", f"got {name!r}, expected a name ending in {endings}"
 
 
-class Time(Part, frozen=True):
-    """Event time; an `iso` time without a zone is UTC."""
+class EventColumns(Source, frozen=True, kw_only=True):
+    """The file with one row for each item that was shown, or for each thing that was done."""
 
-    column: Column
-    unit: Literal["s", "ms", "iso"]
-
-
-class Threshold(Part, frozen=True):
-    """An action is a number of at least this much, such as a rating or a dwell time."""
-
-    column: Column
-    at_least: float
-
-
-class Rank(Part, frozen=True):
-    """A position; `first` is the number that the user's column gives to the top one."""
-
-    column: Column
-    first: Annotated[int, msgspec.Meta(ge=0)] = 0
-
-
-class Share(Part, frozen=True):
-    """An outcome's value as a share, where `of` is the whole: a rating of 4 in 5, 30 s in 60."""
-
-    column: Column
-    of: Annotated[float, msgspec.Meta(gt=0, le=MAX_VALUE)]
-
-
-class Labels(Part, frozen=True):
-    """Several values in one cell; a list column of a Parquet file needs no separator."""
-
-    column: Column
-    separator: Annotated[str, msgspec.Meta(min_length=1)] = "|"
-
-
-class EventColumns(Part, frozen=True):
-    """The file with one row for each item that was shown."""
-
-    file: FileName
-    user_id: Column
-    item_id: Column
+    user_id: Column | Guest
+    item_id: Column | None = None
+    item_ids: ItemIds | None = None
     time: Time
-    clicked: Column | Threshold
+    clicked: Column | Threshold | None = None
+    action: Kind | None = None
+    outcomes: dict[str, Column | Threshold] = {}  # of actions of the table, beside the click
+    impressions: bool | None = None
     request_id: Column | None = None
     position: Column | Rank | None = None
     surface: Column | None = None
     value: Column | Share | None = None
-    outcomes: dict[str, Column | Threshold] = {}  # of actions of the table, beside the click
+    money: Money | None = None
+    format: Format | None = None
+    joins: tuple[Join, ...] = ()
+    distinct: Distinct | None = None
+
+    @classmethod
+    def misspelt(cls, document: dict[Any, Any]) -> Iterator[tuple[str, str]]:
+        """Items that nothing tells, or that two keys do."""
+        yield from super().misspelt(document)
+        given = [key for key in ("item_id", "item_ids") if document.get(key) is not None]
+        if len(given) != 1:
+            yield "item_id", "leave out item_ids or this" if given else "missing (or item_ids)"
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Outcomes that two keys tell, impressions that the mapping denies."""
+        has_outcomes = self.item_ids is not None and self.item_ids.outcome_separator is not None
+        if self.clicked is not None and has_outcomes:
+            yield "clicked", "the outcome_separator of item_ids tells it: leave out one of the two"
+        if self.action is not None and (self.clicked is not None or has_outcomes or self.outcomes):
+            yield "action", "clicked and outcomes tell the same: leave out one of the two"
+        if self.impressions is False and self.action is not None and self.action.has_shown:
+            yield "impressions", f"is false, but a value of action means {SHOWN}"
+
+    @property
+    def tells_impressions(self) -> bool:
+        """Whether rows say what was shown but not chosen."""
+        if self.impressions is not None:
+            return self.impressions
+        if self.action is not None:
+            return self.action.has_shown
+        in_ids = self.item_ids is not None and self.item_ids.outcome_separator is not None
+        return self.clicked is not None or in_ids
 
 
-class ItemColumns(Part, frozen=True):
+class ItemColumns(Source, frozen=True):
     """The file with one row for each item."""
 
-    file: FileName
     item_id: Column
     title: Column | None = None
     categories: Column | Labels | None = None
     attributes: tuple[Column, ...] = ()
     description: Column | None = None
-    image: Column | None = None  # of names of files, or of what is in them: `content.FILES`
-    audio: Column | None = None
-    video: Column | None = None
+    image: Column | Located | None = None  # and the other modalities of `content.FILES`
+    audio: Column | Located | None = None
+    video: Column | Located | None = None
     vector: Column | Labels | None = None
+    price: Price | None = None
+    properties: Properties | None = None
+    format: Format | None = None
+    joins: tuple[Join, ...] = ()
+    distinct: Distinct | None = None
 
 
-class UserColumns(Part, frozen=True):
+class UserColumns(Source, frozen=True):
     """The file with one row for each user."""
 
-    file: FileName
     user_id: Column
     attributes: tuple[Column, ...] = ()
+    format: Format | None = None
+    joins: tuple[Join, ...] = ()
+    distinct: Distinct | None = None
 
 
-class TableMapping(Part, frozen=True):
-    """The whole of `headrace.yaml`."""
+AnyPart = EventColumns | ItemColumns | UserColumns
+
+
+class TableMapping(Part, frozen=True, kw_only=True):
+    """The parts of `headrace.yaml` that say which column is what."""
 
     events: EventColumns
     items: ItemColumns | None = None
     users: UserColumns | None = None
 
 
-def read(folder: Path) -> TableMapping:
-    """The mapping in `folder`; raises `ConfigError` with every problem in it."""
-    path = folder / MAPPING_FILE
-    document = _parse(path)
-    problems: list[str] = []
+def problems_of(document: Any, actions: Collection[str] = ACTIONS) -> list[str]:
+    """What is wrong with the sections `events`, `items` and `users` of `headrace.yaml`, each with
+    its path; `actions` are the names that outcomes may have."""
     if document is None:
-        problems.append("is empty, expected at least the key events")
-    else:
-        _check(TableMapping, document, "", problems)
+        return ["is empty, expected at least the key events"]
+    if not isinstance(document, dict):
+        return part.problems_of(TableMapping, document, "")
+    sections = _sections(document)
+    problems = part.problems_of(TableMapping, sections, "")
+    return problems or list(_unknown_actions(msgspec.convert(sections, TableMapping), actions))
+
+
+def path_of(folder: Path) -> Path:
+    """The file that has the mapping of the files in a folder: its own headrace.yaml, else the
+    application file of this process where that has one."""
+    own = folder / application_file.FILE
+    return Path(APPLICATION.path) if APPLICATION.mapping and not own.is_file() else own
+
+
+def is_mapped(folder: Path) -> bool:
+    """Whether columns of the files in a folder are mapped, or are meant to be: the mapping may be
+    wrong. A file of other sections alone maps none."""
+    path = path_of(folder)
+    if not path.is_file():
+        return False
+    document = application_file.read(path)
+    return not document or not set(MAPPING).isdisjoint(document)
+
+
+def read(folder: Path) -> TableMapping:
+    """The mapping of the files in `folder`; raises `ConfigError` with every problem in it."""
+    path = path_of(folder)
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file; it says which columns to read")
+    document = application_file.read(path)
+    problems = [unknown(name, SECTIONS) for name in document if name not in SECTIONS]
+    problems += problems_of(document or None)
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}")
-    mapping = msgspec.convert(document, TableMapping)
-    unknown = [name for name in mapping.events.outcomes if name not in ACTIONS or name == CLICK]
-    if unknown:
-        others = ", ".join(name for name in ACTIONS if name != CLICK) or "none"
-        raise ConfigError(
-            f"{path}: events.outcomes: got {unknown[0]!r}, expected some of: {others}"
-        )
-    return mapping
+    return msgspec.convert(_sections(document), TableMapping)
 
 
-def columns(part: Part) -> Iterator[tuple[str, str]]:
-    """(key, column) of each column of the user's file that this part reads."""
-    for field in msgspec.structs.fields(part):
-        value = getattr(part, field.name)
-        if field.name == "file" or value is None:
-            continue
-        several = value.values() if isinstance(value, dict) else value
-        for one in several if isinstance(value, dict | tuple) else [value]:
-            yield field.name, one if isinstance(one, str) else one.column
+def _sections(document: dict[Any, Any]) -> dict[str, Any]:
+    """The three sections, with keys as they are written: to YAML, `on` is true and `1` a number."""
+    return {name: _respelt(document.get(name), name) for name in TableMapping.__struct_fields__}
 
 
-def _parse(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file; it says which columns to read") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+def _respelt(value: Any, key: str) -> Any:
+    if isinstance(value, list):
+        return [_respelt(one, key) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if key == "values":
+        return {text(name): action for name, action in value.items()}
+    names = {name: "on" if key == "joins" and name is True else name for name in value}
+    return {names[name]: _respelt(inner, str(names[name])) for name, inner in value.items()}
 
 
-def _check(kind: type[Part], document: Any, path: str, problems: list[str]) -> None:
-    """Adds the problems of `document` as a `kind`, each under its key's path."""
-    known = {field.name: field for field in msgspec.structs.fields(kind)}
-    if not isinstance(document, dict):
-        found = f"got {document!r}, expected the keys {', '.join(known)}"
-        problems.append(f"{path}: {found}" if path else found)
-        return
-    prefix = f"{path}." if path else ""
-    for key in document:
-        if key not in known:
-            problems.append(f"{prefix}{key}: unknown key, known here: {', '.join(known)}")
-    for name, field in known.items():
-        value = document.get(name)
-        if value is None:
-            if field.required:
-                problems.append(f"{prefix}{name}: missing")
-            continue
-        _check_value(field.type, value, prefix + name, problems)
-
-
-def _check_value(kind: Any, value: Any, path: str, problems: list[str]) -> None:
-    choices = typing.get_args(kind) or (kind,)
-    part = next((c for c in choices if isinstance(c, type) and issubclass(c, Part)), None)
-    plain_allowed = Column in choices
-    if part is not None and (isinstance(value, dict) or not plain_allowed):
-        _check(part, value, path, problems)
-        return
-    try:
-        msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        problems.append(f"{path}: got {value!r}: {error}")
+def _unknown_actions(mapping: TableMapping, actions: Collection[str]) -> Iterator[str]:
+    events = mapping.events
+    told = [("outcomes", name) for name in events.outcomes]
+    told += [("action", name) for name in (events.action.names if events.action else ())]
+    for key, name in told:
+        known = [one for one in actions if key == "action" or one != CLICK]
+        if name not in known:
+            yield f"events.{key}: got {name!r}, expected some of: {', '.join(known) or 'none'}"

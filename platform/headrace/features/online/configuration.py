@@ -13,6 +13,7 @@ import msgspec
 from headrace import config
 from headrace.errors import ConfigError
 from headrace.features.store.connection import Connection, RedisType
+from headrace.rooms.folder import room_path
 
 FILE: Final = "feature_store.yaml"
 PACKED: Final = "headrace.feast_adapter.online_store.PackedRedisOnlineStore"
@@ -51,7 +52,7 @@ def read_configuration(settings: config.Settings) -> Configuration:
 
     Raises `ConfigError` where it is none, or its rows are not packed, under the views' names.
     """
-    path = config.repository_path("feature_repo") / FILE
+    path = room_path("feature_repo") / FILE
     variables = {**config.inherited(), **config.environment(settings)}
 
     def value(name: re.Match[str]) -> str:

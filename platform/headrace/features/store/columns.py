@@ -20,11 +20,12 @@ from headrace.clock import now_ms
 from headrace.errors import FeatureError
 from headrace.features.store.cell import as_numbers, encode_cells
 from headrace.features.store.keys import Id, Key, PackedView
+from headrace.features.store.last_items import to_front
 from headrace.features.store.round_trip import (
     Command,
     Read,
     WritePolicy,
-    fetch,
+    fetch_beside,
     store,
     write_commands,
 )
@@ -73,11 +74,17 @@ class ColumnStore:
 
     def read(self, requests: Sequence[tuple[str, Ids]]) -> list[Rows]:
         """The rows of all these views in one round trip."""
+        return self.read_beside(requests, ())[0]
+
+    def read_beside(
+        self, requests: Sequence[tuple[str, Ids]], keys: Sequence[Key]
+    ) -> tuple[list[Rows], list[bytes | None]]:
+        """The same, and the values of keys that are no rows, in the same round trip."""
         reads = []
         for name, ids in requests:
             view = self._view(name)
             reads.append(Read(view, _row_keys(view, ids)))
-        return fetch(self._client, reads, self._schemas, self._clock() * 1_000)
+        return fetch_beside(self._client, reads, keys, self._schemas, self._clock() * 1_000)
 
     def write(
         self,
@@ -104,6 +111,18 @@ class ColumnStore:
             commands = self._expiring(target, keys, payloads, expiry)
         store(self._client, commands)
 
+    def add_to_lists(
+        self, name: str, keys: Sequence[str], payloads: Sequence[bytes], expiry: Expiry
+    ) -> None:
+        """Put entries to the front of N lists (`last_items`), in one round trip."""
+        commands: list[Command] = []
+        for expires in (False, True):
+            places = np.flatnonzero(expiry.expires_N == expires).tolist()
+            lists = [keys[place] for place in places], [payloads[place] for place in places]
+            ttl_s = self._ttl_s(expiry) if expires else self._policy.key_ttl_s
+            commands += to_front(self._client, name, *lists, ttl_s)
+        store(self._client, commands)
+
     def delete(self, view: str, ids: Ids) -> None:
         """Delete the rows of these entities, in one round trip."""
         keys = _row_keys(self._view(view), ids)
@@ -113,13 +132,17 @@ class ColumnStore:
         self, view: PackedView, keys: Sequence[Key], payloads: Sequence[bytes], expiry: Expiry
     ) -> list[Command]:
         """The commands that write rows of which some expire."""
-        ttl_s = min(expiry.ttl_s, self._policy.key_ttl_s or expiry.ttl_s)
         commands: list[Command] = []
-        for expires, policy in ((False, self._policy), (True, WritePolicy(False, ttl_s))):
+        expiring = WritePolicy(False, self._ttl_s(expiry))
+        for expires, policy in ((False, self._policy), (True, expiring)):
             places = np.flatnonzero(expiry.expires_N == expires).tolist()
             rows = [keys[place] for place in places], [payloads[place] for place in places]
             commands += write_commands(self._client, view, *rows, policy)
         return commands
+
+    def _ttl_s(self, expiry: Expiry) -> int:
+        """The seconds after which what expires is deleted."""
+        return min(expiry.ttl_s, self._policy.key_ttl_s or expiry.ttl_s)
 
     def _view(self, name: str) -> PackedView:
         if name not in self._views:

@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from headrace.broker.record import Record
 from headrace.event import Event
-from headrace.features.aggregation.facts import MEASURES, Ints
+from headrace.features.aggregation.facts import Ints, measures_of
 from headrace.features.inputs import RequestFeatures
 
 # One fact: user, item, event time, position, surface, settled, campaign, offset,
-# ordinal of the event, and the measures in the order of
-# `headrace.features.aggregation.facts.MEASURES`. A plain and flat tuple, which the collector of
-# cycles leaves alone, because there is one for every event.
+# ordinal of the event, whether it was shown, the actions that came as bits (their negative if they
+# were taken back), how much it was liked, and what was paid. A plain and flat tuple, which the
+# collector of cycles leaves alone, because there is one for every event.
 Fact = tuple[Any, ...]
-NUM_COLUMNS = 9 + len(MEASURES)
+NUM_COLUMNS = 13
 
 
 class SampleRequest(msgspec.Struct, gc=False):
@@ -63,7 +63,9 @@ class StepFacts:
         """The facts in columns."""
         columns = list(zip(*self.facts, strict=True)) if self.facts else [()] * NUM_COLUMNS
         users, items, times, positions, surfaces, settled, campaigns = columns[:7]
-        offsets, ordinals, *measures = columns[7:]
+        offsets, ordinals, shown, came, value, amount = columns[7:]
+        action_NA = measures_of(np.array(came, np.int64))
+        others_3N = [np.array(one, np.float32) for one in (shown, value, amount)]
         return Columns(
             user_ids=users,
             item_ids=items,
@@ -71,7 +73,7 @@ class StepFacts:
             time_ms_N=np.array(times, np.int64),
             position_N=np.array(positions, np.int64),
             surface_N=np.array(surfaces, np.int64),
-            measure_NM=np.stack([np.array(m, np.float32) for m in measures], axis=1),
+            measure_NM=np.column_stack([others_3N[0], action_NA, *others_3N[1:]]),
             settled_N=np.array(settled, bool),
             offset_N=np.array(offsets, np.int64),
             ordinal_N=np.array(ordinals, np.int64),

@@ -7,9 +7,17 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple
 
-from headrace.action import ACTIONS, BIT, CLICK, EVERY_ACTION, windows_s
+from headrace.action import BIT, CLICK, EVERY_ACTION, GRADED, windows_s
 from headrace.broker.record import Record
-from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown, Told
+from headrace.event import (
+    MICROS,
+    ActionEvent,
+    ClickEvent,
+    Event,
+    ImpressionEvent,
+    Shown,
+    Told,
+)
 from headrace.features.aggregation.facts import outcome
 from headrace.features.served import as_served
 from headrace.keys import surface_code
@@ -19,10 +27,6 @@ from headrace.stream.step.negatives import chosen_as
 
 NO_ACTION: Final = 0
 BITS: Final = tuple(BIT.values())
-MEASURED: Final = {name: [float(name == other) for other in ACTIONS] for name in ACTIONS}
-CHOSEN: Final = {  # an action that no impression explains: the item was chosen, too
-    name: [float(other in (CLICK, name)) for other in ACTIONS] for name in ACTIONS
-}
 
 
 @dataclass(slots=True)
@@ -93,7 +97,7 @@ class Join:
         for shown in event.items:
             reading = _reading(shown.told)
             labelled &= reading.known
-            outcomes.append(outcome(reading.came, shown.value))
+            outcomes.append(outcome(reading.came, shown.graded(reading.came)))
         request = ask(event, record, facts_of_step, SEQUENCE_KNOWN, labelled)
         facts_of_step.complete.append(Labelled(request, tuple(outcomes)))
 
@@ -102,14 +106,15 @@ class Join:
     ) -> None:
         """An action counts with its impression; a click without one counts as shown too.
 
+        Of an open impression an action counts once, and is taken back if it came; of others it
+        counts, and is taken back, as often as it is told.
+
         No head has a label of it: among clicks alone every probability is 1. Its outcome is told,
         for what does not need to be calibrated.
         """
-        impression, action = self._impression_of(event, record), _action(event)
-        if impression:
-            if impression.outcome_of.get(event.item_id, 0) & BIT[action]:
-                return
-            _note(impression, event)
+        impression, bit = self._impression_of(event, record), BIT[_action(event)]
+        if impression and not _note(impression, event):
+            return
         chosen = 0 if impression else chosen_as(event)
         if chosen and facts_of_step.with_requests:
             request = ask(event, record, facts_of_step, SEQUENCE_KNOWN, NO_ACTION)
@@ -117,10 +122,14 @@ class Join:
             came = outcome(chosen, getattr(event, "value", 0.0))
             facts_of_step.complete.append(Labelled(request, (came,)))
         surface = impression.request.event.surface if impression else event.surface
+        came, value, amount = chosen or bit, 0.0, 0.0
+        if isinstance(event, ActionEvent):
+            came, value = (-bit, 0.0) if event.takes_back else (came, event.value)
+            amount = event.paid
         facts_of_step.facts.append(
             (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(surface), True,
-             None, record.offset, len(facts_of_step.times_ms), float(chosen > 0),
-             *(CHOSEN if chosen else MEASURED)[action], getattr(event, "value", 0.0))
+             None, record.offset, len(facts_of_step.times_ms), float(chosen > 0), came, value,
+             amount)
         )  # fmt: skip
 
     def _impression_of(
@@ -171,19 +180,29 @@ def take_shown(event: ImpressionEvent, record: Record, facts_of_step: StepFacts)
     user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
     ordinal, surface = len(facts_of_step.times_ms), surface_code(event.surface)
     for shown in event.items:
+        came = _reading(shown.told).came
         facts_of_step.facts.append(
             (user_id, shown.item_id, time_ms, shown.position or 0, surface,
-             shown.clicked is not None, shown.campaign_id, offset, ordinal, 1.0,
-             *_reading(shown.told).measures, shown.value)
+             shown.clicked is not None, shown.campaign_id, offset, ordinal, 1.0, came,
+             shown.graded(came), (shown.amount_micros or 0) / MICROS)
         )  # fmt: skip
 
 
-def _note(impression: OpenImpression, event: ClickEvent | ActionEvent) -> None:
-    """Add an action to the outcome of its item; the last value that is told counts."""
-    before, value = impression.outcome_of.get(event.item_id, 0), getattr(event, "value", 0.0)
-    if value > 0:
+def _note(impression: OpenImpression, event: ClickEvent | ActionEvent) -> bool:
+    """Change the outcome of an item as an event says; whether that changed anything.
+
+    An action that is taken back takes its grade with it.
+    """
+    before, bit = impression.outcome_of.get(event.item_id, 0), BIT[_action(event)]
+    takes_back = isinstance(event, ActionEvent) and event.takes_back
+    if bool(before & bit) != takes_back:
+        return False
+    value = getattr(event, "value", 0.0)
+    if value > 0 or (takes_back and bit & GRADED):
         before &= EVERY_ACTION
-    impression.outcome_of[event.item_id] = outcome(before | BIT[_action(event)], value)
+    after = before & ~bit if takes_back else outcome(before | bit, value)
+    impression.outcome_of[event.item_id] = after
+    return True
 
 
 def _action(event: ClickEvent | ActionEvent) -> str:
@@ -192,15 +211,15 @@ def _action(event: ClickEvent | ActionEvent) -> str:
 
 def outcome_known(shown: Shown) -> int:
     """The outcome that an impression came with."""
-    return outcome(_reading(shown.told).came, shown.value)
+    came = _reading(shown.told).came
+    return outcome(came, shown.graded(came))
 
 
 class _Reading(NamedTuple):
-    """Actions that came and actions of which it is known, as bits, and the actions' measures."""
+    """Actions that came and actions of which it is known, as bits."""
 
     came: int
     known: int
-    measures: list[float]
 
 
 @cache  # of few: an action came, did not come, or is not told
@@ -209,5 +228,4 @@ def _reading(told: Told) -> _Reading:
     return _Reading(
         came=sum(bit for bit, came in each if came),
         known=sum(bit for bit, came in each if came is not None),
-        measures=[float(came or 0.0) for came in told],
     )

@@ -172,11 +172,13 @@ class _Past:
 
 def chosen_as(event: Event) -> int:
     """The wishes that an event tells of an item by itself, as bits: the item was chosen, whatever
-    was done with it. None of an impression."""
+    was done with it. None of an impression, and of what is taken back."""
     if isinstance(event, ImpressionEvent):
         return 0
     if isinstance(event, ClickEvent):
         return BIT[CLICK]
+    if event.takes_back:
+        return 0
     return BIT[CLICK] | BIT[event.action] if event.action in WISHES else 0
 
 
