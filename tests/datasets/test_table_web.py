@@ -1,4 +1,4 @@
-"""Pictures by address: fetched from hosts that are named, bounded, kept, and told where they are not."""
+"""Pictures by address: from hosts that are named, bounded, kept, and told where they are not."""
 
 from __future__ import annotations
 
