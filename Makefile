@@ -40,7 +40,7 @@ lock: ## write constraints.txt anew from pyproject.toml
 	echo "resolving in an empty environment (about two minutes)" && \
 	$(call find_python) && "$$python" -m venv "$$folder" && \
 	"$$folder/bin/pip" install -qq torch==$(TORCH) && \
-	"$$folder/bin/pip" install -qq -e ".[embedded,dev]" && \
+	"$$folder/bin/pip" install -qq -e ".[dev]" && \
 	"$$folder/bin/pip" check && \
 	{ grep '^#' constraints.txt; "$$folder/bin/pip" freeze -qq --exclude headrace | \
 	  sed -E 's/\+[a-z0-9.]+$$//'; } > "$$folder/lock" && \
@@ -59,7 +59,7 @@ $(STAMP): pyproject.toml constraints.txt
 	{ $(call find_python) && "$$python" -m venv --clear $(VENV); }
 	@began=$$(date +%s) && \
 	$(VENV)/bin/pip install -qq pip==$(PIP) && \
-	$(VENV)/bin/pip install -qq --no-compile -c constraints.txt -e ".[embedded,dev]" && \
+	$(VENV)/bin/pip install -qq --no-compile -c constraints.txt -e ".[dev]" && \
 	touch $@ && echo "installed in $$(($$(date +%s) - began)) s"
 
 # Sets `python` to the first right one; `make install PYTHON=...` names it.

@@ -31,8 +31,9 @@ from feast.repo_config import RepoConfig
 from feast.types import Array, Float32
 
 from benchmarks.pairs import NUM_PAIRS, compare, interval, seconds
-from headrace.feast_adapter.columns import ColumnStore
+from headrace.feast_adapter.columns import columns_of
 from headrace.feast_adapter.request import view_of
+from headrace.features.store.columns import ColumnStore
 from headrace.features.store.row import Stamp
 from headrace.services.ports import LOOPBACK
 from headrace.services.redis import RedisServer, start_redis
@@ -55,7 +56,7 @@ def measure_store(num_pairs: int = NUM_PAIRS) -> dict[str, Any]:
         client = redis.Redis.from_url(server.url)
         rows, floats_NF = table(IDS, 0)
         stamp = Stamp(np.full(NUM_ROWS, int(TIME.timestamp() * 1e6)))
-        columns = ColumnStore.of(packed, clock=lambda: int(TIME.timestamp() * 1_000))
+        columns = columns_of(packed, clock=lambda: int(TIME.timestamp() * 1_000))
         results = {
             "write_vs_feast": times_faster(
                 lambda: columns.write("floats", IDS, floats_NF, {}, stamp),

@@ -38,7 +38,7 @@ from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.event import Event, ImpressionEvent, Shown, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import blank_rows
 from headrace.features.rows.user_table import UserTable
@@ -69,8 +69,7 @@ def measure_stream() -> dict[str, Any]:
             start_redis(folder / "redis") as redis,
             start_broker(folder / "kafka", os.environ) as broker,
         ):
-            settings = config.changed(
-                config.Settings(),
+            settings = config.settings(
                 namespace="bench",
                 home=str(folder / "home"),
                 redis_url=redis.url,

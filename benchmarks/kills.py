@@ -2,9 +2,10 @@
 
 Afterwards every count must equal a recount of the event log: `python -m benchmarks kills` kills
 each of the first three 20 times; `python -m benchmarks.kills TARGET...` kills these one after the
-other. Redis keeps an append-only file with `appendfsync always`; the broker is Apache Kafka where
-KAFKA_HOME is set, else it is not killed (the embedded one keeps nothing). Some events are sent
-twice, some are bad; `away` and `full` (of memory) are what else may happen to Redis for a while.
+other, with `--no-impressions` on a log of what was chosen only. Redis keeps an append-only file
+with `appendfsync always`; the broker is Apache Kafka where KAFKA_HOME is set, else it is not killed
+(the embedded one keeps nothing). Some events are sent twice, some are bad; `away` and `full` (of
+memory) are what else may happen to Redis for a while.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from benchmarks.stream_load import StreamUnderLoad
 from benchmarks.two_nodes import TwoNodes
 
 NUM_KILLS = 20
+NO_IMPRESSIONS = "--no-impressions"
 
 
 def run() -> dict[str, Any]:
@@ -32,7 +34,9 @@ def run() -> dict[str, Any]:
     return {target: kill_each([target] * NUM_KILLS) for target in targets}
 
 
-def kill_each(targets: Sequence[str], events_per_s: float = 300.0) -> dict[str, Any]:
+def kill_each(
+    targets: Sequence[str], events_per_s: float = 300.0, impressions: bool = True
+) -> dict[str, Any]:
     """Kill these one after the other; then the differences between the counts and a recount.
 
     `recovery_s` has the time from each kill until every partition has gone on.
@@ -41,7 +45,7 @@ def kill_each(targets: Sequence[str], events_per_s: float = 300.0) -> dict[str, 
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         nodes = stack.enter_context(TwoNodes()) if "node" in targets else None
-        stream = StreamUnderLoad(folder, nodes.environ if nodes else None)
+        stream = StreamUnderLoad(folder, nodes.environ if nodes else None, impressions)
         stack.enter_context(stream)
         stream.start(events_per_s)
         for target in targets:
@@ -59,4 +63,5 @@ def kill_each(targets: Sequence[str], events_per_s: float = 300.0) -> dict[str, 
 
 
 if __name__ == "__main__":
-    print(json.dumps(kill_each(sys.argv[1:])))
+    chosen = [name for name in sys.argv[1:] if name != NO_IMPRESSIONS]
+    print(json.dumps(kill_each(chosen, impressions=NO_IMPRESSIONS not in sys.argv)))

@@ -18,9 +18,9 @@ import msgspec
 import numpy as np
 import torch
 
+from headrace import config
 from headrace.broker.record import Record
 from headrace.catalogue.words import ContentTable
-from headrace.config import Settings
 from headrace.datasets.registry import load_dataset
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown
 from headrace.features.inputs import NUM_DENSE, RATES
@@ -34,8 +34,10 @@ from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.partition import PartitionSettings
 
-SETTINGS: Final = Settings(num_partitions=1)
-CONFIG: Final = replace(nano(NUM_DENSE), rates=RATES, heads=tuple(map(Head, SETTINGS.head_names)))
+SETTINGS: Final = config.settings(num_partitions=1)
+CONFIG: Final = replace(
+    nano(NUM_DENSE), rates=RATES, heads=tuple(map(Head, SETTINGS.training.heads))
+)
 SHARE_BEFORE: Final = 0.9  # of the log, before the poison
 NUM_HELD_OUT: Final = 5_000
 STEP: Final = 512  # events of a step of the stream
@@ -74,7 +76,9 @@ class Learning:
     """A learner under guard that trains and publishes as the trainer does, on a simulated clock."""
 
     def __init__(self, content: ContentTable) -> None:
-        pace = Pace(SETTINGS.batch_size, 1_000, round(1_000 * SETTINGS.guard_patience_s))
+        pace = Pace(
+            SETTINGS.training.batch_size, 1_000, round(1_000 * SETTINGS.training.guard_patience_s)
+        )
         self.guarded, self._content = GuardedLearner(CONFIG, content, 0, pace), content
         self._now_ms = self._pending_ms = self._published_ms = self._good_ms = 0.0
         self._pending: list[Sample] = []
@@ -88,11 +92,11 @@ class Learning:
                 self._pending_ms = self._now_ms
             self._pending.append(sample)
             waited_ms = self._now_ms - self._pending_ms
-            is_full = sum(s.num_impressions for s in self._pending) >= SETTINGS.batch_size
-            if is_full or waited_ms >= 1_000 * SETTINGS.batch_wait_s:
+            is_full = sum(s.num_impressions for s in self._pending) >= SETTINGS.training.batch_size
+            if is_full or waited_ms >= 1_000 * SETTINGS.training.batch_wait_s:
                 self.guarded.learn(self._pending)
                 self._pending = []
-            if self._now_ms - self._published_ms >= 1_000 * SETTINGS.publish_every_s:
+            if self._now_ms - self._published_ms >= 1_000 * SETTINGS.training.publish_every_s:
                 self._publish_or_hold()
 
     def _publish_or_hold(self) -> None:
@@ -102,7 +106,7 @@ class Learning:
             self.guarded.roll_back_if_due(now)
             return
         self.guarded.published(self.guarded.learner.weights())
-        if self._now_ms - self._good_ms >= 1_000 * SETTINGS.checkpoint_every_s:
+        if self._now_ms - self._good_ms >= 1_000 * SETTINGS.training.checkpoint_every_s:
             self.guarded.remember()
             self._good_ms = self._now_ms
 

@@ -14,20 +14,21 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import msgspec
 import psutil
 from redis import Redis, RedisError
 
+from benchmarks.load_events import ITEMS, USERS, Recount, any_event, bad, chosen_event
+from benchmarks.plain_draws import PlainDraws
 from headrace import config, sample
 from headrace.broker.reader import LogReader
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
+from headrace.catalogue.files import read_items
 from headrace.catalogue.item import Dataset, Item, User
-from headrace.errors import InvalidEvent
-from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, decode, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.event import encode
 from headrace.features.aggregation.facts import CLICK, SHOWN
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
@@ -39,17 +40,19 @@ from headrace.positions.store import CommitStore
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.redis import RedisServer, start_redis
 
-NUM_USERS, NUM_ITEMS, YEAR_MS = 300, 100, 365 * 86_400_000
-SHARE_OF_COPIES, SHARE_OF_BAD, SHARE_OF_OLD = 0.05, 0.02, 0.02
+SHARE_OF_COPIES, SHARE_OF_BAD = 0.05, 0.02
 FULL_S, WAIT_S = 4.0, 120.0
 AWAY_S = 15.0  # longer than redis-py tries again by itself, which is 14 s at most
-USERS, ITEMS = [f"u{n}" for n in range(NUM_USERS)], [f"i{n}" for n in range(NUM_ITEMS)]
 
 
 class StreamUnderLoad:
-    """A context manager; `environ` changes the environment of `headrace stream`."""
+    """A context manager; `environ` changes the environment of `headrace stream`, and with
+    `impressions` false the log has none, only what was chosen."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str] | None = None, impressions: bool = True
+    ) -> None:
+        self._make_event = any_event if impressions else chosen_event
         self._folder, self._stack = folder, ExitStack()
         self._redis: RedisServer = start_redis(folder / "redis", keep="always")
         self._broker: Broker = start_broker(folder / "kafka", os.environ)
@@ -105,7 +108,7 @@ class StreamUnderLoad:
         self._sender = threading.Thread(target=self._send, args=(events_per_s,), daemon=True)
         self._sender.start()
         self.wait_for("the first events", lambda: self._processed() > 0)
-        wanted = self.settings.num_stream_workers
+        wanted = self.settings.stream.num_stream_workers
         self.wait_for("all workers", lambda: len(self.workers()) == wanted)
 
     def kill(self, target: str) -> None:
@@ -155,13 +158,17 @@ class StreamUnderLoad:
 
     def differences(self) -> dict[str, int]:
         """How far the counts are from a recount of the log: all zero, or something is wrong."""
-        expected = Recount(self._read(self.topics.events))
+        stream = self.settings.stream
+        rules = stream.negatives_per_positive, stream.negatives_popularity, stream.dedupe_window
+        catalogue = tuple(read_items(config.catalogue_path(self.settings)))
+        expected = Recount(self._read(self.topics.events), PlainDraws(catalogue, *rules))
         commits = self._commits.read_all().values()
-        samples = {
-            (one.source_partition, one.source_offset, one.sequence)
-            for record in self._read(self.topics.samples)
-            for one in sample.decode_batch(record.value)
-        }
+        samples: dict[tuple[int, int, int], tuple[int, ...]] = {}
+        for record in self._read(self.topics.samples):
+            for one in sample.decode_batch(record.value):  # of two, readers take the first
+                place = one.source_partition, one.source_offset, one.sequence
+                samples.setdefault(place, one.item_keys)
+        drawn = {place[:2]: keys for place, keys in samples.items() if place[:2] in expected.drawn}
         letters = {record.value for record in self._read(self.topics.dead_letters, 1)}
         store = OnlineStore(self.settings)
         users = {user: _shown_clicked(store.read_user_rows([user])) for user in USERS}
@@ -177,6 +184,7 @@ class StreamUnderLoad:
             "rejected": sum(c.rejected for c in commits) - expected.num_rejected,
             "dead_letters": len(letters ^ expected.bad),
             "samples": len(samples) - expected.num_accepted,
+            "drawn": sum(drawn.get(place) != keys for place, keys in expected.drawn.items()),
             "users": sum(users[id_] != expected.users(id_) for id_ in USERS),
             "items": sum(items.get(id_, (0, 0)) != expected.items(id_) for id_ in ITEMS),
         }
@@ -197,10 +205,10 @@ class StreamUnderLoad:
         while not self._stopping.is_set():
             due = int((time.monotonic() - started) * events_per_s)
             for number in range(sent, due):
-                event = _event(draw, number)
-                key, bad = event.user_id.encode(), draw.random() < SHARE_OF_BAD
-                payload = _bad(draw, event) if bad else encode(event)
-                for _ in range(2 if not bad and draw.random() < SHARE_OF_COPIES else 1):
+                event = self._make_event(draw, number)
+                key, is_bad = event.user_id.encode(), draw.random() < SHARE_OF_BAD
+                payload = bad(draw, event) if is_bad else encode(event)
+                for _ in range(2 if not is_bad and draw.random() < SHARE_OF_COPIES else 1):
                     writer.send(self.topics.events, payload, key=key)
             sent = max(sent, due)
             self._stopping.wait(0.05)
@@ -208,7 +216,7 @@ class StreamUnderLoad:
         writer.close()
 
     def _read(self, topic: str, num_partitions: int | None = None) -> list[Record]:
-        numbers = range(num_partitions or self.settings.num_partitions)
+        numbers = range(num_partitions or self.settings.stream.num_partitions)
         reader = LogReader(self.settings, topic, dict.fromkeys(numbers, 0), 5_000)
         records = [record for batch in reader.read_to_end() for record in batch]
         reader.close()
@@ -225,65 +233,6 @@ class StreamUnderLoad:
 
     def _processed(self) -> int:
         return sum(self._offsets().values())
-
-
-class Recount:
-    """The reference counts of a log, event by event in the plainest way."""
-
-    def __init__(self, records: list[Record]) -> None:
-        self.num_accepted = self.num_duplicates = 0
-        self.bad: set[bytes] = set()
-        self.num_rejected = 0  # a sender whose broker is killed may send one twice
-        self._counts: Counter[tuple[str, str, str]] = Counter()
-        seen: set[str] = set()
-        for record in records:
-            try:
-                event = decode(record.value, record.arrival_ms)
-            except InvalidEvent:
-                self.bad.add(record.value)
-                self.num_rejected += 1
-                continue
-            if event.event_id in seen:
-                self.num_duplicates += 1
-                continue
-            seen.add(event.event_id)
-            self.num_accepted += 1
-            self._count(event)
-
-    def users(self, user_id: str) -> tuple[int, int]:
-        return self._counts["user", user_id, SHOWN], self._counts["user", user_id, CLICK]
-
-    def items(self, item_id: str) -> tuple[int, int]:
-        return self._counts["item", item_id, SHOWN], self._counts["item", item_id, CLICK]
-
-    def _count(self, event: Event) -> None:
-        shown = (
-            event.items if isinstance(event, ImpressionEvent) else (Shown(event.item_id, 0, True),)
-        )
-        for one in shown:
-            for kind, entity_id in (("user", event.user_id), ("item", one.item_id)):
-                self._counts[kind, entity_id, SHOWN] += 1
-                self._counts[kind, entity_id, CLICK] += bool(one.clicked)
-
-
-def _event(draw: random.Random, number: int) -> Event:
-    """A request whose outcome is known, or a click without one; some are of 25 years ago."""
-    user, now_ms = USERS[int(draw.random() ** 2 * NUM_USERS)], int(time.time() * 1_000)
-    now_ms -= 25 * YEAR_MS if draw.random() < SHARE_OF_OLD else 0
-    items = draw.sample(ITEMS, draw.choice([1, 1, 3]))
-    if draw.random() < 0.2:
-        return ClickEvent(f"e{number}", now_ms, user, items[0])
-    shown = tuple(Shown(item, n, draw.random() < 0.3) for n, item in enumerate(items))
-    return ImpressionEvent(f"e{number}", now_ms, user, f"r{number}", shown)
-
-
-def _bad(draw: random.Random, event: Event) -> bytes:
-    """The event years ahead, with its time in seconds, or cut off."""
-    time_ms = event.event_time_ms
-    wrong_ms = draw.choice([time_ms + 40 * YEAR_MS, time_ms // 1_000, None])
-    if wrong_ms is None:
-        return encode(event)[:-2]
-    return encode(msgspec.structs.replace(event, event_time_ms=wrong_ms))
 
 
 def _shown_clicked(rows: Rows, field: str = USER_LAYOUT.field_of[LIFE]) -> tuple[int, int]:

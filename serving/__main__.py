@@ -17,6 +17,7 @@ from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError, HeadraceError
 from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.ports import LOOPBACK
+from headrace.services.processes.ray_worker import REQUESTS
 
 NO_TLS = (
     "HEADRACE_TLS_CERT has no effect in the Ray that RAY_ADDRESS names, whose HAProxy is its own: "
@@ -44,17 +45,16 @@ def _prepared(folder: Path) -> config.Settings:
     up; only a Ray of this process's own needs them.
     """
     settings = config.load()
-    settings.require_tls_files()
+    settings.http.require_tls_files()
     if "RAY_ADDRESS" not in os.environ:
-        os.environ.update(serve_environment(folder, settings))
+        os.environ.update(serve_environment(folder, settings.http))
         settings = config.load()
-    elif settings.tls_cert and not settings.platform:
+    elif settings.http.tls_cert and not settings.serving.platform:
         raise ConfigError(NO_TLS)
-    for warning in settings.http_warnings():
+    for warning in settings.http.warnings():
         print(f"warning: {warning}", file=sys.stderr, flush=True)
     read_campaigns(settings.campaigns, read_items(config.catalogue_path(settings)))
     ContentVectors.of(settings)
-    settings.ranking_weights  # noqa: B018  a wrong one is said here, in one line
     create_topics(settings)
     return settings
 
@@ -66,12 +66,12 @@ def _run(settings: config.Settings) -> None:
 
     from serving.app import build
 
-    ray.init(**config.ray_options())
-    is_own = settings.platform and ray.util.get_node_ip_address() == LOOPBACK
-    host = LOOPBACK if is_own else settings.host  # of replicas; our HAProxy knows its own
-    serve.start(http_options=HTTPOptions(host=host, port=settings.port))
+    ray.init(**config.ray_options(REQUESTS))
+    is_own = settings.serving.platform and ray.util.get_node_ip_address() == LOOPBACK
+    host = LOOPBACK if is_own else settings.http.host  # of replicas; our HAProxy knows its own
+    serve.start(http_options=HTTPOptions(host=host, port=settings.http.port))
     serve.run(build(settings), name="headrace", route_prefix="/")
-    print(f"serving on {Front(settings).address}", flush=True)
+    print(f"serving on {Front(settings.http).address}", flush=True)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

@@ -1,6 +1,6 @@
 """The serving application: one Ray Serve deployment that answers every route in its own process.
 
-`serving.http.routes` has the table of routes; here is what answers them.
+`headrace.api.routes` is the table of routes; here is what answers them, a method for each row.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import cache
 from typing import Final
 
 import torch
@@ -25,21 +26,26 @@ from headrace.access.api_keys.ring import Keyring
 from headrace.access.api_keys.store import KeyStore
 from headrace.access.redis import prompt_redis
 from headrace.ads.campaign import read_campaigns
+from headrace.api.events import Taken
 from headrace.api.slate import AdsRequest, RecommendRequest
 from headrace.broker.log_sender import LogSender, Message
 from headrace.broker.spool import Spool
 from headrace.broker.topics import Topics
 from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
+from headrace.features.online.store import OnlineStore
 from headrace.features.serving_key import ServingKey
 from headrace.monitoring.documents import ServeDocument
 from headrace.monitoring.status import StatusBoard
+from headrace.pipeline.filters.seen import lists_of
+from headrace.settings.seen import seen_policy
 from serving.ads import AdServer
 from serving.breaker import Breaker
 from serving.health import Errors, Health
-from serving.http.body import Bodies
+from serving.http.body import Bodies, Body
 from serving.http.budget import Budget
 from serving.http.door import Door
+from serving.http.openapi import openapi_document
 from serving.http.problem import busy, json_response
 from serving.http.rate import Rate
 from serving.http.route import Answer
@@ -47,7 +53,7 @@ from serving.http.router import Router
 from serving.http.routes import routes
 from serving.impressions import ImpressionLog
 from serving.loopback import keep_on_loopback
-from serving.posted import Accepted, Taken, read_events
+from serving.posted import Accepted, read_events
 from serving.recommend import Recommender
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
@@ -65,38 +71,39 @@ class Gateway:
     """A replica: the model, the item table, the store and the log, behind the routes."""
 
     def __init__(self, settings: config.Settings) -> None:
-        from headrace.feast_adapter.online import OnlineStore
-
         self._ending = ExitStack()
         torch.set_num_threads(1)
         sys.setswitchinterval(SWITCH_S)
         keep_on_loopback()
-        self._settings, self._live = settings, Live(settings, now_ms)
+        self._settings, self._live, given = settings, Live(settings, now_ms), settings.serving
         skipped, namespace = self._live.skipped, settings.namespace
-        redis = prompt_redis(settings.redis_url, settings.store_timeout_s)
-        store = OnlineStore(settings, skipped, settings.store_timeout_s)
+        redis = prompt_redis(settings.redis_url, given.store_timeout_s)
+        store = OnlineStore(settings, skipped, given.store_timeout_s)
         self._store = Breaker("the online store", lambda: store.read_users([""]))
-        hydrate, catalogue = Hydrate(store, self._store), self._live.catalogue
-        self._recommender = Recommender(hydrate, catalogue, settings.max_candidates)
+        policy, catalogue = seen_policy(given.seen), self._live.catalogue
+        hydrate = Hydrate(store, self._store, lists_of(policy))
+        self._recommender = Recommender(hydrate, catalogue, given.max_candidates, policy)
         campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
         budgets = Budgets(redis, namespace, skipped)
         self._ads = AdServer(campaigns, budgets, hydrate, catalogue)
         self._key: ServingKey | None = None
-        topic, deadline_s = Topics(namespace).events, settings.events_deadline_s
-        self._events = LogSender(settings, topic, deadline_s, settings.max_waiting_events)
-        spool = Spool(settings.spool_path, settings.spool_bytes, skipped)
+        topic, deadline_s = Topics(namespace).events, given.events_deadline_s
+        self._events = LogSender(settings, topic, deadline_s, given.max_waiting_events)
+        spool = Spool(settings.spool_path, given.spool_bytes, skipped)
         impressions = LogSender(settings, topic, deadline_s)
         self._impressions = ImpressionLog(impressions, spool, lambda: self._key, now_ms)
-        places = settings.max_waiting_slates
-        self.slates = Budget("slates", settings.slate_threads, places, settings.slate_deadline_s)
+        places = given.max_waiting_slates
+        self.slates = Budget("slates", given.slate_threads, places, given.slate_deadline_s)
         self.events = Budget("events", 1, MAX_POSTS, deadline_s)
         first = (lambda: self._find_key(redis), lambda: budgets.open(campaigns))
         self._reporter = Reporter(StatusBoard(redis, namespace, skipped), self._document, first)
         self.health = Health(settings, self._live, self._errors(), lambda: self._reporter.held)
-        self.ads_rate = Rate("ads", settings.ads_rate)
-        self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.own_key)
+        self.ads_rate = Rate("ads", settings.http.ads_rate)
+        self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.http.own_key)
         door = Door(settings, self._keyring)
-        self._router = Router(routes(self), Bodies(settings.body_timeout_s), door)
+        table = routes(self)
+        self._openapi = cache(lambda: openapi_document(table))
+        self._router = Router(table, Bodies(given.body_timeout_s), door)
         for begun in (self._keyring, self._live, self._reporter):
             begun.start()
             self._ending.callback(begun.close)
@@ -132,11 +139,11 @@ class Gateway:
         marks = self._marks(snapshot, at_ms, is_logged=False)
         return json_response(self._ads.place(request, snapshot, at_ms, marks))
 
-    def read_events(self, body: bytes) -> Sequence[Accepted]:
+    def read_events(self, body: Body) -> Sequence[Accepted]:
         """The events of a body."""
-        return read_events(body, now_ms(), int(self._settings.max_ahead_s * 1_000))
+        return read_events(body, now_ms(), int(self._settings.stream.max_ahead_s * 1_000))
 
-    def take_events(self, events: Sequence[Accepted]) -> Answer:
+    def post_events(self, events: Sequence[Accepted]) -> Answer:
         """202 once the log has each of these events."""
         event_ids = [accepted.event.event_id for accepted in events]
         sent = [Message(one.event.user_id.encode(), one.message) for one in events]
@@ -158,10 +165,26 @@ class Gateway:
             raise busy(told, {"event_ids": event_ids}) from None
         return json_response(Taken(len(event_ids), tuple(event_ids)), 202)
 
+    def livez(self, may_read: bool) -> Answer:
+        """200: this process answers."""
+        return self.health.livez()
+
+    def readyz(self, may_read: bool) -> Answer:
+        """200 from the first model on, or before it where that was decided; 503 until then."""
+        return self.health.readyz(may_read)
+
+    def healthz(self, may_read: bool) -> Answer:
+        """200 with the health report."""
+        return self.health.healthz()
+
+    def openapi(self, may_read: bool) -> Answer:
+        """These routes as an OpenAPI document."""
+        return json_response(self._openapi())
+
     def _marks(self, snapshot: Snapshot, at_ms: int, is_logged: bool = True) -> tuple[str, ...]:
         """The `degraded` marks of an answer, beside those that its stages set."""
         model = snapshot.model
-        stale_ms = 1_000 * self._settings.stale_model_s
+        stale_ms = 1_000 * self._settings.serving.stale_model_s
         is_stale = model is not None and at_ms - model.manifest.created_ms > stale_ms
         is_lost = is_logged and not self._impressions.is_reaching
         return (*(["stale_model"] if is_stale else ()), *(["no_log"] if is_lost else ()))
@@ -206,7 +229,7 @@ def build(settings: config.Settings) -> serve.Application:
     the places of everybody.
     """
     deployment = serve.deployment(Gateway).options(
-        num_replicas=settings.num_replicas,
+        num_replicas=settings.serving.num_replicas,
         max_ongoing_requests=1_000,
         max_queued_requests=100,
         backpressure_config=BackpressureConfig(status_code=503, retry_after_s=1),

@@ -9,22 +9,23 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from itertools import compress
 from typing import Final
 
 import msgspec
 import numpy as np
 
 from headrace import config
-from headrace.action import BIT
+from headrace.action import BIT, CLICK
 from headrace.catalogue.words import WORD_FIELDS
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.crosses import InCategories, OnSurface
 from headrace.features.aggregation.facts import action_masks
 from headrace.features.inputs import DENSE
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import Explanation, explain, with_items
@@ -59,6 +60,7 @@ class ExplainedItem(msgspec.Struct, frozen=True):
     known: bool  # False: not in the catalogue, explained as one that has just appeared
     score: float  # what slates are ordered by
     p: dict[str, float]  # calibrated probability by head
+    given_click: tuple[str, ...]  # the heads whose probability is that given a click
     logit: float  # of the click
     effects: dict[str, float]
     attention_profile: float  # on the user as a whole; with the history's the sum is 1
@@ -165,6 +167,7 @@ def _item(
         known=item_id in catalogue.row_of_id,
         score=float(model.scores(p_J)),
         p=dict(zip(heads, p_J.tolist(), strict=True)),
+        given_click=tuple(compress(heads, model.manifest.model.after_click)),
         logit=explanation.logit,
         effects=dict(explanation.effects),
         attention_profile=explanation.attention_profile,
@@ -205,7 +208,8 @@ def to_text(explained: Explained) -> str:
     ]
     for item in explained.items:
         new = "" if item.known else " (new: not in the catalogue)"
-        chances = ", ".join(f"p({name}) {p:.4f}" for name, p in item.p.items())
+        given = {name: f"{name} | {CLICK}" for name in item.given_click}
+        chances = ", ".join(f"p({given.get(name, name)}) {p:.4f}" for name, p in item.p.items())
         lines += ["", f"item {item.item_id}{new}: score {item.score:.4f}, {chances}"]
         lines.append(f"  effect on the click's logit {item.logit:+.3f}")
         effects = sorted(item.effects.items(), key=lambda pair: -abs(pair[1]))

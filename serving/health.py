@@ -5,44 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
+from headrace.api.health import Healthz, Livez, Readyz
 from headrace.config import Settings
 from serving.http.problem import busy, json_response
 from serving.replica.follow import Live
 
 Errors = Mapping[str, Callable[[], str]]  # by what it is about; empty while nothing is wrong
-
-
-class Livez(msgspec.Struct, frozen=True):
-    """The answer of a process that lives."""
-
-    live: bool = True
-
-
-class Readyz(msgspec.Struct, frozen=True):
-    """The answer of a replica that is ready; all but `ready` to whom it concerns, each part "ok"
-    or its error."""
-
-    ready: bool = True
-    model_version: int | UnsetType = UNSET
-    following: str | UnsetType = UNSET  # of versions and item states
-    store: str | UnsetType = UNSET
-    log: str | UnsetType = UNSET
-    impressions: str | UnsetType = UNSET
-    status: str | UnsetType = UNSET
-    keys: str | UnsetType = UNSET
-
-
-class Healthz(msgspec.Struct, frozen=True):
-    """The health report: namespace, model version, why newer ones are held, the current error."""
-
-    namespace: str
-    model_version: int  # 0: no model yet
-    held: str  # why the trainer publishes nothing newer
-    error: str  # empty when nothing is wrong
 
 
 class Health:
@@ -65,7 +35,7 @@ class Health:
         model = self._live.snapshot.model
         return model.manifest.version if model else 0
 
-    def livez(self, may_read: bool) -> Response:
+    def livez(self) -> Response:
         """200: this process answers."""
         return json_response(Livez())
 
@@ -79,11 +49,11 @@ class Health:
         if may_read:
             states = {name: error() or "ok" for name, error in self._errors.items()}
             document = {"model_version": self.model_version, **states}
-        if not self.model_version and not self._settings.ready_without_model:
+        if not self.model_version and not self._settings.serving.ready_without_model:
             raise busy("there is no model yet", document)
         return json_response(Readyz(ready=True, **document))
 
-    def healthz(self, may_read: bool) -> Response:
+    def healthz(self) -> Response:
         """200 with the health report."""
         return json_response(
             Healthz(self._settings.namespace, self.model_version, self._held(), self.error)

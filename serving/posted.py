@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from headrace.api.events import MAX_EVENTS
 from headrace.errors import InvalidEvent
 from headrace.event import (
     MAX_AHEAD_MS,
@@ -16,21 +17,10 @@ from headrace.event import (
     accept,
     encode,
 )
+from serving.http.body import Body
 
-MAX_EVENTS: Final = 1_000  # in one POST
-FILLED: Final = ("event_id", "event_time_ms")  # made here where a client leaves them out
 MAX_SHOWN: Final = 20_000  # items in its impressions, all together
 MAX_NESTED: Final = 100_000  # arrays and objects: to parse millions of them would take seconds
-
-
-Posted = Event | Annotated[tuple[Event, ...], msgspec.Meta(min_length=1, max_length=MAX_EVENTS)]
-
-
-class Taken(msgspec.Struct, frozen=True):
-    """The answer to posted events: all of them are in the log."""
-
-    accepted: int
-    event_ids: tuple[str, ...]  # in the order of the events
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +31,7 @@ class Accepted:
     message: bytes
 
 
-def read_events(body: bytes, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> list[Accepted]:
+def read_events(body: Body, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> list[Accepted]:
     """The events of a POST body, each as it fits into the log; raises `InvalidEvent` naming the
     first event and field at fault."""
     events: list[Accepted] = []
@@ -60,7 +50,7 @@ def read_events(body: bytes, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> l
     return events
 
 
-def _documents(body: bytes) -> list[tuple[str, Any]]:
+def _documents(body: Body) -> list[tuple[str, Any]]:
     """The parts of a body that should be events, with their places where there are several."""
     if body.count(b"[") + body.count(b"{") > MAX_NESTED:
         raise InvalidEvent(f"more than {MAX_NESTED:,} arrays and objects", field="$")

@@ -6,7 +6,6 @@ from typing import Final
 
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.event import ImpressionEvent
-from headrace.features.inputs import HISTORY_LENGTH
 from headrace.pipeline.context import Context
 from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.hidden import Hidden
@@ -14,11 +13,14 @@ from headrace.pipeline.filters.over_quota import OverQuota
 from headrace.pipeline.filters.seen import Seen
 from headrace.pipeline.merge import merge
 from headrace.pipeline.rerank.outranked import Outranked
+from headrace.pipeline.rerank.seen_last import SeenLast
 from headrace.pipeline.run import run
+from headrace.pipeline.shortfall import shortfall
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.best_categories import BestCategories
 from headrace.retrieval.trending import Trending
+from headrace.settings.seen import SeenPolicy
 from serving.replica.catalogue import Catalogue
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, impression
@@ -26,33 +28,43 @@ from serving.stages.context import enveloped
 from serving.stages.hydrate import Hydrate
 from serving.stages.rank import rank
 
+SEEN: Final = SeenPolicy()
 QUOTAS: Final = (Quota(BestCategories(num_categories=3), share=0.5), Quota(Trending()))
 
 
-def stages(hydrate: Hydrate, max_candidates: int) -> tuple[Stage[SlateContext], ...]:
-    """A request for a slate, in its order."""
+def stages(
+    hydrate: Hydrate, max_candidates: int, policy: SeenPolicy
+) -> tuple[Stage[SlateContext], ...]:
+    """A request for a slate, in its order; the sources find so many more candidates than are ranked
+    as `Hidden`, `Excluded` and `Seen` may remove."""
+    seen = Seen(policy, max_candidates)
+
+    def spare(context: Context) -> int:
+        return len(context.hidden_keys()) + len(context.exclude) + seen.most
+
     return (
         Stage("hydrate", hydrate, without="no_features"),
-        Stage("sources", Sources(QUOTAS, max_candidates, num_hidden)),
+        Stage("sources", Sources(QUOTAS, max_candidates, spare)),
         Stage("merge", merge),
-        Stage("filters", Rules(Hidden(), Seen(), Excluded(), OverQuota(QUOTAS, max_candidates))),
+        Stage("filters", Rules(Hidden(), Excluded(), seen, OverQuota(QUOTAS, max_candidates))),
         Stage("rank", rank, without="no_model"),
-        Stage("rerank", Rules(Outranked())),
+        Stage("rerank", Rules(SeenLast(), Outranked())),
         Stage("answer", answer),
     )
-
-
-def num_hidden(context: Context) -> int:
-    """How many candidates `Hidden`, `Seen` and `Excluded` may remove at most."""
-    return len(context.hidden_keys()) + HISTORY_LENGTH + len(context.exclude)
 
 
 class Recommender:
     """Makes slates from the catalogue for the users of the online store."""
 
-    def __init__(self, hydrate: Hydrate, catalogue: Catalogue, max_candidates: int) -> None:
+    def __init__(
+        self,
+        hydrate: Hydrate,
+        catalogue: Catalogue,
+        max_candidates: int,
+        policy: SeenPolicy = SEEN,
+    ) -> None:
         self._catalogue = catalogue
-        self._stages = stages(hydrate, max_candidates)
+        self._stages = stages(hydrate, max_candidates, policy)
 
     def recommend(
         self,
@@ -73,5 +85,5 @@ class Recommender:
             exclude=request.exclude,
         )
         run(self._stages, context)
-        slate = enveloped(Slate, context, marks, items=context.items)
+        slate = enveloped(Slate, context, (*marks, *shortfall(context)), items=context.items)
         return slate, impression(context, slate) if request.record else None

@@ -6,8 +6,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
+
+# A machine that is busy, or slow, is no fault of the code: no example has a time limit.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 OURS = ("HEADRACE_", "REDIS_URL", "KAFKA_BOOTSTRAP")
 

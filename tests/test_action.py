@@ -10,18 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from headrace.action import (
-    ACTIONS,
-    AVERSIONS,
-    BIT,
+from headrace.action import ACTIONS, AVERSIONS, BIT, FEATURED, TABLE, strongest
+from headrace.application.action import (
     BUILT_IN,
     CLICK,
-    FEATURED,
     FIELDS,
     MAX_ACTIONS,
-    TABLE,
     Action,
-    strongest,
     table,
 )
 from headrace.config import Settings
@@ -47,7 +42,8 @@ SPELLED = {
 def test_todays_actions_have_the_bits_and_heads_that_samples_and_models_were_made_with() -> None:
     assert list(BIT.items())[:3] == [("click", 1), ("like", 2), ("long_view", 4)]
     assert FEATURED == ("click", "like", "long_view") and not AVERSIONS & 0b111
-    assert Settings().heads == "click,like,long_view" and Settings().rank_by == "click=1"
+    assert Settings().training.heads == ("click", "like", "long_view")
+    assert Settings().serving.rank_by == {"click": 1.0}
 
 
 def test_eight_actions_are_built_in_and_taken_without_an_application() -> None:
@@ -125,7 +121,7 @@ def test_adding_an_action_touches_one_file() -> None:
         for path in (ROOT / room).rglob("*.py")
         if spells(path, {*ACTIONS} - {CLICK}, {*FIELDS} - {TABLE[0].field})
     }
-    assert found - {"platform/headrace/action.py"} <= set(SPELLED)
+    assert found - {"platform/headrace/application/action.py"} <= set(SPELLED)
 
 
 def spells(path: Path, actions: set[str], fields: set[str]) -> bool:

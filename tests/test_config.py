@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from headrace import config
-from headrace.config import Settings, environment, load, variable
+from headrace.config import Settings, environment, load
 from headrace.errors import ConfigError
 
 
@@ -18,7 +17,7 @@ def test_without_an_environment_the_defaults_hold() -> None:
 
 
 def test_each_field_has_a_variable_of_its_own() -> None:
-    names = {field.name: variable(field.name) for field in msgspec.structs.fields(Settings)}
+    names = {field.name: name for name, field in config.FIELDS.items()}
     assert names.pop("redis_url") == "REDIS_URL"
     assert names.pop("kafka_bootstrap") == "KAFKA_BOOTSTRAP"
     assert all(name == f"HEADRACE_{field.upper()}" for field, name in names.items())
@@ -35,7 +34,8 @@ def test_variables_are_read_as_the_type_of_their_field() -> None:
             "HEADRACE_CAMPAIGNS": "123",
         }
     )
-    assert (settings.namespace, settings.port, settings.click_window_s) == ("shop_1", 9000, 1.5)
+    assert (settings.namespace, settings.http.port) == ("shop_1", 9000)
+    assert settings.stream.click_window_s == 1.5
     assert (settings.redis_url, settings.kafka_bootstrap) == ("redis://cache:7000/2", "log:9093")
     assert settings.campaigns == "123"
 
@@ -90,13 +90,15 @@ def test_a_setting_of_few_names_says_which_there_are() -> None:
 def test_settings_cannot_be_changed_or_misspelt() -> None:
     settings = Settings()
     with pytest.raises(AttributeError):
-        settings.port = 1  # type: ignore[misc]
+        settings.http.port = 1  # type: ignore[misc]
     with pytest.raises(TypeError):
         Settings(prot=1)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match="HEADRACE_PROT: .*did you mean HEADRACE_PORT"):
+        config.settings(prot=1)
 
 
 def test_the_environment_gives_another_process_the_same_settings(tmp_path: Path) -> None:
-    settings = Settings(
+    settings = config.settings(
         namespace="other",
         home=str(tmp_path),
         redis_url="redis://:secret@cache:6380/3",
@@ -133,13 +135,7 @@ def test_export_puts_the_settings_into_this_process(monkeypatch: pytest.MonkeyPa
     assert load() == settings
 
 
-def test_a_folder_of_the_repository_is_found_or_the_error_says_what_to_do() -> None:
-    assert config.repository_path("feature_repo").is_dir()
-    with pytest.raises(ConfigError, match="no folder no_such_room/.*run headrace from a checkout"):
-        config.repository_path("no_such_room")
-
-
 def test_a_variable_of_a_former_name_is_refused_with_its_name_now() -> None:
     with pytest.raises(ConfigError, match="HEADRACE_TOKEN_TABLES is called HEADRACE_VECTOR_TABLES"):
         load({"HEADRACE_TOKEN_TABLES": "text_e5/1"})
-    assert load({"HEADRACE_TOKEN_TABLES": ""}).vector_tables == ""
+    assert load({"HEADRACE_TOKEN_TABLES": ""}).training.vector_tables == ()

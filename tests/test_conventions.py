@@ -40,6 +40,8 @@ FEATURE_REPO_IMPORTS = {"feast", "headrace.feast_adapter", "headrace.features"}
 
 # Who may read the environment beside the settings, and why.
 ENVIRONMENT = {
+    f"{CORE}__main__.py": "takes an application file that is wrong out of it, to say how it is",
+    f"{CORE}application/current.py": "tables of actions and features are made at import",
     f"{CORE}config.py": "the settings",
     f"{CORE}services/download.py": "XDG_CACHE_HOME: where every program of this user keeps caches",
     "serving/__main__.py": "Ray Serve takes its switches from the environment when it is imported",

@@ -102,7 +102,7 @@ def refused(document: Any) -> InvalidEvent:
     return caught.value
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(events)
 def test_an_event_comes_back_equal_from_its_json(event: Event) -> None:
     payload = encode(event)
@@ -275,7 +275,7 @@ def test_what_follows_the_field_at_fault_may_be_anything(payload: bytes, field: 
     assert caught.value.field == field
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(events.map(encode), st.data())
 def test_damaged_bytes_are_an_event_or_an_invalid_event_and_nothing_else(
     payload: bytes, data: st.DataObject

@@ -23,7 +23,7 @@ def alone(payload: bytes) -> Event | tuple[str, str]:
         return str(error), error.field
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(events.map(encode), st.binary(max_size=9)), max_size=6), st.data())
 def test_a_batch_is_what_each_payload_is_alone(payloads: list[bytes], data: st.DataObject) -> None:
     if payloads and data.draw(st.booleans()):  # cut one in two: the parts are no events

@@ -27,7 +27,7 @@ from headrace.offline.backfill import STATE, Backfill, one_at_a_time
 from headrace.offline.sources import Source, TopicEvents, archived_events, write_dataset
 from headrace.offline.start_state import read_start_state, require_unstarted
 from headrace.paths import offline_path
-from headrace.services.processes.priority import SETUP_HOOK
+from headrace.services.processes.ray_worker import BACKGROUND
 from headrace.stream.step.intake import IntakeRules
 from headrace.stream.step.partition import PartitionSettings
 
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace, settings: config.Settings) -> None:
             require_unstarted(settings, f"{dataset.num_events} events of {dataset.name}")
         print(f"reading {dataset.num_events:,} events of {dataset.name}", flush=True)
         events = offline / f".backfill-{number}" / "events"
-        source = write_dataset(dataset, events, settings.num_partitions)
+        source = write_dataset(dataset, events, settings.stream.num_partitions)
     else:
         source = TopicEvents(settings) if options.kafka else archived_events(settings)
     backfill = Backfill(
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace, settings: config.Settings) -> None:
         rules=PartitionSettings.of(settings, every_event=True),
         period=options.period,
         run=number,
-        num_shards=settings.num_partitions,
+        num_shards=settings.stream.num_partitions,
         intake=IntakeRules.of(settings),
         now_ms=number,
     )
@@ -112,7 +112,7 @@ def compute(backfill: Backfill) -> None:
     """Both steps of a backfill, on the cluster that RAY_ADDRESS names or on this machine."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="ray.data.context")  # about its own attributes
-    ray.init(**config.ray_options(SETUP_HOOK))
+    ray.init(**config.ray_options(BACKGROUND))
     ray.data.DataContext.get_current().enable_progress_bars = False
     progress: Any = ray.remote(num_cpus=0)(Progress).remote()
 

@@ -33,10 +33,9 @@ from headrace.clock import now_ms
 from headrace.encoders import registry
 from headrace.encoders.encoder import Setup
 from headrace.errors import HeadraceError
-from headrace.feast_adapter.views import vector_view_name
+from headrace.features.online.views import vector_view_name
 from headrace.keys import key
-from headrace.offline import materialize
-from headrace.services.processes.priority import SETUP_HOOK
+from headrace.services.processes.ray_worker import BACKGROUND
 
 KEEP_EVERY_S = 2.0
 ROWS_PER_TASK = 32  # what one actor takes at once, and what is encoded again after a crash
@@ -189,7 +188,7 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
     console = Console(stderr=True, soft_wrap=True)
     plans = [make_plan(name, settings) for name in names]
     if any(len(plan.todo_N) for plan in plans):
-        ray.init(**config.ray_options(SETUP_HOOK))
+        ray.init(**config.ray_options(BACKGROUND))
         DataContext.get_current().enable_progress_bars = False  # ours says what is left to do
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # its own handler aborts the process
@@ -198,6 +197,8 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
         encode(plan, settings, console)
         report(plan, console, time.monotonic() - started_s)
     online = {plan.modality: plan.table for plan in plans}
+    from headrace.offline import materialize  # Feast takes seconds: not in every actor
+
     for modality, table in online.items():
         materialize.write_vectors(settings, modality, table, now_ms())
     materialize.apply(settings)

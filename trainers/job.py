@@ -26,7 +26,8 @@ from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.clock import now_ms
 from headrace.errors import ConfigError, HeadraceError, LogMismatch
-from headrace.services.processes.priority import SETUP_HOOK
+from headrace.features.rows.namespace_actions import bind_actions
+from headrace.services.processes.ray_worker import BACKGROUND
 from headrace.stream.memory import ONE_HEAP, give_back
 from trainers.online import OnlineTrainer
 from trainers.recipe import check_continues, ranker_config
@@ -56,6 +57,7 @@ def train_loop(loop_config: dict[str, Any]) -> None:
     settings: config.Settings = loop_config["settings"]
     trainer, gave_back_ms = OnlineTrainer(settings, now_ms), now_ms()
     try:
+        bind_actions(settings)
         if checkpoint := ray.train.get_checkpoint():
             with checkpoint.as_directory() as folder:
                 trainer.load_state(torch.load(Path(folder) / STATE_FILE, weights_only=True))
@@ -96,7 +98,7 @@ def main() -> int:
     except HeadraceError as error:
         print(f"headrace train: {error}", file=sys.stderr)
         return 2
-    ray.init(**config.ray_options(SETUP_HOOK))
+    ray.init(**config.ray_options(BACKGROUND))
     signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
     trainer = TorchTrainer(
         train_loop,

@@ -23,8 +23,8 @@ from headrace.catalogue.words import ContentTable
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
-from headrace.monitoring.documents import Quality, TrainDocument
-from headrace.monitoring.progress import ProgressBoard
+from headrace.monitoring.documents import Choices, Quality, TrainDocument
+from headrace.monitoring.progress import ChoiceBoard, ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
@@ -50,19 +50,20 @@ class OnlineTrainer:
         self._content = ContentTable(read_items(config.catalogue_path(settings)), vectors)
         self._config = ranker_config(settings, vectors)
         pace = Pace(
-            settings.batch_size,
-            settings.progressive_window,
-            patience_ms=round(1_000 * settings.guard_patience_s),
+            settings.training.batch_size,
+            settings.training.progressive_window,
+            patience_ms=round(1_000 * settings.training.guard_patience_s),
         )
         self._guarded = GuardedLearner(
-            self._config, self._content, settings.model_seed, pace, slices_of(settings)
+            self._config, self._content, settings.training.model_seed, pace, slices_of(settings)
         )
         self._samples = SampleReader(settings, clock)
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
         self._progress = {
-            name: ProgressBoard(redis, settings.namespace, name) for name in settings.head_names
+            name: ProgressBoard(redis, settings.namespace, name) for name in settings.training.heads
         }
+        self._choices = ChoiceBoard(redis, settings.namespace)
         self._arrivals_ms: list[int] = []
         self._newest_event_ms = 0
         self.version = 0
@@ -82,7 +83,10 @@ class OnlineTrainer:
         now = self._clock()
         if self._samples.is_due():
             self._train(self._samples.take())
-        if self._arrivals_ms and now - self._published_ms >= 1_000 * self._settings.publish_every_s:
+        if (
+            self._arrivals_ms
+            and now - self._published_ms >= 1_000 * self._settings.training.publish_every_s
+        ):
             self._published_ms = now
             if self._is_let_pass(now):
                 self._publish(now)
@@ -173,7 +177,7 @@ class OnlineTrainer:
         self.version = self._publisher.publish(weights, manifest).version
         self._guarded.published(weights)
         self._arrivals_ms = []
-        if now - self._good_ms >= 1_000 * self._settings.checkpoint_every_s:
+        if now - self._good_ms >= 1_000 * self._settings.training.checkpoint_every_s:
             self._guarded.remember()
             self._good_ms, self._good_version = now, self.version
             self.is_worth_saving = True
@@ -182,6 +186,8 @@ class OnlineTrainer:
         for head, board in self._progress.items():
             windows = self.learner.take_windows(head)
             board.write({n: scores for n, scores in windows.items() if scores.num_samples})
+        self._choices.write(self.learner.take_choice_windows())
+        choices = self.learner.choices.newest()
         left_out, given_up = self._guarded.limit.num_left_out, self._guarded.num_rolled_back
         document = TrainDocument(
             lag=self._samples.lag(),
@@ -196,5 +202,6 @@ class OnlineTrainer:
             version=self.version,
             ids={name: len(table) for name, table in self.learner.ranker.tables.items()},
             quality={name: Quality.of(one) for name, one in self._guarded.slices.scores().items()},
+            choices=Choices.of(choices) if choices.num_lists else None,
         )
         self._status.write(document, now)

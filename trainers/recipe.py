@@ -5,54 +5,49 @@ A model goes on only as what it was: another size, fusion, head or surface is an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import fields, replace
 
 import msgspec
 
 from headrace import config
-from headrace.action import ACTIONS, TABLE
+from headrace.action import ACTIONS
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
 from headrace.features.inputs import DENSE_NAMES, NUM_DENSE, RATES
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.slices import SliceScores
-from headrace.model.config import SIZED, SIZES, Head, RankerConfig, size_of
+from headrace.model.config import SIZED, SIZES, RankerConfig, heads_of, size_of
 from headrace.registry.manifest import check_vectors
 from headrace.registry.subscriber import Subscriber
+from headrace.settings.variables import variable
 
 
 def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerConfig:
     """The configuration of the ranker to train; raises `ConfigError` where there can be none."""
-    unknown = [name for name in settings.head_names if name not in ACTIONS]
+    unknown = [name for name in settings.training.heads if name not in ACTIONS]
     if unknown:
         raise ConfigError(
-            f"{config.variable('heads')}={settings.heads!r}: no action {unknown[0]!r}, expected "
-            f"some of {', '.join(ACTIONS)}"
+            f"{variable('heads')}={','.join(settings.training.heads)!r}: no action "
+            f"{unknown[0]!r}, expected some of {', '.join(ACTIONS)}"
         )
     return replace(
-        SIZES[settings.ranker_size](NUM_DENSE),
+        SIZES[settings.training.ranker_size](NUM_DENSE),
         rates=RATES,
-        heads=heads(settings.head_names),
-        surfaces=settings.surface_names,
+        heads=heads_of(settings.training.heads),
+        surfaces=settings.training.surfaces,
         content_widths=vectors.widths,
-        fusion=settings.fusion,
-        admit_after=settings.embedding_admit_after,
-        expire_after=settings.embedding_expire_after,
+        fusion=settings.training.fusion,
+        admit_after=settings.training.embedding_admit_after,
+        expire_after=settings.training.embedding_expire_after,
     )
-
-
-def heads(names: Sequence[str]) -> tuple[Head, ...]:
-    """The heads of these actions of the table."""
-    after = {row.name: row.after for row in TABLE}
-    return tuple(Head(name, "after_click" if after[name] else "binary") for name in names)
 
 
 def slices_of(settings: config.Settings) -> SliceScores:
     """The parts of the traffic whose quality is reported."""
     names = {"new_users": "user_impressions_log", "new_items": "item_impressions_log"}
     columns = {of: DENSE_NAMES.index(name) for of, name in names.items()}
-    return SliceScores(settings.surface_names, columns)
+    return SliceScores(settings.training.surfaces, columns)
 
 
 def check_continues(settings: config.Settings) -> None:
@@ -64,7 +59,7 @@ def check_continues(settings: config.Settings) -> None:
     newest = models.newest_kept()
     models.close()
     if newest and newest.schema == INPUT_SCHEMA:
-        check_vectors(newest, settings.vector_table_names)
+        check_vectors(newest, settings.training.vector_tables)
         wanted = ranker_config(settings, ContentVectors.of(settings))
         require_same(newest.model, wanted, f"model {newest.version}")
 
@@ -76,7 +71,7 @@ def check_checkpoint(told: object, wanted: RankerConfig) -> None:
     except (msgspec.ValidationError, ConfigError) as error:
         raise ConfigError(
             f"the checkpoint is of a ranker that this build does not know ({error}): train in "
-            f"another namespace ({config.variable('namespace')})"
+            f"another namespace ({variable('namespace')})"
         ) from None
     require_same(trained, wanted, "the checkpoint")
 
@@ -86,7 +81,7 @@ def require_same(trained: RankerConfig, wanted: RankerConfig, whose: str) -> Non
     if trained != wanted:
         raise ConfigError(
             f"{whose} was trained with {'; '.join(_changes(trained, wanted))}: set what it was, or "
-            f"train in another namespace ({config.variable('namespace')})"
+            f"train in another namespace ({variable('namespace')})"
         )
 
 
@@ -95,9 +90,9 @@ def _changes(trained: RankerConfig, wanted: RankerConfig) -> Iterator[str]:
     sizes = size_of(trained), size_of(wanted)
     has_size = all(sizes)
     if has_size and sizes[0] != sizes[1]:
-        yield f"{config.variable('ranker_size')}={sizes[0]} (now {sizes[1]})"
+        yield f"{variable('ranker_size')}={sizes[0]} (now {sizes[1]})"
     if trained.fusion != wanted.fusion:
-        yield f"{config.variable('fusion')}={trained.fusion} (now {wanted.fusion})"
+        yield f"{variable('fusion')}={trained.fusion} (now {wanted.fusion})"
     told = {"fusion", *(SIZED if has_size else ())}
     for field in fields(wanted):
         before, now = getattr(trained, field.name), getattr(wanted, field.name)

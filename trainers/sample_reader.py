@@ -28,7 +28,7 @@ class SampleReader:
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
         self.skipped = Skipped(clock)
-        self.positions = dict.fromkeys(range(settings.num_partitions), 0)
+        self.positions = dict.fromkeys(range(settings.stream.num_partitions), 0)
         self.num_unreadable = self.num_lost = 0  # of other schemas; messages gone from the log
         self._log = ""  # what the positions belong to
         self._taken: dict[tuple[int, int], int] = {}  # last source offset per (partition, sequence)
@@ -55,8 +55,10 @@ class SampleReader:
         """Whether there is a full batch, or a smaller one that has waited long enough."""
         pending = sum(sample.num_impressions for sample in self._pending)
         waited_ms = self._clock() - self._pending_since_ms
-        is_full = pending >= self._settings.batch_size
-        return is_full or bool(pending and waited_ms >= 1_000 * self._settings.batch_wait_s)
+        is_full = pending >= self._settings.training.batch_size
+        return is_full or bool(
+            pending and waited_ms >= 1_000 * self._settings.training.batch_wait_s
+        )
 
     def take(self) -> list[Sample]:
         """The samples that wait, for one step of training."""
@@ -127,4 +129,4 @@ def open_samples(
         f"choose another namespace (HEADRACE_NAMESPACE), or move {folder} away to begin a new model"
     )
     kept = agreed(log, log_identity(settings, topic), "in the trainer's checkpoint", advice)
-    return LogReader(settings, topic, positions, settings.batch_size, log=kept), str(kept)
+    return LogReader(settings, topic, positions, settings.training.batch_size, log=kept), str(kept)

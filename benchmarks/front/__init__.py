@@ -9,6 +9,7 @@ memory.py          what the front holds after requests nobody sane sends
 requests.py        those, drawn from a seed
 foreign.py         two platforms on one machine, of which one loses its replica
 one_connection.py  requests one by one, also against another checkout's code
+event_loop.py      how long a replica's event loop stands in one callback
 platform.py        `headrace up` as clients find it
 generator.py       an open-loop load, a process of its own
 load.py            a running load, and the answers that it has so far

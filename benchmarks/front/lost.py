@@ -110,7 +110,7 @@ def compared(answers: Sequence[Answer], prefix: str, logged: set[str]) -> dict[s
 
 def logged_ids(settings: config.Settings) -> set[str]:
     """The ids of all events in the log."""
-    start = dict.fromkeys(range(settings.num_partitions), 0)
+    start = dict.fromkeys(range(settings.stream.num_partitions), 0)
     with closing(LogReader(settings, Topics(settings.namespace).events, start)) as reader:
         records = [record for batch in reader.read_to_end() for record in batch]
     return {decode(record.value, record.arrival_ms).event_id for record in records}

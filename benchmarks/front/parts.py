@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.front import faults, foreign, lost, memory, one_connection, overload
+from benchmarks.front import event_loop, faults, foreign, lost, memory, one_connection, overload
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "lost": lost.run,
@@ -18,6 +18,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "memory": memory.run,
     "foreign": foreign.run,
     "p50": one_connection.run,
+    "loop": event_loop.run,
 }
 
 

@@ -1,6 +1,6 @@
 """`headrace`: the command line. Each command is one part of the platform; `up` runs them all.
 
-The rooms above the core are started as modules (`python -m serving`), never imported from here.
+The rooms above the core are started as modules (`headrace.rooms`), never imported from here.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from typing import Any, Final, NoReturn
 from headrace import __version__, config
 from headrace.catalogue.files import read_items
 from headrace.clock import now_ms
+from headrace.commands.application import take_application
+from headrace.commands.check import add_check
 from headrace.commands.compare_fusion import add_compare_fusion
 from headrace.commands.dead_letters import add_dead_letters
 from headrace.commands.evaluate import add_evaluate
 from headrace.commands.features import add_features
 from headrace.commands.flags import (
     ENCODERS,
+    add_app_flag,
     add_backfill_flags,
     add_data_flags,
     add_encoder_flag,
@@ -35,17 +38,20 @@ from headrace.commands.flags import (
     data_arguments,
     explain_arguments,
     load_data,
+    require_folder,
     speed,
 )
+from headrace.commands.init import add_init
 from headrace.commands.keys import add_keys
 from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
 from headrace.encoders import registry as encoders
-from headrace.errors import ConfigError, HeadraceError
-from headrace.feast_adapter.servers import kept_on_loopback
+from headrace.errors import HeadraceError
+from headrace.rooms.folder import room_path
 from headrace.services.processes.priority import yield_to_requests
-from headrace.settings_text import require_home
+from headrace.settings.text import require_home
 
+ROOMS: Final = "headrace.rooms"  # which runs a module of one
 IN_BACKGROUND: Final = {"trainers.job", "trainers.backfill", "trainers.encode"}
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
@@ -64,6 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"headrace {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    add_init(commands)
+    add_check(commands)
     _add_up(commands)
     add_status(commands)
     _add_parts(commands)
@@ -78,9 +86,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: its exit code, or 2 for an error, which is printed in one line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
     command: Command = options.run
     try:
+        take_application(options, arguments)
         settings = _settings(options)
         if getattr(options, "writes_home", False):
             require_home(settings.home_path)
@@ -95,10 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _settings(options: argparse.Namespace) -> config.Settings:
     """The settings of the command's platform, overridden by flags that several commands share."""
     settings = settings_for(options)
-    vectors: Sequence[str] = getattr(options, "vectors", None) or ()
     flags = {name: getattr(options, name, None) for name in ("ranker_size", "fusion")}
-    flags["vector_tables"] = ",".join(vectors)
-    given = {name: text for name, text in flags.items() if text}
+    flags["vector_tables"] = getattr(options, "vectors", None)
+    given = {name: value for name, value in flags.items() if value}
     return config.changed(settings, **given) if given else settings
 
 
@@ -110,13 +119,16 @@ def _add_up(commands: Commands) -> None:
 
 def _add_parts(commands: Commands) -> None:
     stream = commands.add_parser("stream", help="run the stream workers")
+    add_app_flag(stream)
     stream.set_defaults(run=_stream)
     train = commands.add_parser("train", help="train continuously and publish model versions")
+    add_app_flag(train)
     add_vectors_flag(train)
     add_ranker_flags(train)
     online = _module("trainers.job")
     train.set_defaults(run=online, writes_home=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
+    add_app_flag(serve)
     add_vectors_flag(serve)
     serve.set_defaults(run=_module("serving"))
     explain = commands.add_parser("explain", help="say why items get their scores for a user")
@@ -175,8 +187,7 @@ def _up(options: argparse.Namespace, settings: config.Settings) -> int:
     from headrace.up.run import run
 
     events_per_s = speed(options)
-    if options.report and not options.report.absolute().parent.is_dir():
-        raise ConfigError(f"--report {options.report}: there is no folder {options.report.parent}")
+    require_folder("--report", options.report)
     campaigns = options.campaigns or settings.campaigns
     changes = {
         "host": options.host,
@@ -248,8 +259,10 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
+    from headrace.feast_adapter.servers import kept_on_loopback  # prepares for Feast
+
     arguments = kept_on_loopback(options.arguments)
-    repository = config.repository_path("feature_repo")
+    repository = room_path("feature_repo")
     _become("headrace.feast_adapter.command", settings, ["--chdir", str(repository), *arguments])
 
 
@@ -284,7 +297,7 @@ def _become(name: str, settings: config.Settings, arguments: Sequence[str] = ())
     sys.stdout.flush()
     if name in IN_BACKGROUND:
         yield_to_requests()
-    os.execv(sys.executable, [sys.executable, "-m", name, *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", ROOMS, name, *arguments])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
     HeadraceError                 parents exist so that callers can catch a family
       ConfigError                 a setting, flag or file of the user's is wrong
+        ActionsMismatch           a namespace has other actions than this process
       DatasetError                input data is missing, damaged or unknown
       ServiceError                Redis, the broker, Ray or a port is not there
         StoreUnavailable          the online store's Redis is down, full or refuses
@@ -23,6 +24,10 @@ class HeadraceError(Exception):
 
 class ConfigError(HeadraceError):
     """A setting, a flag or a file of the user's is wrong."""
+
+
+class ActionsMismatch(ConfigError):
+    """The actions of this process are not those whose bits a namespace holds."""
 
 
 class DatasetError(HeadraceError):

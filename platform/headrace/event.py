@@ -22,7 +22,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from headrace.action import GRADE, TABLE, carrying
+from headrace.action import GRADED, TABLE
 from headrace.epoch import EARLIEST_MS, wrong_time
 from headrace.errors import InvalidEvent
 from headrace.events.faults import EVENT_VERSION as EVENT_VERSION
@@ -83,7 +83,7 @@ class Shown(_Strict, frozen=True):
         """How much it was liked, 0 where nothing says so; `came` are the actions that came."""
         if self.grade is not None:
             return self.grade
-        return self.value if came & _WITH_GRADES else 0.0
+        return self.value if came & GRADED else 0.0
 
 
 class Served(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -187,7 +187,6 @@ def told_by(came: Mapping[str, bool]) -> dict[str, Any]:
     return {**fields, "outcomes": others} if others else fields
 
 
-_WITH_GRADES: Final = carrying(GRADE)
 _TOLD_BY: Final = [(row.field, row.name) for row in TABLE]
 # For actions without a field `outcomes`, which is None where it says nothing. One is no tuple.
 _get_fields: Final = attrgetter(*(row.field or "outcomes" for row in TABLE))

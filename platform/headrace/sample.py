@@ -49,6 +49,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     history: bytes  # int64 [3, T]: item keys, ages in ms, outcomes
     positions: tuple[int, ...] = ()  # [N] in the slate, `POSITION_UNKNOWN`; empty: all unknown
     surface: str = ""  # where the items were shown; empty: not known
+    log_q: bytes = b""  # float32 [N] of a request that was drawn, the chosen item first
 
     @property
     def num_impressions(self) -> int:
@@ -62,6 +63,11 @@ class Sample(msgspec.Struct, frozen=True, array_like=True):
     @property
     def dense_NF(self) -> NDArray[np.float32]:
         return np.frombuffer(self.dense, dtype="<f4").reshape(self.num_impressions, -1)
+
+    @property
+    def log_q_N(self) -> NDArray[np.float32]:
+        """The logarithm of how probable each item was to be drawn; empty where they were shown."""
+        return np.frombuffer(self.log_q, dtype="<f4")
 
     @property
     def history_3T(self) -> NDArray[np.int64]:

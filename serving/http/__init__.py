@@ -1,7 +1,7 @@
 """The HTTP layer: the table of routes, access control, and the limits of one request.
 
-routes.py   THE table of routes
-route.py    a row of it
+routes.py   the table of routes (`headrace.api.routes`), answered by a replica
+route.py    one of them
 openapi.py  the table as an OpenAPI document
 router.py   from a request to its route's answer, and what HTTP says where there is none
 door.py     what is asked of every request before its route sees it

@@ -7,8 +7,8 @@ from typing import Final
 
 from headrace.access.api_keys.key import ApiKey
 from headrace.access.api_keys.ring import Keyring
+from headrace.api.endpoint import Scope
 from serving.http.problem import Problem, busy
-from serving.http.route import Scope
 
 BEARER: Final = "bearer "
 HOW: Final = "send Authorization: Bearer hr_… with a key of `headrace keys create`"

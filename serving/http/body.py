@@ -14,6 +14,9 @@ from serving.http.problem import Problem, busy, closing
 MAX_HELD_BYTES: Final = 64_000_000  # of all bodies that are read or worked on at one time
 
 
+Body = bytes | bytearray  # the latter as it was read: a copy of 4 MB would hold the event loop up
+
+
 class BodyTooLarge(HeadraceError):
     """A body that is not read to its end."""
 
@@ -43,7 +46,7 @@ def require_json(headers: Mapping[str, str]) -> None:
 
 async def read_body(
     headers: Mapping[str, str], chunks: AsyncIterator[bytes], max_bytes: int = MAX_BODY_BYTES
-) -> bytes:
+) -> Body:
     """The body that comes in these chunks; raises `BodyTooLarge` as soon as it is known to be."""
     told = headers.get("content-length", "")
     if told.isdecimal() and int(told[:20]) > max_bytes:
@@ -53,7 +56,7 @@ async def read_body(
         if len(body) + len(chunk) > max_bytes:
             raise _too_large("more", max_bytes)
         body += chunk
-    return bytes(body)
+    return body
 
 
 class Bodies:
@@ -66,7 +69,7 @@ class Bodies:
     @asynccontextmanager
     async def read(
         self, headers: Mapping[str, str], chunks: AsyncIterator[bytes]
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncIterator[Body]:
         """The body, which counts as held until the block ends.
 
         Raises `Problem`: 413 for one that is too large, 408 for one that does not arrive in time,

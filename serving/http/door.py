@@ -25,10 +25,10 @@ class Door:
     """
 
     def __init__(self, settings: Settings, keyring: Keyring) -> None:
-        self.site, self.auth = Site(settings), Auth(keyring, settings.is_auth_required)
-        self._platform = settings.platform
-        self._by_address = Rate("this address", settings.rate_per_address)
-        self._by_key = Rate("this key", settings.rate_per_key)
+        self.site, self.auth = Site(settings.http), Auth(keyring, settings.http.is_auth_required)
+        self._platform = settings.serving.platform
+        self._by_address = Rate("this address", settings.http.rate_per_address)
+        self._by_key = Rate("this key", settings.http.rate_per_key)
 
     def enter(self, headers: Mapping[str, str], peer: str) -> None:
         """Raises `Problem` for a request that no route is to see; `peer` is the address of who

@@ -9,10 +9,10 @@ from typing import Any, Final, get_args
 import msgspec
 
 from headrace import __version__
+from headrace.api.events import FILLED
+from headrace.api.fault import Fault
 from headrace.event import Event
-from serving.http.problem import Fault
 from serving.http.route import Route
-from serving.posted import FILLED
 
 REFERENCE: Final = "#/components/schemas/{name}"
 FAULT: Final = {"$ref": REFERENCE.format(name=Fault.__name__)}

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
-from msgspec import UNSET, UnsetType
 from starlette.responses import Response
 
 from headrace.api.slate import to_json
 from headrace.errors import HeadraceError
 
 RETRY_AFTER_S: Final = 1
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """The body of an answer that is no success."""
-
-    error: str
-    field: str | UnsetType = UNSET  # the path of a field at fault
-    event_ids: tuple[str, ...] | UnsetType = UNSET  # under which events can be sent again
 
 
 class Problem(HeadraceError):

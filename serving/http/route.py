@@ -1,18 +1,19 @@
-"""A row of the table of routes."""
+"""A route of a replica: a row of the table (`headrace.api.routes`) and what answers it."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from starlette.responses import Response
 
+from headrace.api.endpoint import Scope
 from headrace.api.slate import parse
+from serving.http.body import Body
 from serving.http.budget import Budget
 from serving.http.rate import Rate
 
-Scope = Literal["open", "read", "write", "admin"]  # whom a route is for, where keys are required
 Answer = Response | Awaitable[Response]  # the latter is awaited without a thread
 Handler = Callable[[Any], Answer]
 
@@ -37,9 +38,9 @@ class Route:
     budget: Budget | None
     scope: Scope
     rate: Rate | None = None
-    reader: Callable[[bytes], Any] | None = None
+    reader: Callable[[Body], Any] | None = None
     status: int = 200  # of a success
 
-    def read(self, body: bytes) -> Any:
+    def read(self, body: Body) -> Any:
         """The request in a body."""
         return self.reader(body) if self.reader else parse(body, self.request)

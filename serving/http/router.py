@@ -15,7 +15,7 @@ from starlette.responses import Response
 from headrace.api.slate import InvalidRequest
 from headrace.errors import InvalidEvent, ServiceError
 from headrace.metrics.latency import Latencies
-from serving.http.body import Bodies, require_json
+from serving.http.body import Bodies, Body, require_json
 from serving.http.door import Door
 from serving.http.problem import Problem, busy
 from serving.http.route import Answer, Route
@@ -100,7 +100,7 @@ class Router:
         return Response(status_code=204, headers=given)
 
 
-async def _posted(route: Route, body: bytes) -> Response:
+async def _posted(route: Route, body: Body) -> Response:
     handler, budget = route.handler, route.budget
     assert budget is not None, f"{route.path} takes bodies from no budget"
     return await _settled(await budget.run(lambda: handler(route.read(body))))

@@ -27,8 +27,8 @@ EXPOSED: Final = "Retry-After"
 class Site:
     """Checks Host and Origin by the settings, and writes the CORS and security headers."""
 
-    def __init__(self, settings: HttpAccess) -> None:
-        self._hosts, self._origins = settings.host_names, settings.origin_names
+    def __init__(self, access: HttpAccess) -> None:
+        self._hosts, self._origins = access.host_names, access.origin_names
         told = {**SECURITY_HEADERS, "Vary": "Origin"}
         self._told = [(name.lower().encode(), text.encode()) for name, text in told.items()]
 

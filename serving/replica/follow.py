@@ -60,7 +60,7 @@ class Live:
         self.catalogue = build_catalogue(list(items.values()))
         self.followed = Followed()
         self.content = ContentTable(items, ContentVectors.of(settings))
-        self._redis = prompt_redis(settings.redis_url, settings.store_timeout_s)
+        self._redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
         self._states = ItemStates(items, self.catalogue, schemas, self.skipped, clock)
@@ -127,7 +127,7 @@ class Live:
         announced, wrong = models.announced(), models.last_error
         models.last_error = ""
         loaded: tuple[LiveModel, ...] = ()
-        before, most = self.snapshot, self._settings.loaded_versions
+        before, most = self.snapshot, self._settings.serving.loaded_versions
         for manifest in announced[: -KEEP_VERSIONS - 1 : -1]:
             try:
                 loaded += (self._load(manifest) if loaded else self._serve(manifest),)
@@ -150,7 +150,7 @@ class Live:
     @contextmanager
     def _readers(self) -> Iterator[tuple[Subscriber, LogReader]]:
         topic = Topics(self._settings.namespace).item_features
-        partitions = dict.fromkeys(range(self._settings.num_partitions), 0)
+        partitions = dict.fromkeys(range(self._settings.stream.num_partitions), 0)
         with (
             closing(Subscriber(self._settings, self.skipped)) as models,
             closing(LogReader(self._settings, topic, partitions, max_records=20_000)) as states,

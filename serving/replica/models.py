@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from headrace.catalogue.words import ContentTable
-from headrace.config import Settings, variable
+from headrace.config import Settings
 from headrace.errors import ConfigError
 from headrace.model.batch import make_items
 from headrace.model.calibration import PlattBank, make_calibration, per_impression
@@ -19,6 +19,7 @@ from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
+from headrace.settings.variables import variable
 from serving.replica.catalogue import Catalogue
 
 
@@ -31,6 +32,13 @@ class LiveModel:
     calibration: PlattBank
     items: ItemCache  # one row per catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
+
+    def is_relative(self, surface: str) -> bool:
+        """Whether the probabilities that slates and ads read on a surface only order items."""
+        relative_J = self.calibration.is_relative_SJ[self.manifest.model.surface_number(surface)]
+        read_J = self.weight_J != 0
+        read_J[0] = True  # the click's, which is told and which ads are priced by
+        return bool((relative_J.numpy() & read_J).any())
 
     def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X]: the order of slates, from the heads' probabilities."""
@@ -46,7 +54,7 @@ def load_model(
 
     Raises `ConfigError` where it does not fit the settings, `ServiceError` for damaged weights.
     """
-    weight_J = _weights(settings.ranking_weights, manifest.model)
+    weight_J = _weights(settings.serving.rank_by, manifest.model)
     check_vectors(manifest, content.vectors.names)
     weights = load_weights(manifest)
     ranker = Ranker(manifest.model)

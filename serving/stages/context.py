@@ -30,6 +30,7 @@ def enveloped(
     """An answer that holds this, in the envelope of its request. `marks` are what it had to do
     without beside what its stages say."""
     model = context.snapshot.model
+    held["relative"] = model is not None and model.is_relative(context.surface)
     return answer(
         request_id=context.request_id,
         user_id=context.user_id,

@@ -13,6 +13,7 @@ from headrace.config import Settings, environment, load
 from headrace.errors import ConfigError
 
 PASSWORD = "1e5,a=b/c@d:% \"'"
+OWN_KEY = f"hr_{'0' * 12}_{'0' * 64}"
 WHO = {
     "HEADRACE_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
     "HEADRACE_KAFKA_USER": "me",
@@ -21,13 +22,13 @@ WHO = {
 
 
 def test_by_default_nothing_is_encrypted_and_nobody_logs_in() -> None:
-    assert Settings().client_options() == {"security_protocol": "PLAINTEXT"}
+    assert Settings().kafka.client_options() == {"security_protocol": "PLAINTEXT"}
 
 
 def test_who_logs_in_is_told_to_every_client_and_to_other_processes() -> None:
     settings = load({**WHO, "HEADRACE_KAFKA_SECURITY_PROTOCOL": "SASL_PLAINTEXT"})
     assert load(environment(settings)) == load(environment(load(environment(settings))))
-    assert settings.client_options() == {
+    assert settings.kafka.client_options() == {
         "security_protocol": "SASL_PLAINTEXT",
         "sasl_mechanism": "SCRAM-SHA-512",
         "sasl_plain_username": "me",
@@ -36,13 +37,21 @@ def test_who_logs_in_is_told_to_every_client_and_to_other_processes() -> None:
 
 
 def test_the_password_is_in_no_text_of_the_settings() -> None:
-    settings = Settings(kafka_password=PASSWORD, redis_url="redis://:hidden@cache:1/0")
+    settings = load(
+        {
+            **WHO,
+            "HEADRACE_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+            "HEADRACE_OWN_KEY": OWN_KEY,
+            "REDIS_URL": "redis://:hidden@cache:1/0",
+        }
+    )
     by_rich = StringIO()
     Console(file=by_rich, width=5_000).print(settings)
     for text in (repr(settings), str(settings), by_rich.getvalue()):
-        assert PASSWORD not in text and repr(PASSWORD)[1:-1] not in text and "hidden" not in text
-        assert "kafka_password='***'" in text and "namespace='headrace'" in text
-    assert PASSWORD not in settings.masked_error(f"a library says {PASSWORD!s}")
+        assert PASSWORD not in text and repr(PASSWORD)[1:-1] not in text
+        assert OWN_KEY not in text and "hidden" not in text
+        assert "password='***'" in text and "namespace='headrace'" in text
+    assert PASSWORD not in settings.kafka.masked_error(f"a library says {PASSWORD!s}")
 
 
 def test_everything_that_does_not_fit_together_is_named_at_once(tmp_path: Path) -> None:
@@ -70,12 +79,12 @@ def test_a_setting_without_effect_is_refused(name: str, tmp_path: Path) -> None:
 def test_a_file_that_holds_no_certificate_is_named(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("not a certificate")
-    settings = Settings(kafka_security_protocol="SSL", kafka_ca_file=str(file))
+    settings = config.settings(kafka_security_protocol="SSL", kafka_ca_file=str(file))
     with pytest.raises(ConfigError, match=f"HEADRACE_KAFKA_CA_FILE={file}: not usable"):
-        settings.tls_context()
+        settings.kafka.tls_context()
 
 
 def test_events_must_be_kept_for_longer_than_an_impression_is_open() -> None:
     with pytest.raises(ConfigError, match="HEADRACE_EVENTS_RETENTION_H=1 is shorter than"):
         load({"HEADRACE_EVENTS_RETENTION_H": "1", "HEADRACE_CLICK_WINDOW_S": "7200"})
-    assert config.changed(Settings(), click_window_s=3600, events_retention_h=1)
+    assert config.settings(click_window_s=3600, events_retention_h=1)

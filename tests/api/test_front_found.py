@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from headrace import config
 from headrace.access.api_keys.key import new_secret
 from headrace.api.front import Front
-from headrace.config import Settings, changed
+from headrace.config import Settings
 
 
 @pytest.mark.parametrize(
@@ -22,19 +23,19 @@ from headrace.config import Settings, changed
     ],
 )
 def test_a_client_of_this_machine_finds_it_wherever_it_listens(host: str, address: str) -> None:
-    assert Front(changed(Settings(), host=host)).address == address
+    assert Front(config.settings(host=host).http).address == address
 
 
 def test_the_platforms_own_key_and_a_name_that_it_answers_to_go_along() -> None:
-    assert Front(Settings()).headers == {"Content-Type": "application/json"}
+    assert Front(Settings().http).headers == {"Content-Type": "application/json"}
     secret = new_secret()
-    settings = changed(Settings(), host="0.0.0.0", own_key=secret, allowed_hosts="b.shop,a.shop")
-    headers = Front(settings).headers
+    settings = config.settings(host="0.0.0.0", own_key=secret, allowed_hosts="b.shop,a.shop")
+    headers = Front(settings.http).headers
     assert headers["Authorization"] == f"Bearer {secret}" and headers["Host"] == "a.shop"
 
 
 def test_with_a_certificate_it_is_https(tmp_path: Path) -> None:
     certificate = tmp_path / "api.crt"
     certificate.touch()
-    settings = changed(Settings(), tls_cert=certificate)
-    assert Front(settings).address == "https://127.0.0.1:8000"
+    settings = config.settings(tls_cert=certificate)
+    assert Front(settings.http).address == "https://127.0.0.1:8000"

@@ -6,7 +6,7 @@ import struct
 from typing import Any, NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kafka import TopicPartition
 from kafka.consumer.fetcher import Fetcher
@@ -102,7 +102,6 @@ def test_where_a_damaged_batch_ends_the_next_one_says() -> None:
     assert [(r.offset, r.num_lost) for r in read_all(bytes(damaged), 5)] == [(5, 1)]
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(
     st.lists(st.lists(st.binary(max_size=30), min_size=1, max_size=4), min_size=1, max_size=4),
     st.data(),

@@ -83,7 +83,7 @@ IDS = st.sampled_from([f"i{n}" for n in range(12)])
 NUMBERS = st.floats(-9, 9, width=32)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.dictionaries(IDS, st.none() | st.lists(NUMBERS, min_size=2, max_size=2)),
     st.lists(IDS, max_size=20),

@@ -29,7 +29,9 @@ YEAR_MS = 365 * 86_400_000
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     folder = tmp_path_factory.mktemp("replay")
     with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", {}) as broker:
-        yield Settings(redis_url=redis.url, kafka_bootstrap=broker.bootstrap, num_partitions=1)
+        yield config.settings(
+            redis_url=redis.url, kafka_bootstrap=broker.bootstrap, num_partitions=1
+        )
 
 
 def log(times_ms: list[int]) -> Dataset:

@@ -279,7 +279,7 @@ cells = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=st.lists(cells, max_size=12))
 def test_every_row_is_an_item_of_a_valid_event_merged_into_one_or_a_bad_row(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]]

@@ -74,7 +74,7 @@ def test_all_problems_are_reported_at_once_with_their_keys(tmp_path: Path) -> No
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / 'headrace.yaml'}: ") and "\n" not in message
     for problem in (
-        "user: unknown key, known here: events, items, users",
+        "user: unknown key (did you mean users?), known here: actions, ",
         "events.clickd: unknown key",
         "events.file: got 'e.xlsx'",
         "events.user_id: got 7",
@@ -96,7 +96,7 @@ def test_all_problems_are_reported_at_once_with_their_keys(tmp_path: Path) -> No
     [
         ("", "is empty, expected at least the key events"),
         ("# only a comment", "is empty"),
-        ("events", "got 'events', expected the keys events, items, users"),
+        ("events", "got 'events', expected sections by name"),
         ("events: {file: [", "not YAML"),
         ("events: {time: t}", "events.time: got 't', expected the keys column, unit"),
         ("items: {file: i.csv, item_id: i}", "events: missing"),

@@ -20,7 +20,7 @@ from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
 
 SETTINGS = Settings()
-WINDOW_MS = int(1_000 * SETTINGS.click_window_s)
+WINDOW_MS = int(1_000 * SETTINGS.stream.click_window_s)
 DAY_MS = 86_400_000
 DAYS = Days("Asia/Shanghai")  # START_MS is a midnight there
 TEST_MS = START_MS + DAY_MS
@@ -51,7 +51,7 @@ def logs(draw: st.DrawFn) -> list[ImpressionEvent]:
     return [impression(*row, clicked, split="").event for row, clicked in rows.items()]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(logs(), st.booleans())
 def test_a_case_reads_what_a_row_of_a_file_reads(
     events: list[ImpressionEvent], frozen: bool
@@ -74,7 +74,7 @@ def test_a_case_reads_what_a_row_of_a_file_reads(
             np.testing.assert_array_equal(case.at_midnight.history_3T, late.history_3T)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(logs(), st.integers(1, 5))
 def test_how_many_events_are_worked_on_at_once_changes_nothing(
     events: list[ImpressionEvent], step: int

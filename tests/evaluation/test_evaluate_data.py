@@ -18,7 +18,7 @@ from headrace.cli import main
 from headrace.config import Settings
 from headrace.datasets.movielens import loader as movielens
 from headrace.evaluation import progress
-from headrace.evaluation.dataset.run import Asked
+from headrace.evaluation.dataset.asked import Asked
 from headrace.evaluation.dataset.run import evaluate as evaluate_dataset
 
 REAL = larger_data("movielens")

@@ -45,7 +45,7 @@ def visible(rows: list[Impression], by_ms: int) -> list[Impression]:
     ]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(logs())
 def test_a_row_sees_the_outcomes_that_are_a_minute_old_and_no_others(
     rows: list[Impression],
@@ -56,7 +56,7 @@ def test_a_row_sees_the_outcomes_that_are_a_minute_old_and_no_others(
         np.testing.assert_array_equal(observed.features.history_3T, alone.features.history_3T)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(logs())
 def test_at_midnight_a_user_is_who_they_were_when_the_day_began(rows: list[Impression]) -> None:
     for row, observed in zip(rows, observe(rows), strict=True):
@@ -68,7 +68,7 @@ def test_at_midnight_a_user_is_who_they_were_when_the_day_began(rows: list[Impre
         np.testing.assert_array_equal(observed.at_midnight.history_3T, alone.features.history_3T)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(logs(), st.integers(1, 5))
 def test_how_many_rows_are_worked_on_at_once_changes_nothing(
     rows: list[Impression], chunk: int
@@ -79,7 +79,7 @@ def test_how_many_rows_are_worked_on_at_once_changes_nothing(
         assert (one.num_of_user, one.num_of_item) == (other.num_of_user, other.num_of_item)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(logs())
 def test_frozen_features_know_nothing_of_the_test(rows: list[Impression]) -> None:
     train = [row for row in rows if row.split == TRAIN]

@@ -54,7 +54,7 @@ VIEWS: list[Reading] = [*EVERY, Recent(LAST, 3), Session(LAST, TILE_MS)]
 IDEMPOTENT: list[Accumulator] = [Newest(CLICK), Extremes(), Distinct(16), Hiding(4)]
 
 every = pytest.mark.parametrize("accumulator", EVERY, ids=repr)
-examples = settings(deadline=None, max_examples=30)
+examples = settings(max_examples=30)
 
 
 def same(accumulator: Accumulator, one: NDArray[np.void], other: NDArray[np.void]) -> bool:
@@ -162,7 +162,7 @@ def in_window(seen: Sequence[Fact], now_ms: int) -> list[Fact]:
     return [fact for fact in seen if first <= fact.time_ms // TILE_MS <= tile_now]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(log=logs(), now_ms_U=reading_times_ms())
 def test_tiles_sum_the_window_of_the_time_of_reading(log: list[Fact], now_ms_U: Ints) -> None:
     sums_Um = TILES.read(state_of(TILES, log), now_ms_U)

@@ -58,8 +58,8 @@ EVERY: list[Aggregator] = [
 ]  # fmt: skip
 
 every = pytest.mark.parametrize("aggregator", EVERY, ids=repr)
-examples = settings(deadline=None, max_examples=30)
-recount = settings(deadline=None, max_examples=50)
+examples = settings(max_examples=30)
+recount = settings(max_examples=50)
 
 
 def values(aggregator: Aggregator, now_ms_U: Ints, *batches: list[Fact]) -> Any:

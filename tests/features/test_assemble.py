@@ -67,7 +67,7 @@ def test_the_dense_features_have_names() -> None:
     assert not {*CATEGORY_RATES} & {DENSE_NAMES[place] for place in RATES}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(
     user_log=logs(),
     item_log=logs(),
@@ -97,7 +97,7 @@ def test_several_requests_at_once_are_each_alone(
         assert features.history_3T.tobytes() == alone.history_3T.tobytes()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(user_log=logs(), item_log=logs(), data=st.data())
 def test_a_candidate_has_its_users_values_its_own_and_their_crosses(
     user_log: list[Fact], item_log: list[Fact], data: st.DataObject
@@ -122,7 +122,7 @@ def test_a_candidate_has_its_users_values_its_own_and_their_crosses(
     assert dense_NF[:, -2:] == pytest.approx(np.array(expected), rel=1e-6, abs=1e-7)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(log=logs(), surface=st.sampled_from([0, 1, SURFACE, 200]))
 def test_a_candidate_has_its_users_rates_on_the_surface_of_the_request(
     log: list[Fact], surface: int
@@ -148,7 +148,7 @@ def test_a_candidate_has_its_users_rates_on_the_surface_of_the_request(
         assert found_N3 == pytest.approx(np.array([expected, expected]), rel=1e-6)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(log=logs(), after_ms=st.integers(-5_000, 10**7))
 def test_the_history_has_ages_as_of_the_request(log: list[Fact], after_ms: int) -> None:
     user_U, now_ms = states(USER_LAYOUT, log), START_MS + after_ms

@@ -30,7 +30,7 @@ def assert_same(one: Facts, other: Facts) -> None:
         assert np.array_equal(getattr(one, column.name), getattr(other, column.name))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(log=logs(), random=randoms())
 def test_taken_facts_are_those_of_the_index_in_its_order(log: list[Fact], random: Random) -> None:
     index = random.choices(range(len(log)), k=30) if log else []
@@ -53,13 +53,13 @@ def test_measures_come_in_the_order_asked_for() -> None:
     assert facts.measures(["long_view"])[:, 0].tolist() == [0, 1]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(log=logs())
 def test_actions_are_bits(log: list[Fact]) -> None:
     assert columns(log).action_mask_N().tolist() == [fact.actions for fact in log]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(log=logs())
 def test_an_outcome_is_the_actions_and_the_share(log: list[Fact]) -> None:
     outcomes_N = np.array([outcome(fact.actions, fact.value) for fact in log], np.int64)

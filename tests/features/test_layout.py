@@ -100,7 +100,7 @@ def one_by_one(layout: Layout, state_U: State, log: list[Fact]) -> dict[tuple[in
 
 
 @layouts
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(
     num=st.sampled_from([0, 1, 5, BLOCK - 1, BLOCK, 3 * BLOCK + 1, 6 * BLOCK]),
     num_asked=st.integers(0, 12),
@@ -145,7 +145,7 @@ def test_nothing_asked_and_nothing_heard(layout: Layout) -> None:
 
 
 @layouts
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(random=randoms())
 def test_a_layout_adds_and_merges_as_its_accumulators_do(layout: Layout, random: Random) -> None:
     log, other = facts_of(random, 60), facts_of(random, 60)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from plain_facts import START_MS, Fact, columns
 
@@ -168,7 +168,6 @@ def test_a_row_with_numbers_that_no_events_lead_to_is_passed_over(number: float)
     assert skipped.counts() == {("item-features", "no row"): 1}
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(
     st.lists(
         st.tuples(

@@ -141,7 +141,7 @@ def test_thousands_of_entities_in_many_batches() -> None:
     assert table.merged(table.find(["i7"]))["schema"].tolist() == [STATE_SCHEMA]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     events=st.lists(
         st.tuples(st.sampled_from("ab"), st.integers(0, 2), st.booleans()), max_size=15

@@ -102,7 +102,6 @@ def with_gaps(payloads: Sequence[bytes], gaps: Sequence[bool]) -> list[bytes | N
     return [None if gap else row for row, gap in zip(payloads, gaps, strict=False)]
 
 
-@settings(deadline=None)
 @given(tables(), st.lists(st.booleans(), min_size=5, max_size=5))
 def test_rows_come_back_whatever_is_null_or_missing(table: Table, gaps: list[bool]) -> None:
     payloads = with_gaps(table.encode(), gaps)
@@ -120,7 +119,6 @@ def test_rows_come_back_whatever_is_null_or_missing(table: Table, gaps: list[boo
         assert one == (other if found else (0, -1, -1))
 
 
-@settings(deadline=None)
 @given(st.data(), schemas, schemas)
 def test_rows_of_an_earlier_schema_keep_what_they_share_with_it(
     data: st.DataObject, old: Schema, new: Schema
@@ -142,7 +140,7 @@ def test_rows_of_an_earlier_schema_keep_what_they_share_with_it(
         assert rows.known_N(column.name).tolist() == known
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(tables(st.just(Schema((Column("x", "FLOAT"), Column("s", "STRING"), Column("y", "FLOAT"))))))
 def test_floats_are_the_float_columns_in_the_views_order(table: Table) -> None:
     rows = decode_rows(view(table.schema), [*table.encode(), None], {}, NOW_US)

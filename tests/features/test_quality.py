@@ -55,7 +55,7 @@ def settled(reference: Reference) -> Window:
     return window
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(tables, st.integers(0, 40))
 def test_the_summaries_of_two_halves_merge_to_that_of_the_whole(table: Floats, cut: int) -> None:
     reference = reference_of(table[::-1])
@@ -66,7 +66,7 @@ def test_the_summaries_of_two_halves_merge_to_that_of_the_whole(table: Floats, c
     assert halves["sum"] == pytest.approx(whole["sum"], rel=1e-5, abs=1e-2)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(tables, tables)
 def test_each_value_is_in_the_bin_of_the_edges_that_it_reaches(past: Floats, now: Floats) -> None:
     reference = reference_of(past)
@@ -79,7 +79,7 @@ def test_each_value_is_in_the_bin_of_the_edges_that_it_reaches(past: Floats, now
         assert summary["nulls"][place] == len(now) - len(known)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(tables, tables)
 def test_the_index_is_never_negative_and_the_same_both_ways(past: Floats, now: Floats) -> None:
     reference = reference_of(past)

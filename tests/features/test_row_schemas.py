@@ -43,7 +43,7 @@ def described(*layouts: Layout) -> Described:
     return decode_description(encode_description(layouts))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(log=logs(), random=st.integers(0, 2**32).map(Random))
 def test_what_both_tables_keep_is_carried_over_and_the_rest_begins_anew(
     log: list[object], random: Random

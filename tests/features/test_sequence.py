@@ -29,7 +29,7 @@ from headrace.features.aggregation.sequence import LastN, Recent, Session
 
 PAUSE_MS = 2 * TILE_MS
 LAST = LastN(6)
-examples = settings(deadline=None, max_examples=60)
+examples = settings(max_examples=60)
 
 
 def counts(outcomes: Sequence[Fact]) -> list[float]:
@@ -108,7 +108,7 @@ def session(outcomes: Sequence[Fact], now_ms: int) -> list[Fact]:
     return inside
 
 
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 @given(log=logs(), now_ms_U=reading_times_ms())
 def test_a_session_is_what_came_since_the_last_pause(log: list[Fact], now_ms_U: Ints) -> None:
     counts_Um = Session(LAST, PAUSE_MS).read(state_of(LAST, log), now_ms_U)

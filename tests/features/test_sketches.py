@@ -27,7 +27,7 @@ from headrace.features.aggregation.facts import MEASURES, Facts, Ints
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
 NOW_U = np.zeros(NUM_ENTITIES, np.int64)
-examples = settings(deadline=None, max_examples=60)
+examples = settings(max_examples=60)
 
 
 def distinct_of(distinct: Distinct, keys: Ints) -> float:
@@ -108,7 +108,7 @@ def test_top_items_are_exact_up_to_the_capacity(log: list[Fact], random: Random)
         assert list(kept(state_U, entity).items()) == by_sum
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(log=clicked_items(num_items=9), random=randoms())
 def test_beyond_the_capacity_a_sum_is_too_low_by_a_bounded_part_of_all(
     log: list[Fact], random: Random

@@ -17,7 +17,7 @@ from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, LAYOUTS, USER_
 layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.entity)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(layout=st.sampled_from(LAYOUTS), num=st.integers(0, 4), seed=st.integers(0, 2**32))
 def test_rows_come_back_bit_for_bit(layout: Layout, num: int, seed: int) -> None:
     size = row_dtype(layout).itemsize

@@ -41,7 +41,7 @@ class SecuredDoor(FrontDoor):
         self, method: str, path: str, document: Any = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
         """What is answered to a request with these headers."""
-        connection = Front(self.settings).connect(10.0)
+        connection = Front(self.settings.http).connect(10.0)
         body = None if document is None else msgspec.json.encode(document)
         began_s = time.monotonic()
         try:

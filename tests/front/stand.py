@@ -139,7 +139,7 @@ class Stand:
 
     @property
     def port(self) -> int:
-        return self.settings.port
+        return self.settings.http.port
 
     def start(self) -> None:
         """Start the replica, and wait until it lives."""
@@ -205,7 +205,7 @@ class Stand:
 
     def logged(self) -> list[Event]:
         """All events in the log."""
-        start = dict.fromkeys(range(self.settings.num_partitions), 0)
+        start = dict.fromkeys(range(self.settings.stream.num_partitions), 0)
         topic = Topics(self.settings.namespace).events
         with closing(LogReader(self.settings, topic, start)) as reader:
             found = [record for records in reader.read_to_end() for record in records]
@@ -250,7 +250,7 @@ def stand(
         broker = start_broker(folder / "kafka", environ)
         given = {"namespace": "front", "home": folder / "home", "num_partitions": 4}
         given |= {"port": free_port(), "redis_url": redis.url, "kafka_bootstrap": broker.bootstrap}
-        settings = config.changed(Settings(), events_deadline_s=DEADLINE_S, **{**given, **changes})
+        settings = config.settings(events_deadline_s=DEADLINE_S, **{**given, **changes})
         made = kind(folder, environ, redis, broker, settings)
         stack.callback(lambda: (made.broker.stop(), made.redis.stop()))
         stack.callback(made.kill)

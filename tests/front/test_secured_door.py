@@ -91,13 +91,13 @@ def test_redis_that_hangs_neither_locks_out_nor_lets_in(door: SecuredDoor) -> No
 
 
 def test_headrace_itself_has_a_key_that_only_reads(door: SecuredDoor) -> None:
-    load = BackgroundLoad(Front(door.settings), [PERSON], requests_per_s=RATE)
+    load = BackgroundLoad(Front(door.settings.http), [PERSON], requests_per_s=RATE)
     load.start()
     try:
         wait_for("its slates", lambda: load.ok > 1, KNOWN_S)
     finally:
         load.stop()
-    own = Front(door.settings).headers
+    own = Front(door.settings.http).headers
     assert door.ask("GET", "/healthz", headers=own).status == 200
     assert door.ask("POST", "/v1/events", click("e2", PERSON), own).status == 403
 

@@ -113,7 +113,7 @@ def test_a_world_that_stays_changed_is_learned_when_patience_is_over() -> None:
     assert guard.verdict(now_ms) == "", "that is usual now"
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.floats(0.01, 0.5), st.floats(0.4, 1.0))
 def test_an_honest_learner_is_not_held_whatever_the_rate_of_clicks(
     seed: int, rate: float, skill: float

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from shop import RICH, asked, batch_of, flat, rich_batch, round_trip
 from sklearn.linear_model import LogisticRegression
@@ -130,7 +130,6 @@ def test_what_was_long_ago_is_forgotten(at_once: None, monkeypatch: pytest.Monke
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=20))
-@settings(deadline=None)
 def test_every_fourth_sample_stands_for_four_whatever_the_batches(sizes: list[int]) -> None:
     skipped_CR, label_C1 = drawn(FIRST_SAMPLES)
     fit = LastLayerFit(GROUPS, 1)

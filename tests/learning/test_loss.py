@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -32,7 +32,6 @@ def test_binary_loss_is_the_sum_of_cross_entropies_over_known_labels() -> None:
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
-@settings(deadline=None)
 @given(st.floats(-6, 6), st.floats(-6, 6), st.sampled_from([0.0, 1.0]))
 def test_entire_space_loss_is_the_cross_entropy_of_the_product(
     click: float, after: float, label: float
@@ -49,7 +48,6 @@ def test_entire_space_loss_teaches_both_of_its_heads() -> None:
         assert gradient is not None and gradient[0] < 0 < gradient[1]
 
 
-@settings(deadline=None)
 @given(logits, logits)
 def test_losses_and_gradients_are_finite_for_any_logit(
     click: list[float], after: list[float]

@@ -83,7 +83,7 @@ def test_a_request_of_a_thousand_items_counts_as_half_a_step_of_them() -> None:
     assert kept.dense_NF[:, 0].tolist() == [3 * place for place in kept.positions]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=8))
 def test_the_sizes_of_batches_do_not_matter(sizes: list[int]) -> None:
     samples = [sample(7 if n % 3 else 100 + n, [n + 1]) for n in range(6_000)]

@@ -32,8 +32,11 @@ def drawn(random: Random, num: int) -> list[Row]:
             "wish": random.random() < 0.7,
             "predicted": random.random() < 0.8,
             "after": random.choice(["", "click"]),
+            "features": random.random() < 0.7,
             "window_s": random.choice([None, 0.5, 3.0]),
-            "value": random.random() < 0.5,
+            "value": random.choice(["", "money", "grade"]),
+            "hides_s": random.choice([0.0, 0.0, 20.0, math.inf]),
+            "strength": random.randint(0, 9),
             "prior": random.choice([0.02, 0.3]),
         }
         for n in range(1, num)
@@ -49,7 +52,8 @@ class Expected:
     labelled: dict[str, int] = field(default_factory=dict)  # actions as bits, by request
     sums: Counter[tuple[str, str]] = field(default_factory=Counter)  # by user and measure
     past: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # by user, item, actions
-    num_late_clicks: int = 0
+    hiding: dict[tuple[str, str, str], tuple[int, bool]] = field(default_factory=dict)  # taken back
+    num_late_wishes: int = 0  # an impression explains none of them
 
 
 class Log:
@@ -80,13 +84,17 @@ class Log:
         for item in items:
             told = [row["name"] for row in self._rows if self._random.random() < 0.8]
             came = {name: self._random.random() < 0.4 for name in dict.fromkeys(["click", *told])}
-            value = self._random.choice([0.0, 0.4])
-            shown.append(Shown(item, value=value, **told_by(came)))
-            mask = sum(self._bit[name] for name, did in came.items() if did)
+            value, grade = self._random.choice([0.0, 0.4]), self._random.choice([None, None, 0.8])
+            did = [row for row in self._rows if came.get(row["name"])]
+            money = {"amount_micros": 5_000_000, "currency": "EUR"} if _carry(did, "money") else {}
+            shown.append(Shown(item, value=value, grade=grade, **told_by(came), **money))
+            mask = sum(self._bit[row["name"]] for row in did)
+            liked = grade or (value if _carry(did, "grade") else 0.0)
             labelled &= sum(self._bit[name] for name in came)
-            self.expected.outcomes[request, item] = mask | round(255 * value) << 8
+            self.expected.outcomes[request, item] = mask | round(255 * liked) << 8
             self.expected.past[user, item, mask] += 1
-            self.expected.sums.update((user, name) for name, did in came.items() if did)
+            for row in did:
+                self._count(user, item, row, time_ms, is_back=False)
         self.expected.labelled[request] = labelled
         self._show(request, user, shown, time_ms)
 
@@ -96,19 +104,48 @@ class Log:
         self.expected.labelled[request] = sum(self._bit.values())
         self._show(request, user, [Shown(item) for item in items], time_ms)
         for item in items:
-            did = [row for row in self._rows if self._random.random() < 0.4]
-            delays_ms = [self._random.choice(DELAYS_MS) + place for place in range(len(did))]
-            mask, share = 0, 0
-            for delay_ms, row in sorted(zip(delays_ms, did, strict=True), key=lambda one: one[0]):
-                value = 0.6 if row.get("value") and self._random.random() < 0.5 else 0.0
-                self._act(request, user, item, row["name"], time_ms + delay_ms, value)
-                if delay_ms < 1_000 * (row.get("window_s") or WINDOW_MS / 1_000):
-                    mask |= self._bit[row["name"]]
+            done = [(row, False) for row in self._rows if self._random.random() < 0.4]
+            done += [(row, True) for row in self._rows[1:] if self._random.random() < 0.2]
+            delays_ms = [self._random.choice(DELAYS_MS) + place for place in range(len(done))]
+            came, share = set[str](), 0
+            for delay_ms, (row, is_back) in sorted(
+                zip(delays_ms, done, strict=True), key=lambda one: one[0]
+            ):
+                name, in_time = (
+                    row["name"],
+                    delay_ms < 1_000 * (row.get("window_s") or WINDOW_MS / 1_000),
+                )
+                value = 0.6 if row.get("value") == "grade" and self._random.random() < 0.5 else 0.0
+                self._act(request, user, item, row, time_ms + delay_ms, value, is_back)
+                if in_time and (name in came) != is_back:
+                    continue  # it came already, or there is nothing to take back
+                self._count(user, item, row, time_ms + delay_ms, is_back)
+                self.expected.past[user, item, 0 if is_back else self._bit[name]] += 1
+                if in_time and is_back:
+                    came.remove(name)
+                    share = 0 if row.get("value") == "grade" else share
+                elif in_time:
+                    came.add(name)
                     share = round(255 * value) or share
-                elif row["name"] == "click":
-                    self.expected.num_late_clicks += 1
-                    self.expected.sums[user, "shown"] += 1
+                elif row.get("wish", True) and not is_back:
+                    self._count_alone(user, item, name)
+            mask = sum(self._bit[name] for name in came)
             self.expected.outcomes[request, item] = mask | share << 8
+
+    def _count_alone(self, user: str, item: str, name: str) -> None:
+        """What no impression explains was shown and chosen, too."""
+        self.expected.num_late_wishes += 1
+        self.expected.sums[user, "shown"] += 1
+        if name != "click":
+            self.expected.sums[user, "click"] += 1
+            self.expected.past[user, item, self._bit[name]] -= 1
+            self.expected.past[user, item, 1 | self._bit[name]] += 1
+
+    def _count(self, user: str, item: str, row: Row, time_ms: int, is_back: bool) -> None:
+        self.expected.sums[user, row["name"]] += -1 if is_back else 1
+        if row.get("hides_s"):
+            hiding, at = self.expected.hiding, (user, item, row["name"])
+            hiding[at] = max(hiding.get(at, (0, False)), (time_ms // 1_000, is_back))
 
     def _show(self, request: str, user: str, shown: Sequence[Shown], time_ms: int) -> None:
         from headrace.event import ImpressionEvent
@@ -118,21 +155,49 @@ class Log:
         self.expected.sums[user, "shown"] += len(shown)
 
     def _act(
-        self, request: str, user: str, item: str, name: str, time_ms: int, value: float
+        self, request: str, user: str, item: str, row: Row, time_ms: int, value: float, back: bool
     ) -> None:
         from headrace.event import ActionEvent, ClickEvent
 
-        who = (f"e-{request}-{item}-{name}", time_ms, user, item)
-        event: Event = ActionEvent(*who, name, value, request)
+        name = row["name"]
+        who = (f"e-{request}-{item}-{name}-{back}", time_ms, user, item)
         if name == "click":
-            event = ClickEvent(*who, request)
+            event: Event = ClickEvent(*who, request)
+        elif row["value"] == "money":
+            paid = {"amount_micros": -5_000_000 if back else 5_000_000, "currency": "EUR"}
+            event = ActionEvent(*who, name, request_id=request, **paid)
+        else:
+            event = ActionEvent(*who, name, value, request, taken_back=back)
         self._events.append((time_ms, event))
-        self.expected.sums[user, name] += 1
-        self.expected.past[user, item, self._bit[name]] += 1
+
+
+def _carry(rows: Sequence[Row], value: str) -> bool:
+    return any(row.get("value") == value for row in rows)
+
+
+def plain_hidden(expected: Expected, rows: Sequence[Row], now_ms: int) -> set[tuple[str, str]]:
+    """The items that are hidden from users at a time."""
+    hides_ms = {row["name"]: 1_000 * row.get("hides_s", 0.0) for row in rows}
+    return {
+        (user, item)
+        for (user, item, name), (time_s, is_back) in expected.hiding.items()
+        if not is_back and now_ms - 1_000 * time_s < hides_ms[name]
+    }
+
+
+def plain_set(mask: int, rows: Sequence[Row]) -> int:
+    """What the ranker tells of past actions: those with features, of no others' aversion."""
+    told = [row.get("features", True) for row in rows]
+    for bit, row in enumerate(rows):
+        if mask >> bit & 1 and not told[bit] and not row.get("wish", True):
+            return 0
+    bits = [bit for bit in range(len(rows)) if told[bit]]
+    return sum((mask >> bit & 1) << place for place, bit in enumerate(bits))
 
 
 def plain_labels(samples: Sequence[Any], rows: Sequence[Row]) -> np.ndarray:
-    """[C, J]: 1 where an action came, after a click if the row says so; NaN where not known."""
+    """[C, J]: 1 where an action came, after a click if the row says so, and no aversion contradicts
+    a like; NaN where not known."""
     predicted = [(b, row) for b, row in enumerate(rows) if row.get("predicted", True)]
     label_CJ = []
     for sample in samples:
@@ -140,6 +205,7 @@ def plain_labels(samples: Sequence[Any], rows: Sequence[Row]) -> np.ndarray:
             label_J = [float(outcome >> bit & 1) for bit, _ in predicted]
             for place, (bit, row) in enumerate(predicted):
                 label_J[place] *= outcome & 1 if row.get("after") else 1
+                label_J[place] *= not (row.get("value") == "grade" and _is_averse(outcome, rows))
                 if not sample.labelled >> bit & 1 or (row.get("after") and not sample.labelled & 1):
                     label_J[place] = math.nan
             label_CJ.append(label_J)
@@ -147,10 +213,13 @@ def plain_labels(samples: Sequence[Any], rows: Sequence[Row]) -> np.ndarray:
 
 
 def plain_grades(samples: Sequence[Any], rows: Sequence[Row]) -> list[float]:
-    """[C]: 0 where there was an aversion, else the share or the click."""
-    aversions = [bit for bit, row in enumerate(rows) if not row.get("wish", True)]
+    """[C]: 0 where there was an aversion, else the share, or whether anything came."""
     return [
-        0.0 if any(outcome >> bit & 1 for bit in aversions) else (outcome >> 8) / 255 or outcome & 1
+        0.0 if _is_averse(outcome, rows) else (outcome >> 8) / 255 or float(outcome & 255 > 0)
         for sample in samples
         for outcome in sample.outcomes
     ]
+
+
+def _is_averse(outcome: int, rows: Sequence[Row]) -> bool:
+    return any(outcome >> bit & 1 for bit, row in enumerate(rows) if not row.get("wish", True))

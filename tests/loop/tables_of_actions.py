@@ -2,48 +2,64 @@
 
     python tables_of_actions.py SEED
 
-A process of its own: for each number of rows the project is imported anew with other rows in
-`action.py`, so that all which is made of them when modules are imported is made of these. Hence the
+A process of its own: for each number of rows the project is imported anew with another application
+file, so that all which is made of actions when modules are imported is made of these. Hence the
 imports in functions.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import math
+import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from drawn_actions import ITEMS, START_MS, WINDOW_MS, Log, Row, drawn, plain_grades, plain_labels
+import yaml
+from drawn_actions import (
+    ITEMS,
+    START_MS,
+    WINDOW_MS,
+    Log,
+    Row,
+    drawn,
+    plain_grades,
+    plain_hidden,
+    plain_labels,
+    plain_set,
+)
 
 if TYPE_CHECKING:
     from headrace.sample import Sample
     from headrace.stream.step.batch_path import BatchPath
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SOURCE: Final = ROOT / "platform" / "headrace" / "action.py"
-ROWS: Final = re.compile(r"(?<=^TABLE: Final = table\(\n).*?(?=^\))", re.DOTALL | re.MULTILINE)
 
 
-def declare(rows: Sequence[Row]) -> None:
-    """Forget the project, so that it is imported anew, with these rows for the table's."""
+def declare(rows: Sequence[Row], file: Path) -> None:
+    """Write the application file, and forget the project, so that it is imported anew with it."""
     for name in [name for name in sys.modules if name.split(".")[0] in ("headrace", "trainers")]:
         del sys.modules[name]
-    calls = [", ".join(f"{name}={value!r}" for name, value in row.items()) for row in rows]
-    text, num_found = ROWS.subn(
-        "".join(f"    Action({call}),\n" for call in calls), SOURCE.read_text()
-    )
-    assert num_found == 1
-    module = sys.modules["headrace.action"] = ModuleType("headrace.action")
-    exec(compile(text, str(SOURCE), "exec"), module.__dict__)
+    file.write_text(yaml.safe_dump({"actions": [_declared(row) for row in rows]}))
+    os.environ["HEADRACE_APP"] = str(file)
+
+
+def _declared(row: Row) -> Row:
+    """A row as a file has it: durations with their unit."""
+    keys = {name: value for name, value in row.items() if name not in ("window_s", "hides_s")}
+    if row.get("window_s") is not None:
+        keys["window"] = f"{row['window_s']}s"
+    if row.get("hides_s"):
+        keys["hides"] = "forever" if row["hides_s"] == math.inf else f"{row['hides_s']}s"
+    return keys
 
 
 def streamed(log: Log) -> tuple[list[Sample], BatchPath]:
@@ -71,13 +87,14 @@ def streamed(log: Log) -> tuple[list[Sample], BatchPath]:
 
 
 def check_samples(samples: Sequence[Sample], log: Log) -> None:
-    """Outcomes and what is labelled, sample by sample; a late click is one without labels."""
+    """Outcomes and what is labelled, sample by sample; a late wish is one without labels, as
+    nothing is drawn beside it."""
     from headrace.keys import key
 
     item_of = {key(item): item for item in ITEMS}
     alone = [sample for sample in samples if not sample.labelled]
-    assert len(alone) == log.expected.num_late_clicks
-    assert all(sample.outcomes == sample.clicked == (1,) for sample in alone)
+    assert len(alone) == log.expected.num_late_wishes
+    assert all(sample.clicked == (1,) for sample in alone)
     labelled = [sample for sample in samples if sample.labelled]
     assert {one.request_id: one.labelled for one in labelled} == log.expected.labelled
     assert {
@@ -103,8 +120,9 @@ def check_archive(samples: Sequence[Sample]) -> None:
     assert skipped.total() == 0
 
 
-def check_features(path: BatchPath, log: Log, names: Sequence[str]) -> None:
-    """Sums and sequences of every user; a rate per action and entity."""
+def check_features(path: BatchPath, log: Log, rows: Sequence[Row]) -> None:
+    """Sums and sequences of every user, and what is hidden from him; a rate per action that has
+    features and entity."""
     from headrace.features.inputs import DENSE_NAMES
     from headrace.features.rows.state_row import decode_rows
     from headrace.features.table import LAST, LIFE, USER_LAYOUT
@@ -118,12 +136,22 @@ def check_features(path: BatchPath, log: Log, names: Sequence[str]) -> None:
         sums.update({(user, measure): num for measure, num in counted})
         columns = zip(state[last]["item"].tolist(), state[last]["action"].tolist(), strict=True)
         past.update((user, item_key, mask) for item_key, mask in columns if item_key)
-    assert sums == log.expected.sums
-    expected = {(u, key(item), mask): num for (u, item, mask), num in log.expected.past.items()}
+    wanted = {name: num for name, num in log.expected.sums.items() if name[1] in LIFE.measures}
+    assert sums == Counter(wanted)
+    wanted_past = +log.expected.past
+    expected = {(u, key(item), mask): num for (u, item, mask), num in wanted_past.items()}
     assert past == expected
-    for name in names:
+    for now_ms in (START_MS + 40_000, START_MS + 10**9):
+        times_ms = np.full(len(state_U), now_ms)
+        hidden_UL = USER_LAYOUT.value("user_hidden", state_U, times_ms).tolist()
+        found = {
+            (u, k) for u, keys in zip(path.user_rows, hidden_UL, strict=True) for k in keys if k
+        }
+        hidden = plain_hidden(log.expected, rows, now_ms)
+        assert found == {(user, key(item)) for user, item in hidden}
+    for name, has in [(row["name"], row.get("features", True)) for row in rows]:
         wanted = {f"user_{name}_rate", f"item_{name}_rate", f"user_surface_{name}_rate"}
-        assert wanted <= set(DENSE_NAMES)
+        assert wanted & set(DENSE_NAMES) == (wanted if has else set())
 
 
 def check_heads(samples: Sequence[Sample], rows: Sequence[Row]) -> int:
@@ -132,13 +160,12 @@ def check_heads(samples: Sequence[Sample], rows: Sequence[Row]) -> int:
     from headrace.features.inputs import NUM_DENSE, RATES
     from headrace.learning.learner import OnlineLearner
     from headrace.model.batch import batch_of_samples
-    from headrace.model.config import nano
-    from trainers.recipe import heads
+    from headrace.model.config import heads_of, nano
 
     names = [row["name"] for row in rows if row.get("predicted", True)]
-    config = replace(nano(NUM_DENSE), rates=RATES, heads=heads(names))
+    config = replace(nano(NUM_DENSE), rates=RATES, heads=heads_of(names))
     learner = OnlineLearner(config, seed=0, window=10**6)
-    assert len(learner.ranker.user.action.weight) == 2 ** len(rows)
+    assert len(learner.ranker.user.action.weight) == 2 ** sum(r.get("features", True) for r in rows)
     num_known = Counter[str]()
     for start in range(0, len(samples), 64):
         chunk = samples[start : start + 64]
@@ -146,6 +173,10 @@ def check_heads(samples: Sequence[Sample], rows: Sequence[Row]) -> int:
         label_CJ, grade_C = plain_labels(chunk, rows), plain_grades(chunk, rows)
         np.testing.assert_array_equal(made.candidates.label_CJ.numpy(), label_CJ)
         np.testing.assert_allclose(made.candidates.grade_C.numpy(), grade_C, atol=1e-6)
+        masks = [one.history_3T[2] % 256 for one in chunk]
+        sets = [[plain_set(int(mask), rows) for mask in mask_T] for mask_T in masks]
+        length = made.history.action_BT.shape[1]
+        assert made.history.action_BT.tolist() == [set_T[:length] for set_T in sets]
         p_CJ = learner.learn(made)
         assert p_CJ is not None and p_CJ.shape == label_CJ.shape and ((p_CJ > 0) & (p_CJ < 1)).all()
         for head, label_C in zip(config.heads, label_CJ.T, strict=True):
@@ -166,8 +197,12 @@ def check_refusals(rows: Sequence[Row]) -> None:
     impression = {"type": "impression", "user_id": "u", "request_id": "r"}
     action = {"type": "action", "user_id": "u", "item_id": "i", "value": 2.0}
     documents = [{**impression, "items": [one]} for one in shown] + [{**action, "action": "nope"}]
-    without = [row["name"] for row in rows[1:] if not row["value"]]
-    for document in [*documents, *({**action, "action": name} for name in without)]:
+    documents += [{**action, "action": r["name"]} for r in rows[1:] if r["value"] != "grade"]
+    paid = {"value": 0.0, "amount_micros": 5, "currency": "EUR"}
+    documents += [
+        {**action, "action": r["name"], **paid} for r in rows[1:] if r["value"] != "money"
+    ]
+    for document in documents:
         try:
             accept(document, START_MS)
         except InvalidEvent:
@@ -179,17 +214,24 @@ def main() -> None:
     random, num_labels = Random(int(sys.argv[1])), {}
     sys.path[:0] = [str(ROOT / "platform"), str(ROOT)]
     torch.set_num_threads(1)
-    for num in range(1, 9):
-        rows = drawn(random, num)
-        declare(rows)
-        log = Log(random, rows)
-        samples, path = streamed(log)
-        check_samples(samples, log)
-        check_archive(samples)
-        check_features(path, log, [row["name"] for row in rows])
-        num_labels[num] = check_heads(samples, rows)
-        check_refusals(rows)
+    with tempfile.TemporaryDirectory() as folder:
+        for num in range(1, 9):
+            rows = drawn(random, num)
+            declare(rows, Path(folder) / "headrace.yaml")
+            num_labels[num] = num_labels_of(rows, random)
     print(json.dumps(num_labels))
+
+
+def num_labels_of(rows: Sequence[Row], random: Random) -> int:
+    """Check all that is made of these rows, on a log; returns how many labels there are."""
+    log = Log(random, rows)
+    samples, path = streamed(log)
+    check_samples(samples, log)
+    check_archive(samples)
+    check_features(path, log, rows)
+    num_labels = check_heads(samples, rows)
+    check_refusals(rows)
+    return num_labels
 
 
 main()

@@ -129,7 +129,7 @@ class Team:
 
     def post(self, path: str, document: dict[str, Any]) -> int:
         """The status of an answer to this document."""
-        url = f"http://127.0.0.1:{self.settings.port}{path}"
+        url = f"http://127.0.0.1:{self.settings.http.port}{path}"
         request = urllib.request.Request(url, json.dumps(document).encode(), JSON)
         with urllib.request.urlopen(request, timeout=5) as response:
             return int(response.status)
@@ -140,7 +140,7 @@ class Team:
 
     def model_version(self) -> int:
         """The version that a recommendation names; -1 while nothing answers."""
-        url = f"http://127.0.0.1:{self.settings.port}/v1/recommend"
+        url = f"http://127.0.0.1:{self.settings.http.port}/v1/recommend"
         body = json.dumps({"user_id": "259", "record": False}).encode()
         try:
             request = urllib.request.Request(url, body, JSON)

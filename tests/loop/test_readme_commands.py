@@ -22,8 +22,9 @@ from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.commands.running import PLACES
-from headrace.config import Settings, environment, variable
+from headrace.config import Settings, environment
 from headrace.event import ClickEvent, encode
+from headrace.settings.variables import variable
 from headrace.stream.dead_letter import read_letters
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
@@ -36,7 +37,9 @@ PAGES = ("README.md", "docs/machines.md", "docs/offline.md")
 ELSEWHERE = {
     "make up": "tests/loop/test_loop.py",
     "make test": ".ci/run",
-    ".venv/bin/headrace up": "tests/loop/test_loop.py",
+    "headrace up": "tests/loop/test_loop.py",
+    "headrace init": "tests/commands/test_init_command.py",
+    "headrace check": "tests/commands/test_check_command.py",
     "headrace stream": "tests/loop/test_parts_alone.py",
     "headrace train": "tests/loop/test_parts_alone.py",
     "headrace serve": "tests/loop/test_parts_alone.py",

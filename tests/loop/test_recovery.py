@@ -77,7 +77,7 @@ def test_an_haproxy_that_is_killed_is_missed_and_comes_back(terminal: Terminal) 
     terminal.platform.kill("haproxy.cfg")
 
     def answers() -> bool:
-        return probe(Front(settings), settings.namespace).is_ok
+        return probe(Front(settings.http), settings.namespace).is_ok
 
     wait_for(terminal, "HTTP", answers, AGAIN_S)
     wait_for(terminal, "a click", lambda: takes_a_click(terminal), 60)

@@ -6,6 +6,7 @@ is the platform's own code. Read it first: each step names the file in which it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +20,7 @@ from headrace.catalogue.words import ContentTable
 from headrace.event import ClickEvent, ImpressionEvent, Shown
 from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.store.last_items import Entries
 from headrace.features.table import ITEM_LAYOUT
 from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import Batch, batch_of_samples, make_items
@@ -47,6 +49,7 @@ CONFIG = replace(nano(NUM_DENSE), rates=RATES)
 class Stored:
     rows: list[bytes | None]
     attributes: list[tuple[str, ...]]
+    lists: dict[str, list[Entries]]
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class OnlineStore:
 
     rows: dict[str, bytes]
 
-    def read_users(self, user_ids: list[str]) -> Stored:
-        return Stored([self.rows.get(one) for one in user_ids], [() for _ in user_ids])
+    def read_users(self, user_ids: Sequence[str], lists: Sequence[str] = ()) -> Stored:
+        return Stored([self.rows.get(one) for one in user_ids], [() for _ in user_ids], {})
 
 
 def log() -> list[event.Event]:

@@ -40,7 +40,7 @@ def weights(draws: Draws) -> Floats:
     return weight_DN
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32))
 def test_metrics_agree_with_scikit_learn_on_every_draw(seed: int) -> None:
     random = np.random.default_rng(seed)

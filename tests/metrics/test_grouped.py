@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
@@ -37,13 +37,11 @@ def reference(rows: Sequence[Row]) -> float:
     return won / total if total else math.nan
 
 
-@settings(deadline=None)
 @given(rows)
 def test_gauc_is_the_mean_of_the_groups_auc_by_samples(rows: list[Row]) -> None:
     assert grouped(rows).gauc == pytest.approx(reference(rows), rel=1e-9, nan_ok=True)
 
 
-@settings(deadline=None)
 @given(rows, st.integers(0, 60))
 def test_parts_of_a_group_at_two_workers_add_up(rows: list[Row], cut: int) -> None:
     merged, other = grouped(rows[:cut]), grouped(rows[cut:])
@@ -54,7 +52,6 @@ def test_parts_of_a_group_at_two_workers_add_up(rows: list[Row], cut: int) -> No
     assert other.num_samples == len(rows[cut:])
 
 
-@settings(deadline=None)
 @given(rows.filter(lambda rows: len({row[2] for row in rows}) == 2))
 def test_one_group_for_all_is_the_exact_auc(rows: list[Row]) -> None:
     _, score_N, label_N = np.array(rows, dtype=np.float64).T
@@ -78,7 +75,6 @@ def test_what_was_taken_in_does_not_change_with_its_source() -> None:
     assert scores.gauc == 1.0
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 2**63 - 1) | st.integers(1, 9), st.integers(0, 800_000))))
 def test_each_user_and_day_is_a_group_of_its_own(pairs: list[tuple[int, int]]) -> None:
     user_N, day_N = np.array(pairs, dtype=np.int64).reshape(-1, 2).T

@@ -23,7 +23,7 @@ def measured(durations: list[float]) -> Latencies:
     return latencies
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(durations_ms, st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]))
 def test_a_percentile_is_within_five_percent(durations: list[float], share: float) -> None:
     exact_ms = float(np.percentile(durations, 100 * share, method="inverted_cdf"))
@@ -39,7 +39,7 @@ def test_the_tail_of_many_is_within_five_percent() -> None:
     assert len(latencies) == 5_000
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(durations_ms, max_size=4))
 def test_merged_histograms_equal_one_of_everything(parts: list[list[float]]) -> None:
     merged = Latencies.merged(measured(part).to_pairs() for part in parts)
@@ -48,7 +48,7 @@ def test_merged_histograms_equal_one_of_everything(parts: list[list[float]]) -> 
     assert len(merged) == sum(map(len, parts))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.floats(-1e6, 1e12), max_size=60))
 def test_many_at_once_are_as_many_one_by_one(durations: list[float]) -> None:
     at_once = Latencies()

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import label_ranking_average_precision_score, ndcg_score
 
@@ -45,7 +45,6 @@ def dcg(gains: list[int], k: int) -> float:
     return sum(gain / math.log2(1 + rank) for rank, gain in enumerate(gains[:k], 1))
 
 
-@settings(deadline=None)
 @given(rows, st.integers(1, 12))
 def test_the_metrics_are_the_means_over_lists(rows: list[Row], k: int) -> None:
     lists, (num_lists, values) = ranked(rows, k), reference(rows, k)
@@ -67,7 +66,6 @@ def test_the_metrics_agree_with_scikit_learn(k: int) -> None:
     assert lists.mrr == pytest.approx(label_ranking_average_precision_score(one_LA, score_LA))
 
 
-@settings(deadline=None)
 @given(rows, rows, st.integers(1, 12))
 def test_merged_parts_equal_the_whole(first: list[Row], second: list[Row], k: int) -> None:
     second = [(number + 5, score, gain) for number, score, gain in second]

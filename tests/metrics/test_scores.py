@@ -46,7 +46,7 @@ def test_the_metrics_agree_with_scikit_learn(seed: int, base: float) -> None:
     assert (scores.num_samples, scores.num_clicked) == (len(p_N), int(label_N.sum()))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32), st.floats(0.0, 3.0), st.floats(-8, 8))
 def test_the_auc_is_within_its_stated_error(seed: int, spread: float, middle: float) -> None:
     random = np.random.default_rng(seed)
@@ -102,7 +102,7 @@ def test_certain_predictions_stay_finite() -> None:
     assert math.isfinite(wrong.normalized_entropy) and wrong.normalized_entropy > 10
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 300), max_size=4))
 def test_merged_parts_equal_the_whole(seed: int, cuts: list[int]) -> None:
     p_N, label_N = predictions(seed, num=300)

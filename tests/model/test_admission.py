@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.model.embedding.admission import MAX_COUNT, FrequencySketch
@@ -18,7 +18,6 @@ def count(sketch: FrequencySketch, keys: list[int]) -> dict[int, int]:
     return dict(zip(distinct.tolist(), sketch.count(distinct, times).tolist(), strict=True))
 
 
-@settings(deadline=None)
 @given(streams)
 def test_a_count_is_exact_while_keys_are_few(batches: list[list[int]]) -> None:
     sketch, true = FrequencySketch(num_bytes=1 << 20), Counter[int]()
@@ -27,7 +26,6 @@ def test_a_count_is_exact_while_keys_are_few(batches: list[list[int]]) -> None:
         assert count(sketch, batch) == {key: true[key] for key in batch}
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 10**6), max_size=60), max_size=4))
 def test_a_count_is_never_too_low_however_crowded_the_sketch(batches: list[list[int]]) -> None:
     sketch, true = FrequencySketch(num_bytes=1 << 10), Counter[int]()  # 256 cells a function

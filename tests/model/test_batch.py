@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from shop import CONFIG, CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of
 
@@ -29,7 +29,6 @@ def bags_of(bags: WordBags) -> list[list[int]]:
     return [keys[start:end] for start, end in zip(bags.start_G.tolist(), ends, strict=True)]
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 9), max_size=4), min_size=1, max_size=6))
 def test_bags_hold_what_was_put_in_and_each_key_once(bags: list[list[int]]) -> None:
     word_GL = np.array([bag + [0] * (4 - len(bag)) for bag in bags])

@@ -67,7 +67,7 @@ def test_a_step_is_adagrad_on_the_mean_log_loss() -> None:
     assert bank.weight_SJ2[0, 0].numpy() == pytest.approx(expected, rel=1e-5)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.lists(st.sampled_from([1, 2, 7, 64, 128]), min_size=1, max_size=30))
 def test_the_sizes_of_batches_do_not_matter(sizes: list[int]) -> None:
     logit_N, label_N = stream(0, 0.5, -0.4, num=4 * STEP)
@@ -82,7 +82,7 @@ def test_the_sizes_of_batches_do_not_matter(sizes: list[int]) -> None:
     assert torch.allclose(parts.weight_SJ2, whole.weight_SJ2, atol=1e-4)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.integers(0, 2**20))
 def test_a_rank_never_turns_over_whatever_it_learned(seed: int) -> None:
     bank = PlattBank(learning_rate=5.0)

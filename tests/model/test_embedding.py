@@ -58,7 +58,7 @@ def test_a_step_is_row_wise_adagrad() -> None:
     assert table.read(torch.tensor([7, 9])).tolist() == pytest.approx(np.array([second_7, first_9]))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.integers(1, 4), st.integers(1, 5))
 def test_training_equals_row_wise_adagrad_on_a_dense_table(seed: int, dim: int, reads: int) -> None:
     random, num_keys, rate, epsilon = torch.Generator().manual_seed(seed), 40, 0.1, 1e-8

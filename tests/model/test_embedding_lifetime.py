@@ -26,7 +26,7 @@ def has_row(table: DynamicEmbedding, key: int) -> bool:
     return key in table.state_dict(with_optimizer=False)["keys"].tolist()
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(batches, st.integers(1, 6))
 def test_a_key_has_a_row_from_its_kth_occurrence_on(steps: list[list[int]], k: int) -> None:
     table, occurred = DynamicEmbedding(2, 0.1, lifetime=Lifetime(admit_after=k)), Counter[int]()
@@ -38,7 +38,7 @@ def test_a_key_has_a_row_from_its_kth_occurrence_on(steps: list[list[int]], k: i
         assert len(table) == len(expected)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(batches, st.integers(1, 8))
 def test_a_key_keeps_its_row_while_it_is_trained_often_enough(
     steps: list[list[int]], expire_after: int

@@ -32,7 +32,7 @@ def check_against(index: KeyIndex, rows: dict[int, int]) -> None:
     assert index.keys(array(list(rows.values()))).tolist() == list(rows)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(actions, st.lists(keys | st.just(0), max_size=30, unique=True))))
 def test_the_index_is_a_dictionary_that_gives_out_the_lowest_free_rows(
     steps: list[tuple[str, list[int]]],

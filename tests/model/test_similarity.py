@@ -29,7 +29,7 @@ def by_hand(cosine_T: np.ndarray, action_T: np.ndarray) -> list[float]:
     return [*np.log1p(counts).tolist(), *means, *greatest]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**20), st.integers(1, 9))
 def test_tiers_are_what_counting_by_hand_gives(seed: int, num_events: int) -> None:
     cosine_BNT, mask_BT, action_BT = random_events(seed, num_events)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from headrace.model.layers.target_attention import Slots, attend, far
@@ -12,7 +12,6 @@ from headrace.model.layers.target_attention import Slots, attend, far
 sizes = st.lists(st.integers(1, 6), min_size=1, max_size=7)
 
 
-@settings(deadline=None)
 @given(sizes)
 def test_what_is_spread_over_slots_is_gathered_as_it_was(counts: list[int]) -> None:
     request_C = torch.repeat_interleave(torch.tensor(counts))
@@ -26,7 +25,6 @@ def test_what_is_spread_over_slots_is_gathered_as_it_was(counts: list[int]) -> N
         assert not spread_BNX[request, len(values) :].any()
 
 
-@settings(deadline=None)
 @given(sizes)
 def test_each_candidate_gets_the_value_of_its_request(counts: list[int]) -> None:
     request_C = torch.repeat_interleave(torch.tensor(counts))

@@ -44,7 +44,7 @@ class Scrape:
 
 
 def exporter_settings(url: str, port: int) -> config.Settings:
-    return config.Settings(namespace=NAMESPACE, redis_url=url, metrics_port=port)
+    return config.settings(namespace=NAMESPACE, redis_url=url, metrics_port=port)
 
 
 def test_one_scrape_has_everything_of_all_workers(redis: Redis, server: RedisServer) -> None:
@@ -138,4 +138,4 @@ def test_a_taken_port_is_named_with_the_variable_that_sets_another(server: Redis
 def test_without_a_port_nothing_listens() -> None:
     with serve_metrics(config.Settings(redis_url="redis://127.0.0.1:1/0"), lambda: NOW_MS):
         pass
-    assert config.Settings().metrics_port == 0
+    assert config.Settings().http.metrics_port == 0

@@ -37,7 +37,7 @@ def beyond_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def settings_of(server: RedisServer, auth: str = "auto") -> config.Settings:
     given = {"namespace": "metrics", "redis_url": server.url, "metrics_port": free_port()}
-    return config.changed(config.Settings(), auth=auth, host="0.0.0.0", **given)
+    return config.settings(auth=auth, host="0.0.0.0", **given)
 
 
 def scraped(port: int, key: str = "") -> int:
@@ -63,9 +63,9 @@ def wait_for(status: int, port: int, key: str) -> None:
 
 def test_they_stay_on_loopback_wherever_the_api_listens(server: RedisServer) -> None:
     settings = settings_of(server)
-    assert settings.metrics_host == "127.0.0.1"
+    assert settings.http.metrics_host == "127.0.0.1"
     with serve_metrics(settings, lambda: NOW_MS):
-        assert scraped(settings.metrics_port) == 200
+        assert scraped(settings.http.metrics_port) == 200
 
 
 def test_beyond_it_a_key_of_scope_admin_is_asked_for(
@@ -79,7 +79,7 @@ def test_beyond_it_a_key_of_scope_admin_is_asked_for(
         store.add(one)
         store.add(other)
         with serve_metrics(settings, lambda: NOW_MS):
-            port = settings.metrics_port
+            port = settings.http.metrics_port
             wait_for(200, port, admin)
             assert [scraped(port, key) for key in ("", "hr_", reader)] == [401, 401, 403]
             store.revoke(other.id)
@@ -89,4 +89,4 @@ def test_beyond_it_a_key_of_scope_admin_is_asked_for(
 def test_who_turns_keys_off_is_asked_for_none(server: RedisServer, beyond_loopback: None) -> None:
     settings = settings_of(server, auth="off")
     with serve_metrics(settings, lambda: NOW_MS):
-        assert scraped(settings.metrics_port) == 200
+        assert scraped(settings.http.metrics_port) == 200

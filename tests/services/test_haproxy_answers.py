@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from headrace.config import Settings, changed
+from headrace import config
 from headrace.services.haproxy import serve_environment
 from headrace.services.haproxy_config import SECURITY_HEADERS
 from headrace.services.ports import free_port
@@ -103,7 +103,7 @@ def haproxy(folder: Path, *replicas: type[Replica]) -> Iterator[int]:
         ports = {"port": port, "servers": "\n".join(servers), "unused": free_port()}
         (folder / "rays.cfg").write_text(RAYS.format(folder=folder, **ports))
         serve_environment(
-            folder, changed(Settings(), host="127.0.0.2", connections_per_client=MOST)
+            folder, config.settings(host="127.0.0.2", connections_per_client=MOST).http
         )
         node = started(folder)
         stack.callback(node.wait)

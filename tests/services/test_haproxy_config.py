@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from headrace.config import Settings, changed
+from headrace import config
 from headrace.errors import ConfigError
 from headrace.services.haproxy import serve_environment
 from headrace.services.ports import free_port
@@ -104,7 +104,7 @@ def test_nothing_but_the_front_door_listens(configure: Configure) -> None:
 def test_it_listens_where_the_settings_say_and_replicas_do_not(
     tmp_path: Path, host: str, bound: str
 ) -> None:
-    environ = serve_environment(tmp_path, changed(Settings(), host=host))
+    environ = serve_environment(tmp_path, config.settings(host=host).http)
     path = tmp_path / "haproxy.cfg"
     path.write_text(RAYS.format(port=free_port()))
     script = Path(environ["RAY_SERVE_HAPROXY_BINARY_PATH"]).read_text()
@@ -118,8 +118,8 @@ def test_tls_is_of_today_and_the_key_is_found(tmp_path: Path) -> None:
     words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     files = ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=shop"]
     subprocess.run(["openssl", *words, *files], check=True, capture_output=True)
-    settings = changed(Settings(), tls_cert=certificate, tls_key=key)
-    environ = serve_environment(tmp_path, settings)
+    settings = config.settings(tls_cert=certificate, tls_key=key)
+    environ = serve_environment(tmp_path, settings.http)
     path = tmp_path / "haproxy.cfg"
     path.write_text(RAYS.format(port=free_port()))
     script = environ["RAY_SERVE_HAPROXY_BINARY_PATH"]
@@ -128,7 +128,7 @@ def test_tls_is_of_today_and_the_key_is_found(tmp_path: Path) -> None:
     assert "ssl-min-ver TLSv1.2" in path.read_text()
     key.write_text("no key")
     with pytest.raises(ConfigError, match="HEADRACE_TLS_KEY=.*expected a certificate and its key"):
-        serve_environment(tmp_path, settings)
+        serve_environment(tmp_path, settings.http)
 
 
 def test_no_request_is_logged_to_whatever_listens(configure: Configure) -> None:

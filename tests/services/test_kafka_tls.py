@@ -71,7 +71,7 @@ class Guarded:
             "kafka_ca_file": str(self.certificate),
             **changes,
         }
-        return config.changed(config.Settings(), **given)
+        return config.settings(**given)
 
 
 def make_certificate(folder: Path, name: str, address: str) -> tuple[Path, Path]:
@@ -113,14 +113,14 @@ def guarded(
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_every_client_goes_through_tls_and_logs_in(guarded: Guarded, mechanism: str) -> None:
     settings = guarded.settings(mechanism)
-    check_broker(settings.kafka_bootstrap, settings)
+    check_broker(settings.kafka_bootstrap, settings.kafka)
     create_topics(settings)
     topic = Topics(settings.namespace).events
     assert log_identity(settings, topic).topics.keys() == {topic}
     with closing(LogWriter(settings)) as writer:
         writer.send(topic, b"value", b"key")
         writer.flush()
-    start = dict.fromkeys(range(settings.num_partitions), 0)
+    start = dict.fromkeys(range(settings.stream.num_partitions), 0)
     with closing(LogReader(settings, topic, start)) as reader:
         read = [record.value for records in reader.read_to_end() for record in records]
     assert read == [b"value"]
@@ -134,9 +134,9 @@ def test_a_client_shows_its_own_certificate_where_the_broker_asks_for_one(guarde
         kafka_bootstrap=guarded.mutual, kafka_security_protocol="SSL", **nobody
     )
     with pytest.raises(ServiceError, match="HEADRACE_KAFKA_CERT_FILE"):
-        check_broker(mutual.kafka_bootstrap, mutual)
+        check_broker(mutual.kafka_bootstrap, mutual.kafka)
     files = {"kafka_cert_file": str(guarded.certificate), "kafka_key_file": str(guarded.key)}
-    check_broker(mutual.kafka_bootstrap, config.changed(mutual, **files))
+    check_broker(mutual.kafka_bootstrap, config.changed(mutual, **files).kafka)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_wrong_password_or_user_is_one_line_within_seconds(
     settings = guarded.settings(mechanism, **change)
     started = time.monotonic()
     with pytest.raises(ServiceError, match=f"{said} {mechanism}") as caught:
-        check_broker(settings.kafka_bootstrap, settings)
+        check_broker(settings.kafka_bootstrap, settings.kafka)
     assert time.monotonic() - started < SECONDS
     assert PASSWORD not in str(caught.value) and "\n" not in str(caught.value)
 
@@ -163,7 +163,7 @@ def test_a_way_to_log_in_that_the_broker_does_not_know_is_named(guarded: Guarded
     plaintext = {"kafka_security_protocol": "SASL_PLAINTEXT", "kafka_ca_file": ""}
     settings = guarded.settings(kafka_bootstrap=guarded.plain, **plaintext)
     with pytest.raises(ServiceError, match="knows no log-in by PLAIN at this address"):
-        check_broker(settings.kafka_bootstrap, settings)
+        check_broker(settings.kafka_bootstrap, settings.kafka)
 
 
 def test_a_certificate_that_is_not_trusted_is_one_line_within_seconds(
@@ -173,7 +173,7 @@ def test_a_certificate_that_is_not_trusted_is_one_line_within_seconds(
     for trusted in (str(other), ""):
         settings = guarded.settings(kafka_ca_file=trusted)
         with pytest.raises(ServiceError, match="is not trusted .*: check HEADRACE_KAFKA_CA_FILE"):
-            check_broker(settings.kafka_bootstrap, settings)
+            check_broker(settings.kafka_bootstrap, settings.kafka)
 
 
 def test_the_name_in_the_certificate_counts_unless_it_is_said_that_it_does_not(
@@ -182,8 +182,8 @@ def test_the_name_in_the_certificate_counts_unless_it_is_said_that_it_does_not(
     by_name = guarded.secure.replace(LOOPBACK, "localhost")
     settings = guarded.settings(kafka_bootstrap=by_name)
     with pytest.raises(ServiceError, match="is not trusted .*localhost"):
-        check_broker(settings.kafka_bootstrap, settings)
-    check_broker(by_name, config.changed(settings, kafka_check_hostname=False))
+        check_broker(settings.kafka_bootstrap, settings.kafka)
+    check_broker(by_name, config.changed(settings, kafka_check_hostname=False).kafka)
 
 
 def test_a_plain_client_of_a_broker_behind_tls_is_told_so(guarded: Guarded) -> None:

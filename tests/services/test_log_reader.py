@@ -22,9 +22,7 @@ def settings(
 ) -> Iterator[config.Settings]:
     environ: dict[str, str] = request.getfixturevalue(request.param)
     with start_broker(tmp_path_factory.mktemp("broker"), environ) as broker:
-        settings = config.changed(
-            config.load({}), kafka_bootstrap=broker.bootstrap, num_partitions=2
-        )
+        settings = config.settings(kafka_bootstrap=broker.bootstrap, num_partitions=2)
         create_topics(settings)
         yield settings
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from headrace import cli
+from headrace import cli, config
 from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.services.ports import free_port
@@ -48,7 +48,7 @@ def admin(server: RedisServer) -> Iterator[redis.Redis]:
 
 
 def settings(server: RedisServer, **changes: bool) -> Settings:
-    return Settings(redis_url=server.url, **{"accept_no_persistence": True, **changes})
+    return config.settings(redis_url=server.url, **{"accept_no_persistence": True, **changes})
 
 
 def test_a_redis_that_keeps_everything_is_used_without_a_word(

@@ -48,7 +48,7 @@ def apache(log: Broker) -> Broker:
 
 @pytest.fixture
 def settings(log: Broker) -> config.Settings:
-    return config.Settings(
+    return config.settings(
         namespace=next(namespaces), kafka_bootstrap=log.bootstrap, num_partitions=2
     )
 

@@ -41,7 +41,7 @@ def world(
         start_redis(folder / "redis") as redis,
         start_broker(folder / "kafka", apache_environ) as log,
     ):
-        settings = config.Settings(
+        settings = config.settings(
             home=str(folder / "home"),
             redis_url=redis.url,
             kafka_bootstrap=log.bootstrap,

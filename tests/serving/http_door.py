@@ -10,10 +10,10 @@ from redis import RedisError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from headrace import config
 from headrace.access.api_keys.key import ApiKey
 from headrace.access.api_keys.ring import Keyring
 from headrace.access.api_keys.store import KeyStore
-from headrace.config import Settings, changed
 from serving.http.door import Door
 from serving.http.router import Router
 
@@ -35,7 +35,7 @@ class Shelf(KeyStore):
 
 def door(keyring: Keyring | None = None, **settings: object) -> Door:
     """A door by these settings."""
-    return Door(changed(Settings(), **settings), keyring or Keyring(Shelf(), lambda: 0))
+    return Door(config.settings(**settings), keyring or Keyring(Shelf(), lambda: 0))
 
 
 def answer_to(

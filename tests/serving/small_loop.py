@@ -46,8 +46,7 @@ class SmallLoop:
 
     def settings(self, namespace: str, **changes: object) -> Settings:
         """Settings of a namespace with its catalogue and its topics."""
-        settings = config.changed(
-            Settings(),
+        settings = config.settings(
             namespace=namespace,
             home=self.folder,
             redis_url=self.redis_url,

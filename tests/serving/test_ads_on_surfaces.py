@@ -15,7 +15,7 @@ from two_surfaces import SURFACES
 from headrace.ads.campaign import Campaign
 from headrace.api.slate import AdsRequest, InvalidRequest, RecommendRequest, parse
 from headrace.config import Settings
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from serving.ads import AdServer
 from serving.recommend import Recommender
 from serving.replica.snapshot import Snapshot

@@ -130,9 +130,9 @@ def test_a_probe_with_a_key_is_told_more() -> None:
 def test_keys_are_required_where_others_reach_the_host(
     host: str, auth: str, is_required: bool
 ) -> None:
-    settings = config.changed(config.Settings(), host=host, auth=auth)
-    assert settings.is_auth_required is is_required
-    warned = any("HEADRACE_AUTH=off" in warning for warning in settings.http_warnings())
+    settings = config.settings(host=host, auth=auth)
+    assert settings.http.is_auth_required is is_required
+    warned = any("HEADRACE_AUTH=off" in warning for warning in settings.http.warnings())
     assert warned is (auth == "off" and host == "0.0.0.0")
     response = answer_to(router(ring_of()[0], host=host, auth=auth), "POST", "/v1/recommend")
     assert response.status_code == (401 if is_required else 200)
@@ -268,7 +268,7 @@ def test_a_key_that_nobody_could_use_is_refused(name: str, days: int | None) -> 
 
 def test_secrets_are_not_printed_with_the_settings() -> None:
     secret = new_secret()
-    assert secret not in repr(config.Settings(own_key=secret))
+    assert secret not in repr(config.settings(own_key=secret))
     for text in ("hr_guessable", "hr_guessable\n"):
         with pytest.raises(ConfigError, match="HEADRACE_OWN_KEY") as caught:
             config.load({"HEADRACE_OWN_KEY": text})

@@ -49,7 +49,7 @@ def test_a_price_is_rounded_up_to_whole_micros() -> None:
     assert price == 2  # an eCPM of 1,500 micros
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(offers)
 def test_everyone_is_placed_once_from_best_to_worst(offered: list[Bid]) -> None:
     placed = second_price(offered)
@@ -61,7 +61,7 @@ def test_everyone_is_placed_once_from_best_to_worst(offered: list[Bid]) -> None:
     )  # equal ones by id: the order asked does not matter
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(offers)
 def test_a_price_lies_between_the_next_offer_and_the_own(offered: list[Bid]) -> None:
     placed = second_price(offered)
@@ -74,7 +74,7 @@ def test_a_price_lies_between_the_next_offer_and_the_own(offered: list[Bid]) -> 
             assert 1_000 * price >= below.ecpm_micros
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(offers, st.integers(0, 7), st.integers(1, 10**9))
 def test_a_loser_that_bids_more_but_still_loses_changes_no_winner(
     offered: list[Bid], loser: int, bid_micros: int
@@ -90,7 +90,7 @@ def test_a_loser_that_bids_more_but_still_loses_changes_no_winner(
     assert price <= new_price <= rounded_up(winner.ecpm_micros)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(offers, st.integers(1, 10**9))
 def test_a_winner_pays_the_same_whatever_it_bids_above_the_next(
     offered: list[Bid], bid_micros: int

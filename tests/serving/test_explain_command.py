@@ -20,8 +20,8 @@ from headrace.cli import build_parser
 from headrace.commands.flags import explain_arguments
 from headrace.config import Settings
 from headrace.errors import ConfigError
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.inputs import DENSE_NAMES
+from headrace.features.online.store import OnlineStore
 from serving import explain
 from serving.explain import Explained, Explainer, dense_groups
 from serving.recommend import Recommender

@@ -2,78 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import msgspec
 import pytest
+from bare_replica import BareReplica
 from http_door import answer_to, door
 from jsonschema import Draft202012Validator, ValidationError
 
-from headrace import config
-from headrace.api.slate import (
-    AdSlate,
-    AdsRequest,
-    PlacedAd,
-    RankedItem,
-    RecommendRequest,
-    Slate,
-)
-from serving.health import Health
 from serving.http.body import Bodies
-from serving.http.budget import Budget
-from serving.http.problem import Problem, json_response
-from serving.http.rate import Rate
-from serving.http.route import Answer, Route
+from serving.http.route import Route
 from serving.http.router import Router
 from serving.http.routes import routes
-from serving.posted import Accepted, Taken, read_events
 
 JSON = {"content-type": "application/json"}
 CLICK = {"type": "click", "user_id": "ann", "item_id": "mug"}
 SHOWN = {"type": "impression", "user_id": "ann", "request_id": "r", "items": [{"item_id": "mug"}]}
 
 
-class NoModel:
-    """What health asks of a replica that has no model."""
-
-    class snapshot:
-        model = None
-
-
-class Shop:
-    """Answers that do not depend on the request."""
-
-    def __init__(self) -> None:
-        self.slates = self.events = Budget("all", 1, places=8, deadline_s=1)
-        self.ads_rate = Rate("ads", 0)
-        settings = config.changed(config.Settings(), ready_without_model=True)
-        names = ("following", "store", "log", "impressions", "status", "keys")
-        errors = {name: (lambda: "") for name in names}
-        self.health = Health(settings, NoModel(), errors, lambda: "")  # type: ignore[arg-type]
-
-    def recommend(self, request: RecommendRequest) -> Answer:
-        """A slate; its impression goes to the log behind it."""
-        item = RankedItem("mug", "A mug", ("kitchen",), 0, None, None)
-        return json_response(Slate("r", request.user_id, 0, None, ("no_model",), {"x": 1}, (item,)))
-
-    def place_ads(self, request: AdsRequest) -> Answer:
-        ad = PlacedAd("c", "mug", "A mug", 0, 0.5, 10, 5_000, 1)
-        return json_response(AdSlate("r", request.user_id, 3, 1_000, (), {"x": 1.5}, (ad,)))
-
-    def read_events(self, body: bytes) -> list[Accepted]:
-        return read_events(body, round(1_000 * time.time()))
-
-    def take_events(self, events: list[Accepted]) -> Answer:
-        if events[0].event.user_id == "nobody":
-            raise Problem(503, "no broker", {"event_ids": ["e1"]})
-        ids = tuple(one.event.event_id for one in events)
-        return json_response(Taken(len(events), ids), 202)
-
-
 @pytest.fixture(scope="module")
 def table() -> tuple[Route, ...]:
-    return routes(Shop())
+    return routes(BareReplica())
 
 
 @pytest.fixture(scope="module")

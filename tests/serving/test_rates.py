@@ -140,10 +140,7 @@ def test_who_reads_may_not_have_ads() -> None:
         def __getattr__(self, name: str) -> None:
             return None
 
-    class Bare(Replica):
-        health = Replica()
-
-    scopes = {route.path: route.scope for route in routes(Bare())}  # type: ignore[arg-type]
+    scopes = {route.path: route.scope for route in routes(Replica())}
     assert scopes == {
         "/v1/recommend": "read",
         "/v1/ads": "write",

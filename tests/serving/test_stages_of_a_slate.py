@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -21,9 +22,11 @@ from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.rows.state_row import blank_rows, encode_rows
 from headrace.features.schema import INPUT_SCHEMA
+from headrace.features.store.last_items import EMPTY, USER_SHOWN
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
 from headrace.pipeline.run import run
+from headrace.settings.seen import SeenPolicy
 from serving.recommend import Recommender, stages
 from serving.replica.snapshot import Snapshot
 from serving.stages.hydrate import Hydrate
@@ -35,6 +38,7 @@ UNRANKED = Snapshot((), ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 13))
 class Stored:
     rows: list[bytes | None]
     attributes: list[tuple[str, ...]]
+    lists: dict[str, list[Any]]
 
 
 @dataclass
@@ -44,10 +48,12 @@ class Store:
     users: Mapping[str, User] = field(default_factory=dict)
     is_away: bool = False
 
-    def read_users(self, user_ids: Sequence[str]) -> Stored:
+    def read_users(self, user_ids: Sequence[str], lists: Sequence[str] = ()) -> Stored:
         if self.is_away:
             raise StoreUnavailable("silent")
-        return Stored([self._row(one) for one in user_ids], [() for _ in user_ids])
+        users = [self.users.get(one, User()) for one in user_ids]
+        read = {name: [user.lists.get(name, EMPTY) for user in users] for name in lists}
+        return Stored([self._row(one) for one in user_ids], [() for _ in user_ids], read)
 
     def _row(self, user_id: str) -> bytes | None:
         if user_id not in self.users:
@@ -58,7 +64,7 @@ class Store:
 
 
 def slate(store: Store, *marks: str, **asked: Any) -> tuple[Any, ImpressionEvent | None]:
-    recommender = Recommender(Hydrate(store), CATALOGUE, 8)
+    recommender = Recommender(Hydrate(store, lists=(USER_SHOWN,)), CATALOGUE, 8)
     return recommender.recommend(RecommendRequest("ann", **asked), UNRANKED, NOW_MS, marks)
 
 
@@ -69,7 +75,8 @@ def ids(slate: Any) -> list[str]:
 def before_the_rank(max_candidates: int, **asked: Any) -> Context:
     """A request after its sources, merge and filters, none of which reads a replica."""
     context = request(**asked)
-    picked = [one for one in stages(Hydrate(Store()), max_candidates) if one.name in PICKED]
+    every = stages(Hydrate(Store()), max_candidates, SeenPolicy(strict=True))
+    picked = [one for one in every if one.name in PICKED]
     run(picked, context)
     return context
 
@@ -96,7 +103,7 @@ def test_what_is_not_ranked_has_a_reason() -> None:
     assert reasons == {1: "excluded", 2: "seen", 5: "excluded", 7: "over_quota", 8: "seen"}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.permutations(range(1, 13)),
     st.lists(st.tuples(st.integers(1, 13), st.booleans()), max_size=8),
@@ -134,6 +141,26 @@ def test_where_the_store_is_away_the_user_is_taken_for_a_new_one() -> None:
     answer, _ = slate(store, "stale_model", "no_log", num_items=3)
     assert ids(answer) == ["i1", "i2", "i3"]
     assert answer.degraded == ("no_features", "no_model", "stale_model", "no_log")
+
+
+def test_who_has_seen_the_whole_shop_gets_a_slate_of_what_he_saw_longest_ago() -> None:
+    """Shown live, with the outcomes open; a strict policy says that there is nothing else."""
+    store = Store({"ann": user_who(*(Shown(f"i{n}") for n in range(12, 0, -1)))})
+    answer, impression = slate(store, num_items=3)
+    assert ids(answer) == ["i12", "i11", "i10"] and impression is not None
+    assert answer.degraded == ("no_model", "seen_again")
+    assert [item["seen_again"] for item in msgspec.to_builtins(answer)["items"]] == [True] * 3
+
+    hydrate = Hydrate(store, lists=(USER_SHOWN,))
+    strict = Recommender(hydrate, CATALOGUE, 8, SeenPolicy(strict=True))
+    empty, unseen = strict.recommend(RecommendRequest("ann"), UNRANKED, NOW_MS)
+    assert empty.items == () and empty.degraded == ("no_model", "all_seen") and unseen is None
+
+
+def test_an_item_that_was_not_seen_says_nothing_of_it() -> None:
+    answer, _ = slate(Store({"ann": clicked("i1")}), num_items=2)
+    assert all("seen_again" not in item for item in msgspec.to_builtins(answer)["items"])
+    assert answer.degraded == ("no_model",)
 
 
 def test_an_impression_has_the_items_of_the_slate_and_what_the_ranker_read() -> None:

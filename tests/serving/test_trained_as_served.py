@@ -140,7 +140,7 @@ def test_every_action_that_the_log_tells_of_is_learned_and_reported(loop: SmallL
             with closing(Redis.from_url(settings.redis_url)) as redis:
                 windows = ProgressBoard(redis, settings.namespace, head).read()
             assert sum(scores.num_samples for scores in windows.values()) == expected
-        untrained = Ranker(trainer.learner.ranker.config, settings.model_seed)
+        untrained = Ranker(trainer.learner.ranker.config, settings.training.model_seed)
         for name, weight in trainer.learner.ranker.named_parameters():
             if name.startswith("position."):
                 assert not torch.equal(weight, untrained.get_parameter(name)), name

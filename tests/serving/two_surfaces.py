@@ -15,7 +15,7 @@ from headrace import config, event
 from headrace.broker.record import Record
 from headrace.config import Settings
 from headrace.event import ImpressionEvent, Shown
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.merged import MergedState
 from headrace.features.table import USER_LAYOUT
 from headrace.model.calibration import MIN_LABELS

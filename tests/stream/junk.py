@@ -25,7 +25,7 @@ from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.event import ClickEvent, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.monitoring.health import read_health
 from headrace.monitoring.health_report import to_document, to_tables
@@ -63,7 +63,7 @@ def started(folder: Path) -> Iterator[config.Settings]:
         (folder / "data" / name).write_text(text)
     environ = {name: value for name, value in os.environ.items() if name != "KAFKA_HOME"}
     with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        settings = config.Settings(
+        settings = config.settings(
             namespace="junk",
             home=str(folder / "home"),
             redis_url=redis.url,
@@ -82,7 +82,7 @@ def started(folder: Path) -> Iterator[config.Settings]:
 def running(settings: config.Settings, ends: bool = False) -> Iterator[threading.Thread]:
     """A worker in a thread; it must not end by itself, unless it `ends`."""
     stopping, errors = threading.Event(), list[BaseException]()
-    worker = Worker(settings, range(settings.num_partitions), now_ms)
+    worker = Worker(settings, range(settings.stream.num_partitions), now_ms)
 
     def run() -> None:
         try:

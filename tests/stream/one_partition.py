@@ -24,6 +24,7 @@ from headrace.keys import key
 from headrace.positions.commit import Commit
 from headrace.sample import Sample
 from headrace.stream.step.intake import decode_records
+from headrace.stream.step.negatives import NOTHING, Negatives
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 START_MS = 1_714_554_000_000
@@ -59,9 +60,12 @@ class Stream:
     )
     offset: int = 0
     samples: list[Sample] = field(default_factory=list)
+    negatives: Negatives = NOTHING
 
     def __post_init__(self) -> None:
-        rules = PartitionSettings(self.dedupe_window, WINDOW_MS, lateness_ms=1_000)
+        rules = PartitionSettings(
+            self.dedupe_window, WINDOW_MS, lateness_ms=1_000, negatives=self.negatives
+        )
         self.partition = Partition(NUMBER, Commit(), self.merged, rules)
 
     def send(self, *events: Event | bytes, at_ms: int = 0, now_ms: int | None = None) -> Effects:

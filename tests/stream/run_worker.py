@@ -7,6 +7,7 @@ test of a changed feature table runs it in two copies of the project.
 from __future__ import annotations
 
 from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
+from headrace.rooms.folder import room_path
 
 # isort: split
 import json
@@ -18,7 +19,7 @@ from redis import Redis
 
 from headrace import config
 from headrace.clock import now_ms
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import FEATURES, LAYOUTS, LIFE
 from headrace.positions.store import CommitStore
@@ -38,7 +39,7 @@ def main(num_events: int, names: list[str]) -> None:
         return accepted >= num_events or now_ms() > deadline_ms
 
     steps_left = [30]  # after the last event: its partial rows come back, and are written merged
-    worker = Worker(settings, range(settings.num_partitions), now_ms)
+    worker = Worker(settings, range(settings.stream.num_partitions), now_ms)
 
     def should_stop() -> bool:
         steps_left[0] -= done()
@@ -56,7 +57,7 @@ def main(num_events: int, names: list[str]) -> None:
         for name in {feature.name for feature in layout.features} & {*names}:
             value_N = layout.value(name, rows["state"], np.asarray(rows["event_time_ms"]))
             values[name] = dict(zip((i for i, _ in found), value_N.tolist(), strict=True))
-    feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
+    feast = FeatureStore(repo_path=str(room_path("feature_repo")))
     known = {feature.name for feature in FEATURES} & {*names}
     answer = feast.get_online_features(
         [f"{name.partition('_')[0]}_activity:{name}" for name in sorted(known)],

@@ -20,12 +20,17 @@ from headrace.features.rows.state_row import Rows, encode_rows
 from headrace.features.table import ITEM
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import Decoded, decode_records
+from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 PARTITIONS = (0, 1)
 WINDOW_MS = 1_000
 DEDUPE_WINDOW = 6
-RULES = PartitionSettings(DEDUPE_WINDOW, WINDOW_MS)
+ITEMS = {number: tuple(f"{number}{name}" for name in "abcde") for number in PARTITIONS}
+CATALOGUE = tuple(item for items in ITEMS.values() for item in items)
+NUM_DRAWN, POPULARITY = 3, 0.75
+NEGATIVES = Negatives(NUM_DRAWN, POPULARITY, CATALOGUE)
+RULES = PartitionSettings(DEDUPE_WINDOW, WINDOW_MS, negatives=NEGATIVES)
 UNKNOWN = "?"  # what the ids begin with of items that are in no catalogue
 NUM_UNKNOWN = 3  # that a worker has places for
 BOUNDS = Bounds(Share(NUM_UNKNOWN, 2 * WINDOW_MS), NOTHING)

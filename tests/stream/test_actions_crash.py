@@ -34,7 +34,7 @@ from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import HIDING, ITEM_LAYOUT, LAST, LIFE, USER_LAYOUT
 from headrace.keys import key
-from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN
+from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN, Sample
 
 START_MS = 1_714_554_000_000
 USERS = {0: ("ann", "bob"), 1: ("cat", "dan")}
@@ -164,7 +164,7 @@ def count_action(
     event: ClickEvent | ActionEvent, record: Record, opened: dict[str, Opened], expected: Expected
 ) -> None:
     action, item = getattr(event, "action", CLICK), event.item_id
-    is_back = isinstance(event, ActionEvent) and event.takes_back
+    is_back, came = isinstance(event, ActionEvent) and event.takes_back, {action}
     of = opened.get(event.request_id or "")
     if of and record.arrival_ms < of.deadline_ms:
         if (action in of.came[item]) != is_back:
@@ -176,14 +176,20 @@ def count_action(
         else:
             of.came[item].add(action)
             of.share[item] = round(255 * getattr(event, "value", 0.0)) or of.share[item]
-    elif action == CLICK:
-        expected.outcomes[SEQUENCE_KNOWN, record.offset] = (BIT[CLICK],)
+    elif ROW_OF[action].wish and not is_back:  # nobody was seen to show it: it was chosen
+        came |= {CLICK}
+        share = round(255 * getattr(event, "value", 0.0))
+        expected.outcomes[SEQUENCE_KNOWN, record.offset] = (masked(came) | share << 8,)
         expected.counts[event.user_id, "shown"] += 1
         expected.counts[item, "shown"] += 1
-    note(event, item, {action: -1 if is_back else 1}, expected)
-    mask = 0 if is_back else BIT[action]
+    note(event, item, dict.fromkeys(came, -1 if is_back else 1), expected)
+    mask = 0 if is_back else masked(came)
     past = expected.past.setdefault(event.user_id, [])
     past.append((event.event_time_ms, key(item), mask))
+
+
+def masked(came: set[str]) -> int:
+    return sum(BIT[name] for name in came)
 
 
 def note(event: Event, item: str, measures: dict[str, int], expected: Expected) -> None:
@@ -199,7 +205,7 @@ def note(event: Event, item: str, measures: dict[str, int], expected: Expected) 
 
 def check(world: World, number: int, expected: Expected) -> None:
     samples = taken(world.samples[number])
-    outcomes = {(one.sequence, one.source_offset): one.outcomes for one in samples}
+    outcomes = {(one.sequence, one.source_offset): shown_outcomes(one) for one in samples}
     assert outcomes == expected.outcomes and len(samples) == len(outcomes)
     for user in USERS[number]:
         (row,) = decode_rows([world.users[user]], USER_LAYOUT)["state"]
@@ -223,6 +229,14 @@ def check(world: World, number: int, expected: Expected) -> None:
         (state,) = merged.items.partials(merged.items.indexes([item]), number)["state"]
         counted = state[ITEM_LAYOUT.field_of[LIFE]].tolist()
         assert counted == [expected.counts[item, name] for name in COUNTED]
+
+
+def shown_outcomes(sample: Sample) -> tuple[int, ...]:
+    """The outcomes without those of what was drawn beside: nothing came of it."""
+    if not sample.log_q:
+        return sample.outcomes
+    assert not any(sample.outcomes[1:])
+    return sample.outcomes[:1]
 
 
 def rows_of(state: np.ndarray, *names: str) -> list[tuple[int, ...]]:

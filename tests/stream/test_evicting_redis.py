@@ -19,7 +19,7 @@ from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.errors import PartitionLost, ServiceError
 from headrace.event import ClickEvent, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.exporter import HealthCollector
@@ -54,7 +54,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Setting
         (folder / "data" / name).write_text(text)
     environ = {name: value for name, value in os.environ.items() if name != "KAFKA_HOME"}
     with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        settings = config.Settings(
+        settings = config.settings(
             namespace="evicting",
             home=str(folder / "home"),
             redis_url=redis.admin_url,

@@ -15,7 +15,8 @@ pytestmark = [pytest.mark.services, pytest.mark.ray, pytest.mark.loop]
 
 ROOT = Path(__file__).resolve().parents[2]
 KAFKA_HOME = os.environ.get("KAFKA_HOME", "")
-COUNTS = ("accepted", "duplicates", "rejected", "dead_letters", "samples", "users", "items")
+COUNTS = ("accepted", "duplicates", "rejected", "dead_letters", "samples", "drawn")
+COUNTS += ("users", "items")
 EXACT = dict.fromkeys(COUNTS, 0)
 MOVE_WITHIN_S = 30.0
 
@@ -41,6 +42,12 @@ def test_killed_workers_redis_and_broker_leave_every_count_exact() -> None:
     if KAFKA_HOME:  # the embedded broker keeps nothing that a kill would leave
         targets.append("broker")
     result = after_kills(*targets, kafka_home=KAFKA_HOME)
+    assert result["events"] > 1_000
+    assert {name: result[name] for name in EXACT} == EXACT, result
+
+
+def test_of_a_log_without_impressions_what_is_drawn_is_exact_too() -> None:
+    result = after_kills("worker", "redis", "worker", "--no-impressions")
     assert result["events"] > 1_000
     assert {name: result[name] for name in EXACT} == EXACT, result
 

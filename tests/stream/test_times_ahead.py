@@ -208,7 +208,7 @@ ahead_events = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(honest_events, ahead_events, st.randoms(use_true_random=False))
 def test_whatever_lies_ahead_counts_as_of_its_arrival_or_not_at_all(
     honest: list[tuple[int, int, bool, int]], ahead: list[tuple[int, int]], random: Any

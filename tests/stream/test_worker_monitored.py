@@ -50,7 +50,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settin
         (folder / "data" / name).write_text(text)
     environ = {name: value for name, value in os.environ.items() if name != "KAFKA_HOME"}
     with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        settings = config.Settings(
+        settings = config.settings(
             namespace="monitored",
             home=str(folder / "home"),
             redis_url=redis.url,

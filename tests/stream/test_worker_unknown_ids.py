@@ -18,7 +18,7 @@ from headrace.broker.writer import LogWriter
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
 from headrace.event import ImpressionEvent, Shown, encode
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import decode_rows
@@ -45,7 +45,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settin
     folder = tmp_path_factory.mktemp("unknown")
     environ = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
     with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        settings = config.Settings(
+        settings = config.settings(
             namespace="unknown",
             home=str(folder / "home"),
             redis_url=redis.url,

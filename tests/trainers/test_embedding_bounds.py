@@ -44,7 +44,7 @@ def sample(number: int, user: str, *items: str, attributes: tuple[int, ...] = ()
 
 
 def learner(**settings: object) -> OnlineLearner:
-    given = config.changed(config.Settings(), **settings)
+    given = config.settings(**settings)
     return OnlineLearner(ranker_config(given, ContentVectors()), seed=0, window=100)
 
 
@@ -94,8 +94,7 @@ def test_items_in_no_catalogue_take_no_embeddings_and_no_factors() -> None:
 
 def test_what_the_settings_say_of_embeddings_may_change_while_a_model_goes_on() -> None:
     before, after = (
-        ranker_config(config.changed(config.Settings(), embedding_expire_after=n), ContentVectors())
-        for n in (10, 20)
+        ranker_config(config.settings(embedding_expire_after=n), ContentVectors()) for n in (10, 20)
     )
     assert before == after and before.expire_after != after.expire_after
 

@@ -7,7 +7,6 @@ import itertools
 import logging
 from contextlib import closing
 
-import msgspec
 import numpy as np
 import pytest
 import torch
@@ -73,7 +72,7 @@ def test_flipped_labels_are_never_published_and_true_ones_are_again(
 ) -> None:
     """Half the samples that a good version has seen come again with their labels turned over."""
     caplog.set_level(logging.WARNING)
-    settings = msgspec.structs.replace(settings, batch_size=128, checkpoint_every_s=1e-3)
+    settings = config.changed(settings, batch_size=128, checkpoint_every_s=1e-3)
     seconds = itertools.count()
     trainer = OnlineTrainer(settings, lambda: NOW_MS + 1_000 * next(seconds))
     send(settings, [sample(n) for n in range(600)])

@@ -27,6 +27,7 @@ from headrace.monitoring.health import read_health
 from headrace.monitoring.health_report import to_document
 from headrace.monitoring.status import StatusBoard
 from headrace.sample import Sample
+from headrace.settings.rooms import FusionName, RankerSize
 from trainers.online import OnlineTrainer
 from trainers.recipe import check_continues, ranker_config
 
@@ -34,7 +35,7 @@ NOW_MS = 1_800_000_000_000
 
 
 def recipe(**settings: object) -> RankerConfig:
-    return ranker_config(config.changed(config.Settings(), **settings), ContentVectors())
+    return ranker_config(config.settings(**settings), ContentVectors())
 
 
 def sample(offset: int) -> Sample:
@@ -60,8 +61,8 @@ def test_by_default_the_ranker_is_nano_with_gated_fusion() -> None:
 
 
 def test_the_settings_know_each_size_and_each_fusion_of_the_model() -> None:
-    assert get_args(config.RankerSize) == tuple(SIZES)
-    assert get_args(config.FusionName) == tuple(FUSIONS)
+    assert get_args(RankerSize) == tuple(SIZES)
+    assert get_args(FusionName) == tuple(FUSIONS)
 
 
 @pytest.mark.parametrize("size", SIZES)

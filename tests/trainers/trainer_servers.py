@@ -28,7 +28,7 @@ from headrace.services.redis import start_redis
 def started(tmp_path: Path) -> Iterator[config.Settings]:
     plain = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
     with start_redis(tmp_path / "redis") as redis, start_broker(tmp_path / "kafka", plain) as log:
-        settings = config.Settings(
+        settings = config.settings(
             namespace="tables",
             home=str(tmp_path),
             redis_url=redis.url,

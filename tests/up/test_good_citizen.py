@@ -21,7 +21,7 @@ from headrace import cli, config
 from headrace.errors import ConfigError, ServiceError
 from headrace.services.ports import HeldPort, free_port
 from headrace.services.processes.owner import MARK, Owner
-from headrace.settings_text import require_home
+from headrace.settings.text import require_home
 from headrace.up.display.screen import Screen
 from headrace.up.home import LOCK, MIN_START_BYTES, lock_home, require_space
 from headrace.up.interruption import SIGNALS, interruptible

@@ -38,6 +38,6 @@ def test_how_a_broker_is_reached_is_of_no_use_without_its_address(
 ) -> None:
     for name in ("REDIS_URL", "KAFKA_BOOTSTRAP"):
         monkeypatch.delenv(name, raising=False)
-    settings = config.Settings(kafka_security_protocol="SSL")
+    settings = config.settings(kafka_security_protocol="SSL")
     with ExitStack() as stack, pytest.raises(ConfigError, match="name it with KAFKA_BOOTSTRAP"):
         start_servers(settings, tmp_path, {}, stack, Screen())

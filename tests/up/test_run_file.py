@@ -29,7 +29,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 def platform(namespace: str, owner: Owner | None = None, **settings: object) -> RunFile:
     url = "redis://:secret@127.0.0.1:7/0"
-    made = config.Settings(namespace=namespace, redis_url=url, **settings)
+    made = config.settings(namespace=namespace, redis_url=url, **settings)
     return RunFile(owner=owner or Owner.current(), started_ms=0, variables=config.environment(made))
 
 
@@ -43,7 +43,7 @@ def test_the_only_platform_is_taken_and_named(
 ) -> None:
     runs.write(platform("shop", max_ahead_s=7.0, port=8123))
     taken = settings()
-    assert (taken.namespace, taken.max_ahead_s) == ("shop", 7.0)
+    assert (taken.namespace, taken.stream.max_ahead_s) == ("shop", 7.0)
     assert taken.redis_url == "redis://:secret@127.0.0.1:7/0"
     said = capsys.readouterr().err
     assert said.startswith("headrace explain: using the running platform shop (process ")
@@ -74,7 +74,19 @@ def test_other_variables_are_laid_over_the_platforms(
     runs.write(platform("shop", max_ahead_s=7.0, batch_size=9))
     monkeypatch.setenv("HEADRACE_MAX_AHEAD_S", "8")
     taken = settings()
-    assert (taken.namespace, taken.max_ahead_s, taken.batch_size) == ("shop", 8.0, 9)
+    assert (taken.namespace, taken.stream.max_ahead_s) == ("shop", 8.0)
+    assert taken.training.batch_size == 9
+    monkeypatch.setenv("HEADRACE_MAX_AHEAD", "8")
+    with pytest.raises(ConfigError, match="did you mean HEADRACE_MAX_AHEAD_S"):
+        settings()
+
+
+def test_a_platform_of_a_build_with_other_settings_is_named(runs: RunFolder) -> None:
+    run = platform("shop")
+    runs.write(msgspec.structs.replace(run, variables={**run.variables, "HEADRACE_NEW": "1"}))
+    said = f"^the platform {run.id} was started by another build of headrace .HEADRACE_NEW: "
+    with pytest.raises(ConfigError, match=said):
+        settings()
 
 
 def test_of_several_one_must_be_named(runs: RunFolder) -> None:

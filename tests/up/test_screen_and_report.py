@@ -15,6 +15,7 @@ from headrace.config import Settings
 from headrace.metrics import Scores
 from headrace.metrics.latency import Latencies
 from headrace.monitoring.documents import Quality, ReplayDocument
+from headrace.monitoring.progress import merged
 from headrace.up.display.report import build_report, fifths, to_lines
 from headrace.up.display.screen import Screen
 from headrace.up.display.totals import Totals
@@ -119,7 +120,7 @@ def test_the_quality_of_slices_is_shown_where_there_is_any(terminal: bool) -> No
     text = shown(replace(MUCH, quality={"all": known, "new_users": known}), terminal=terminal)
     assert "AUC 0.7000, normalised entropy 0.9500, calibration nan of 1,204" in text
     assert "new_users" in text and "new_users" not in shown(MUCH, terminal=terminal)
-    load = BackgroundLoad(Front(Settings()), [], 1.0)
+    load = BackgroundLoad(Front(Settings().http), [], 1.0)
     report = build_report(replace(MUCH, quality={"new_users": known}), load, 0, 0.0, 0.0)
     assert report["progressive_slices"]["new_users"] == {
         **{"samples": 1_204, "auc": 0.7, "normalized_entropy": 0.95, "calibration": None}
@@ -141,13 +142,13 @@ def test_without_a_terminal_there_is_a_plain_line_every_five_seconds() -> None:
 
 def test_the_fifths_have_all_samples_in_order() -> None:
     windows = [scores(100, number) for number in range(100)]
-    parts = fifths(windows)
+    parts = [merged(part) for part in fifths(windows)]
     assert [part.num_samples for part in parts] == [2_000] * 5
     assert parts[0].sum_p == pytest.approx(sum(window.sum_p for window in windows[:20]))
 
 
 def test_the_report_is_json_and_its_text_names_every_total() -> None:
-    load = BackgroundLoad(Front(Settings()), ["u"], 0.0)
+    load = BackgroundLoad(Front(Settings().http), ["u"], 0.0)
     report = build_report(MUCH, load, in_features=1_990, start_s=40.04, replay_s=180.0)
     assert json.loads(json.dumps(report)) == report
     assert report["events"]["in_features"] == 1_990 and report["elapsed_s"]["start"] == 40.0

@@ -12,8 +12,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from headrace.access.api_keys.key import SECRET_FORM
-from headrace.access.kafka import KafkaAccess
 from headrace.errors import ConfigError
+from headrace.settings.room import Room
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 PerSecond = Annotated[float, msgspec.Meta(ge=0)]
@@ -23,9 +23,8 @@ _ORIGIN: Final = re.compile(r"https?://[^/\s,]+")
 _HOST: Final = re.compile(r"[^/\s,:\[\]]+|\[[0-9a-fA-F:.]+\]")
 
 
-class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The part of the settings that decides about requests, over that about the broker: a struct of
-    msgspec has one parent."""
+class HttpAccess(Room, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of HTTP: where it listens, and which requests are let in."""
 
     host: str = "127.0.0.1"  # interface that HTTP listens on
     port: Port = 8000
@@ -33,8 +32,8 @@ class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=T
     metrics_port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0  # 0: none
     auth: Literal["auto", "required", "off"] = "auto"  # auto: keys where `host` is not loopback
     own_key: str = ""  # with which headrace asks its own API; `headrace up` makes one for its run
-    allowed_hosts: str = ""  # of the Host header; empty: those of loopback where `host` is there
-    cors_origins: str = ""  # of pages whose browsers may ask, such as https://shop.example
+    allowed_hosts: tuple[str, ...] = ()  # of the Host header; empty: loopback's, if `host` is there
+    cors_origins: tuple[str, ...] = ()  # of pages whose browsers may ask: https://shop.example
     rate_per_key: PerSecond = 1_000.0  # requests a second, in each replica; 0: no limit
     rate_per_address: PerSecond = 1_000.0  # of an address that is not this machine's
     ads_rate: PerSecond = 20.0  # requests for ads, which spend budgets, of one key or address
@@ -50,28 +49,27 @@ class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=T
     @property
     def host_names(self) -> frozenset[str]:
         """The names that a Host header may have, in lower case; empty for any."""
-        given = {name.strip().lower() for name in self.allowed_hosts.split(",") if name.strip()}
+        given = frozenset(name.lower() for name in self.allowed_hosts)
         if given or not is_loopback(self.host):
-            return frozenset(given)
+            return given
         own = f"[{self.host}]" if ":" in self.host else self.host.lower()
         return frozenset({*LOOPBACK_NAMES, own})
 
     @property
     def origin_names(self) -> frozenset[str]:
         """The origins whose pages may ask, in lower case."""
-        names = (name.strip().rstrip("/").lower() for name in self.cors_origins.split(","))
-        return frozenset(filter(None, names))
+        return frozenset(origin.rstrip("/").lower() for origin in self.cors_origins)
 
     @property
     def scheme(self) -> str:
         """`http`, or `https` where there is a certificate."""
         return "https" if self.tls_cert else "http"
 
-    def http_problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[str]:
         """The errors in these settings, one line each: bad values, contradictions, absent files."""
         if self.own_key and not SECRET_FORM.fullmatch(self.own_key):
             yield "HEADRACE_OWN_KEY is no key of `headrace keys create`: expected hr_ID_RANDOM"
-        for name in filter(None, (part.strip() for part in self.allowed_hosts.split(","))):
+        for name in self.allowed_hosts:
             if not _HOST.fullmatch(name):
                 yield (
                     f"HEADRACE_ALLOWED_HOSTS: {name!r}: expected names or addresses without port, "
@@ -89,7 +87,7 @@ class HttpAccess(KafkaAccess, frozen=True, kw_only=True, forbid_unknown_fields=T
             if file and not Path(file).is_file():
                 yield f"HEADRACE_{name}={file}: there is no such file"
 
-    def http_warnings(self) -> Iterator[str]:
+    def warnings(self) -> Iterator[str]:
         """The security warnings, one line each: settings that are allowed but expose the server."""
         if is_loopback(self.host):
             return

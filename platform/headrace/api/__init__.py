@@ -1,5 +1,10 @@
 """The API: requests and answers, and where a client on this machine finds it.
 
-slate.py  what serving is asked and what it answers
-front.py  the platform's own API, as headrace's own commands ask it
+routes.py    THE table of routes: of it are made router, OpenAPI document and client
+endpoint.py  a row of it
+slate.py     requests for slates and ads, and the answers
+events.py    posted behaviour
+health.py    the answers of health checks
+fault.py     the body of an answer that is no success
+front.py     the platform's own API, as headrace's own commands ask it
 """

@@ -16,35 +16,35 @@ ANY = ("0.0.0.0", "::", "*")
 class Front:
     """The platform's own API, asked from this machine."""
 
-    settings: HttpAccess
+    access: HttpAccess
 
     @property
     def host(self) -> str:
         """The address under which a client on this machine finds it."""
-        return "127.0.0.1" if self.settings.host in ANY else self.settings.host
+        return "127.0.0.1" if self.access.host in ANY else self.access.host
 
     @property
     def address(self) -> str:
         """Its URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.settings.scheme}://{host}:{self.settings.port}"
+        return f"{self.access.scheme}://{host}:{self.access.port}"
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers of each request: the type of the body, and the key where there is one."""
-        own_key = self.settings.own_key
+        own_key = self.access.own_key
         key = {"Authorization": f"Bearer {own_key}"} if own_key else {}
         # A server of many names has an address of this machine in none of them.
-        name = next(iter(sorted(self.settings.host_names)), "")
-        is_known = not name or self.host in self.settings.host_names
+        name = next(iter(sorted(self.access.host_names)), "")
+        is_known = not name or self.host in self.access.host_names
         return {"Content-Type": "application/json", **key, **({} if is_known else {"Host": name})}
 
     def connect(self, timeout_s: float) -> http.client.HTTPConnection:
         """A connection that is not open yet."""
-        if not self.settings.tls_cert:
-            return http.client.HTTPConnection(self.host, self.settings.port, timeout=timeout_s)
+        if not self.access.tls_cert:
+            return http.client.HTTPConnection(self.host, self.access.port, timeout=timeout_s)
         return http.client.HTTPSConnection(
-            self.host, self.settings.port, timeout=timeout_s, context=self._context()
+            self.host, self.access.port, timeout=timeout_s, context=self._context()
         )
 
     def _context(self) -> ssl.SSLContext:
@@ -53,5 +53,5 @@ class Front:
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.check_hostname = False
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-        context.load_verify_locations(self.settings.tls_cert)
+        context.load_verify_locations(self.access.tls_cert)
         return context

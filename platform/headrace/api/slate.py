@@ -13,7 +13,10 @@ from headrace.event import DEFAULT_SURFACE, Id, Surface
 MAX_SLATE = 100
 MAX_EXCLUDED = 1_000  # items that a request does not want
 MAX_CATEGORIES = 100  # of the page of an ads request
-MARKS = ("no_features", "no_model", "stale_model", "no_log", "no_budgets")  # in `degraded`
+MARKS = (  # in `degraded`
+    *("no_features", "no_model", "stale_model", "no_log", "no_budgets"),
+    *("seen_again", "no_more_items"),
+)
 _PATH = re.compile(r" - at `\$?\.?(?P<path>[^`]*)`")
 _NAME = re.compile(r"field `(?P<name>\w+)`")
 Request = TypeVar("Request")
@@ -59,7 +62,7 @@ class Envelope(msgspec.Struct, frozen=True):
     stage_ms: dict[str, float]  # of each stage and source, in their order, and of all: `total`
 
 
-class RankedItem(msgspec.Struct, frozen=True):
+class RankedItem(msgspec.Struct, frozen=True, omit_defaults=True):
     """One item of a slate."""
 
     item_id: str
@@ -68,12 +71,14 @@ class RankedItem(msgspec.Struct, frozen=True):
     position: int
     p_click: float | None  # None where no model has ranked it
     score: float | None  # the order: the sum of weight x probability over the heads (`rank_by`)
+    seen_again: bool = False  # the user has seen it, and there is nothing else to show
 
 
 class Slate(Envelope, frozen=True):
     """The answer to a `RecommendRequest`."""
 
     items: tuple[RankedItem, ...]
+    relative: bool = False  # probabilities only order items: no impressions say how often
 
 
 class PlacedAd(msgspec.Struct, frozen=True):
@@ -93,9 +98,10 @@ class AdSlate(Envelope, frozen=True):
     """The answer to an `AdsRequest`."""
 
     ads: tuple[PlacedAd, ...]
+    relative: bool = False  # probabilities and prices only order ads: as of a slate
 
 
-def parse(body: bytes, request_type: type[Request]) -> Request:
+def parse(body: bytes | bytearray, request_type: type[Request]) -> Request:
     """The request in a JSON body; raises `InvalidRequest` naming the field at fault."""
     try:
         return msgspec.json.decode(body, type=request_type)

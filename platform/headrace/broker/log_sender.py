@@ -199,7 +199,7 @@ class LogSender:
 
     def _say(self, error: Exception) -> None:
         was_away, self.is_away = self.is_away, True
-        self.last_error = self._settings.masked_error(f"{type(error).__name__}: {error}")
+        self.last_error = self._settings.kafka.masked_error(f"{type(error).__name__}: {error}")
         if not was_away:
             log.warning("no messages for %s are taken: %s", self._topic, self.last_error)
 
@@ -221,7 +221,7 @@ def _connected(settings: Settings, topic: str, deadline_s: float) -> Any:
         delivery_timeout_ms=deadline_ms,
         request_timeout_ms=deadline_ms,
         metrics_enabled=False,
-        **settings.client_options(),
+        **settings.kafka.client_options(),
     )
     try:
         if not producer.partitions_for(topic):

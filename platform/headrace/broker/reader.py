@@ -56,7 +56,7 @@ class LogReader:
             fetch_max_wait_ms=POLL_MS,
             reconnect_backoff_max_ms=MAX_RECONNECT_MS,
             max_poll_records=max_records,
-            **settings.client_options(),
+            **settings.kafka.client_options(),
         )
         self._consumer._fetcher.PartitionRecords = self.fetched
         self._consumer.assign(self._partitions)
@@ -126,7 +126,7 @@ class LogReader:
 
 def ends_of_log(settings: Settings, topic: str) -> dict[int, int]:
     """The offset after the newest message of each partition of a topic, as far as it answers."""
-    start = dict.fromkeys(range(settings.num_partitions), 0)
+    start = dict.fromkeys(range(settings.stream.num_partitions), 0)
     reader = LogReader(settings, topic, start, max_records=1)
     for _ in range(ASKED_TIMES):
         if reader.has_answers():

@@ -20,8 +20,9 @@ from kafka.errors import (
     TopicAlreadyExistsError,
 )
 
-from headrace.config import Settings, variable
+from headrace.config import Settings
 from headrace.errors import LogMismatch, ServiceError
+from headrace.settings.variables import variable
 
 HOUR_MS: Final = 3_600_000
 MAX_MESSAGE_BYTES: Final = 1_048_588  # what a producer's default of 1 MiB needs
@@ -112,13 +113,13 @@ class LogIdentity:
 
 def plans(settings: Settings) -> dict[str, TopicPlan]:
     """How each topic of the namespace is made, by name."""
-    topics, num_partitions = Topics(settings.namespace), settings.num_partitions
+    topics, num_partitions = Topics(settings.namespace), settings.stream.num_partitions
     every = {
         "message.timestamp.type": "CreateTime",
         "message.timestamp.after.max.ms": str(HOUR_MS),
         "max.message.bytes": str(MAX_MESSAGE_BYTES),
     }
-    kept = str(round(settings.events_retention_h * HOUR_MS))
+    kept = str(round(settings.stream.events_retention_h * HOUR_MS))
     stream = {"cleanup.policy": "delete", "retention.ms": kept, **every}
     # Partial states pass on when their events arrived, whatever that says: none must be refused.
     states = {
@@ -165,12 +166,12 @@ def check_partitions(settings: Settings, found: Mapping[str, FoundTopic]) -> Non
         if name in planned and topic.num_partitions != (expected := planned[name].num_partitions)
     ]
     if wrong:
+        name = variable("num_partitions")
         raise LogMismatch(
-            f"{'; '.join(wrong)} ({variable('num_partitions')}={settings.num_partitions}): set "
-            f"{variable('num_partitions')} to what the topics of events, samples, feature-rows and "
-            "item-features have, the same in every part (models and dead-letters have 1), or "
-            f"choose another namespace ({variable('namespace')}); if a topic grew, see "
-            "docs/topics.md"
+            f"{'; '.join(wrong)} ({name}={settings.stream.num_partitions}): set {name} to what the "
+            "topics of events, samples, feature-rows and item-features have, the same in every "
+            "part (models and dead-letters have 1), or choose another namespace "
+            f"({variable('namespace')}); if a topic grew, see docs/topics.md"
         )
 
 
@@ -217,7 +218,7 @@ def topic_id(given: object) -> str:
 @contextmanager
 def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
     """An admin client of the broker, closed at the end; raises `ServiceError` in one line."""
-    options: dict[str, Any] = settings.client_options()
+    options: dict[str, Any] = settings.kafka.client_options()
     try:
         admin = KafkaAdminClient(
             bootstrap_servers=settings.kafka_bootstrap, bootstrap_timeout_ms=10_000, **options
@@ -232,7 +233,7 @@ def open_admin(settings: Settings) -> Iterator[KafkaAdminClient]:
     except KafkaError as error:
         raise ServiceError(
             f"the broker at {settings.kafka_bootstrap} does not do what is asked of it: "
-            f"{settings.masked_error(error)}"
+            f"{settings.kafka.masked_error(error)}"
         ) from None
     finally:
         admin.close()

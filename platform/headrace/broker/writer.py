@@ -37,7 +37,7 @@ class LogWriter:
             delivery_timeout_ms=timeout_ms,
             request_timeout_ms=min(timeout_ms - 10, 30_000),
             max_block_ms=timeout_ms,
-            **settings.client_options(),
+            **settings.kafka.client_options(),
         )
         self._failures: list[BaseException] = []
 

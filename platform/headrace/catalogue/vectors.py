@@ -53,7 +53,7 @@ class ContentVectors:
         """Those that the settings name; tables of an earlier headrace are taken over first."""
         root = vectors_path(settings)
         take_over(root)
-        return cls.read(root, settings.vector_table_names)
+        return cls.read(root, settings.training.vector_tables)
 
     @classmethod
     def read(cls, root: Path, names: Sequence[str]) -> ContentVectors:

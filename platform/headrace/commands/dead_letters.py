@@ -151,7 +151,7 @@ def _check(settings: config.Settings) -> None:
     from headrace.broker.topics import create_topics
     from headrace.services.kafka import check_broker
 
-    check_broker(settings.kafka_bootstrap, settings)
+    check_broker(settings.kafka_bootstrap, settings.kafka)
     create_topics(settings)
 
 

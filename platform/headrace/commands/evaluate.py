@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headrace import config
-from headrace.commands.flags import add_data_flags, add_vectors_flag, iso_time_ms, load_data
+from headrace.commands.flags import (
+    add_app_flag,
+    add_data_flags,
+    add_vectors_flag,
+    iso_time_ms,
+    load_data,
+)
 from headrace.commands.running import settings_for
 from headrace.errors import ConfigError
 from headrace.evaluation.files.log import (
@@ -24,7 +30,7 @@ from headrace.evaluation.quality import Measures
 from headrace.evaluation.report import to_text
 
 if TYPE_CHECKING:
-    from headrace.evaluation.dataset.run import Asked
+    from headrace.evaluation.dataset.asked import Asked
 
 TEST_SHARE: Final = 0.2
 NUM_DRAWS: Final = 1_000
@@ -38,6 +44,7 @@ def add_evaluate(commands: Any) -> None:
     evaluate = commands.add_parser(
         "evaluate", help="how well the ranker predicts a log: features as of each row, one pass"
     )
+    add_app_flag(evaluate)
     add_data_flags(evaluate)
     evaluate.add_argument(
         "--test-from", type=iso_time_ms, metavar="TIME", help="where the test begins (ISO, UTC)"
@@ -117,9 +124,10 @@ def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
         "size": options.size,
         "seed": options.seed,
     }
-    print(f"{result['samples']:,} test impressions; {result['regime']}; {_whose(options)}")
+    what = "choices, without impressions" if "points" in result else "test impressions"
+    print(f"{result['samples']:,} {what}; {result['regime']}; {_whose(options)}")
     print(to_text(result))
-    print(f"{result['samples_per_s']:,} impressions/s, {result['peak_rss_mb']:,} MB at most")
+    print(f"{result['samples_per_s']:,} of the log/s, {result['peak_rss_mb']:,} MB at most")
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0
@@ -144,13 +152,13 @@ def _publishers_settings(options: argparse.Namespace, settings: config.Settings)
     options.uses_platform = True
     settings = settings_for(options)
     if options.vectors:
-        settings = config.changed(settings, vector_tables=",".join(options.vectors))
-    check_broker(settings.kafka_bootstrap, settings)
+        settings = config.changed(settings, vector_tables=options.vectors)
+    check_broker(settings.kafka_bootstrap, settings.kafka)
     return settings
 
 
 def _asked(options: argparse.Namespace) -> Asked:
-    from headrace.evaluation.dataset.run import Asked
+    from headrace.evaluation.dataset.asked import Asked
 
     return Asked(
         labels=tuple((options.labels or "click").split(",")),

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Final, get_args
 
 from headrace import config
+from headrace.application import document
+from headrace.application.current import APPLICATION
 from headrace.catalogue.item import Dataset
 from headrace.datasets.registry import LOADERS, detect, load_dataset
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError
 from headrace.event import DEFAULT_SURFACE
 from headrace.offline.period import Period
+from headrace.settings.rooms import FusionName, RankerSize
 
 # A text encoder for every language, not the fastest one.
 ENCODERS: Final = ("text_e5", "image_efficientnet", "given_vector")
@@ -22,7 +25,7 @@ ENCODERS: Final = ("text_e5", "image_efficientnet", "given_vector")
 
 def load_data(options: argparse.Namespace) -> Dataset:
     """The dataset that --data and --dataset name; MovieLens-100K by default."""
-    dataset = load_dataset(dataset_name(options), options.data)
+    dataset = load_dataset(dataset_name(options), data_folder(options))
     for row in dataset.bad_rows[:20]:
         print(f"{row.file}:{row.line}: {row.column}: {row.reason}", file=sys.stderr)
     if dataset.num_bad_rows:
@@ -30,10 +33,29 @@ def load_data(options: argparse.Namespace) -> Dataset:
     return dataset
 
 
+def data_folder(options: argparse.Namespace) -> Path | None:
+    """The folder that --data names; without it and --dataset that of an --app that maps columns."""
+    folder: Path | None = options.data
+    app: Path | None = getattr(options, "app", None)
+    if folder or options.dataset or not (app and APPLICATION.mapping):
+        return folder
+    return document.path_of(app).parent
+
+
 def dataset_name(options: argparse.Namespace) -> str:
     """The dataset that the flags name, or that the folder holds."""
-    folder: Path | None = options.data
+    folder = data_folder(options)
     return options.dataset or (detect(folder) if folder else "movielens")
+
+
+def add_app_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that names the application file."""
+    parser.add_argument(
+        "--app",
+        type=Path,
+        metavar="FOLDER|FILE",
+        help="the application file, or its folder (default: HEADRACE_APP, or that of --data)",
+    )
 
 
 def add_data_flags(parser: argparse.ArgumentParser) -> None:
@@ -44,12 +66,14 @@ def add_data_flags(parser: argparse.ArgumentParser) -> None:
 
 def data_arguments(options: argparse.Namespace) -> tuple[str, ...]:
     """The flags that make another command load the same dataset."""
-    folder = () if options.data is None else (f"--data={options.data.resolve()}",)
-    return (*folder, f"--dataset={dataset_name(options)}")
+    folder = data_folder(options)
+    data = () if folder is None else (f"--data={folder.resolve()}",)
+    return (*data, f"--dataset={dataset_name(options)}")
 
 
 def add_up_flags(parser: argparse.ArgumentParser) -> None:
     """The flags of `headrace up`."""
+    add_app_flag(parser)
     add_data_flags(parser)
     add_pace_flags(parser)
     add_vectors_flag(parser)
@@ -81,15 +105,15 @@ def add_ranker_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size",
         dest="ranker_size",
-        choices=get_args(config.RankerSize),
+        choices=get_args(RankerSize),
         help="of the ranker: nano for small machines, base for one core a replica, large for a GPU "
         "(default: HEADRACE_RANKER_SIZE, nano)",
     )
     parser.add_argument(
         "--fusion",
-        choices=get_args(config.FusionName),
+        choices=get_args(FusionName),
         metavar="NAME",
-        help=f"of an item's modalities: {', '.join(get_args(config.FusionName))} (default: "
+        help=f"of an item's modalities: {', '.join(get_args(FusionName))} (default: "
         "HEADRACE_FUSION, gated)",
     )
 
@@ -115,6 +139,12 @@ def speed(options: argparse.Namespace) -> float | None:
     if events_per_s is not None and not events_per_s > 0:
         raise ConfigError(f"--speed {events_per_s:g}: expected more than 0 events per second")
     return events_per_s
+
+
+def require_folder(flag: str, file: Path | None) -> None:
+    """Raises `ConfigError` where the folder of a file to write is not there."""
+    if file and not file.absolute().parent.is_dir():
+        raise ConfigError(f"{flag} {file}: there is no folder {file.parent}")
 
 
 def add_encoder_flag(parser: argparse.ArgumentParser) -> None:
@@ -218,12 +248,15 @@ def check_services(settings: config.Settings) -> None:
     from headrace.services.kafka import check_broker
 
     check_redis_keeps(settings)
-    check_broker(settings.kafka_bootstrap, settings)
+    check_broker(settings.kafka_bootstrap, settings.kafka)
 
 
 def check_redis_keeps(settings: config.Settings) -> None:
-    """Raises `ServiceError` unless Redis answers and keeps its rows; prints warnings."""
+    """Raises `ServiceError` unless Redis answers and keeps its rows, `ActionsMismatch` where those
+    have other actions than this process; prints warnings."""
+    from headrace.features.rows.namespace_actions import bind_actions
     from headrace.services.redis_condition import check_store
 
     for warning in check_store(settings):
         print(f"warning: {warning}", file=sys.stderr, flush=True)
+    bind_actions(settings)

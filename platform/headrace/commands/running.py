@@ -13,7 +13,9 @@ from datetime import datetime
 from typing import Final
 
 from headrace import config
+from headrace.commands.flags import add_app_flag
 from headrace.errors import ConfigError
+from headrace.settings.variables import variable
 from headrace.up.run_file import RunFile, RunFolder
 
 PLACES: Final = ("redis_url", "kafka_bootstrap", "home", "namespace")
@@ -27,6 +29,12 @@ def add_platform_flag(parser: argparse.ArgumentParser) -> None:
         help="a running headrace up: its namespace or process id (default: the only one)",
     )
     parser.set_defaults(uses_platform=True)
+    add_app_flag(parser)
+
+
+def looks_at_platform(options: argparse.Namespace) -> bool:
+    """Whether a command takes the settings of a platform that runs here."""
+    return bool(getattr(options, "uses_platform", False))
 
 
 def settings_for(options: argparse.Namespace) -> config.Settings:
@@ -35,7 +43,7 @@ def settings_for(options: argparse.Namespace) -> config.Settings:
 
     Raises `ConfigError` where several run and none is named, or a name fits none.
     """
-    if not getattr(options, "uses_platform", False):
+    if not looks_at_platform(options):
         return config.load()
     options.run_file = run = find(options.platform)
     if run is None:
@@ -49,7 +57,7 @@ def settings_for(options: argparse.Namespace) -> config.Settings:
 def find(name: str | None) -> RunFile | None:
     """The running platform of this name, or the only one; None where the environment says where a
     platform is, or none runs."""
-    places = [config.variable(field) for field in PLACES if config.is_given(field)]
+    places = [variable(field) for field in PLACES if config.is_given(field)]
     if places and name is None:
         return None
     if places:

@@ -58,7 +58,7 @@ def _status(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def status_document(settings: config.Settings, run: RunFile | None) -> dict[str, Any]:
     """The status of a platform: from `headrace up`, from HTTP and from the parts' reports."""
-    health = probe(Front(settings), settings.namespace)
+    health = probe(Front(settings.http), settings.namespace)
     totals, ages, redis_problem = _observed(settings)
     parts = [_part(state, ages) for state in run.parts] if run else _reported(ages)
     problems = [redis_problem] if redis_problem else []
@@ -77,6 +77,7 @@ def status_document(settings: config.Settings, run: RunFile | None) -> dict[str,
         "http": {"ok": health.is_ok, **health.answer},
         "versions": _versions(totals),
         "quality": to_builtins(totals.quality) if totals else {},
+        "choices": to_builtins(totals.choices) if totals else None,
         "lags": _lags(totals),
     }
 
@@ -124,7 +125,7 @@ def _configured(settings: config.Settings) -> dict[str, str]:
     from headrace.services.redis import masked
 
     return {
-        "http": Front(settings).address,
+        "http": Front(settings.http).address,
         "redis": masked(settings.redis_url),
         "kafka": settings.kafka_bootstrap,
     }
@@ -179,6 +180,10 @@ def _show(document: dict[str, Any]) -> None:
         from headrace.monitoring.quality_table import quality_table
 
         console.print(quality_table(document["quality"]))
+    if document["choices"]:
+        from headrace.monitoring.quality_table import choices_table
+
+        console.print(choices_table(document["choices"]))
     console.print(f"home: {document['home']}", highlight=False, markup=False, soft_wrap=True)
     for problem in document["problems"]:
         console.print(f"problem: {problem}", highlight=False, markup=False, soft_wrap=True)

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from headrace.application.document import FILE
 from headrace.catalogue.item import Dataset
 from headrace.datasets import openbandit
 from headrace.datasets.kuairand import history as kuairand_history
 from headrace.datasets.kuairand import loader as kuairand
 from headrace.datasets.movielens import loader as movielens
 from headrace.datasets.table import loader as table
-from headrace.datasets.table.mapping import MAPPING_FILE
+from headrace.datasets.table.mapping import is_mapped
 from headrace.errors import DatasetError
 
 Loader = Callable[[Path | None], Dataset]
@@ -25,9 +26,8 @@ LOADERS: Final[dict[str, Loader]] = {
     "table": table.load,
 }
 
-# The first row whose files are all in the folder decides: a mapping is the user's own word.
+# The first row whose files are all in the folder decides, but for a mapping of columns.
 MARKS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("table", (MAPPING_FILE,)),
     ("kuairand", ("impressions.parquet", "videos.parquet")),
     ("movielens", ("ratings.parquet",)),
     ("movielens", ("ml-100k.inter",)),
@@ -48,10 +48,15 @@ def load_dataset(name: str, folder: Path | None) -> Dataset:
 def detect(folder: Path) -> str:
     """The name of the dataset whose files are in `folder`."""
     _require_folder(folder)
+    if (folder / FILE).is_file() and is_mapped(folder):
+        return "table"  # a mapping is the user's own word
     for name, files in MARKS:
         if all((folder / file).is_file() for file in files):
             return name
-    looked_for = "; ".join(f"{' and '.join(files)} ({name})" for name, files in MARKS)
+    if is_mapped(folder):
+        return "table"
+    marks = (("table", (FILE,)), *MARKS)
+    looked_for = "; ".join(f"{' and '.join(files)} ({name})" for name, files in marks)
     raise DatasetError(f"{folder}: no dataset found there; looked for {looked_for}")
 
 

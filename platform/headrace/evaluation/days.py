@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, datetime, time
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from headrace.config import variable
 from headrace.errors import ConfigError
+from headrace.settings.variables import variable
 
 
 class Days:

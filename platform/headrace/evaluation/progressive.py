@@ -24,7 +24,8 @@ from headrace.evaluation.row import BATCH_IMPRESSIONS, TEST, AnyRow
 from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import Batch
-from headrace.model.config import CLICK, SIZES, Head, RankerConfig
+from headrace.model.calibration import per_impression
+from headrace.model.config import CLICK, SIZES, RankerConfig, heads_of
 
 CLICK_LABEL: Final = "is_click"
 
@@ -38,11 +39,11 @@ def ranker_config(
     size: str, labels: Sequence[str], surfaces: Iterable[str], content_widths: tuple[int, ...] = ()
 ) -> RankerConfig:
     """The ranker of this size with a head per label; the click is always one of them."""
-    others = tuple(Head(name) for name in head_names(labels) if name != CLICK)
+    others = [name for name in head_names(labels) if name != CLICK]
     return replace(
         SIZES[size](NUM_DENSE),
         rates=RATES,
-        heads=(Head(CLICK), *others),
+        heads=heads_of([CLICK, *others]),
         surfaces=tuple(sorted(surfaces)),
         content_widths=content_widths,
     )
@@ -143,9 +144,14 @@ class Progressive(ABC, Generic[AnyRow]):
             self._day = day
 
     def _score(self, rows: Sequence[AnyRow]) -> None:
-        p_CJ = self._published.predict(self._batch(rows))
-        p_at_midnight_CJ = self._at_midnight.predict(self._batch(rows, at_midnight=True))
-        self.quality.add(rows, p_CJ[:, self._columns], p_at_midnight_CJ[:, self._columns])
+        p_CJ = self._predict(self._published, self._batch(rows))
+        p_at_midnight_CJ = self._predict(self._at_midnight, self._batch(rows, at_midnight=True))
+        self.quality.add(rows, p_CJ, p_at_midnight_CJ)
+
+    def _predict(self, model: OnlineLearner, batch: Batch) -> NDArray[np.float32]:
+        """[C, J]: how probable each label is of an impression, clicked or not."""
+        p_CJ = per_impression(model.predict(batch), self._config.after_click)
+        return p_CJ[:, self._columns]
 
     @abstractmethod
     def _batch(self, rows: Sequence[AnyRow], at_midnight: bool = False) -> Batch:

@@ -22,10 +22,13 @@ Columns = tuple[tuple[str, str, int], ...]
 
 
 def to_text(report: Mapping[str, Any]) -> str:
-    """The tables: predictions with their slices, then decisions and lists."""
+    """The tables: predictions with their slices, then decisions and lists; of a log without
+    impressions the lists of the whole catalogue."""
     top = report["top"]
     ranked = (("recall_at_k", "Recall"), ("ndcg_at_k", "NDCG"))
     lists = (*((f"{name}@{top}", key, 4) for key, name in ranked), ("MRR", "mrr", 4))
+    if "points" in report:
+        return _of_next_items(report, lists)
     lines = [_head("impressions", PREDICTED)]
     for label, of_label in report["labels"].items():
         lines += _lines(label, of_label, of_label["samples"], PREDICTED)
@@ -38,6 +41,23 @@ def to_text(report: Mapping[str, Any]) -> str:
     lines.append(
         f"an action is decided to come from p = {report['threshold']:g} on; a list is a "
         f"{report['list']}"
+    )
+    return "\n".join(lines)
+
+
+def _of_next_items(report: Mapping[str, Any], columns: Columns) -> str:
+    lines = [_head("points", columns)]
+    for name, of_list in report["lists"].items():
+        lines += _lines(name, of_list, report["points"], columns)
+    over = report["ndcg_over_popular"]
+    low, high = over.get("intervals", {}).get("ratio", (None, None))
+    within = f" ({low:.2f} to {high:.2f})" if low is not None and high is not None else ""
+    if over["ratio"] is not None:
+        best = report["best_popular"]
+        lines.append(f"NDCG@{report['top']} over {best}: {over['ratio']:.2f}{within}")
+    lines.append(
+        "a point is an item that its user chose and had not chosen before; ranked are all "
+        f"{report['items']:,} items but those he had chosen"
     )
     return "\n".join(lines)
 

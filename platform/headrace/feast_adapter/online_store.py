@@ -22,7 +22,6 @@ from feast import Entity, FeatureView, RepoConfig
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
-from redis.connection import SSLConnection, parse_url
 
 from headrace.clock import now_ms
 from headrace.errors import FeatureError
@@ -34,6 +33,7 @@ from headrace.feast_adapter.request import (
     view_of,
 )
 from headrace.feast_adapter.response import PackedResponse, ReadRow, read_rows, respond
+from headrace.features.store.connection import Connection, parse_connection_string
 from headrace.features.store.round_trip import delete_view, fetch, fetch_async, store, store_async
 from headrace.features.store.schema import Schema
 
@@ -52,15 +52,19 @@ class PackedRedisOnlineStoreConfig(RedisOnlineStoreConfig):  # type: ignore[misc
 class _UrlRedisStore(RedisOnlineStore):  # type: ignore[misc]
     """Feast's connections, also from a URL as redis-py reads it."""
 
+    _client: Any
+
     @staticmethod
     def _parse_connection_string(connection_string: str) -> tuple[Any, ...]:
-        if "://" not in connection_string:
-            feast: Any = RedisOnlineStore._parse_connection_string(connection_string)
-            return tuple(feast)
-        options: dict[str, Any] = dict(parse_url(connection_string))
-        node = {"host": options.pop("host", "localhost"), "port": options.pop("port", 6379)}
-        options["ssl"] = options.pop("connection_class", None) is SSLConnection
-        return [node], options
+        return parse_connection_string(connection_string)
+
+    def _get_client(self, online_store_config: PackedRedisOnlineStoreConfig) -> Any:
+        """The client that every part of headrace would have."""
+        if not self._client:
+            options = online_store_config
+            kind, master = options.redis_type.value, options.sentinel_master
+            self._client = Connection(options.connection_string, kind, master).client()
+        return self._client
 
 
 class PackedRedisOnlineStore(_UrlRedisStore):

@@ -1,21 +1,23 @@
-"""Feast's view of the feature table: entities, sources and feature views.
+"""Feast's entities, sources and feature views, made from headrace's own views.
 
-Static views (`user_profile`, `item_content`) are materialized from the catalogue. Streaming views
-(`<entity>_activity`) are pushed by the stream workers; beside the values as of the last event their
-rows hold `state`, from which the values of any later time are computed. Their batch sources are the
-folders that `headrace archive` and `headrace backfill` write: the same rows over time, but `state`.
-Vector views (`item_text_encoded`, ...) are materialized by `headrace encode`: an item's vector of
-one modality, empty where there is none, and the encoder's version that made it.
+The batch sources of streaming views are the folders that `headrace archive` and `headrace backfill`
+write: the same rows over time, but `state`. Those of the others are files of the catalogue.
 """
 
 from datetime import timedelta
 
 from feast import Entity, FeatureView, Field, FileSource, PushSource, ValueType
-from feast.types import Array, Bytes, Float32, String
+from feast.types import from_value_type
 
 from headrace import config
 from headrace.catalogue.content import MODALITIES
-from headrace.features.aggregation.layout import Layout
+from headrace.features.online.views import (
+    ITEM_CONTENT,
+    USER_PROFILE,
+    View,
+    activity_view,
+    vector_view,
+)
 from headrace.features.table import (
     CAMPAIGN,
     CAMPAIGN_LAYOUT,
@@ -29,7 +31,15 @@ from headrace.features.table import (
 from headrace.paths import rows_path
 
 _SETTINGS = config.load()
-_NEVER_EXPIRES = timedelta(0)
+
+
+def _entity(name: str) -> Entity:
+    return Entity(name=name, join_keys=[f"{name}_id"], value_type=ValueType.STRING)
+
+
+user, item = _entity(USER), _entity(ITEM)
+category, campaign = _entity(CATEGORY), _entity(CAMPAIGN)
+_ENTITIES = {entity.name: entity for entity in (user, item, category, campaign)}
 
 
 def _file(name: str) -> FileSource:
@@ -37,72 +47,46 @@ def _file(name: str) -> FileSource:
     return FileSource(name=f"{name}_file", path=str(path), timestamp_field="event_timestamp")
 
 
-def _log(entity: str) -> FileSource:
-    path = str(rows_path(_SETTINGS, entity))
-    return FileSource(name=f"{entity}_rows", path=path, timestamp_field="event_timestamp")
+def _pushed(view: View) -> PushSource:
+    """What fresh rows of a streaming view are pushed into, before its log."""
+    path = str(rows_path(_SETTINGS, view.entity))
+    log = FileSource(name=f"{view.entity}_rows", path=path, timestamp_field="event_timestamp")
+    return PushSource(name=f"{view.name}_push", batch_source=log)
 
 
-def _entity(name: str) -> Entity:
-    return Entity(name=name, join_keys=[f"{name}_id"], value_type=ValueType.STRING)
-
-
-def _activity(layout: Layout, entity: Entity) -> tuple[PushSource, FeatureView]:
-    """The push source and the view of an entity's streaming features."""
-    source = PushSource(name=f"{layout.view}_push", batch_source=_log(layout.entity))
-    numbers = [
-        Field(name=row.name, dtype=Float32, description=row.description) for row in layout.numbers
+def _view(view: View, source: FileSource | PushSource) -> FeatureView:
+    columns = [
+        Field(
+            name=column.name,
+            dtype=from_value_type(ValueType[column.type]),
+            description=column.description,
+        )
+        for column in view.columns
     ]
-    state = Field(name="state", dtype=Bytes, description="what all values are made from")
-    ttls = [row.ttl_s for row in layout.features]  # a row lives as long as any value of it
-    ttl = timedelta(seconds=max(ttls)) if all(ttls) else _NEVER_EXPIRES
-    return source, FeatureView(
-        name=layout.view, entities=[entity], ttl=ttl, schema=[*numbers, state], source=source
+    return FeatureView(
+        name=view.name,
+        entities=[_ENTITIES[view.entity]],
+        ttl=timedelta(seconds=view.ttl_s),
+        schema=columns,
+        source=source,
     )
-
-
-def vector_view_name(modality: str) -> str:
-    """The view of the items' content vectors of a modality, and its source's file."""
-    return f"item_{modality}_encoded"
 
 
 def _vector_view(modality: str) -> FeatureView:
-    name = vector_view_name(modality)
-    return FeatureView(
-        name=name,
-        entities=[item],
-        ttl=_NEVER_EXPIRES,
-        schema=[
-            Field(name="vector", dtype=Array(Float32)),
-            Field(name="encoder", dtype=String, description="<encoder>/<version>"),
-        ],
-        source=_file(name),
-    )
+    view = vector_view(modality)
+    return _view(view, _file(view.name))
 
 
-user, item = _entity(USER), _entity(ITEM)
-category, campaign = _entity(CATEGORY), _entity(CAMPAIGN)
+_USERS, _ITEMS = activity_view(USER_LAYOUT), activity_view(ITEM_LAYOUT)
+_CATEGORIES, _CAMPAIGNS = activity_view(CATEGORY_LAYOUT), activity_view(CAMPAIGN_LAYOUT)
 
 user_profile_source, item_content_source = _file("users"), _file("items")
-user_profile = FeatureView(
-    name="user_profile",
-    entities=[user],
-    ttl=_NEVER_EXPIRES,
-    schema=[Field(name="attributes", dtype=Array(String))],
-    source=user_profile_source,
-)
-item_content = FeatureView(
-    name="item_content",
-    entities=[item],
-    ttl=_NEVER_EXPIRES,
-    schema=[
-        Field(name="title", dtype=String),
-        Field(name="categories", dtype=Array(String)),
-        Field(name="attributes", dtype=Array(String)),
-    ],
-    source=item_content_source,
-)
-user_activity_source, user_activity = _activity(USER_LAYOUT, user)
-item_activity_source, item_activity = _activity(ITEM_LAYOUT, item)
-category_activity_source, category_activity = _activity(CATEGORY_LAYOUT, category)
-campaign_activity_source, campaign_activity = _activity(CAMPAIGN_LAYOUT, campaign)
+user_profile = _view(USER_PROFILE, user_profile_source)
+item_content = _view(ITEM_CONTENT, item_content_source)
+user_activity_source, item_activity_source = _pushed(_USERS), _pushed(_ITEMS)
+user_activity = _view(_USERS, user_activity_source)
+item_activity = _view(_ITEMS, item_activity_source)
+category_activity_source, campaign_activity_source = _pushed(_CATEGORIES), _pushed(_CAMPAIGNS)
+category_activity = _view(_CATEGORIES, category_activity_source)
+campaign_activity = _view(_CAMPAIGNS, campaign_activity_source)
 encoded_views = tuple(map(_vector_view, MODALITIES))

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from headrace.catalogue.words import ContentTable
-from headrace.learning.guard import WINDOW, Guard, Scored
+from headrace.learning.guard import NOTHING, WINDOW, Guard, Scored
 from headrace.learning.learner import OnlineLearner, probabilities
 from headrace.learning.share_limit import ShareLimit
 from headrace.learning.slices import SliceScores
@@ -29,6 +29,7 @@ from headrace.model.ranker import Ranker
 from headrace.sample import Sample
 
 CLICK_COLUMN: Final = 0  # of the heads, the first of which is the click's
+SHOWN, DRAWN = "", "of what was drawn: "  # what a guard looks at, as its verdict begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class GuardedLearner:
         self.limit, self.slices = ShareLimit(), slices or SliceScores(config.surfaces)
         self.num_rolled_back = 0  # impressions that were learned and given up again
         self._config, self._content, self._pace = config, content, pace
-        self._guard = Guard(pace.patience_ms)
+        self._guards = {DRAWN: Guard(pace.patience_ms), SHOWN: Guard(pace.patience_ms)}
         self._since: deque[tuple[Batch, NDArray[np.float32]]] = deque()  # it was published
         self._good: bytes | None = None
 
@@ -77,7 +78,9 @@ class GuardedLearner:
         """Why this version is held, "" if it may be published; ask once per version."""
         if not _is_finite(self.learner.weights()):
             return "weights that are not finite"
-        return self._guard.verdict(now_ms, self._paired())
+        paired = self._paired()
+        reasons = {of: guard.verdict(now_ms, paired.get(of)) for of, guard in self._guards.items()}
+        return next((f"{of}{reason}" for of, reason in reasons.items() if reason), "")
 
     def published(self, weights: dict[str, Any]) -> None:
         """These weights are served from now on."""
@@ -96,13 +99,15 @@ class GuardedLearner:
 
     def roll_back_if_due(self, now_ms: int) -> bool:
         """Go back to the last good state where the guard asks for it and there is one."""
-        if self._good is None or not self._guard.must_roll_back(now_ms):
+        guards = self._guards.values()
+        if self._good is None or not any(guard.must_roll_back(now_ms) for guard in guards):
             return False
         state = torch.load(io.BytesIO(self._good), weights_only=True)
         self.num_rolled_back += self.learner.num_samples - state["learner"]["num_samples"]
         self.learner.load_state(state["learner"])
         self.slices.load_state(state["slices"])
-        self._guard.rolled_back()
+        for guard in guards:
+            guard.rolled_back()
         self._since.clear()
         return True
 
@@ -111,7 +116,8 @@ class GuardedLearner:
         return {
             "learner": self.learner.state(),
             "limit": self.limit.state(),
-            "guard": self._guard.state(),
+            "guard": self._guards[SHOWN].state(),
+            "guard_of_drawn": self._guards[DRAWN].state(),
             "num_rolled_back": self.num_rolled_back,
             "slices": self.slices.state(),
         }
@@ -120,7 +126,9 @@ class GuardedLearner:
         """Become the learner that `state` described, which is then its last good state."""
         self.learner.load_state(state["learner"])
         self.limit.load_state(state["limit"])
-        self._guard.load_state(state["guard"])
+        self._guards[SHOWN].load_state(state["guard"])
+        if "guard_of_drawn" in state:  # checkpoints from before anything was drawn lack it
+            self._guards[DRAWN].load_state(state["guard_of_drawn"])
         self.num_rolled_back = state["num_rolled_back"]
         if "slices" in state:  # checkpoints from before there were any lack them
             self.slices.load_state(state["slices"])
@@ -131,8 +139,8 @@ class GuardedLearner:
         p_CJ = self.learner.learn(batch)
         if p_CJ is None:
             return
-        label_C = batch.candidates.label_CJ[:, CLICK_COLUMN].cpu().numpy()
-        self._guard.take(Scored.of(p_CJ[:, CLICK_COLUMN], label_C))
+        for of, scored in _scored(p_CJ, batch).items():
+            self._guards[of].take(scored)
         self.slices.take(p_CJ[:, CLICK_COLUMN], batch)
         self._since.append((batch, p_CJ))
         while len(self._since) > 1 and self._num_since() - len(self._since[0][1]) >= WINDOW:
@@ -141,20 +149,17 @@ class GuardedLearner:
     def _num_since(self) -> int:
         return sum(len(p_CJ) for _, p_CJ in self._since)
 
-    def _paired(self) -> tuple[Scored, Scored] | None:
-        """The scores of the learner and of the published version on the newest impressions."""
+    def _paired(self) -> dict[str, tuple[Scored, Scored]]:
+        """The scores of the learner and of the published version on the newest impressions, and on
+        the newest of what was drawn."""
         if not self._published.is_loaded or not self._since:
-            return None
-        batches = [batch for batch, _ in self._since]
-        label_C = np.concatenate(
-            [batch.candidates.label_CJ[:, CLICK_COLUMN].cpu().numpy() for batch in batches]
-        )
-        both = (
-            [p_CJ for _, p_CJ in self._since],
-            [self._published.probabilities(batch) for batch in batches],
-        )
-        mine, its = (Scored.of(np.concatenate(p)[:, CLICK_COLUMN], label_C) for p in both)
-        return mine, its
+            return {}
+        paired = dict.fromkeys(self._guards, (NOTHING, NOTHING))
+        for batch, p_CJ in self._since:
+            both = _scored(p_CJ, batch), _scored(self._published.probabilities(batch), batch)
+            for of, (mine, its) in paired.items():
+                paired[of] = mine.then(both[0][of]), its.then(both[1][of])
+        return paired
 
 
 class _Published:
@@ -171,6 +176,21 @@ class _Published:
 
     def probabilities(self, batch: Batch) -> NDArray[np.float32]:
         return probabilities(self._ranker, self._calibration, batch)
+
+
+def _scored(p_CJ: NDArray[np.float32], batch: Batch) -> dict[str, Scored]:
+    """The clicks of a batch's impressions, and the choices of its drawn requests: a probability of
+    being the chosen one for each candidate."""
+    label_C = batch.candidates.label_CJ[:, CLICK_COLUMN].cpu().numpy()
+    drawn, p_C = batch.candidates.drawn, p_CJ[:, CLICK_COLUMN]
+    if drawn is None:
+        return {DRAWN: NOTHING, SHOWN: Scored.of(p_C, label_C)}
+    there_QX = (drawn.there_QX & drawn.known_QJ[:, :1]).cpu().numpy()
+    chosen_QX = np.zeros(there_QX.shape, np.float64)
+    chosen_QX[:, 0] = 1
+    p_QX = drawn.choice(torch.from_numpy(p_C).to(drawn.log_q_QX.device)).cpu().numpy()
+    choices = Scored(p_QX[there_QX].astype(np.float64), chosen_QX[there_QX])
+    return {DRAWN: choices, SHOWN: Scored.of(p_C, label_C)}
 
 
 def _is_finite(state: Any) -> bool:

@@ -7,7 +7,8 @@ of what is read lie from zero is fitted as well (evidence: MacKay, 1992; a step 
 maximisation per solution): a group that says nothing
 stays near zero by itself, whatever the log. Samples are forgotten slowly, as the network moves.
 
-    C candidates   J heads   R numbers that are read   G groups of them
+    C candidates   J heads   R numbers that are read   G groups of them   Q drawn requests
+    X candidates of one
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
+
+from headrace.model.drawn import DrawnRequests
 
 FIRST_SAMPLES: Final = 4_000  # that are left out, as the network's layers still turn
 GROWTH: Final = 1.25  # samples from one solution to the next, so that they cost a share of learning
@@ -38,13 +41,20 @@ class LastLayerFit:
         self._group_R = torch.repeat_interleave(size_G)
         self._size_G = size_G.double()
         self._num_samples, self._next_solution = 0, FIRST_SAMPLES
+        self._num_requests = self._num_drawn = 0  # drawn requests, and how many samples they were
         like = torch.zeros(num_heads, len(self._group_R), dtype=torch.float64, device=device)
         self.weight_JR = like
         self._moment_JR = like.clone()
         self._precision_JRR = torch.diag_embed(like)  # of the samples alone
         self._ridge_JG = like.new_full((num_heads, len(size_G)), FIRST_RIDGE)
 
-    def learn(self, read_CR: Tensor, offset_CJ: Tensor, label_CJ: Tensor) -> bool:
+    def learn(
+        self,
+        read_CR: Tensor,
+        offset_CJ: Tensor,
+        label_CJ: Tensor,
+        drawn: DrawnRequests | None = None,
+    ) -> bool:
         """Take in samples, and say whether the weights have changed; a NaN label is unknown.
 
         Samples among which something that is read is not finite leave no trace.
@@ -52,15 +62,10 @@ class LastLayerFit:
         if self._num_samples < FIRST_SAMPLES:
             self._num_samples += len(read_CR)
             return False
-        known_CJ = ~label_CJ.isnan()
-        p_CJ = torch.sigmoid(offset_CJ + read_CR @ self.weight_JR.T.float())
-        gradient_JR = torch.where(known_CJ, label_CJ - p_CJ, 0).T @ read_CR
+        logit_CJ = offset_CJ + read_CR @ self.weight_JR.T.float()
+        gradient_JR, precision_JRR = self._sums(read_CR, logit_CJ, label_CJ, drawn)
         if not torch.isfinite(gradient_JR).all():
             return False
-        curvature_CJ = torch.where(known_CJ, (p_CJ * (1 - p_CJ)).clamp_min(MIN_CURVATURE), 0)
-        some = slice(-self._num_samples % EVERY, None, EVERY)
-        some_CR, some_CJ = read_CR[some], EVERY * curvature_CJ[some]
-        precision_JRR = (some_CR * some_CJ.T[..., None]).transpose(1, 2) @ some_CR
         kept = math.exp(-len(read_CR) / MEMORY)
         self._precision_JRR.mul_(kept).add_(precision_JRR)
         pulled_JR = (precision_JRR.double() @ self.weight_JR[..., None])[..., 0]
@@ -71,6 +76,47 @@ class LastLayerFit:
         pending = min(int(self._num_samples * (GROWTH - 1)), MAX_PENDING)
         self._next_solution = self._num_samples + pending
         return self._solve()
+
+    def _sums(
+        self, read_CR: Tensor, logit_CJ: Tensor, label_CJ: Tensor, drawn: DrawnRequests | None
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient and the curvature of these samples."""
+        if drawn is None:
+            return self._of_impressions(read_CR, logit_CJ, label_CJ)
+        shown_C = torch.ones(len(read_CR), dtype=torch.bool, device=read_CR.device)
+        shown_C[drawn.candidate_QX] = False
+        of_shown = self._of_impressions(read_CR[shown_C], logit_CJ[shown_C], label_CJ[shown_C])
+        of_drawn = self._of_choices(read_CR, logit_CJ, drawn)
+        self._num_requests += len(drawn.candidate_QX)
+        self._num_drawn += int((~shown_C).sum())
+        return of_shown[0] + of_drawn[0], of_shown[1] + of_drawn[1]
+
+    def _of_impressions(
+        self, read_CR: Tensor, logit_CJ: Tensor, label_CJ: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient and the curvature of the labels that are known."""
+        known_CJ, p_CJ = ~label_CJ.isnan(), torch.sigmoid(logit_CJ)
+        gradient_JR = torch.where(known_CJ, label_CJ - p_CJ, 0).T @ read_CR
+        curvature_CJ = torch.where(known_CJ, (p_CJ * (1 - p_CJ)).clamp_min(MIN_CURVATURE), 0)
+        some = slice((self._num_drawn - self._num_samples) % EVERY, None, EVERY)
+        some_CR, some_CJ = read_CR[some], EVERY * curvature_CJ[some]
+        return gradient_JR, (some_CR * some_CJ.T[..., None]).transpose(1, 2) @ some_CR
+
+    def _of_choices(
+        self, read_CR: Tensor, logit_CJ: Tensor, drawn: DrawnRequests
+    ) -> tuple[Tensor, Tensor]:
+        """The gradient and the curvature of drawn requests, whose labels are which was chosen: what
+        is read counts as far as it differs from the mean of the request."""
+        gradients, precisions = [], []
+        read_QXR = read_CR[drawn.candidate_QX]
+        for logit_C, known_Q in zip(logit_CJ.T, drawn.known_QJ.T, strict=False):
+            p_QX = drawn.corrected(logit_C).softmax(1) * known_Q[:, None]
+            mean_Q1R = (p_QX[..., None] * read_QXR).sum(1, keepdim=True)
+            gradients.append((known_Q[:, None] * read_QXR[:, 0] - mean_Q1R[:, 0]).sum(0))
+            root_XR = (EVERY * p_QX).sqrt()[..., None] * (read_QXR - mean_Q1R)
+            some_XR = root_XR[-self._num_requests % EVERY :: EVERY].flatten(0, 1)
+            precisions.append(some_XR.T @ some_XR)
+        return torch.stack(gradients), torch.stack(precisions)
 
     def _solve(self) -> bool:
         """The weights, and from them and their variances the ridges of the next solution.
@@ -104,7 +150,9 @@ class LastLayerFit:
             "ridge": self._ridge_JG,
         }
         state: dict[str, Any] = {name: tensor.cpu().clone() for name, tensor in tensors.items()}
-        return state | {"num_samples": self._num_samples, "next_solution": self._next_solution}
+        drawn = {"num_requests": self._num_requests, "num_drawn": self._num_drawn}
+        of_all = {"num_samples": self._num_samples, "next_solution": self._next_solution}
+        return state | of_all | drawn
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Become the fit that `state` described."""
@@ -114,3 +162,7 @@ class LastLayerFit:
         self._precision_JRR = state["precision"].to(device, copy=True)
         self._ridge_JG = state["ridge"].to(device, copy=True)
         self._num_samples, self._next_solution = state["num_samples"], state["next_solution"]
+        # States from before anything was drawn lack these.
+        self._num_requests, self._num_drawn = (
+            state.get(name, 0) for name in ("num_requests", "num_drawn")
+        )

@@ -8,6 +8,7 @@ C candidates   K logits   J heads
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headrace.learning.choices import ChoiceScores
 from headrace.learning.factors.factor_log import FactorLog
 from headrace.learning.last_layer_fit import LastLayerFit
 from headrace.learning.loss import heads_loss
 from headrace.metrics import Scores
-from headrace.model.batch import Batch
+from headrace.metrics.ranking import RankedLists
+from headrace.model.batch import Batch, moved
 from headrace.model.calibration import PlattBank, make_calibration
 from headrace.model.config import CLICK, RankerConfig
+from headrace.model.drawn import DrawnRequests
 from headrace.model.ranker import Ranker, Scored
 
 FULL_BATCH = 256  # candidates whose losses, together, move the weights by a whole step
@@ -37,6 +41,7 @@ class OnlineLearner:
         self._factor_log = FactorLog()
         num_heads = len(config.scalar_heads)
         self._last_layer = LastLayerFit(self.ranker.last.group_sizes, num_heads, device)
+        self.choices = ChoiceScores()
         self.num_samples = 0
         self.num_skipped = 0  # batches whose features or loss were not finite
         self._config, self._window = config, window
@@ -64,7 +69,7 @@ class OnlineLearner:
         served = as_served(self.ranker, batch) if self._config.modality_dropout else None
         self.ranker.train()
         scored = self.ranker(batch, dropout_seed=self.num_samples)
-        loss = self._loss(scored, label_CJ)
+        loss = self._loss(scored, batch)
         if not torch.isfinite(loss):
             self.num_skipped += 1
             for table in self.ranker.tables.values():
@@ -90,6 +95,10 @@ class OnlineLearner:
         self._windows[head] = {n: s for n, s in changed.items() if n == self._current}
         return dict(changed)
 
+    def take_choice_windows(self) -> dict[int, RankedLists]:
+        """The same of drawn requests: where their chosen ones came."""
+        return self.choices.take_windows(self._current)
+
     def weights(self) -> dict[str, Any]:
         """The weights to serve: the ranker without its optimizer's state, and the calibration."""
         return {
@@ -112,6 +121,7 @@ class OnlineLearner:
             "num_samples": self.num_samples,
             "num_skipped": self.num_skipped,
             "windows": current,
+            "choices": self.choices.state(self._current),
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
@@ -125,14 +135,17 @@ class OnlineLearner:
         for name, payload in state["windows"].items():
             current = Scores.from_bytes(payload)
             self._windows[name] = {self._current: current} if current.num_samples else {}
+        if "choices" in state:  # states from before anything was drawn lack it
+            self.choices.load_state(state["choices"], self._current)
 
     @property
     def _current(self) -> int:
         return self.num_samples // self._window
 
-    def _loss(self, scored: Scored, label_CJ: Tensor) -> Tensor:
+    def _loss(self, scored: Scored, batch: Batch) -> Tensor:
         """The network's loss with the position's bias, which belongs to training only."""
-        return heads_loss(self._config.heads, _with_position(scored), label_CJ, FULL_BATCH)
+        label_CJ, drawn = batch.candidates.label_CJ, batch.candidates.drawn
+        return heads_loss(self._config.heads, _with_position(scored), label_CJ, FULL_BATCH, drawn)
 
     def _take_in(self, served: Scored, batch: Batch) -> NDArray[np.float32]:
         """Record the served probabilities, [C, J], and fit the calibration and the last layer."""
@@ -140,12 +153,26 @@ class OnlineLearner:
         label_CJ = self._told(batch.candidates.label_CJ[:, :num_heads])
         logit_CJ, surface_C = served.logit_CK.detach()[:, :num_heads].cpu(), batch.surface_C.cpu()
         p_CJ: NDArray[np.float32] = self.calibration(logit_CJ, surface_C).numpy()
+        drawn = self._chosen(p_CJ, batch)
         self._record(p_CJ, label_CJ.cpu().numpy())
         self.calibration.learn(logit_CJ, label_CJ.cpu(), surface_C)
         offset_CJ = _with_position(served).detach()[:, :num_heads]
-        if self._last_layer.learn(served.read_CR, offset_CJ, label_CJ):
+        if self._last_layer.learn(served.read_CR, offset_CJ, label_CJ, drawn):
             self.ranker.last.weight_RK[:, :num_heads] = self._last_layer.weight_JR.T
         return p_CJ
+
+    def _chosen(self, p_CJ: NDArray[np.float32], batch: Batch) -> DrawnRequests | None:
+        """Record where the chosen ones of drawn requests came; returns the requests as far as they
+        say something of each head's own logit."""
+        drawn = batch.candidates.drawn
+        if drawn is None:
+            return None
+        after = torch.tensor(self._config.after_click, device=drawn.known_QJ.device)
+        known_QJ = drawn.known_QJ[:, : len(after)]
+        self.choices.take(p_CJ[:, 0], moved(drawn, torch.device("cpu")), self._current)
+        surface_Q = batch.surface_C[drawn.candidate_QX[:, 0]]
+        self.calibration.count_drawn(known_QJ.cpu(), surface_Q.cpu())
+        return replace(drawn, known_QJ=known_QJ & ~after)
 
     def _told(self, label_CJ: Tensor) -> Tensor:
         """The labels that say something of each head's own probability.

@@ -1,6 +1,6 @@
 """Losses: one per kind of head, summed over the rows whose label is known.
 
-    C candidates   K logits   J heads
+    C candidates   K logits   J heads   Q drawn requests
 
 A label that is NaN is unknown: it has no part in the loss and gives no gradient. Sums are divided
 by the size of a full batch, not by that of the batch: a sample moves the weights as far whether it
@@ -16,12 +16,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from headrace.model.config import Head
+from headrace.model.drawn import DrawnRequests, chosen_score
 
 MIN_LOG_P = -1e-6  # a probability that rounds to 1 still has a finite log of its complement
 
 
 def heads_loss(
-    heads: Sequence[Head], logit_CK: Tensor, label_CJ: Tensor, full_batch: int
+    heads: Sequence[Head],
+    logit_CK: Tensor,
+    label_CJ: Tensor,
+    full_batch: int,
+    drawn: DrawnRequests | None = None,
 ) -> Tensor:
     """The weighted sum of the heads' losses, each a sum over candidates divided by `full_batch`.
 
@@ -41,6 +46,9 @@ def heads_loss(
                 part = entire_space_loss(logit_CK[:, 0], logit_CK_head[:, 0], label_C)
             case "categorical":
                 part = categorical_loss(logit_CK_head, label_C)
+        if drawn is not None and head.kind != "categorical":
+            score_C = chosen_score(head, logit_CK[:, 0], logit_CK_head[:, 0])
+            part = part + choice_loss(score_C, drawn, drawn.known_QJ[:, place])
         loss = loss + head.weight * part
     return loss / max(full_batch, len(label_CJ))
 
@@ -63,6 +71,15 @@ def entire_space_loss(click_C: Tensor, after_click_C: Tensor, label_C: Tensor) -
     log_p_C = functional.logsigmoid(click_C) + functional.logsigmoid(after_click_C)
     log_not_C = torch.log(-torch.expm1(log_p_C.clamp_max(MIN_LOG_P)))
     return _total(-(label_C * log_p_C + (1 - label_C) * log_not_C), known_C)
+
+
+def choice_loss(score_C: Tensor, drawn: DrawnRequests, known_Q: Tensor) -> Tensor:
+    """Cross-entropy of which candidate of a drawn request was chosen; summed over the known ones.
+
+    A softmax over the scores less log q (Bengio and Senecal, 2008; Yi et al., 2019). A constant of
+    the request changes nothing, so that how often something comes is learned from impressions only.
+    """
+    return _total(-drawn.corrected(score_C).log_softmax(1)[:, 0], known_Q)
 
 
 def categorical_loss(logit_CK: Tensor, label_C: Tensor) -> Tensor:

@@ -60,6 +60,7 @@ class ShareLimit:
         total_C = self._carry + np.cumsum(share_C)
         kept_C = np.floor(total_C) > np.floor(total_C - share_C)
         self._carry = float(total_C[-1] % 1)
+        kept_C = _whole_where_drawn(samples, kept_C, num_S)
         self.num_left_out += int((~kept_C).sum())
         kept = zip(samples, np.split(kept_C, np.cumsum(num_S)[:-1]), strict=True)
         return [_some(sample, kept_N) for sample, kept_N in kept if kept_N.any()]
@@ -94,6 +95,16 @@ class ShareLimit:
             self._last_of[kind] = state[f"{kind}_last"].numpy().copy()
         self.num_left_out, self._num_seen = state["num_left_out"], state["num_seen"]
         self._carry = state["carry"]
+
+
+def _whole_where_drawn(
+    samples: Sequence[Sample], kept_C: NDArray[np.bool_], num_S: Ints
+) -> NDArray[np.bool_]:
+    """[C]: which impressions are kept, where a drawn request is kept whole or not at all: as its
+    first candidate is, the chosen one."""
+    is_drawn_C = np.repeat([bool(sample.log_q) for sample in samples], num_S)
+    chosen_C = np.repeat(kept_C[np.cumsum(num_S) - num_S], num_S)
+    return np.where(is_drawn_C, chosen_C, kept_C)
 
 
 def _some(sample: Sample, kept_N: NDArray[np.bool_]) -> Sample:

@@ -14,5 +14,6 @@ from headrace.metrics.binary import Scores
 
 ALL: Final = "all"  # the name of everything, where there are scores of parts of it
 NEW: Final = 5  # impressions so far of a user or item that is still new
+DRAWN_TOP: Final = 2  # places that count among what was drawn: five candidates by default
 
-__all__ = ["ALL", "NEW", "Scores"]
+__all__ = ["ALL", "DRAWN_TOP", "NEW", "Scores"]

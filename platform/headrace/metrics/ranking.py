@@ -8,7 +8,7 @@ ranking cannot gain by saying nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,6 +57,12 @@ def list_values(list_N: Keys, score_N: NDArray[Any], gain_N: NDArray[Any], k: in
     )
 
 
+def values_of_ranks(key_L: Keys, rank_L: NDArray[Any], k: int) -> ListValues:
+    """The same of lists with one relevant candidate each, by its rank, 1 for the first."""
+    within_L = (rank_L <= k).astype(np.float64)
+    return ListValues(key_L, within_L, within_L / np.log2(1.0 + rank_L), 1.0 / rank_L)
+
+
 @dataclass(slots=True)
 class RankedLists:
     """Recall@k, NDCG@k and MRR over lists; a list must come whole, in one call.
@@ -91,6 +97,16 @@ class RankedLists:
         self.sum_recall += other.sum_recall
         self.sum_ndcg += other.sum_ndcg
         self.sum_reciprocal_rank += other.sum_reciprocal_rank
+
+    def to_bytes(self) -> bytes:
+        """A compact form for a store; `from_bytes` reads it back."""
+        return np.array([float(number) for number in astuple(self)]).tobytes()
+
+    @classmethod
+    def from_bytes(cls, payload: bytes) -> RankedLists:
+        """The sums that `to_bytes` wrote; raises `ValueError` for anything else."""
+        k, num_lists, num_relevant, *sums = np.frombuffer(payload).tolist()
+        return cls(int(k), int(num_lists), int(num_relevant), *sums)
 
     @property
     def recall(self) -> float:

@@ -4,6 +4,8 @@ ranker.py        FuseRank: content and behaviour in, logits per head and candida
 item_factors.py  vectors of items, and the parts of users solved over their history
 config.py        its sizes (nano, base, large), heads and learning rates
 explain.py       why a candidate got its logit
+labels.py        what a sample tells the heads
+drawn.py         what it tells of items that were drawn beside a chosen one
 batch.py         requests as the tensors that the ranker reads
 calibration.py   from logits to probabilities, per surface and head, streaming
 """

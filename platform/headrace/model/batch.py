@@ -22,12 +22,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headrace.action import BIT, CLICK
 from headrace.catalogue.words import ContentTable
 from headrace.event import POSITION_UNKNOWN
-from headrace.features.aggregation.facts import action_masks, grades, told_apart
+from headrace.features.aggregation.facts import grades, told_apart
 from headrace.features.inputs import RequestFeatures
 from headrace.model.config import RankerConfig
+from headrace.model.drawn import DrawnRequests, drawn_requests
+from headrace.model.labels import known_heads, labels_of
 from headrace.sample import Sample
 
 Part = TypeVar("Part")
@@ -97,9 +98,10 @@ class Candidates:
     request_C: Tensor  # ascending
     item_C: Tensor  # rows of the items
     dense_CF: Tensor
-    label_CJ: Tensor  # NaN where unknown; the number of the class for a categorical head
+    label_CJ: Tensor  # NaN where unknown, as of what was drawn; the class for a categorical head
     grade_C: Tensor  # how much came of it, from 0 to 1; NaN where unknown
     position_C: Tensor | None = None  # in the slate, `POSITION_UNKNOWN` where unknown
+    drawn: DrawnRequests | None = None  # those of the requests that nobody was seen to show
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,8 @@ class BatchRequest:
     outcome_N: NDArray[np.int64] | None = None
     position_N: NDArray[np.int64] | None = None
     surface: int = 0
+    log_q_N: NDArray[np.float32] | None = None  # of a drawn request
+    known_J: NDArray[np.bool_] | None = None  # which heads learn of it
 
 
 def batch_of_samples(
@@ -151,10 +155,12 @@ def batch_of_samples(
             user_words=sample.user_word_keys,
             item_keys=sample.item_keys,
             features=RequestFeatures(sample.dense_NF, sample.history_3T),
-            label_NJ=_labels(sample, config),
+            label_NJ=labels_of(sample, config.heads),
             outcome_N=np.array(sample.outcomes),
             position_N=np.array(sample.positions) if sample.positions else None,
             surface=config.surface_number(sample.surface),
+            log_q_N=sample.log_q_N if sample.log_q else None,
+            known_J=known_heads(sample, config.heads) if sample.log_q else None,
         )
         for sample in samples
     ]
@@ -213,17 +219,6 @@ def word_bags(word_GL: NDArray[np.int64]) -> WordBags:
     return WordBags(*map(torch.from_numpy, (key_V, row_N.reshape(-1), start_G)))
 
 
-def _labels(sample: Sample, config: RankerConfig) -> NDArray[np.float32]:
-    """[N, J]: the label of each impression for each head, NaN where it is unknown."""
-    action_N = action_masks(np.array(sample.outcomes))
-    label_NJ = np.full((len(action_N), len(config.heads)), np.nan, dtype=np.float32)
-    for column, head in enumerate(config.heads):
-        asked = BIT.get(head.name, 0) | (BIT[CLICK] if head.kind == "after_click" else 0)
-        if head.name in BIT and sample.labelled & asked == asked:
-            label_NJ[:, column] = action_N & asked == asked
-    return label_NJ
-
-
 def _users(requests: Sequence[BatchRequest]) -> Users:
     length = max(len(r.user_words) for r in requests)
     word_BA = np.zeros((len(requests), length), dtype=np.int64)
@@ -272,7 +267,16 @@ def _candidates(requests: Sequence[BatchRequest], rows_C: NDArray[np.int64]) -> 
         label_CJ=torch.from_numpy(np.concatenate(labels)) if labels else torch.zeros(0, 0),
         grade_C=torch.from_numpy(np.concatenate(of_each)),
         position_C=torch.from_numpy(np.concatenate(positions)) if known else None,
+        drawn=_drawn(requests),
     )
+
+
+def _drawn(requests: Sequence[BatchRequest]) -> DrawnRequests | None:
+    firsts = np.cumsum([0, *(len(r.features.dense_NF) for r in requests)]).tolist()
+    drawn = [(first, r.log_q_N, r.known_J) for first, r in zip(firsts, requests, strict=False)]
+    drawn = [one for one in drawn if one[1] is not None]
+    first_Q, log_qs, known = zip(*drawn, strict=True) if drawn else ((), (), ())
+    return drawn_requests(first_Q, log_qs, np.array(known, np.bool_))
 
 
 def _trimmed(history_B3T: NDArray[np.int64]) -> NDArray[np.int64]:

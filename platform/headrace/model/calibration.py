@@ -36,6 +36,7 @@ class PlattBank:
         self.weight_SJ2 = torch.tensor([1.0, 0.0]).repeat(num_surfaces, num_heads, 1)
         self._accumulator_SJ2 = torch.full((num_surfaces, num_heads, 2), 1e-2)
         self._count_SJ = torch.zeros(num_surfaces, num_heads)
+        self._drawn_SJ = torch.zeros(num_surfaces, num_heads)  # requests that told only what came
         # Since the last step: candidates, and sums of their gradients and known labels.
         self._num_gathered = 0
         self._gathered_SJ2 = torch.zeros_like(self.weight_SJ2)
@@ -57,6 +58,20 @@ class PlattBank:
         self._num_gathered += len(surface_C)
         if self._num_gathered >= STEP:
             self._step()
+
+    def count_drawn(self, known_QJ: Tensor, surface_Q: Tensor) -> None:
+        """Note requests that were drawn on these surfaces, and which heads learned of them."""
+        self._drawn_SJ[0] += known_QJ.sum(0)
+        own_Q = surface_Q != 0
+        self._drawn_SJ.index_add_(0, surface_Q[own_Q], known_QJ[own_Q].float())
+
+    @property
+    def is_relative_SJ(self) -> Tensor:
+        """Whether a head's probabilities on a surface only order items: what it learned there was
+        drawn, and too few impressions say how often its action comes."""
+        few_SJ = self._count_SJ < MIN_LABELS
+        relative_SJ: Tensor = few_SJ & (self._drawn_SJ > 0)
+        return relative_SJ | (few_SJ & relative_SJ[0])
 
     def _gather(self, logit_CJ: Tensor, label_CJ: Tensor, surface_C: Tensor) -> None:
         known_CJ = ~label_CJ.isnan()
@@ -86,6 +101,7 @@ class PlattBank:
             "weight": self.weight_SJ2.clone(),
             "accumulator": self._accumulator_SJ2.clone(),
             "count": self._count_SJ.clone(),
+            "drawn": self._drawn_SJ.clone(),
             "num_gathered": self._num_gathered,
             "gathered": self._gathered_SJ2.clone(),
             "gathered_count": self._gathered_count_SJ.clone(),
@@ -96,6 +112,8 @@ class PlattBank:
         self.weight_SJ2 = state["weight"].clone()
         self._accumulator_SJ2 = state["accumulator"].clone()
         self._count_SJ = state["count"].clone()
+        if "drawn" in state:  # calibrations from before anything was drawn lack it
+            self._drawn_SJ = state["drawn"].clone()
         self._num_gathered = state["num_gathered"]
         self._gathered_SJ2 = state["gathered"].clone()
         self._gathered_count_SJ = state["gathered_count"].clone()

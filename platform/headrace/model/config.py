@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
 
-from headrace.action import AVERSIONS, BIT, FEATURED, MAX_ACTIONS
+from headrace.action import AVERSIONS, BIT, FEATURED, MAX_ACTIONS, TABLE
 from headrace.action import CLICK as CLICK
 from headrace.errors import ConfigError
 
@@ -29,6 +29,13 @@ class Head:
     @property
     def num_logits(self) -> int:
         return self.num_classes if self.kind == "categorical" else 1
+
+
+def heads_of(names: Sequence[str]) -> tuple[Head, ...]:
+    """The heads of these outcomes: those that the table has after a click are predicted given one,
+    all others for each impression."""
+    after = {row.name for row in TABLE if row.after}
+    return tuple(Head(name, "after_click" if name in after else "binary") for name in names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import msgspec
 
 from headrace.metrics import Scores
 from headrace.metrics.latency import NUM_BINS
+from headrace.metrics.ranking import RankedLists
 from headrace.services.redis_condition import RedisCondition
 from headrace.skipped import SkippedKind
 
@@ -102,6 +103,28 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """Progressive quality of requests that were drawn beside what was chosen: where that came among
+    the others. It says nothing of how often something is chosen."""
+
+    requests: Count
+    top: Count  # places of a list that count
+    recall: float | None
+    ndcg: float | None
+    mrr: float | None
+
+    @classmethod
+    def of(cls, lists: RankedLists) -> Choices:
+        """The metrics of these lists."""
+        return cls(
+            requests=lists.num_lists,
+            top=lists.k,
+            recall=_known(lists.recall),
+            ndcg=_known(lists.ndcg),
+            mrr=_known(lists.mrr),
+        )
+
+
 class TrainDocument(PartDocument, frozen=True, kw_only=True):
     """The status of the trainer: its lag, its counts, and the quality of its predictions."""
 
@@ -117,6 +140,7 @@ class TrainDocument(PartDocument, frozen=True, kw_only=True):
     version: Count = 0
     ids: dict[str, Count] = {}  # rows by embedding table
     quality: dict[str, Quality] = {}  # of the newest impressions, by slice of the traffic
+    choices: Choices | None = None  # of the newest drawn requests, where there are any
 
 
 class ServeDocument(PartDocument, frozen=True, kw_only=True):

@@ -52,6 +52,7 @@ class HealthCollector(Collector):
         yield from _views(health)
         yield from _features(health)
         yield from _quality(health)
+        yield from _choices(health)
 
 
 def _redis(health: Health) -> Iterator[Metric]:
@@ -169,6 +170,23 @@ def _quality(health: Health) -> Iterator[Metric]:
         for gauge, value in zip(gauges.values(), values, strict=True):
             _add_known(gauge, [of], value)
     yield from gauges.values()
+
+
+def _choices(health: Health) -> Iterator[Metric]:
+    """Where the chosen ones of drawn requests came; nothing where nothing was drawn."""
+    if health.choices is None:
+        return
+    top, of = health.choices.top, health.choices
+    names = {
+        "requests": ("newest requests that were drawn beside what was chosen", of.requests),
+        "recall": (f"share of these whose chosen one came among the first {top}", of.recall),
+        "ndcg": (f"NDCG@{top} of these", of.ndcg),
+        "mrr": ("mean reciprocal rank of their chosen ones", of.mrr),
+    }
+    for name, (text, value) in names.items():
+        gauge = Gauge(f"headrace_model_drawn_{name}", text, labels=[])
+        _add_known(gauge, [], value)
+        yield gauge
 
 
 def _add_known(gauge: Gauge, labels: Sequence[str], value: float | None) -> None:

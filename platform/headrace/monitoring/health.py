@@ -27,7 +27,14 @@ from headrace.features.checks.drift import (
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.table import LAYOUTS
 from headrace.metrics.latency import Latencies
-from headrace.monitoring.documents import PARTS, Quality, StreamDocument, TrainDocument, ViewReport
+from headrace.monitoring.documents import (
+    PARTS,
+    Choices,
+    Quality,
+    StreamDocument,
+    TrainDocument,
+    ViewReport,
+)
 from headrace.monitoring.monitor import ReferenceStore
 from headrace.monitoring.status import StatusBoard
 from headrace.positions.commit import Commit
@@ -97,6 +104,7 @@ class Health:
     lost_rows: int = 0  # of users, written and gone when they were needed, as far as is known
     corrected: dict[str, str] = field(default_factory=dict)  # by a commit's count: the first
     quality: dict[str, Quality] = field(default_factory=dict)  # of predicted clicks, by slice
+    choices: Choices | None = None  # of drawn requests
 
     @property
     def num_late(self) -> int:
@@ -141,6 +149,7 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
     documents.sort(key=lambda document: (document.worker, document.updated_ms))
     newest = {document.worker: document for document in documents}
     running = {w: d for w, d in newest.items() if d.is_fresh(now_ms)}
+    train = max(board.read(TrainDocument), key=lambda d: d.updated_ms, default=None)
     references = ReferenceStore(redis, namespace, skipped).read()
     return Health(
         tuple(_view(layout, documents, references.get(layout.view), now_ms) for layout in LAYOUTS),
@@ -150,14 +159,9 @@ def read_health(redis: Redis, namespace: str, now_ms: int) -> Health:
         _stores(redis, documents),
         sum(document.lost_rows for document in documents),
         {kind: text for d in running.values() for kind, text in d.corrected.items()},
-        _quality(board),
+        train.quality if train else {},
+        train.choices if train else None,
     )
-
-
-def _quality(board: StatusBoard) -> dict[str, Quality]:
-    """The quality of the newest impressions by slice, from the trainer that reported last."""
-    newest = max(board.read(TrainDocument), key=lambda d: d.updated_ms, default=None)
-    return newest.quality if newest else {}
 
 
 def stream_documents(board: StatusBoard, skipped: Skipped) -> list[StreamDocument]:

@@ -12,13 +12,13 @@ from rich.table import Table
 
 from headrace.features.checks.drift import LARGE_SHIFT, SMALL_SHIFT
 from headrace.monitoring.health import FeatureHealth, Health, ViewHealth
-from headrace.monitoring.quality_table import quality_table
+from headrace.monitoring.quality_table import choices_table, quality_table
 from headrace.skipped import shortened
 
 
 def to_tables(health: Health) -> Iterator[Table]:
     """One table of the views, one of the numbers of each that was written lately, one of the events
-    that were not taken as they came, and one of the model's quality, where there is any."""
+    that were not taken as they came, and those of the model's quality, where there is any."""
     lag, workers = sum(health.lags.values()), len(health.lags)
     table = Table(
         "view",
@@ -40,6 +40,8 @@ def to_tables(health: Health) -> Iterator[Table]:
         yield _corrected(health)
     if health.quality:
         yield quality_table(msgspec.to_builtins(health.quality))
+    if health.choices:
+        yield choices_table(msgspec.to_builtins(health.choices))
 
 
 def _notes(health: Health) -> Iterator[str]:
@@ -72,6 +74,7 @@ def to_document(health: Health) -> dict[str, Any]:
         ],
         "lost_rows": health.lost_rows,
         "quality": msgspec.to_builtins(health.quality),
+        "choices": msgspec.to_builtins(health.choices),
         "redis": msgspec.to_builtins(health.stores),
         "views": {view.name: _document(view) for view in health.views},
     }

@@ -19,9 +19,10 @@ from headrace.access.api_keys.ring import Keyring
 from headrace.access.api_keys.store import KeyStore
 from headrace.access.http import is_loopback
 from headrace.access.redis import prompt_redis
-from headrace.config import Settings, variable
+from headrace.config import Settings
 from headrace.monitoring.exporter import HealthCollector
 from headrace.services.ports import require_free
+from headrace.settings.variables import variable
 
 REDIS_TIMEOUT_S: Final = 2.0
 BEARER: Final = "Bearer "
@@ -35,16 +36,16 @@ def serve_metrics(settings: Settings, clock: Callable[[], int]) -> Iterator[None
 
     Raises `ServiceError` where the port is taken.
     """
-    if not settings.metrics_port:
+    if not settings.http.metrics_port:
         yield
         return
-    host, port = settings.metrics_host, settings.metrics_port
+    host, port = settings.http.metrics_host, settings.http.metrics_port
     require_free(host, port, "metrics", variable("metrics_port"))
     registry = CollectorRegistry()
     registry.register(HealthCollector(settings, clock))
     application: Application = make_wsgi_app(registry)
     with ExitStack() as stack:
-        if not is_loopback(host) and settings.auth != "off":
+        if not is_loopback(host) and settings.http.auth != "off":
             redis = stack.enter_context(prompt_redis(settings.redis_url, REDIS_TIMEOUT_S))
             keyring = Keyring(KeyStore(redis, settings.namespace), clock)
             keyring.start()

@@ -106,7 +106,7 @@ class Archive:
         for topic in self._topics:
             topic.poll()
         now = self._clock()
-        due = now - self._flushed_ms >= 1_000 * self._settings.archive_every_s
+        due = now - self._flushed_ms >= 1_000 * self._settings.stream.archive_every_s
         if due or sum(topic.num_bytes for topic in self._topics) > MAX_WAITING_BYTES:
             self.flush()
             self._flushed_ms = now
@@ -128,6 +128,6 @@ class Archive:
 
     def _archived(self, name: str, log: str, to_tables: ToTables) -> ArchivedTopic:
         folder = log_folder(self._settings, log)
-        start = dict.fromkeys(range(self._settings.num_partitions), 0) | folder.resume()
+        start = dict.fromkeys(range(self._settings.stream.num_partitions), 0) | folder.resume()
         reader = LogReader(self._settings, name, start, log=self._log)
         return ArchivedTopic(reader, folder, to_tables, self._clock, self._skipped)

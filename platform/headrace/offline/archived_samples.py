@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from headrace.config import Settings
+from headrace.features.aggregation.facts import Ints
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.offline.folder import SAMPLES, between, log_folder
 from headrace.offline.period import Period
@@ -16,9 +18,10 @@ from headrace.sample import Sample
 
 _COLUMNS: Final = (
     *("source_partition", "source_offset", "lane", "event_time_ms"),
-    *("schema", "dense", "history"),
+    *("schema", "item_keys", "dense", "history"),
 )
 
+Features = tuple[NDArray[np.float32], Ints]  # dense [N, F] and history [3, T] of a request
 SampleId = tuple[int, int, int]  # partition, sequence, offset of the event
 
 
@@ -31,6 +34,7 @@ class ArchivedSamples:
     # By partition and sequence.
     last_offset: dict[tuple[int, int], int] = field(default_factory=dict)
     of_other_tables: set[SampleId] = field(default_factory=set)  # their columns are others
+    num_drawn_otherwise: int = 0  # taken, with other items beside the one that was chosen
 
     def __post_init__(self) -> None:
         names = ("source_partition", "lane", "source_offset", "schema")
@@ -44,14 +48,27 @@ class ArchivedSamples:
                 offset, self.last_offset.get((partition, sequence), -1)
             )
 
-    def take(self, sample: Sample) -> tuple[Any, Any] | None:
-        """The dense features [N, F] and the history [3, T] of the same request, once."""
+    def take(self, sample: Sample) -> tuple[Features, Features, Ints] | None:
+        """The features of the same request as they were archived, those of the sample, and its
+        items' keys; once. Where other items were drawn, as from a catalogue that has changed since,
+        only those of the item that was chosen.
+        """
         row = self.row_of.pop(_id(sample), None)
         if row is None:
             return None
         dense, history = (self.table.column(name)[row].as_buffer() for name in ("dense", "history"))
-        dense_NF = np.frombuffer(dense, "<f4").reshape(sample.num_impressions, -1)
-        return dense_NF, np.frombuffer(history, "<i8").reshape(3, -1)
+        archived_N = np.array(self.table.column("item_keys")[row].as_py(), np.int64)
+        dense_NF = np.frombuffer(dense, "<f4").reshape(len(archived_N), -1)
+        history_3T, item_N = (
+            np.frombuffer(history, "<i8").reshape(3, -1),
+            np.array(sample.item_keys),
+        )
+        same = slice(None)
+        if not np.array_equal(archived_N, item_N):
+            self.num_drawn_otherwise += 1
+            same = slice(1)
+        made = sample.dense_NF[same], sample.history_3T
+        return (dense_NF[same], history_3T), made, item_N[same]
 
     def is_of_another_table(self, sample: Sample) -> bool:
         """Whether it was archived as an earlier feature table made it."""

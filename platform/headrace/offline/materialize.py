@@ -1,24 +1,13 @@
-"""Materialization: the catalogue, Feast's registry, and static features in the online store.
-
-This is Feast's own `apply` and `materialize` on this repository's `feature_repo`.
-"""
+"""Materialization: the catalogue, Feast's registry, and static features in the online store."""
 
 from __future__ import annotations
 
-from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
-
-# isort: split
-import os
-import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from feast import FeatureStore
-from feast.repo_config import load_repo_config
-from feast.repo_operations import apply_total
 
 from headrace import config
 from headrace.catalogue import columnar
@@ -26,15 +15,15 @@ from headrace.catalogue.content import MODALITIES, Modality
 from headrace.catalogue.files import read_items, write_catalogue
 from headrace.catalogue.item import Dataset
 from headrace.catalogue.vector_table import VectorTable
-from headrace.feast_adapter.online import clients_elsewhere
-from headrace.feast_adapter.views import vector_view_name
+from headrace.feast_adapter.materialization import apply_definitions, materialize_views
+from headrace.features.online.views import STATIC_VIEWS, vector_view_name
 from headrace.features.table import LAYOUTS
 from headrace.offline.folder import date_folder, replace_files
 from headrace.offline.tables import rows_schema
 from headrace.paths import rows_path
 
-STATIC_VIEWS = ("user_profile", "item_content")
-VECTOR_SCHEMA = pa.schema(
+STATIC_NAMES: Final = tuple(view.name for view in STATIC_VIEWS)
+VECTOR_SCHEMA: Final = pa.schema(
     [
         ("item_id", pa.string()),
         ("vector", pa.list_(pa.float32())),
@@ -77,44 +66,25 @@ def write_vectors(
 
 def apply(settings: config.Settings) -> None:
     """Apply feature_repo as `feast apply` does; a second time only brings in the changes."""
-    config.export(settings)
     for modality in MODALITIES:
         path = _vector_file(config.catalogue_path(settings), modality)
         if not path.exists():  # Feast checks that each view's source is there
             pq.write_table(VECTOR_SCHEMA.empty_table(), path)
-    repository, here = config.repository_path("feature_repo"), Path.cwd()
-    repo_config = load_repo_config(repository, repository / "feature_store.yaml")
-    sys.path.insert(0, str(repository))  # Feast imports the definitions by their file's name
-    try:
-        apply_total(repo_config, repository, skip_source_validation=False)
-    finally:
-        sys.path.remove(str(repository))
-        os.chdir(here)  # Feast goes into the repository and stays there
+    apply_definitions(settings)
 
 
 def materialize(
     settings: config.Settings,
     now_ms: int,
     incremental: bool = False,
-    views: Sequence[str] = STATIC_VIEWS,
+    views: Sequence[str] = STATIC_NAMES,
 ) -> None:
     """Copy static features of the catalogue, or these views, into the online store: all rows,
     or the new ones.
 
     Streaming views are left alone: their rows come from the stream, with the state that it needs.
     """
-    config.export(settings)
-    store = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
-    clients_elsewhere(store, settings)
-    end = datetime.fromtimestamp(now_ms / 1_000, tz=UTC) + timedelta(seconds=1)
-    if incremental:
-        store.materialize_incremental(end_date=end, feature_views=list(views))
-        return
-    store.materialize(
-        start_date=datetime(1970, 1, 2, tzinfo=UTC),
-        end_date=end,
-        feature_views=list(views),
-    )
+    materialize_views(settings, views, now_ms, incremental)
 
 
 def _vector_file(catalogue: Path, modality: Modality) -> Path:

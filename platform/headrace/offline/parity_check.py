@@ -22,7 +22,6 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 from redis import Redis
 from rich.console import Console
 from rich.table import Table
@@ -32,18 +31,18 @@ from headrace.broker.record import Record
 from headrace.catalogue.files import read_items, read_users
 from headrace.clock import now_ms
 from headrace.event import ImpressionEvent
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.checks.parity import EXACT, FLOAT, Agreement, Parity
 from headrace.features.inputs import DENSE_NAMES
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.served import as_served
 from headrace.features.serving_key import ServingKey
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
-from headrace.offline.archived_samples import read_samples
+from headrace.offline.archived_samples import Features, read_samples
 from headrace.offline.period import Period
 from headrace.offline.sources import Source, archived_events
 from headrace.offline.start_state import read_start_state
@@ -67,7 +66,6 @@ WIDTH: Final = 100  # of the tables, also where there is no terminal
 _ALLOWED: Final = {EXACT: "equal", FLOAT: "within 1e-6"}
 
 _ITEM_NAMES: Final = {feature.name for feature in ITEM_LAYOUT.dense}
-Features = tuple[NDArray[np.float32], Ints]  # dense [N, F] and history [3, T] of a request
 
 
 def run(settings: config.Settings, period: Period, json_path: Path | None) -> int:
@@ -101,7 +99,7 @@ class ParityCheck:
         self._item_ids = items.keys()
         self._item_keys = np.array([key(item_id) for item_id in items], np.int64)
         start = read_start_state(offline_path(settings))
-        self._path = BatchPath(items.get, PartitionSettings.of(settings), start)
+        self._path = BatchPath(items.get, PartitionSettings.of(settings, item_ids=items), start)
         redis = Redis.from_url(settings.redis_url)
         self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._archived = read_samples(settings, period)
@@ -152,6 +150,8 @@ class ParityCheck:
             yield f"{self.num_not_archived} requests: their samples are not archived yet"
         if self.num_of_other_tables:
             yield f"{self.num_of_other_tables} requests: another feature table made their samples"
+        if num := self._archived.num_drawn_otherwise:
+            yield f"{num} requests: what was drawn then is not what is drawn from this catalogue"
         if self.num_elsewhere:
             yield f"{self.num_elsewhere} online rows: they include other events than the archive"
         if self.num_forgotten:
@@ -159,16 +159,16 @@ class ParityCheck:
 
     def _lasting(self, layout: Layout, ids: Sequence[str]) -> Sequence[str]:
         """The entities whose rows are kept for ever, or have been since the log began."""
-        lasted_s, settings = (now_ms() - self._began_ms) / 1_000, self._settings
+        lasted_s, stream = (now_ms() - self._began_ms) / 1_000, self._settings.stream
         if layout is ITEM_LAYOUT:
             lasting: Sequence[str] = [item_id for item_id in ids if item_id in self._item_ids]
-        elif layout is USER_LAYOUT and lasted_s >= settings.unknown_user_ttl_s:
-            users = read_users(config.catalogue_path(settings))
+        elif layout is USER_LAYOUT and lasted_s >= stream.unknown_user_ttl_s:
+            users = read_users(config.catalogue_path(self._settings))
             lasting = [user_id for user_id in ids if user_id in users]
         elif layout is CAMPAIGN_LAYOUT and (
-            lasted_s >= settings.unknown_campaign_ttl_s or len(ids) > settings.max_unknown_campaigns
+            lasted_s >= stream.unknown_campaign_ttl_s or len(ids) > stream.max_unknown_campaigns
         ):
-            known = Bounds.of(settings).known_campaigns
+            known = Bounds.of(self._settings).known_campaigns
             lasting = [campaign_id for campaign_id in ids if campaign_id in known]
         else:
             lasting = ids
@@ -205,9 +205,7 @@ class ParityCheck:
             group = SERVED if came_from in self._served else AS_OF
             archived = self._archived.take(sample)
             if archived is not None:
-                keys_N = np.array(sample.item_keys, np.int64)
-                made = sample.dense_NF, sample.history_3T
-                compared[group].append((archived, made, keys_N))
+                compared[group].append(archived)
             elif self._archived.may_come(sample):
                 self.num_not_archived += 1
             elif self._archived.is_of_another_table(sample):

@@ -57,7 +57,7 @@ class TopicEvents:
     settings: Settings
 
     def partitions(self) -> list[int]:
-        return list(range(self.settings.num_partitions))
+        return list(range(self.settings.stream.num_partitions))
 
     def num_events(self) -> None:
         return None

@@ -15,11 +15,11 @@ from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
 from headrace.catalogue.files import read_items, read_users
 from headrace.config import Settings
-from headrace.feast_adapter.columns import Expiry
-from headrace.feast_adapter.online import OnlineStore
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds, row_ttls_s
 from headrace.features.rows.merged import topic_messages
 from headrace.features.rows.schemas import RowSchemas
+from headrace.features.store.columns import Expiry
 from headrace.features.table import CAMPAIGN, ITEM, ITEM_LAYOUT, LAYOUTS, SHARED_LAYOUTS, USER
 from headrace.keys import key
 from headrace.offline.start_state import START_FOLDER, read_rows
@@ -59,7 +59,7 @@ def publish_start_state(state: Path, settings: Settings) -> dict[str, int]:
             if layout in SHARED_LAYOUTS:
                 messages = topic_messages({layout.entity: (ids[part], rows[part])})
                 for id_, (row_key, value) in zip(ids[part], messages, strict=True):
-                    writer.send(topic, value, row_key, key(id_) % settings.num_partitions)
+                    writer.send(topic, value, row_key, key(id_) % settings.stream.num_partitions)
             store.write(layout, ids[part], rows[part], expiry=Expiry(unknown_N[part], ttl_s))
     writer.flush()
     writer.close()

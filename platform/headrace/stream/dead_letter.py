@@ -110,7 +110,7 @@ def read_letters(settings: Settings) -> Iterator[Letter]:
 def original_of(letter: Letter, settings: Settings) -> bytes | None:
     """The message that a letter is about, as it lies in the events topic; None where it is gone or
     is another one."""
-    if not 0 <= letter.partition < settings.num_partitions or letter.original_offset < 0:
+    if not 0 <= letter.partition < settings.stream.num_partitions or letter.original_offset < 0:
         return None
     start = {letter.partition: letter.original_offset}
     with closing(LogReader(settings, Topics(settings.namespace).events, start)) as reader:

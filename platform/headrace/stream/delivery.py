@@ -14,20 +14,23 @@ from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.config import Settings
 from headrace.event import MAX_EVENT_BYTES
-from headrace.feast_adapter.columns import Expiry
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.layout import Layout
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import row_ttls_s
 from headrace.features.rows.merged import topic_messages
 from headrace.features.rows.numbers_message import encode_feature_rows, numbered
 from headrace.features.rows.state_row import Rows
 from headrace.features.schema import VIEW_SCHEMA
+from headrace.features.store.columns import Expiry
+from headrace.features.table import USER
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.monitor import Monitor, ReferenceStore, Written
 from headrace.monitoring.status import StatusBoard
+from headrace.pipeline.filters.seen import lists_of
 from headrace.positions.commit import Commit
 from headrace.positions.store import CommitStore
 from headrace.sample import encode_batches
+from headrace.settings.seen import seen_policy
 from headrace.skipped import Skipped, place
 from headrace.stream.dead_letter import message_of
 from headrace.stream.memory import give_back
@@ -101,6 +104,7 @@ class Delivery:
         self._topics = Topics(settings.namespace)
         self._writer = LogWriter(settings)
         self._ttls_s = row_ttls_s(settings)
+        self._lists = lists_of(seen_policy(settings.serving.seen))
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace, skipped)
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace, skipped))
@@ -117,7 +121,8 @@ class Delivery:
            that no sample is ever made again from a state that knows its outcome; those of
            entities that were forgotten are deleted there;
         3. the rows of users, and of the merged entities answered for, go to the online store, if
-           the partitions are still this worker's; those of forgotten entities are deleted;
+           the partitions are still this worker's, with what users have seen; rows of forgotten
+           entities are deleted;
         4. the commit: an event before it is in all of these.
 
         Raises `ServiceError` before all of it if Redis may forget what it is given.
@@ -141,6 +146,8 @@ class Delivery:
             self._commits.check()
             for rows in step.changed:
                 self._write(rows)
+            for effects in step.effects.values():
+                self._write_seen(effects)
             for layout, ids in step.gone.merged:
                 self._store.delete(layout, ids)
             self._commits.write(step.commits)
@@ -201,6 +208,13 @@ class Delivery:
         self._store.write(one.layout, one.ids, one.rows, numbers_NF, expiry)
         written = Written(one.layout, one.rows, one.number_NF, one.arrivals_ms)
         self._monitor.take(written, self._clock())
+
+    def _write_seen(self, effects: Effects) -> None:
+        """Put items into the lists that the policy of seen items reads."""
+        for seen in effects.changed.seen:
+            if seen.name in self._lists:
+                expiry = Expiry(seen.expires_U, self._ttls_s[USER])
+                self._store.add_to_lists(seen.name, seen.user_ids, seen.payloads, expiry)
 
     def _report(self, step: Step, lag: int) -> None:
         now_ms = self._clock()

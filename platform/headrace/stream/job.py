@@ -21,8 +21,8 @@ from redis import Redis
 from headrace import config
 from headrace.broker.topics import create_topics
 from headrace.clock import now_ms
-from headrace.errors import LogMismatch
-from headrace.services.processes.priority import SETUP_HOOK
+from headrace.errors import ActionsMismatch, LogMismatch
+from headrace.services.processes.ray_worker import BACKGROUND
 from headrace.stream.assignment import balanced
 from headrace.stream.memory import ONE_HEAP, keep_freed
 from headrace.stream.redis_watch import RedisNews, lost_keys
@@ -42,7 +42,7 @@ class StreamWorkerActor:
 
     def ready(self) -> None:
         """Answers once the process is there, and has done the slow imports."""
-        import headrace.stream.worker  # noqa: F401  Feast takes seconds
+        import headrace.stream.worker  # noqa: F401
 
     def run(self, number: int, settings: config.Settings, partitions: tuple[int, ...]) -> None:
         from headrace.stream.worker import Worker
@@ -74,13 +74,14 @@ class Member:
 
 
 def run(settings: config.Settings) -> None:
-    """Stream until a signal says to stop; raises `LogMismatch` when the log is not the one."""
+    """Stream until a signal says to stop; raises `LogMismatch` when the log is not the one,
+    `ActionsMismatch` when the actions are not the namespace's."""
     create_topics(settings)
     redis = Redis.from_url(settings.redis_url)
     if lost := lost_keys(redis, settings.namespace):
         _say(f"warning: {lost}")
     bind_to_log(settings)
-    ray.init(**config.ray_options(SETUP_HOOK))
+    ray.init(**config.ray_options(BACKGROUND))
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own
         signal.signal(signal_number, lambda *_: stopping.set())
@@ -109,7 +110,7 @@ class StreamJob:
         """One round: reap ended workers, start missing ones, balance the partitions."""
         for number in list(self._members):
             self._reap(number, now_s)
-        wanted = min(self._settings.num_stream_workers, self._settings.num_partitions)
+        wanted = min(self._settings.stream.num_stream_workers, self._settings.stream.num_partitions)
         while len(self._members) < wanted:
             actor = _RemoteWorker.remote()
             self._members[self._num_started] = Member(actor, actor.ready.remote())
@@ -146,8 +147,8 @@ class StreamJob:
             del self._members[number]
             return
         except RayError as error:
-            if isinstance(cause := getattr(error, "cause", None), LogMismatch):
-                raise LogMismatch(str(cause)) from None
+            if isinstance(cause := getattr(error, "cause", None), ActionsMismatch | LogMismatch):
+                raise type(cause)(str(cause)) from None
             reason = str(error).strip().splitlines()[-1]
             _say(f"stream worker {number} stopped: {reason}; it tries again")
             member.retry_s, member.pause_s = now_s + member.pause_s, _longer(member.pause_s)
@@ -159,7 +160,7 @@ class StreamJob:
         """Move partitions: an owner stops before the next one starts."""
         ready = [number for number, member in self._members.items() if member.is_ready]
         current = {number: self._members[number].partitions for number in ready}
-        target = balanced(current, ready, self._settings.num_partitions)
+        target = balanced(current, ready, self._settings.stream.num_partitions)
         moving = False
         for number in ready:
             member = self._members[number]

@@ -16,11 +16,12 @@ from headrace.broker.topics import Topics
 from headrace.catalogue.files import read_items
 from headrace.catalogue.words import user_word_keys
 from headrace.errors import CommitDamaged
-from headrace.feast_adapter.online import OnlineStore
 from headrace.features.aggregation.layout import Layout
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.merged import MergedState, entity_of, row_key
 from headrace.features.rows.merged_table import Forgotten
+from headrace.features.rows.namespace_actions import bind_actions
 from headrace.features.rows.schemas import RowSchemas
 from headrace.features.rows.state_row import Rows
 from headrace.features.serving_key import ServingKey
@@ -44,6 +45,7 @@ class Worker:
     ) -> None:
         self._settings, self._clock = settings, clock
         self._log = bind_to_log(settings)
+        bind_actions(settings)
         self._topics = Topics(settings.namespace)
         redis = Redis.from_url(settings.redis_url)
         self._commits = CommitStore(redis, settings.namespace)
@@ -53,16 +55,17 @@ class Worker:
         self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._store = OnlineStore(settings, self._skipped)
         self._delivery = Delivery(settings, self._store, self._commits, clock, self._skipped)
-        item_of = read_items(config.catalogue_path(settings)).get
+        items = read_items(config.catalogue_path(settings))
         bounds = Bounds.of(settings)
-        self._merged = MergedState(item_of, schemas.description, self._skipped, bounds)
+        self._merged = MergedState(items.get, schemas.description, self._skipped, bounds)
         self._damaged: dict[int, bytes | None] = {}  # what lies there as partitions' commits
-        self._partitions = dict(self._claimed(partitions))
+        rules = PartitionSettings.of(settings, item_ids=items)
+        self._partitions = dict(self._claimed(partitions, rules))
         self._look_ms = clock()
         self._item_reader = LogReader(
             settings,
             self._topics.item_features,
-            dict.fromkeys(range(settings.num_partitions), 0),
+            dict.fromkeys(range(settings.stream.num_partitions), 0),
             log=self._log,
         )
 
@@ -100,10 +103,12 @@ class Worker:
                 if end is not None:
                     end.close()
 
-    def _claimed(self, numbers: Sequence[int]) -> Iterator[tuple[int, Partition]]:
+    def _claimed(
+        self, numbers: Sequence[int], rules: PartitionSettings
+    ) -> Iterator[tuple[int, Partition]]:
         """The partitions that can go on. One whose commit is damaged stands still, and the others
         go on; if there are no others, raises `CommitDamaged`."""
-        rules, ends = PartitionSettings.of(self._settings), dict[int, int]()
+        ends: dict[int, int] = {}
         for number in numbers:
             payload = self._commits.payload(number)
             try:
@@ -228,7 +233,7 @@ class Worker:
                 arrivals_ms.setdefault(about, []).append(record.arrival_ms)
         for entity, ids in mentioned.items():
             table = self._merged.tables[entity]
-            mine = _by_owner(table.having(ids), self._settings.num_partitions)
+            mine = _by_owner(table.having(ids), self._settings.stream.num_partitions)
             for number in self._partitions.keys() & mine.keys():
                 arrived_ms = [ms for i in mine[number] for ms in arrivals_ms.get((entity, i), ())]
                 number_N = table.find(mine[number])
@@ -246,7 +251,7 @@ class Worker:
                 for partition in self._partitions.keys() & set(one.partitions):
                     gone.partials.append((partition, row_key(entity, partition, one.entity_id)))
             lost = table.lacking(one.entity_id for one in of_kind)
-            mine = _by_owner(lost, self._settings.num_partitions)
+            mine = _by_owner(lost, self._settings.stream.num_partitions)
             for number in self._partitions.keys() & mine.keys():
                 gone.merged.append((table.layout, mine[number]))
         return gone

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
+from headrace.application.document import FILE, path_of
+from headrace.config import Settings
 from headrace.errors import ConfigError
 
 LOCK: Final = ".up.lock"
@@ -51,6 +53,22 @@ def require_space(home: Path, free: FreeBytes = free_bytes) -> None:
         raise ConfigError(
             f"{full_disk(home, num_bytes)} (expected {MIN_START_BYTES >> 20} MB at the start)"
         )
+
+
+def keep_application(settings: Settings) -> str:
+    """The path of a copy of the application file in the home; empty where there is none.
+
+    A part that starts again an hour later must have the actions of the others, whatever has become
+    of the file by then.
+    """
+    copy = settings.home_path / FILE
+    if not settings.app:
+        copy.unlink(missing_ok=True)  # of an earlier run
+        return ""
+    path = path_of(settings.app)
+    if path != copy:
+        shutil.copyfile(path, copy)
+    return str(copy)
 
 
 def full_disk(home: Path, num_bytes: int) -> str:

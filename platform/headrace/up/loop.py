@@ -42,7 +42,7 @@ class Loop:
         self._options, self._settings, self._environ = options, settings, environ
         self._screen, self._watch = screen, watch
         users = [user.user_id for user in options.dataset.users]
-        self._front = Front(settings)
+        self._front = Front(settings.http)
         self._load = BackgroundLoad(self._front, users, options.requests_per_s)
         self._replay: Part | None = None
         self.start_s = 0.0
@@ -93,7 +93,7 @@ class Loop:
         """Go on serving until interrupted, and say how to try it."""
         self._screen.phase = "serving"
         route = f"{self._front.address}/v1/recommend"
-        if self._settings.is_auth_required:
+        if self._settings.http.is_auth_required:
             route += ' -H "X-API-Key: $(headrace keys create me --scope read)"'
         user_id = next(iter(self._options.dataset.events())).user_id
         body = msgspec.json.encode({"user_id": user_id}).decode()

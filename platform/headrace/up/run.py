@@ -75,10 +75,14 @@ class Platform:
         if swept:
             self.screen.say(f"swept what a headrace up that was killed left: {', '.join(swept)}")
         wanted = self.settings
-        self.port = stack.enter_context(HeldPort(wanted.host, wanted.port, "HTTP", "--port"))
+        self.port = stack.enter_context(
+            HeldPort(wanted.http.host, wanted.http.port, "HTTP", "--port")
+        )
         self.environ = {**config.inherited(), MARK: str(self.owner)}
         sockets = socket_folder(self.owner, stack)
         self.settings = settings_of_run(self.options, wanted, self.owner, stack)
+        if wanted.app:
+            self.screen.say(f"the application is {wanted.app}")
         ContentVectors.of(self.settings)  # a table that is not there is said before anything starts
         self.settings, servers = start_servers(
             self.settings, sockets, self.environ, stack, self.screen

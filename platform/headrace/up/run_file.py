@@ -16,8 +16,9 @@ import msgspec
 
 from headrace import config
 from headrace.api.front import Front
-from headrace.errors import ServiceError
+from headrace.errors import ConfigError, ServiceError
 from headrace.services.processes.owner import Owner
+from headrace.settings.variables import variable
 
 ENDING = ".json"
 
@@ -43,23 +44,29 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def settings(self) -> config.Settings:
-        """The settings of its parts."""
-        return config.load(self.variables)
+        """The settings of its parts; raises `ConfigError` where this build does not have them."""
+        try:
+            return config.load(self.variables)
+        except ConfigError as error:
+            raise ConfigError(
+                f"the platform {self.id} was started by another build of headrace ({error}): use "
+                "that one's commands, or start it again with this one"
+            ) from None
 
     @property
     def id(self) -> str:
         """Namespace and process id, such as up_ed7fd10f-4711: no two that run have the same."""
-        return f"{self.variables[config.variable('namespace')]}-{self.owner.pid}"
+        return f"{self.variables[variable('namespace')]}-{self.owner.pid}"
 
     @property
     def names(self) -> tuple[str, str, str]:
         """Its names: the namespace, the process id, and both."""
-        return self.variables[config.variable("namespace")], str(self.owner.pid), self.id
+        return self.variables[variable("namespace")], str(self.owner.pid), self.id
 
     @property
     def http(self) -> str:
         """The address of its HTTP API from this machine."""
-        return Front(self.settings).address
+        return Front(self.settings.http).address
 
     def addresses(self) -> dict[str, str]:
         """Where it listens, without passwords."""

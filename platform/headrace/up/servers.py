@@ -14,15 +14,17 @@ from headrace import config
 from headrace.access.api_keys.key import new_secret
 from headrace.broker.topics import create_topics
 from headrace.errors import ConfigError
+from headrace.rooms.folder import room_path
 from headrace.services.haproxy import serve_environment
 from headrace.services.kafka import Broker, check_broker, start_broker
 from headrace.services.processes.owner import Owner
 from headrace.services.ray_node import RayNode, start_ray
 from headrace.services.redis import RedisServer, masked, start_redis
 from headrace.services.redis_condition import check_store
-from headrace.settings_text import require_home
+from headrace.settings.text import require_home
+from headrace.settings.variables import variable
 from headrace.up.display.screen import Screen
-from headrace.up.home import lock_home, require_space
+from headrace.up.home import keep_application, lock_home, require_space
 from headrace.up.options import UpOptions
 from headrace.up.parts import Part
 from headrace.up.supervision.restarts import Restarts
@@ -109,12 +111,12 @@ def settings_of_run(
     if not config.is_given("click_window_s"):
         changes["click_window_s"] = CLICK_WINDOW_S
     if not settings.campaigns and options.dataset.name == "movielens":
-        changes["campaigns"] = str(config.repository_path("serving") / "campaigns.yaml")
+        changes["campaigns"] = str(room_path("serving") / "campaigns.yaml")
     changed = config.changed(settings, **changes)
     require_home(changed.home_path)
     stack.enter_context(lock_home(changed.home_path))
     require_space(changed.home_path)
-    return changed
+    return config.changed(changed, app=keep_application(changed))
 
 
 def socket_folder(owner: Owner, stack: ExitStack) -> Path:
@@ -137,14 +139,14 @@ def start_servers(
     and the started servers. `environ` becomes that of the parts; `sockets` is a folder with a short
     path.
     """
-    if settings.kafka_security_protocol != "PLAINTEXT" and not config.is_given("kafka_bootstrap"):
+    if settings.kafka.security_protocol != "PLAINTEXT" and not config.is_given("kafka_bootstrap"):
         raise ConfigError(
-            f"{config.variable('kafka_security_protocol')}={settings.kafka_security_protocol} is "
+            f"{variable('kafka_security_protocol')}={settings.kafka.security_protocol} is "
             "for a broker that runs: name it with KAFKA_BOOTSTRAP, or unset it to have one started"
         )
-    for warning in settings.http_warnings():
+    for warning in settings.http.warnings():
         screen.say(f"warning: {warning}")
-    settings.require_tls_files()
+    settings.http.require_tls_files()
     folder, servers = settings.home_path / "servers", []
     screen.phase = "starting Redis"
     if config.is_given("redis_url"):
@@ -159,7 +161,7 @@ def start_servers(
         screen.say(f"started Redis at {masked(settings.redis_url)}")
     screen.phase = "starting the broker"
     if config.is_given("kafka_bootstrap"):
-        check_broker(settings.kafka_bootstrap, settings)
+        check_broker(settings.kafka_bootstrap, settings.kafka)
         screen.say(f"using the broker at {settings.kafka_bootstrap}")
     else:
         broker = start_broker(folder / "kafka", environ)
@@ -168,7 +170,7 @@ def start_servers(
         stack.callback(server.stop)
         settings = config.changed(settings, kafka_bootstrap=broker.bootstrap)
         screen.say(f"started a broker ({broker.kind}) at {broker.bootstrap}")
-    environ |= {**config.environment(settings), **serve_environment(sockets, settings)}
+    environ |= {**config.environment(settings), **serve_environment(sockets, settings.http)}
     return settings, servers
 
 

@@ -11,7 +11,8 @@ from backends import NOON, STOCK_REDIS, Repo, shop, user
 from feast.types import Array, Bool, Bytes, Float32, Int32, Int64, String
 
 from headrace.errors import FeatureError
-from headrace.feast_adapter.columns import ColumnStore, Expiry
+from headrace.feast_adapter.columns import columns_of
+from headrace.features.store.columns import ColumnStore, Expiry
 from headrace.features.store.row import Stamp
 
 NOON_MS = int(NOON.timestamp() * 1_000)
@@ -35,7 +36,7 @@ def repo(packed: Repo) -> Repo:
 
 @pytest.fixture
 def columns(repo: Repo) -> ColumnStore:
-    return ColumnStore.of(repo.store, clock=lambda: NOON_MS)
+    return columns_of(repo.store, clock=lambda: NOON_MS)
 
 
 def test_arrays_have_defaults_and_a_mask_where_nothing_is_known(columns: ColumnStore) -> None:
@@ -127,7 +128,7 @@ def test_feast_reads_what_was_written_as_columns_and_back(repo: Repo, columns: C
 
 def test_a_row_past_its_ttl_counts_as_missing(repo: Repo, columns: ColumnStore) -> None:
     columns.write("activity", ["u1"], np.ones((1, 2), np.float32), {}, stamp(1))
-    later = ColumnStore.of(repo.store, clock=lambda: NOON_MS + 3_600_001)
+    later = columns_of(repo.store, clock=lambda: NOON_MS + 3_600_001)
     values_NF, present_NF, times_N = later.read_arrays("activity", ["u1"])
     assert values_NF.tolist() == [[0, 0]] and not present_NF.any()
     assert times_N.tolist() == [NOON_MS]
@@ -153,7 +154,7 @@ def test_rows_of_another_schema_are_read_in_one_more_command_once(
     columns.write("activity", ["u1"], np.ones((1, 2), np.float32), {"n": [5]}, stamp(1))
     repo.view("activity", {"b": Float32, "new": Float32, "n": Int64})
     repo.apply()
-    later = ColumnStore.of(repo.store, clock=lambda: NOON_MS)
+    later = columns_of(repo.store, clock=lambda: NOON_MS)
     redis_client.config_resetstat()
     for _ in range(3):
         values_NF, present_NF, _ = later.read_arrays("activity", ["u1", "u2"])
@@ -183,4 +184,4 @@ def test_what_does_not_fit_is_named(repo: Repo, columns: ColumnStore, new_repo: 
         columns.write("activity", ["u1"], one, {"n": [1, 2]}, stamp(1))
     assert not columns.read_arrays("activity", ["u1"])[1].any()
     with pytest.raises(FeatureError, match="RedisOnlineStore, expected PackedRedisOnlineStore"):
-        ColumnStore.of(new_repo(STOCK_REDIS).store)
+        columns_of(new_repo(STOCK_REDIS).store)

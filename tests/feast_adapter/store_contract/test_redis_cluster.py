@@ -20,8 +20,9 @@ from redis.cluster import RedisCluster
 
 from headrace.config import Settings
 from headrace.errors import ServiceError
-from headrace.feast_adapter.columns import ColumnStore
-from headrace.feast_adapter.online import clients_elsewhere
+from headrace.feast_adapter.columns import columns_of
+from headrace.features.online.store import clients_elsewhere
+from headrace.features.store.connection import Connection
 from headrace.features.store.row import Stamp
 from headrace.services.ports import LOOPBACK, free_port
 from headrace.services.processes.program import find_program
@@ -110,7 +111,7 @@ def test_a_later_row_stays_on_every_node(repo: Repo) -> None:
 
 
 def test_columns_are_written_and_read(repo: Repo) -> None:
-    columns = ColumnStore.of(repo.store, clock=lambda: NOON_MS)
+    columns = columns_of(repo.store, clock=lambda: NOON_MS)
     values_NF = np.arange(len(USERS), dtype=np.float32)[:, None]
     stamp = Stamp(np.full(len(USERS), NOON_MS * 1_000))
     columns.write("stats", USERS, values_NF, {"clicks": [1] * len(USERS)}, stamp)
@@ -133,17 +134,20 @@ def test_an_event_loop_writes_and_reads(repo: Repo) -> None:
     assert asyncio.run(push_and_read()) == list(range(60))
 
 
-def test_every_node_is_checked(repo: Repo, addresses: list[str]) -> None:
-    settings = Settings(redis_url="redis://elsewhere:6379/0")
-    (cluster,) = clients_elsewhere(repo.store, settings)
+def test_every_node_is_checked(addresses: list[str]) -> None:
+    connection = Connection(",".join(addresses), "redis_cluster")
+    client, settings = connection.client(), Settings(redis_url="redis://elsewhere:6379/0")
+    (cluster,) = clients_elsewhere(connection, client, settings)
     assert sorted(one.address for one in read_conditions(cluster)) == sorted(addresses)
     with redis.Redis.from_url(f"redis://{addresses[1]}") as node:
         node.config_set("maxmemory", 1 << 30)
         node.config_set("maxmemory-policy", "allkeys-lru")
         with pytest.raises(ServiceError, match=f"Redis at {addresses[1]} has maxmemory-policy all"):
-            clients_elsewhere(repo.store, settings)
+            clients_elsewhere(connection, client, settings)
         node.config_set("maxmemory", 0)
-    assert clients_elsewhere(repo.store, Settings(redis_url=",".join(addresses))) == []
+    at_home = Settings(redis_url=connection.string)
+    assert clients_elsewhere(connection, client, at_home) == []
+    client.close()
 
 
 def test_a_removed_view_is_deleted_from_all_nodes_and_only_that(

@@ -21,8 +21,8 @@ from headrace import config
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
 from headrace.errors import ServiceError, StoreUnavailable
-from headrace.feast_adapter.columns import ColumnStore
-from headrace.feast_adapter.online import OnlineStore
+from headrace.feast_adapter.columns import columns_of
+from headrace.features.online.store import OnlineStore
 from headrace.features.rows.state_row import blank_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.monitoring.exporter import HealthCollector
@@ -82,7 +82,7 @@ def test_rows_are_written_and_read_through_tls(
     repo = new_view(guarded.url(user=user))
     repo.write("some", user_id=["a", "b"], x=[1, 2])
     assert repo.read(["some:x"], user_id=["b", "a", "c"])["x"] == [2, 1, None]
-    _, present_NF, times_ms_N = ColumnStore.of(repo.store).read_arrays("some", ["a", "c"])
+    _, present_NF, times_ms_N = columns_of(repo.store).read_arrays("some", ["a", "c"])
     assert times_ms_N[0] == NOON.timestamp() * 1_000 and present_NF.shape == (2, 0)
 
     async def read() -> Any:

@@ -11,11 +11,11 @@ from headrace.datasets.table.files import joins
 from headrace.datasets.table.files.open import TableFile, find
 from headrace.datasets.table.files.typed import Nature, nature
 from headrace.datasets.table.mapping import (
-    MAPPING_FILE,
     AnyPart,
     ItemColumns,
     TableMapping,
     columns,
+    path_of,
 )
 from headrace.errors import ConfigError
 
@@ -50,7 +50,7 @@ def check(folder: Path, mapping: TableMapping) -> None:
         for problem in _misfits(folder, part)
     ]
     if problems:
-        raise ConfigError(f"{folder / MAPPING_FILE}: {'; '.join(problems)}")
+        raise ConfigError(f"{path_of(folder)}: {'; '.join(problems)}")
 
 
 def _misfits(folder: Path, part: AnyPart) -> Iterator[str]:

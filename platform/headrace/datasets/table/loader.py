@@ -23,6 +23,7 @@ from headrace.datasets.table.entities.strangers import strangers
 from headrace.datasets.table.entities.users import users
 from headrace.datasets.table.fitting import check
 from headrace.datasets.table.guess import NULL_WORDS
+from headrace.datasets.table.log.fields import GUEST
 from headrace.datasets.table.log.log import Log
 from headrace.datasets.table.log.tally import Tally
 from headrace.datasets.table.mapping import EventColumns, ItemColumns, TableMapping, UserColumns
@@ -96,6 +97,7 @@ def _counts(dataset: Dataset, mapping: TableMapping, tally: Tally, seen: Seen) -
     """The counts of a load, with the ids of the log that the catalogue's own files lack."""
     items = {item.item_id for item in dataset.items} if mapping.items else None
     people = {user.user_id for user in dataset.users} if mapping.users else None
+    members = {one: num for one, num in seen.users.items() if not one.startswith(GUEST)}
     return Counts(
         rows=dict(tally.rows),
         bad_rows=dict(tally.bad.by_file),
@@ -109,7 +111,7 @@ def _counts(dataset: Dataset, mapping: TableMapping, tally: Tally, seen: Seen) -
         num_items=len(dataset.items),
         num_users=len(dataset.users),
         strange_items=strangers(seen.items, items),
-        strange_users=strangers(seen.users, people),
+        strange_users=strangers(members, people),
         values_without_outcome=tally.values_without_outcome,
         null_words={**_null_words(mapping.events, seen), **tally.null_words},
         surfaces=dict(Counter(tally.surfaces).most_common(MAX_SURFACES)),

@@ -1,4 +1,4 @@
-"""`headrace.yaml`: which of the user's files and columns hold events, items and users.
+"""The mapping in `headrace.yaml`: which files and columns of the user's hold events, items, users.
 
 The structs here and in `values` are the format. Reading is strict: unknown and missing keys, wrong
 values and values that contradict each other are all reported at once.
@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 import msgspec
-import yaml
 
 from headrace.action import ACTIONS, CLICK
+from headrace.application import document as application_file
+from headrace.application.current import APPLICATION
+from headrace.application.reading import unknown
+from headrace.application.sections import MAPPING, SECTIONS
 from headrace.datasets.table.cells.cell import text
 from headrace.datasets.table.files.layout import COMPRESSIONS, KINDS, kind_of
 from headrace.datasets.table.keys import part
@@ -38,8 +41,6 @@ from headrace.datasets.table.keys.values import (
     Time,
 )
 from headrace.errors import ConfigError, DatasetError
-
-MAPPING_FILE: Final = "headrace.yaml"
 
 Distinct = Literal["first", "last"]
 
@@ -166,15 +167,31 @@ def problems_of(document: Any, actions: Collection[str] = ACTIONS) -> list[str]:
     return problems or list(_unknown_actions(msgspec.convert(sections, TableMapping), actions))
 
 
+def path_of(folder: Path) -> Path:
+    """The file that has the mapping of the files in a folder: its own headrace.yaml, else the
+    application file of this process where that has one."""
+    own = folder / application_file.FILE
+    return Path(APPLICATION.path) if APPLICATION.mapping and not own.is_file() else own
+
+
+def is_mapped(folder: Path) -> bool:
+    """Whether columns of the files in a folder are mapped, or are meant to be: the mapping may be
+    wrong. A file of other sections alone maps none."""
+    path = path_of(folder)
+    if not path.is_file():
+        return False
+    document = application_file.read(path)
+    return not document or not set(MAPPING).isdisjoint(document)
+
+
 def read(folder: Path) -> TableMapping:
-    """The mapping in `folder`; raises `ConfigError` with every problem in it."""
-    path = folder / MAPPING_FILE
-    document = _parse(path)
-    problems = problems_of(document)
-    if isinstance(document, dict):
-        known = TableMapping.__struct_fields__
-        told = f"unknown key, known here: {', '.join(known)}"
-        problems = [f"{key}: {told}" for key in document if key not in known] + problems
+    """The mapping of the files in `folder`; raises `ConfigError` with every problem in it."""
+    path = path_of(folder)
+    if not path.is_file():
+        raise DatasetError(f"{path}: no such file; it says which columns to read")
+    document = application_file.read(path)
+    problems = [unknown(name, SECTIONS) for name in document if name not in SECTIONS]
+    problems += problems_of(document or None)
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}")
     return msgspec.convert(_sections(document), TableMapping)
@@ -204,14 +221,3 @@ def _unknown_actions(mapping: TableMapping, actions: Collection[str]) -> Iterato
         known = [one for one in actions if key == "action" or one != CLICK]
         if name not in known:
             yield f"events.{key}: got {name!r}, expected some of: {', '.join(known) or 'none'}"
-
-
-def _parse(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file; it says which columns to read") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None

@@ -10,7 +10,6 @@ import csv
 import io
 import itertools
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,8 +128,8 @@ def _fit(rows: Sequence[Sequence[str]]) -> float:
     """How well rows have one width, more of it being better; columns of nothing do not count."""
     if not rows:
         return -1.0
-    width, num = Counter(map(len, rows)).most_common(1)[0]
-    share = num / len(rows)
+    width = len(rows[0])  # the header's: no separator within quotes makes it wider
+    share = sum(len(row) == width for row in rows) / len(rows)
     filled = sum(any(len(row) > place and row[place] for row in rows) for place in range(width))
     return share * math.log(max(filled, 1)) if share >= WELL_FORMED else 0.0
 

@@ -25,14 +25,16 @@ from headrace.evaluation.dataset.delayed_facts import Delay, DelayedPartition
 from headrace.evaluation.days import Days
 from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.event import Event, ImpressionEvent
-from headrace.features.aggregation.facts import ACTIONS, action_masks
 from headrace.features.inputs import assemble
 from headrace.features.rows.state_row import blank_rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.keys import surface_code
+from headrace.model.config import heads_of
+from headrace.model.labels import labels_of
 from headrace.sample import SEQUENCE_KNOWN, Sample
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
+from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
@@ -97,12 +99,17 @@ class Cases:
         self, dataset: Dataset, settings: Settings, terms: Terms, step: int = STEP
     ) -> None:
         self._dataset, self._terms, self._step = dataset, terms, step
-        self._window_ms = int(settings.click_window_s * 1_000)
+        self._heads = heads_of(terms.labels)
+        self._window_ms = int(settings.stream.click_window_s * 1_000)
         attributes = {user.user_id: user.attributes for user in dataset.users}
         delay = Delay(VISIBLE_AFTER_MS, terms.test_ms if terms.frozen else None)
         self._path = BatchPath(
             {item.item_id: item for item in dataset.items}.get,
-            PartitionSettings(settings.dedupe_window, self._window_ms),
+            PartitionSettings(
+                settings.stream.dedupe_window,
+                self._window_ms,
+                negatives=Negatives.of(settings, [item.item_id for item in dataset.items]),
+            ),
             words_of=lambda user_id: user_word_keys(attributes.get(user_id, ())),
             make_partition=partial(DelayedPartition, delay=delay),
         )
@@ -161,7 +168,8 @@ class Cases:
 
     def _cases(self, samples: Sequence[Sample], asked: Sequence[_Asked]) -> Iterator[Case]:
         is_test = [sample.event_time_ms >= self._terms.test_ms for sample in samples]
-        test = [place for place, one in enumerate(is_test) if one]
+        # Nothing is judged by what was drawn.
+        test = [n for n, sample in enumerate(samples) if is_test[n] and not sample.log_q]
         late = dict(zip(test, self._at_midnight(samples, asked, test), strict=True))
         for place, (sample, one) in enumerate(zip(samples, asked, strict=True)):
             known = sample.sequence == SEQUENCE_KNOWN
@@ -171,9 +179,10 @@ class Cases:
                 split=TEST if is_test[place] else TRAIN,
                 day=one.day,
                 visible_ms=sample.event_time_ms + (VISIBLE_AFTER_MS if known else self._window_ms),
-                label_NJ=labels_of(sample, self._terms.labels),
+                label_NJ=labels_of(sample, self._heads),
                 num_of_user=one.num_of_user,
-                num_of_items=one.num_of_items,
+                num_of_items=one.num_of_items
+                + (0,) * (sample.num_impressions - len(one.num_of_items)),
             )
 
     def _at_midnight(
@@ -201,16 +210,6 @@ class Cases:
             of_user.dense_NF[:, OF_ITEM] = sample.dense_NF[:, OF_ITEM]
             dense, history = of_user.dense_NF.tobytes(), of_user.history_3T.tobytes()
             yield msgspec.structs.replace(sample, dense=dense, history=history)
-
-
-def labels_of(sample: Sample, labels: Sequence[str]) -> NDArray[np.float32]:
-    """[N, J]: whether each action came of each impression; NaN where the log does not tell."""
-    mask_N, bits = action_masks(np.array(sample.outcomes)), [ACTIONS.index(one) for one in labels]
-    label_NJ = np.full((sample.num_impressions, len(labels)), np.nan, np.float32)
-    for column, bit in enumerate(bits):
-        if sample.labelled >> bit & 1:
-            label_NJ[:, column] = mask_N >> bit & 1
-    return label_NJ
 
 
 def _items_of(event: Event) -> tuple[str, ...]:

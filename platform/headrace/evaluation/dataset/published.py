@@ -16,7 +16,7 @@ from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import TEST
 from headrace.learning.learner import probabilities
 from headrace.model.batch import Batch, batch_of_samples
-from headrace.model.calibration import make_calibration
+from headrace.model.calibration import make_calibration, per_impression
 from headrace.model.config import RankerConfig
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest, check_vectors
@@ -70,7 +70,8 @@ class PublishedEvaluation:
 
     def _predict(self, samples: Sequence[Sample]) -> NDArray[np.float32]:
         batch = batch_of_samples(samples, self._version.content, self._version.config)
-        return self._version.predict(batch)[:, self._columns]
+        p_CJ = per_impression(self._version.predict(batch), self._version.config.after_click)
+        return p_CJ[:, self._columns]
 
 
 def find_version(settings: Settings, version: int) -> Manifest:

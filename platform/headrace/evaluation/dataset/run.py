@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -13,8 +12,10 @@ from headrace.catalogue.item import Dataset
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
+from headrace.evaluation.dataset.asked import Asked
 from headrace.evaluation.dataset.cases import Case, Cases, Terms
 from headrace.evaluation.dataset.evaluation import CaseEvaluation
+from headrace.evaluation.dataset.next_items_run import evaluate_next_items
 from headrace.evaluation.dataset.published import (
     PublishedEvaluation,
     PublishedVersion,
@@ -26,27 +27,6 @@ from headrace.evaluation.progress import with_progress
 from headrace.evaluation.progressive import ranker_config
 from headrace.evaluation.quality import Measures, Quality
 from headrace.evaluation.row import batches_of
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The options of an evaluation of a dataset.
-
-    With `model_version` the published version of that number is judged, and nothing is trained.
-    """
-
-    labels: tuple[str, ...] = ("click",)
-    test_from_ms: int | None = None
-    test_share: float = 0.2  # of the events, where no time is given
-    size: str = "nano"
-    seed: int = 0
-    online: bool = False
-    publish_every_ms: int = 0
-    frozen_features: bool = False
-    model_version: int | None = None
-    top: int = 10
-    threshold: float = 0.5
-    num_draws: int = 0
 
 
 class Taking(Protocol):
@@ -61,19 +41,23 @@ class Taking(Protocol):
 def evaluate(dataset: Dataset, settings: Settings, asked: Asked) -> dict[str, Any]:
     """The evaluation report: the metrics of the test, the dataset, its split, and the run time."""
     check_labels(asked.labels)
-    version = asked.model_version
-    manifest = None if version is None else find_version(settings, version)
+    number = asked.model_version
+    manifest = None if number is None else find_version(settings, number)
     days = Days(settings.time_zone or dataset.time_zone)
     start_ms = test_start_ms(dataset, asked.test_from_ms, asked.test_share)
     found = survey(dataset, start_ms, asked.labels, learns=manifest is None)
     items = {item.item_id: item for item in dataset.items}
     content = ContentTable(items, ContentVectors.of(settings))
     torch.set_num_threads(1)  # batches are small: two threads wait for each other more than work
+    version = None if manifest is None else PublishedVersion(manifest, content)
+    of_log = {"data": dataset.name, "test_from_ms": start_ms, "time_zone": days.time_zone}
+    if not found.num_test:
+        return evaluate_next_items(dataset, settings, asked, found, content, version) | of_log
     evaluation: Taking
-    if manifest is None:
+    if version is None:
         evaluation = _learner(asked, found, content)
     else:
-        evaluation = PublishedEvaluation(PublishedVersion(manifest, content), asked.labels)
+        evaluation = PublishedEvaluation(version, asked.labels)
     measures = Measures(asked.top, asked.threshold, not found.shows_lists, asked.num_draws)
     evaluation.quality = Quality(asked.labels, measures)
     terms = Terms(asked.labels, found.test_ms, days, asked.frozen_features)
@@ -83,11 +67,9 @@ def evaluate(dataset: Dataset, settings: Settings, asked: Asked) -> dict[str, An
     seconds = time.monotonic() - started_s
     return {
         **evaluation.quality.report(),
-        "data": dataset.name,
+        **of_log,
         "samples": found.num_test,
         "train_samples": found.num_train,
-        "test_from_ms": start_ms,
-        "time_zone": days.time_zone,
         "seconds": seconds,
     }
 

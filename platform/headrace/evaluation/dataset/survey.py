@@ -14,6 +14,7 @@ from headrace.action import ACTIONS, CLICK, TABLE
 from headrace.catalogue.item import Dataset
 from headrace.errors import ConfigError, DatasetError
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
+from headrace.stream.step.negatives import chosen_as
 
 MAX_SURFACES: Final = 64
 
@@ -25,6 +26,8 @@ class Survey:
     test_ms: int  # of the first event of the test
     num_train: int = 0
     num_test: int = 0
+    num_train_choices: int = 0  # events that say by themselves that an item was chosen
+    num_choices: int = 0  # of them in the test
     surfaces: set[str] = field(default_factory=set)
     shows_lists: bool = False  # requests of the test show several items
     outcomes: Counter[tuple[str, bool]] = field(default_factory=Counter)  # by action, in the test
@@ -70,17 +73,19 @@ def survey(dataset: Dataset, start_ms: int, labels: Sequence[str], learns: bool)
             found.test_ms = min(found.test_ms, event.event_time_ms)
         if isinstance(event, ImpressionEvent):
             _take_impression(found, event, is_test)
+        elif chosen_as(event):
+            _take_choice(found, event, is_test)
         if is_test:
             found.outcomes.update(_outcomes(event))
     name, at = dataset.name, _iso(found.test_ms)
-    if not found.num_test:
+    if not found.num_test and not found.num_choices:
         raise DatasetError(
-            f"{name}: no impressions from {at} on, where the test begins; only what was shown can "
-            "be judged: choose an earlier time, or a log that tells what was shown"
+            f"{name}: no impressions from {at} on, where the test begins, and nothing that was "
+            "chosen: choose an earlier time, or another log"
         )
-    if learns and not found.num_train:
+    if learns and not found.num_train and not (found.num_train_choices and not found.num_test):
         raise DatasetError(f"{name}: no impressions before {at}, where the test begins, to learn")
-    for label in labels:
+    for label in labels if found.num_test else ():
         for outcome, verb in ((True, "has"), (False, "lacks")):
             if not found.outcomes[label, outcome]:
                 raise DatasetError(
@@ -99,6 +104,15 @@ def _take_impression(found: Survey, event: ImpressionEvent, is_test: bool) -> No
         found.shows_lists |= len(event.items) > 1
     else:
         found.num_train += len(event.items)
+
+
+def _take_choice(found: Survey, event: Event, is_test: bool) -> None:
+    if len(found.surfaces) < MAX_SURFACES:
+        found.surfaces.add(event.surface)
+    if is_test:
+        found.num_choices += 1
+    else:
+        found.num_train_choices += 1
 
 
 def _outcomes(event: Event) -> Iterator[tuple[str, bool]]:

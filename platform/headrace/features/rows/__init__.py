@@ -4,6 +4,7 @@ sample_intake.py    messages as samples that can be trained on
 numbers_message.py  rows on their topic: the numbers of entities as of their last event
 state_row.py        rows: an entity's state and the position that it includes, as bytes
 schemas.py          rows of an earlier feature table, as rows of this one
+namespace_actions.py  the actions whose bits they hold, remembered
 partial_rows.py     what one partition says of them
 bounds.py           how much of memory goes to ids that nobody announced
 merged_table.py     partial states of the partitions, and merged ones

@@ -42,9 +42,12 @@ class Bounds:
     def of(cls, settings: Settings) -> Bounds:
         """The bounds that the settings configure."""
         return cls(
-            items=Share(settings.max_unknown_items, int(1_000 * settings.unknown_item_ttl_s)),
+            items=Share(
+                settings.stream.max_unknown_items, int(1_000 * settings.stream.unknown_item_ttl_s)
+            ),
             campaigns=Share(
-                settings.max_unknown_campaigns, int(1_000 * settings.unknown_campaign_ttl_s)
+                settings.stream.max_unknown_campaigns,
+                int(1_000 * settings.stream.unknown_campaign_ttl_s),
             ),
             known_campaigns=_campaigns(settings.campaigns),
         )
@@ -53,9 +56,9 @@ class Bounds:
 def row_ttls_s(settings: Settings) -> dict[str, int]:
     """How long Redis keeps the row of an unknown entity after it was written, by kind."""
     ttls = {
-        USER: settings.unknown_user_ttl_s,
-        ITEM: settings.unknown_item_ttl_s,
-        CAMPAIGN: settings.unknown_campaign_ttl_s,
+        USER: settings.stream.unknown_user_ttl_s,
+        ITEM: settings.stream.unknown_item_ttl_s,
+        CAMPAIGN: settings.stream.unknown_campaign_ttl_s,
     }
     return {entity: max(1, int(ttl_s)) for entity, ttl_s in ttls.items()}
 

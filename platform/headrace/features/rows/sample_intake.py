@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from headrace.action import EVERY_ACTION
+from headrace.action import BIT, CLICK, EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.event import MAX_ITEMS, MAX_SURFACE
 from headrace.features.aggregation.facts import MAX_OUTCOME, SHARE_SHIFT, action_masks
@@ -31,6 +31,7 @@ MAX_ID: Final = 256
 OTHER_BITS: Final = (1 << SHARE_SHIFT) - 1 - EVERY_ACTION  # of an outcome's actions
 HISTORY_BYTES: Final = 24 * HISTORY_LENGTH
 MAX_AGE_MS: Final = 10**15
+MIN_LOG_Q: Final = -50.0
 FAR_AHEAD: Final = 1_000_000  # offsets: from here on it is asked whether the log is so long
 ASK_EVERY_MS: Final = 1_000
 
@@ -98,7 +99,7 @@ def fault_of(sample: Sample, partition: int) -> str:
         return f"event time {sample.event_time_ms}, arrival {sample.arrival_ms}"
     if not (0 <= sample.labelled <= EVERY_ACTION and 0 <= sample.schema < 1 << 32):
         return f"actions {sample.labelled}, schema {sample.schema}"
-    return _fault_of_numbers(sample) or _fault_of_sizes(sample)
+    return _fault_of_numbers(sample) or _fault_of_draw(sample) or _fault_of_sizes(sample)
 
 
 def _fault_of_numbers(sample: Sample) -> str:
@@ -110,6 +111,20 @@ def _fault_of_numbers(sample: Sample) -> str:
             return f"outcome {outcome}"
     if sample.positions and not -1 <= min(sample.positions) <= max(sample.positions) <= 1_000_000:
         return f"positions from {min(sample.positions)} to {max(sample.positions)}"
+    return ""
+
+
+def _fault_of_draw(sample: Sample) -> str:
+    """Of a drawn request the first item was chosen, and the others were drawn beside it."""
+    if not sample.log_q:
+        return ""
+    num, size = len(sample.item_keys), len(sample.log_q)
+    if size != 4 * num or num < 2:
+        return f"{num} items, {size} bytes of log q"
+    if not sample.outcomes[0] & BIT[CLICK] or any(sample.outcomes[1:]):
+        return f"outcomes {sample.outcomes[:5]} of what was drawn"
+    if not ((sample.log_q_N <= 0) & (sample.log_q_N >= MIN_LOG_Q)).all():
+        return "log q that is none"
     return ""
 
 

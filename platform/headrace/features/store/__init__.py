@@ -5,12 +5,16 @@
     cell.py        texts, bytes and sequences as bytes
     keys.py        the keys of a view's rows
     rows.py        what was read, as columns, whatever schemas it was written under
+    columns.py     many entities' rows as arrays, for the online store
+    connection.py  where the Redis is: one server, a cluster, sentinels
+    last_items.py  users' last items: lists beside the rows
     round_trip.py  rows out of Redis and into it, on one server or a cluster
 
 A key reads like a path and is the same for people, Feast and the stream workers:
 
     headrace/user_activity/user_id=196         a row: project / view / join keys and their values
     headrace/user_activity                     a hash: the schemas that the view's rows have had
+    headrace/user_shown/user_id=196            a list of a user's last items
 
 Several join keys are sorted and joined by commas. Names are percent-encoded, and so are `%` and `,`
 in the values where there are several join keys; a single value is as it is.

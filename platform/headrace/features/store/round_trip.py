@@ -73,15 +73,27 @@ def fetch(
     client: Any, reads: Sequence[Read], schemas: dict[int, Schema], now_us: int
 ) -> list[Rows]:
     """The rows of all views in one round trip, and one more for a schema not met before."""
+    return fetch_beside(client, reads, (), schemas, now_us)[0]
+
+
+def fetch_beside(
+    client: Any,
+    reads: Sequence[Read],
+    others: Sequence[Key],
+    schemas: dict[int, Schema],
+    now_us: int,
+) -> tuple[list[Rows], list[bytes | None]]:
+    """The same, and the values of other keys in the same round trip."""
     with redis_errors("read"):
         keys = _keys(reads)
-        payloads = _mget(client, keys) if keys else []
+        payloads = _mget(client, [*keys, *others]) if keys or others else []
+        beside = payloads[len(keys) :]
         try:
-            return _decoded(reads, payloads, schemas, now_us)
+            return _decoded(reads, payloads, schemas, now_us), beside
         except UnknownSchema:
             for read in reads:
                 _learn(schemas, client.hvals(read.view.key))
-    return _decoded(reads, payloads, schemas, now_us, lost=True)
+    return _decoded(reads, payloads, schemas, now_us, lost=True), beside
 
 
 async def fetch_async(
@@ -126,8 +138,7 @@ def write_commands(
     """The commands that write these rows: each row whole or not at all, its schema before it."""
     name, schema = f"{view.schema.hash:016x}", view.schema.to_json()
     describe = ("EVAL", _DESCRIBE, 1, view.key, name, schema)
-    # On a cluster the keys of one command must be on one node.
-    size = 1 if _is_cluster(client) else ROWS_PER_COMMAND
+    size = keys_per_command(client)
     commands: list[Command] = [describe]
     for start in range(0, len(keys), size):
         some, rows = keys[start : start + size], payloads[start : start + size]
@@ -142,6 +153,11 @@ def write_commands(
             pairs[::2], pairs[1::2] = some, rows
             commands.append(("MSET", *pairs))
     return commands
+
+
+def keys_per_command(client: Any) -> int:
+    """How many keys a command may have: on a cluster those of one must be on one node."""
+    return 1 if _is_cluster(client) else ROWS_PER_COMMAND
 
 
 def delete_view(client: Any, view: PackedView) -> None:

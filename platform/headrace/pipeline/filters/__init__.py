@@ -1,7 +1,7 @@
 """Filters: rules that take candidates out before they are ranked, one a file.
 
 hidden.py      items that an action of the user's hides
-seen.py        items of the user's history
+seen.py        items that the user has seen, as a policy says
 excluded.py    items that the request does not want
 over_quota.py  more than the sources' shares, or than are ranked
 """

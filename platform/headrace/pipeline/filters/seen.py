@@ -1,20 +1,80 @@
-"""The filter `seen`: items of the user's history are not shown again."""
+"""The filter `seen`: items that the user has seen are left out, as the policy says.
+
+C candidates   N of them that are left out   L entries of a sequence
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
+from headrace.action import BOUGHT
+from headrace.features.inputs import HISTORY, HISTORY_LENGTH
+from headrace.features.store.last_items import EMPTY, LENGTHS, USER_BOUGHT, USER_SHOWN
+from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Kept
 from headrace.pipeline.context import Context
+from headrace.settings.seen import SeenPolicy
 
 
 class Seen:
-    """Removes the items of the user's last events, whatever came of them."""
+    """Removes items that the user was shown, did something with or bought, as the policy says.
+
+    Where too few would be left for the slate, those that were seen longest ago stay
+    (`Context.seen_again`), unless the policy is strict. So it stands after other filters, and no
+    more of them stay than are ranked (`limit`).
+    """
 
     name: Final = "seen"
 
+    def __init__(self, policy: SeenPolicy, limit: int) -> None:
+        self._policy, self._limit, self._lists = policy, limit, lists_of(policy)
+
+    @property
+    def most(self) -> int:
+        """How many items it may remove."""
+        of_history = HISTORY_LENGTH if self._policy.is_of_all_seen else 0
+        return of_history + sum(LENGTHS[name] for name in self._lists)
+
     def keep(self, context: Context) -> Kept:
         """A mask over the candidates."""
-        row_of_key = context.catalogue.row_of_key
-        rows = [row_of_key.get(key, 0) for key in context.user.history_4T[0].tolist() if key]
-        return context.outside(rows)
+        age_ms = self._ages_ms(context)
+        keeps_C = context.outside([*age_ms])
+        missing = min(context.num_items, self._limit) - int(keeps_C.sum())
+        if missing > 0 and not self._policy.strict:
+            place_N = np.flatnonzero(~keeps_C)
+            age_ms_N = [age_ms[row] for row in context.candidates.row_C[place_N].tolist()]
+            again = place_N[np.argsort(age_ms_N, kind="stable")[::-1][:missing]]
+            context.seen_again = context.candidates.row_C[again].tolist()
+            keeps_C[again] = True
+        return keeps_C
+
+    def _ages_ms(self, context: Context) -> dict[int, int]:
+        """The rows that the policy leaves out, and how long ago each was seen; of items that are
+        not in the catalogue, row 0."""
+        within_ms = 1_000 * self._policy.after_s or np.inf
+        ages_ms: dict[int, int] = {}
+        for key, age_ms in self._seen(context):
+            if key and age_ms < within_ms:
+                row = context.catalogue.row_of_key.get(key, 0)
+                ages_ms[row] = min(age_ms, ages_ms.get(row, age_ms))
+        return ages_ms
+
+    def _seen(self, context: Context) -> Iterator[tuple[int, int]]:
+        """Keys of items and how long ago each was seen; an empty place has the key 0."""
+        now_ms = context.now_ms
+        if self._policy.is_of_all_seen:
+            state_1, now_ms_1 = context.user.state_1, np.array([now_ms])
+            key_L, age_ms_L, *_ = USER_LAYOUT.value(HISTORY.name, state_1, now_ms_1)[0].tolist()
+            yield from zip(key_L, age_ms_L, strict=True)
+        for name in self._lists:
+            for key, time_s in context.user.lists.get(name, EMPTY).tolist():
+                yield key, max(now_ms - 1_000 * time_s, 0)
+
+
+def lists_of(policy: SeenPolicy) -> tuple[str, ...]:
+    """The lists of users' last items that a policy reads, beside their histories."""
+    shown = (USER_SHOWN,) if policy.is_of_all_seen else ()
+    return (*shown, USER_BOUGHT) if BOUGHT and policy.policy != "always" else shown

@@ -6,7 +6,6 @@ import os
 from typing import Final
 
 BACKGROUND: Final = 10  # niceness of what nobody waits for
-SETUP_HOOK: Final = "headrace.services.processes.priority.yield_to_requests"  # for Ray's workers
 
 
 def yield_to_requests() -> None:

@@ -37,6 +37,7 @@ class SampleRequest(msgspec.Struct, gc=False):
     ordinal: int
     features: RequestFeatures | None = None
     user_word_keys: tuple[int, ...] = ()
+    log_q: bytes = b""  # of items that were drawn, the chosen one first
 
 
 class Labelled(msgspec.Struct, frozen=True, gc=False):

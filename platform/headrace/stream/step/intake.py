@@ -52,7 +52,7 @@ class IntakeRules:
     @classmethod
     def of(cls, settings: Settings, key: ServingKey | None = None) -> IntakeRules:
         """The rules from the platform's settings."""
-        return cls(int(settings.max_ahead_s * 1_000), key)
+        return cls(int(settings.stream.max_ahead_s * 1_000), key)
 
 
 def decode_records(

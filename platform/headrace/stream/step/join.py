@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Final, NamedTuple
 
-from headrace.action import BIT, CLICK, EVERY_ACTION, GRADE, carrying, windows_s
+from headrace.action import BIT, CLICK, EVERY_ACTION, GRADED, windows_s
 from headrace.broker.record import Record
 from headrace.event import (
     MICROS,
@@ -23,10 +23,10 @@ from headrace.features.served import as_served
 from headrace.keys import surface_code
 from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN
 from headrace.stream.step.facts_of_step import Labelled, SampleRequest, StepFacts
+from headrace.stream.step.negatives import chosen_as
 
 NO_ACTION: Final = 0
 BITS: Final = tuple(BIT.values())
-GRADED: Final = carrying(GRADE)
 
 
 @dataclass(slots=True)
@@ -115,18 +115,20 @@ class Join:
         impression, bit = self._impression_of(event, record), BIT[_action(event)]
         if impression and not _note(impression, event):
             return
-        alone = impression is None and isinstance(event, ClickEvent)
-        if alone and facts_of_step.with_requests:
+        chosen = 0 if impression else chosen_as(event)
+        if chosen and facts_of_step.with_requests:
             request = ask(event, record, facts_of_step, SEQUENCE_KNOWN, NO_ACTION)
-            facts_of_step.complete.append(Labelled(request, (BIT[CLICK],)))
+            came = outcome(chosen, getattr(event, "value", 0.0))
+            facts_of_step.complete.append(Labelled(request, (came,)))
         surface = impression.request.event.surface if impression else event.surface
-        came, value, amount = bit, 0.0, 0.0
+        came, value, amount = chosen or bit, 0.0, 0.0
         if isinstance(event, ActionEvent):
-            came, value = (-bit, 0.0) if event.takes_back else (bit, event.value)
+            came, value = (-bit, 0.0) if event.takes_back else (came, event.value)
             amount = event.paid
         facts_of_step.facts.append(
             (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(surface), True,
-             None, record.offset, len(facts_of_step.times_ms), float(alone), came, value, amount)
+             None, record.offset, len(facts_of_step.times_ms), float(chosen > 0), came, value,
+             amount)
         )  # fmt: skip
 
     def _impression_of(

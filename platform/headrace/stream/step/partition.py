@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import msgspec
 import numpy as np
@@ -22,12 +21,10 @@ from headrace.broker.partitioner import partition_of
 from headrace.broker.record import Record
 from headrace.config import Settings
 from headrace.errors import InvalidEvent
-from headrace.event import Event, ImpressionEvent
+from headrace.event import Event
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import blank_rows, decode_rows
-from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import USER_LAYOUT
-from headrace.keys import key
 from headrace.positions.commit import Commit
 from headrace.sample import SEQUENCE_KNOWN, Sample
 from headrace.stream.step.dedupe import Dedupe
@@ -42,7 +39,9 @@ from headrace.stream.step.intake import (
 )
 from headrace.stream.step.join import Join
 from headrace.stream.step.log_time import log_times_ms
+from headrace.stream.step.negatives import NOTHING, Draws, Negatives
 from headrace.stream.step.partition_rows import ChangedRows, PartitionRows
+from headrace.stream.step.samples import samples_of
 
 log = logging.getLogger(__name__)
 
@@ -73,17 +72,24 @@ class PartitionSettings:
     every_event: bool = False
     samples: bool = True
     num_partitions: int = 0
+    negatives: Negatives = NOTHING
 
     @classmethod
-    def of(cls, settings: Settings, every_event: bool = False) -> PartitionSettings:
+    def of(
+        cls,
+        settings: Settings,
+        every_event: bool = False,
+        item_ids: Iterable[str] = (),
+    ) -> PartitionSettings:
         """The partition's settings from the platform's."""
         return cls(
-            dedupe_window=settings.dedupe_window,
-            click_window_ms=int(settings.click_window_s * 1_000),
-            lateness_ms=int(settings.allowed_lateness_s * 1_000),
+            dedupe_window=settings.stream.dedupe_window,
+            click_window_ms=int(settings.stream.click_window_s * 1_000),
+            lateness_ms=int(settings.stream.allowed_lateness_s * 1_000),
             every_event=every_event,
-            samples=settings.make_samples,
-            num_partitions=settings.num_partitions,
+            samples=settings.stream.make_samples,
+            num_partitions=settings.stream.num_partitions,
+            negatives=Negatives.of(settings, item_ids),
         )
 
 
@@ -98,6 +104,7 @@ class Partition:
         self._rows = PartitionRows(
             number, merged, MAX_USERS, settings.every_event, settings.num_partitions
         )
+        self._draws = Draws(number, settings.negatives, settings.dedupe_window)
         self._lost: set[str] = set()  # found in the warm-up
         self._num_lost = 0
         self.first_corrected: dict[str, str] = {}  # the first event of each such count, and why
@@ -143,6 +150,7 @@ class Partition:
         for (record, event), is_copy in zip(valid, copies, strict=True):
             if not is_copy and record.offset >= self.commit.low_offset:
                 self._join.take_again(event, record, facts_of_step)
+        self._draws.count(valid)
         self._find_lost(event for (_, event), copy in zip(valid, copies, strict=True) if not copy)
         self._rows.apply(facts_of_step)
         self._rows.users.end_step()
@@ -184,8 +192,10 @@ class Partition:
         if not decoded:
             self._join.close(now_ms, facts_of_step)
         complete = self._not_sent_before(facts_of_step.complete)
+        self._draws.count(valid)
+        self._draws.draw(facts_of_step.requests)
         changed = self._rows.apply(facts_of_step)
-        samples = self._samples(complete)
+        samples = samples_of(self.number, complete, self._rows)
         effects = Effects(dead_letters(decoded), samples, changed)
         offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
         self._advance(offset, facts_of_step, sum(are_copies), effects.dead_letters)
@@ -270,31 +280,3 @@ class Partition:
         offset = np.array([request.record.offset for request in requests], np.int64)
         sent = {id(requests[place]) for place in np.flatnonzero(offset <= position)}
         return [labelled for labelled in complete if id(labelled.request) not in sent]
-
-    def _samples(self, complete: Sequence[Labelled]) -> list[Sample]:
-        item_ids = [item_id for one in complete for item_id in one.request.item_ids]
-        keys_left = iter(self._rows.item_keys(item_ids).tolist())
-        return [self._sample(labelled, keys_left) for labelled in complete]
-
-    def _sample(self, labelled: Labelled, keys_left: Iterator[int]) -> Sample:
-        request = labelled.request
-        event, record, features = request.event, request.record, request.features
-        assert features is not None, "every request has got its features"
-        return Sample(
-            source_partition=self.number,
-            source_offset=record.offset,
-            sequence=request.sequence,
-            schema=INPUT_SCHEMA,
-            request_id=event.request_id or event.event_id,
-            event_time_ms=event.event_time_ms,
-            arrival_ms=record.arrival_ms,
-            user_key=key(event.user_id),
-            user_word_keys=request.user_word_keys,
-            item_keys=tuple(islice(keys_left, len(request.item_ids))),
-            outcomes=labelled.outcomes,
-            labelled=request.labelled,
-            dense=features.dense_NF.tobytes(),
-            history=features.history_3T.tobytes(),
-            positions=event.positions if isinstance(event, ImpressionEvent) else (),
-            surface=event.surface,
-        )

@@ -21,6 +21,7 @@ from headrace.features.rows.user_table import UserTable
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, ITEM_LAYOUT, USER_LAYOUT
 from headrace.keys import surface_code
 from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts
+from headrace.stream.step.seen_items import SeenItems, seen_items
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class ChangedRows:
     users: tuple[list[str], Rows] = field(default_factory=lambda: ([], blank_rows(USER_LAYOUT, 0)))
     partials: dict[str, tuple[list[str], Rows]] = field(default_factory=dict)  # by kind of entity
     expiring_users_N: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    seen: list[SeenItems] = field(default_factory=list)  # for the users' lists of last items
     # The users' rows as each event left them, where they were asked for.
     history: tuple[list[str], Rows] = field(
         default_factory=lambda: ([], blank_rows(USER_LAYOUT, 0))
@@ -62,6 +64,7 @@ class PartitionRows:
         self._merged.meet_items()
         log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
         user_Q = self._apply_users(columns.user_ids, log, asked, changed)
+        changed.seen = seen_items(columns.user_ids, log.facts, self.users)
         item_C = self._items_before(item_N, log, asked, candidate_C)
         self._apply_group(ITEM, log, item_N, changed)
         self._apply_categories(item_N, log, changed)

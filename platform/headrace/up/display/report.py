@@ -11,10 +11,12 @@ from msgspec import to_builtins
 from headrace.catalogue.item import Dataset
 from headrace.config import Settings
 from headrace.features.aggregation.facts import SHOWN
+from headrace.features.online.store import OnlineStore
 from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.metrics import Scores
 from headrace.metrics.latency import Latencies
-from headrace.monitoring.progress import merged
+from headrace.monitoring.documents import Choices
+from headrace.monitoring.progress import Window, merged, merged_lists
 from headrace.up.display.totals import Totals
 from headrace.up.load import BackgroundLoad
 
@@ -35,13 +37,17 @@ def build_report(
             "in_features": in_features,
             "samples": totals.samples,
         },
-        "progressive": [_quality(part) for part in fifths(list(totals.windows.values()))],
+        "progressive": [_quality(merged(part)) for part in fifths(list(totals.windows.values()))],
         "progressive_actions": {
-            head: [_quality(part) for part in fifths(list(windows.values()))]
+            head: [_quality(merged(part)) for part in fifths(list(windows.values()))]
             for head, windows in totals.action_windows.items()
             if windows
         },
         "progressive_slices": {name: to_builtins(one) for name, one in totals.quality.items()},
+        "progressive_choices": [
+            to_builtins(Choices.of(merged_lists(part)))
+            for part in fifths(list(totals.choice_windows.values()))
+        ],
         "models": {"published": totals.num_published, "served": totals.num_served},
         "freshness_ms": {
             "feature": _percentiles(totals.feature_freshness),
@@ -57,17 +63,15 @@ def build_report(
     }
 
 
-def fifths(windows: Sequence[Scores]) -> list[Scores]:
+def fifths(windows: Sequence[Window]) -> list[Sequence[Window]]:
     """The windows in five parts of as equal length as whole windows allow."""
     ends = [round(len(windows) * part / NUM_PARTS) for part in range(NUM_PARTS + 1)]
-    return [merged(windows[start:end]) for start, end in zip(ends, ends[1:], strict=False)]
+    return [windows[start:end] for start, end in zip(ends, ends[1:], strict=False)]
 
 
 def count_in_features(dataset: Dataset, settings: Settings) -> int:
     """Impressions in the users' rows of the online store: those that the stream made readable,
     counted from the store itself and not from the workers' reports."""
-    from headrace.feast_adapter.online import OnlineStore
-
     store, total = OnlineStore(settings), 0.0
     user_ids = list(dict.fromkeys(event.user_id for event in dataset.events()))
     for ids in _chunks(user_ids):
@@ -82,6 +86,10 @@ def to_lines(report: dict[str, Any]) -> Iterable[str]:
     yield "  ".join(f"{name} {count:,}" for name, count in events.items())
     for number, part in enumerate(report["progressive"], 1):
         yield f"  fifth {number}: " + "  ".join(f"{name} {value}" for name, value in part.items())
+    for number, part in enumerate(report["progressive_choices"], 1):
+        if part["requests"]:
+            shown = "  ".join(f"{name} {value:.4g}" for name, value in part.items())
+            yield f"  drawn requests, fifth {number}: {shown}"
     yield f"models: {models['published']} published, {models['served']} served"
     for name, values in report["freshness_ms"].items():
         yield f"{name} freshness: p50 {values['p50']} ms, p99 {values['p99']} ms"

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 
+from msgspec import to_builtins
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -16,7 +17,8 @@ from rich.table import Table
 from headrace.metrics import ALL, Scores
 from headrace.metrics.latency import Latencies
 from headrace.monitoring.documents import Quality
-from headrace.monitoring.progress import merged
+from headrace.monitoring.progress import Window, merged, merged_lists
+from headrace.monitoring.quality_table import choice_figures
 from headrace.up.display.totals import Totals
 
 PLAIN_EVERY_MS = 5_000
@@ -113,15 +115,7 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
         "samples",
         f"{rate(now.samples, before.samples)}, {now.samples:,} trained, lag {_lag(now.train_lag)}",
     )
-    recent = merged(list(now.windows.values())[-10:])
-    yield (
-        "quality",
-        f"AUC {recent.auc:.4f}, normalised entropy {recent.normalized_entropy:.4f}, "
-        f"calibration {recent.calibration:.3f} (progressive, latest windows)",
-    )
-    for name, quality in now.quality.items():
-        if name != ALL:
-            yield name, _quality(quality)
+    yield from _quality_rows(now)
     age = "none yet" if now.model_age_ms is None else f"{now.model_age_ms / 1_000:.1f} s old"
     yield (
         "model",
@@ -130,6 +124,36 @@ def _rows(now: Totals, before: Totals) -> Iterator[tuple[str, str]]:
     )
     yield "requests", f"{rate(now.requests, before.requests)}, {_latency(now.latency)}"
     yield from _faults(now)
+    yield from _curves(now)
+
+
+def _quality_rows(now: Totals) -> Iterator[tuple[str, str]]:
+    """Progressive quality: of impressions, of what was drawn, and of slices."""
+    recent = merged(list(now.windows.values())[-10:])
+    if recent.num_samples or not now.choices:
+        yield (
+            "quality",
+            f"AUC {recent.auc:.4f}, normalised entropy {recent.normalized_entropy:.4f}, "
+            f"calibration {recent.calibration:.3f} (progressive, latest windows)",
+        )
+    if now.choices:
+        figures = choice_figures(to_builtins(now.choices)).items()
+        shown = ", ".join(f"{name} {figure}" for name, figure in figures)
+        yield "drawn", f"{shown} of {now.choices.requests:,} requests (progressive, newest)"
+    for name, quality in now.quality.items():
+        if name != ALL:
+            yield name, _quality(quality)
+
+
+def _curves(now: Totals) -> Iterator[tuple[str, str]]:
+    """`NUM_CURVES` of them: of impressions, or where there are none of drawn requests."""
+    if now.choice_windows and not any(window.num_samples for window in now.windows.values()):
+        parts = _grouped(list(now.choice_windows.values()))
+        lists = [merged_lists(part) for part in parts]
+        yield "recall", _curve([window.recall for window in lists])
+        yield "NDCG", _curve([window.ndcg for window in lists])
+        yield "MRR", _curve([window.mrr for window in lists])
+        return
     yield "AUC", _curve([window.auc for window in _points(now.windows)])
     yield "entropy", _curve([window.normalized_entropy for window in _points(now.windows)])
     yield "calibration", _curve([window.calibration for window in _points(now.windows)])
@@ -172,9 +196,12 @@ def _latency(latencies: Latencies) -> str:
 
 def _points(windows: dict[int, Scores]) -> Sequence[Scores]:
     """At most `CURVE_POINTS` groups of neighbouring windows."""
-    every = list(windows.values())
+    return [merged(part) for part in _grouped(list(windows.values()))]
+
+
+def _grouped(every: Sequence[Window]) -> list[Sequence[Window]]:
     size = max(1, math.ceil(len(every) / CURVE_POINTS))
-    return [merged(every[start : start + size]) for start in range(0, len(every), size)]
+    return [every[start : start + size] for start in range(0, len(every), size)]
 
 
 def _curve(values: Sequence[float]) -> str:

@@ -17,8 +17,10 @@ from headrace.features.aggregation.facts import CLICK
 from headrace.features.table import USER_LAYOUT
 from headrace.metrics import Scores
 from headrace.metrics.latency import Latencies
+from headrace.metrics.ranking import RankedLists
 from headrace.monitoring.documents import (
     DOCUMENT_OF,
+    Choices,
     Document,
     Quality,
     ReplayDocument,
@@ -26,7 +28,7 @@ from headrace.monitoring.documents import (
     TrainDocument,
 )
 from headrace.monitoring.health import skipped_by_parts, stream_documents
-from headrace.monitoring.progress import ProgressBoard
+from headrace.monitoring.progress import ChoiceBoard, ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.positions.store import COMMITS, CommitStore
 from headrace.skipped import Skipped, SkippedKind, shortened
@@ -64,6 +66,8 @@ class Totals:
     unsigned: int = 0
     held: str = ""  # why the newest version of the model is not published
     quality: dict[str, Quality] = field(default_factory=dict)  # by slice, newest impressions
+    choices: Choices | None = None  # newest drawn requests
+    choice_windows: dict[int, RankedLists] = field(default_factory=dict)
     skipped: int = 0  # messages and keys that the running parts and this view passed over
 
     @property
@@ -88,8 +92,9 @@ class Observer:
         self._commits = CommitStore(self.redis, settings.namespace)
         self._progress = {
             head: ProgressBoard(self.redis, settings.namespace, head, self._skipped)
-            for head in settings.head_names
+            for head in settings.training.heads
         }
+        self._choices = ChoiceBoard(self.redis, settings.namespace, self._skipped)
 
     def is_up(self, part: str, now_ms: int) -> bool:
         """Whether an instance of the part has reported within the last seconds."""
@@ -113,6 +118,7 @@ class Observer:
         live = [document for document in _fresh(serve, now_ms) if document.model_version]
         oldest = min(live, key=lambda document: document.model_version, default=None)
         windows = {head: board.read() for head, board in self._progress.items()}
+        choice_windows = self._choices.read()
         num_published, num_served = self._num_published(), self._num_served()
         skipped = list(skipped_by_parts(self._board, now_ms, self._skipped))  # after all is read
         return Totals(
@@ -129,6 +135,8 @@ class Observer:
             train_lag=train.lag if train and train.is_fresh(now_ms) else None,
             held=train.held if train else "",
             quality=train.quality if train else {},
+            choices=train.choices if train else None,
+            choice_windows=choice_windows,
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
             num_published=num_published,

@@ -26,7 +26,7 @@ class Health(msgspec.Struct, frozen=True):
 
 def probe(front: Front, namespace: str, timeout_s: float = TIMEOUT_S) -> Health:
     """Probes the health of the API; an answer of another namespace is a fault."""
-    connection, port = front.connect(timeout_s), front.settings.port
+    connection, port = front.connect(timeout_s), front.access.port
     try:
         connection.request("GET", "/healthz", headers=front.headers)
         response = connection.getresponse()

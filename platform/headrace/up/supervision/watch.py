@@ -39,7 +39,7 @@ class Watch:
         self.supervisor = Supervisor(
             servers, parts, Surroundings(settings.home_path, free_bytes, say)
         )
-        self._probe = partial(probe, Front(settings), settings.namespace)
+        self._probe = partial(probe, Front(settings.http), settings.namespace)
         self.symptoms = Symptoms(say, self._probe)
         self.has_restarted = False  # whether the last look started something again
         self._observer = Observer(settings)

@@ -6,13 +6,13 @@ A row with a cell that cannot be used is left to the bad rows; the others go on,
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from headrace.action import AVERSIONS, BIT, CLICK, MONEY, carrying
+from headrace.action import AVERSIONS, BIT, CLICK, PAID
 from headrace.datasets.table.files.chunk import Chunk
 from headrace.datasets.table.files.joins import Joins
 from headrace.datasets.table.files.open import TableFile
@@ -35,8 +35,6 @@ from headrace.datasets.table.log.fields import (
 )
 from headrace.datasets.table.log.tally import Tally
 from headrace.datasets.table.mapping import EventColumns, columns
-
-PAID: Final = carrying(MONEY)
 
 Values = dict[str, Any]  # columns by name: texts in Arrow, everything else in numpy
 

@@ -8,21 +8,24 @@ event."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 import numpy as np
-from feast import FeatureStore
 from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
 from headrace.access.redis import limit_waits
 from headrace.errors import ServiceError, StoreUnavailable
-from headrace.feast_adapter.columns import ColumnStore, Expiry
 from headrace.features.aggregation.layout import Layout
+from headrace.features.online.configuration import read_configuration
+from headrace.features.online.views import READ_VIEWS
 from headrace.features.rows.schemas import RowSchemas, carry_over
 from headrace.features.rows.state_row import Rows, decode_rows, encode_rows, readable_rows
+from headrace.features.store.columns import ColumnStore, Expiry
+from headrace.features.store.connection import Connection
+from headrace.features.store.last_items import EMPTY, Entries, decode_items, list_key
 from headrace.features.store.round_trip import redis_errors
 from headrace.features.store.row import Stamp
 from headrace.features.table import USER, USER_LAYOUT
@@ -37,11 +40,13 @@ DAMAGED: Final = (ServiceError, ValueError, TypeError, IndexError)  # what junk 
 @dataclass(frozen=True, slots=True)
 class StoredUsers:
     """The stored data of N users: the bytes of their rows, None before their first event, their
-    attributes, and who has no profile: nobody announced them."""
+    attributes, and who has no profile: nobody announced them. `lists` are those asked for, by name,
+    and by user."""
 
     rows: list[bytes | None]
     attributes: list[tuple[str, ...]]
     unknown: list[bool]
+    lists: dict[str, list[Entries]] = field(default_factory=dict)
 
 
 class OnlineStore:
@@ -58,24 +63,27 @@ class OnlineStore:
     ) -> None:
         """With `timeout_s` an answer of Redis that takes longer is none."""
         self._skipped = skipped or Skipped()
-        config.export(settings)
-        feast = FeatureStore(repo_path=str(config.repository_path("feature_repo")))
-        self._columns = ColumnStore.of(feast)
-        self.clients_elsewhere = clients_elsewhere(feast, settings)
+        where = read_configuration(settings)
+        client = where.connection.client()
+        views = {view.name: view.packed(where.project) for view in READ_VIEWS}
+        self._project = where.project
+        self._columns = ColumnStore(client, views, key_ttl_s=where.key_ttl_s)
+        self.clients_elsewhere = clients_elsewhere(where.connection, client, settings)
         redis = Redis.from_url(settings.redis_url)
         if timeout_s is not None:
             limit_waits(redis, timeout_s)
             self._columns.limit_waits(timeout_s)
         self._schemas = RowSchemas(redis, settings.namespace, self._skipped)
 
-    def read_users(self, user_ids: Sequence[str]) -> StoredUsers:
+    def read_users(self, user_ids: Sequence[str], lists: Sequence[str] = ()) -> StoredUsers:
         """The stored data of these users, in one round trip; of damaged rows, nothing: they are
         counted, and the user begins anew."""
         if not user_ids:
             return StoredUsers([], [], [])
         requests = [(f"{USER}_activity", user_ids), (f"{USER}_profile", user_ids)]
         try:
-            activity, profile = self._columns.read(requests)
+            keys = [list_key(self._project, name, id_) for name in lists for id_ in user_ids]
+            (activity, profile), payloads = self._columns.read_beside(requests, keys)
             states = self._current(activity.cells("state"), USER_LAYOUT)
             attributes = [tuple(names or ()) for names in profile.values("attributes")]
         except StoreUnavailable:
@@ -83,7 +91,17 @@ class OnlineStore:
         except DAMAGED:
             return self._read_apart(user_ids)
         unknown = (~profile.found_N).tolist()
-        return StoredUsers(self._whole(user_ids, states), attributes, unknown)
+        each = map(self._entries, keys, payloads)
+        entries = {name: [next(each) for _ in user_ids] for name in lists}
+        return StoredUsers(self._whole(user_ids, states), attributes, unknown, entries)
+
+    def _entries(self, key: str, payload: bytes | None) -> Entries:
+        try:
+            return decode_items(payload)
+        except ValueError as error:
+            name, _, user_id = key.removeprefix(f"{self._project}/").partition("/user_id=")
+            self._skipped.add(f"{name} lists", "damaged", f"{_who(user_id)}: {error}")
+            return EMPTY
 
     def _read_apart(self, user_ids: Sequence[str]) -> StoredUsers:
         """The same where one of the rows is damaged: halves, until it is alone."""
@@ -160,6 +178,13 @@ class OnlineStore:
         stamp = Stamp(rows["event_time_ms"] * 1_000, rows["position"], rows["partition"])
         self._columns.write(layout.view, ids, number_NF, columns, stamp, expiry)
 
+    def add_to_lists(
+        self, name: str, user_ids: Sequence[str], payloads: Sequence[bytes], expiry: Expiry
+    ) -> None:
+        """Put items to the front of users' lists (`headrace.features.store.last_items`)."""
+        keys = [list_key(self._project, name, user_id) for user_id in user_ids]
+        self._columns.add_to_lists(name, keys, payloads, expiry)
+
     def delete(self, layout: Layout, ids: Sequence[str]) -> None:
         """Delete the rows of these entities."""
         self._columns.delete(layout.view, ids)
@@ -169,13 +194,11 @@ class OnlineStore:
             return carry_over(payloads, layout, self._schemas.description)
 
 
-def clients_elsewhere(feast: FeatureStore, settings: config.Settings) -> list[Any]:
-    """The client of the online store where `feature_store.yaml` names another Redis than REDIS_URL,
+def clients_elsewhere(connection: Connection, client: Any, settings: config.Settings) -> list[Any]:
+    """The client of the online store where its connection leads to another Redis than REDIS_URL,
     such as a cluster; raises `ServiceError` if that one would lose rows."""
-    options = feast.config.online_store
-    if options.connection_string == settings.redis_url:
+    if connection.string == settings.redis_url:
         return []
-    client = feast._get_provider().online_store._get_client(options)
     with redis_errors("looked for"):
         require_keeping(read_conditions(client), settings)
     return [client]

@@ -1,0 +1,76 @@
+"""A row of the table of routes: what is posted to which path, and what is answered.
+
+A row is a descriptor. In the table it is itself; of a client, which inherits the table, it is the
+call of its route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, overload
+
+Scope = Literal["open", "read", "write", "admin"]  # whom a route is for, where keys are required
+Request = TypeVar("Request")
+Answer = TypeVar("Answer")
+
+
+class Caller(Protocol):
+    """Whoever sends requests to an address and reads the answers."""
+
+    def send(self, endpoint: Endpoint[Answer], posted: Any) -> Answer: ...
+
+
+@dataclass(kw_only=True)
+class Endpoint(Generic[Answer]):
+    """One method of one path.
+
+    `request` is the type of the posted body, None where nothing is posted, and `answer` that of a
+    success. A replica answers with its method of the row's name, in a thread of its `budget`, or on
+    the event loop where there is none; `rate` bounds how often one key or address may ask, beside
+    the rate of all routes; `reader` reads a body that is not simply JSON of the request's type.
+    These three are names of the replica's.
+    """
+
+    method: ClassVar[str]
+    path: str
+    request: Any = None
+    answer: Any
+    scope: Scope
+    status: int = 200  # of a success
+    budget: str = ""
+    rate: str = ""
+    reader: str = ""
+    name: str = ""
+
+    def __set_name__(self, table: type, name: str) -> None:
+        self.name = name
+
+
+class Get(Endpoint[Answer]):
+    """A route that is only asked."""
+
+    method = "GET"
+
+    @overload
+    def __get__(self, caller: None, table: type) -> Get[Answer]: ...
+    @overload
+    def __get__(self, caller: Caller, table: type) -> Callable[[], Answer]: ...
+    def __get__(self, caller: Caller | None, table: type) -> Get[Answer] | Callable[[], Answer]:
+        return self if caller is None else partial(caller.send, self, None)
+
+
+class Post(Endpoint[Answer], Generic[Request, Answer]):
+    """A route that something is posted to."""
+
+    method = "POST"
+
+    @overload
+    def __get__(self, caller: None, table: type) -> Post[Request, Answer]: ...
+    @overload
+    def __get__(self, caller: Caller, table: type) -> Callable[[Request], Answer]: ...
+    def __get__(
+        self, caller: Caller | None, table: type
+    ) -> Post[Request, Answer] | Callable[[Request], Answer]:
+        return self if caller is None else partial(caller.send, self)

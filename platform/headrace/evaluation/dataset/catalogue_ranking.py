@@ -1,0 +1,70 @@
+"""The ranking of a whole catalogue for one user at one time, by a ranker, as a replica would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headrace.catalogue.item import Item
+from headrace.catalogue.words import ContentTable
+from headrace.features.aggregation.accumulators import State
+from headrace.features.inputs import assemble
+from headrace.features.rows.item_columns import padded_slots
+from headrace.keys import key, surface_code
+from headrace.model.batch import BatchRequest, make_items, make_request_batch
+from headrace.model.config import RankerConfig
+from headrace.model.layers.item_tower import ItemCache
+from headrace.model.ranker import Ranker
+
+
+class CatalogueRanking:
+    """Logits of the click for all items of a catalogue.
+
+    N items   I items with the unknown one in row 0
+    """
+
+    def __init__(self, items: Sequence[Item], content: ContentTable, config: RankerConfig) -> None:
+        self._content, self._config = content, config
+        self._slot_NS = padded_slots([item.categories for item in items])
+        self._key_I = np.array([0, *(key(item.item_id) for item in items)], np.int64)
+        self._row_of_key = {item_key: row for row, item_key in enumerate(self._key_I.tolist())}
+        self._row_N = np.arange(1, len(self._key_I))
+        self._ranker: Ranker | None = None
+        self._cache: ItemCache | None = None
+
+    def use(self, ranker: Ranker) -> None:
+        """Rank by this ranker as it is now."""
+        ranker.eval()
+        with torch.inference_mode():
+            self._cache = ranker.cache(make_items(self._key_I, self._content))
+        self._ranker = ranker
+
+    def logits(
+        self,
+        user_id: str,
+        word_keys: tuple[int, ...],
+        states: tuple[State, State],
+        surface: str,
+        now_ms: int,
+    ) -> NDArray[np.float32]:
+        """[N]: by the states of the user and of the items."""
+        assert self._ranker is not None and self._cache is not None, "no ranker is in use"
+        user_1, item_N = states
+        (features,) = assemble(
+            user_1,
+            item_N,
+            slot_NS=self._slot_NS,
+            surface_B=np.array([surface_code(surface)]),
+            request_N=np.zeros(len(self._row_N), np.int64),
+            now_ms_B=np.array([now_ms]),
+        )
+        number = self._config.surface_number(surface)
+        request = BatchRequest(key(user_id), word_keys, (), features, surface=number)
+        rows_T = [self._row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
+        with torch.inference_mode():
+            batch = make_request_batch(request, np.array(rows_T), self._row_N)
+            logit_N: NDArray[np.float32] = self._ranker.serve(batch, self._cache)[:, 0].numpy()
+        return logit_N

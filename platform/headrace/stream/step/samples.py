@@ -1,0 +1,46 @@
+"""Samples out of labelled requests, whose features are known by then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from headrace.event import ImpressionEvent
+from headrace.features.schema import INPUT_SCHEMA
+from headrace.keys import key
+from headrace.sample import Sample
+from headrace.stream.step.facts_of_step import Labelled
+from headrace.stream.step.partition_rows import PartitionRows
+
+
+def samples_of(partition: int, complete: Sequence[Labelled], rows: PartitionRows) -> list[Sample]:
+    """The samples of a partition's requests, in this order; nothing came of what was drawn."""
+    item_ids = [item_id for one in complete for item_id in one.request.item_ids]
+    keys_left = iter(rows.item_keys(item_ids).tolist())
+    return [_sample(partition, labelled, keys_left) for labelled in complete]
+
+
+def _sample(partition: int, labelled: Labelled, keys_left: Iterator[int]) -> Sample:
+    request = labelled.request
+    event, record, features = request.event, request.record, request.features
+    assert features is not None, "every request of the step has got its features"
+    num_drawn = len(request.item_ids) - len(labelled.outcomes)
+    return Sample(
+        source_partition=partition,
+        source_offset=record.offset,
+        sequence=request.sequence,
+        schema=INPUT_SCHEMA,
+        request_id=event.request_id or event.event_id,
+        event_time_ms=event.event_time_ms,
+        arrival_ms=record.arrival_ms,
+        user_key=key(event.user_id),
+        user_word_keys=request.user_word_keys,
+        item_keys=tuple(islice(keys_left, len(request.item_ids))),
+        outcomes=labelled.outcomes + (0,) * num_drawn,
+        labelled=request.labelled,
+        dense=features.dense_NF.tobytes(),
+        history=features.history_3T.tobytes(),
+        positions=event.positions if isinstance(event, ImpressionEvent) else (),
+        surface=event.surface,
+        log_q=request.log_q,
+    )

@@ -1,0 +1,74 @@
+"""A replica whose answers do not depend on the request."""
+
+from __future__ import annotations
+
+import time
+
+from headrace import config
+from headrace.api.events import Taken
+from headrace.api.slate import (
+    AdSlate,
+    AdsRequest,
+    PlacedAd,
+    RankedItem,
+    RecommendRequest,
+    Slate,
+)
+from serving.health import Health
+from serving.http.budget import Budget
+from serving.http.openapi import openapi_document
+from serving.http.problem import Problem, json_response
+from serving.http.rate import Rate
+from serving.http.route import Answer
+from serving.http.routes import routes
+from serving.posted import Accepted, read_events
+
+
+class NoModel:
+    """What health asks of a replica that has no model."""
+
+    class snapshot:
+        model = None
+
+
+class BareReplica:
+    """Answers that do not depend on the request."""
+
+    def __init__(self) -> None:
+        self.slates = self.events = Budget("all", 1, places=8, deadline_s=1)
+        self.ads_rate = Rate("ads", 0)
+        settings = config.settings(ready_without_model=True)
+        names = ("following", "store", "log", "impressions", "status", "keys")
+        errors = {name: (lambda: "") for name in names}
+        self.health = Health(settings, NoModel(), errors, lambda: "")  # type: ignore[arg-type]
+
+    def recommend(self, request: RecommendRequest) -> Answer:
+        """A slate; its impression goes to the log behind it."""
+        item = RankedItem("mug", "A mug", ("kitchen",), 0, None, None)
+        return json_response(Slate("r", request.user_id, 0, None, ("no_model",), {"x": 1}, (item,)))
+
+    def place_ads(self, request: AdsRequest) -> Answer:
+        ad = PlacedAd("c", "mug", "A mug", 0, 0.5, 10, 5_000, 1)
+        return json_response(AdSlate("r", request.user_id, 3, 1_000, (), {"x": 1.5}, (ad,)))
+
+    def read_events(self, body: bytes) -> list[Accepted]:
+        return read_events(body, round(1_000 * time.time()))
+
+    def post_events(self, events: list[Accepted]) -> Answer:
+        if events[0].event.user_id == "nobody":
+            raise Problem(503, "no broker", {"event_ids": ["e1"]})
+        ids = tuple(one.event.event_id for one in events)
+        return json_response(Taken(len(events), ids), 202)
+
+    def livez(self, may_read: bool) -> Answer:
+        return self.health.livez()
+
+    def readyz(self, may_read: bool) -> Answer:
+        return self.health.readyz(may_read)
+
+    def healthz(self, may_read: bool) -> Answer:
+        return self.health.healthz()
+
+    def openapi(self, may_read: bool) -> Answer:
+        """These routes as an OpenAPI document."""
+        return json_response(openapi_document(routes(self)))
