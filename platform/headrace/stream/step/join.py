@@ -118,6 +118,7 @@ class Join:
         chosen = 0 if impression else chosen_as(event)
         if chosen and facts_of_step.with_requests:
             request = ask(event, record, facts_of_step, SEQUENCE_KNOWN, NO_ACTION)
+            request.chosen = chosen
             came = outcome(chosen, getattr(event, "value", 0.0))
             facts_of_step.complete.append(Labelled(request, (came,)))
         surface = impression.request.event.surface if impression else event.surface
