@@ -22,10 +22,11 @@ from headrace.datasets.table.entities.source import Source
 from headrace.datasets.table.entities.strangers import strangers
 from headrace.datasets.table.entities.users import users
 from headrace.datasets.table.fitting import check
+from headrace.datasets.table.guess import NULL_WORDS
 from headrace.datasets.table.log.fields import GUEST
 from headrace.datasets.table.log.log import Log
 from headrace.datasets.table.log.tally import Tally
-from headrace.datasets.table.mapping import ItemColumns, TableMapping, UserColumns
+from headrace.datasets.table.mapping import EventColumns, ItemColumns, TableMapping, UserColumns
 from headrace.errors import DatasetError
 
 MAX_SURFACES: Final = 20  # that are told one by one
@@ -112,10 +113,22 @@ def _counts(dataset: Dataset, mapping: TableMapping, tally: Tally, seen: Seen) -
         strange_items=strangers(seen.items, items),
         strange_users=strangers(members, people),
         values_without_outcome=tally.values_without_outcome,
-        null_words=dict(tally.null_words),
+        null_words={**_null_words(mapping.events, seen), **tally.null_words},
         surfaces=dict(Counter(tally.surfaces).most_common(MAX_SURFACES)),
         busiest_user=max(seen.users.items(), key=itemgetter(1)),
     )
+
+
+def _null_words(part: EventColumns, seen: Seen) -> dict[str, int]:
+    """The rows of the log with an id that reads like none, by file and column."""
+    file = part.file if isinstance(part.file, str) else ", ".join(part.file)
+    user = part.user_id if isinstance(part.user_id, str) else part.user_id.column
+    item = part.item_ids.column if part.item_ids else part.item_id
+    counts = {
+        f"{file}: {column}": sum(n for one, n in ids.items() if one.strip().lower() in NULL_WORDS)
+        for column, ids in ((user, seen.users), (item, seen.items))
+    }
+    return {place: number for place, number in counts.items() if number}
 
 
 def _nothing_usable(folder: Path, files: str | tuple[str, ...], tally: Tally) -> str:

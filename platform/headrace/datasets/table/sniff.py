@@ -77,7 +77,8 @@ def _dialect(path: Path) -> Layout:
     with Stream(path, encoding) as stream:
         text = stream.read(LOOK_BYTES).decode("utf-8", "replace")
     lines = text.splitlines(keepends=True)
-    whole = "".join(lines[: max(len(lines) - 1, 1)][:LOOK_ROWS])
+    is_cut = len(lines) > 1 and not lines[-1].endswith(("\n", "\r"))
+    whole = "".join(lines[: len(lines) - is_cut][:LOOK_ROWS])
     if not whole.strip():
         return Layout(encoding=encoding)
     tries = [

@@ -44,11 +44,8 @@ class Source:
         self._id_column = part.item_id if isinstance(part, ItemColumns) else part.user_id
         self._files = find(folder, part.file, part.format)
         self._joins = Joins(folder, part.joins, tally.bad)
-        self._columns = [column for _, column in columns(part)]
+        self._columns = [column for key, column in columns(part) if key != "properties"]
         self._media = {column for key, column in columns(part) if key in FILES}
-        if isinstance(part, ItemColumns) and part.properties is not None:
-            theirs = {column for _, column in columns(part.properties)}
-            self._columns = [column for column in self._columns if column not in theirs]
 
     def rows(self) -> Iterator[Row]:
         """Each row with its id. Of several with an id one counts, as `distinct` says; without it

@@ -115,7 +115,7 @@ def _table_file(folder: Path, path: Path, given: Format) -> TableFile:
     name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
     steps = [part.partition("=") for part in Path(name).parent.parts]
     partition = tuple((key, value) for key, sign, value in steps if sign)
-    return TableFile(path, name, layout_of(path, given), given.nulls, partition)
+    return TableFile(path, name, layout_of(path, given), given.null_words, partition)
 
 
 def layout_of(path: Path, given: Format) -> Layout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal
@@ -16,6 +17,8 @@ from headrace.event import MAX_VALUE
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]  # ISO 4217
 Files = Text | tuple[Text, ...]  # names, globs and folders, relative to the folder of the mapping
+SPEC: Final = re.compile(r"(0>\d+)?(\.\d+)?")  # of a field of a template
+YAML_NULLS: Final = ("NULL", "null", "Null")
 SHOWN: Final = "shown"  # among the values of an action column: an impression without an outcome
 
 
@@ -194,7 +197,13 @@ class Format(Part, frozen=True, kw_only=True):
     header: bool | None = None
     columns: tuple[Text, ...] = ()
     quoting: Literal["standard", "none"] | None = None
-    nulls: tuple[str, ...] = ()
+    nulls: tuple[str | None, ...] = ()  # words; YAML takes NULL for nothing
+
+    @property
+    def null_words(self) -> tuple[str, ...]:
+        """The words that stand for no value."""
+        words = [(word,) if word is not None else YAML_NULLS for word in self.nulls]
+        return tuple(dict.fromkeys(word for several in words for word in several))
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """An encoding that nobody knows, a delimiter that no file can have."""
@@ -226,6 +235,9 @@ def _fields_of(template: str) -> Iterator[str]:
     for _, field, spec, conversion in string.Formatter().parse(template):
         if field is None:
             continue
-        if not field or conversion or not set(spec or "") <= set(".0123456789"):
-            raise ValueError("expected {column}, or {column:.3} for its first three letters")
+        if not field or conversion or not SPEC.fullmatch(spec or ""):
+            raise ValueError(
+                "expected {column}, {column:.3} for its first three letters, or {column:0>10} for "
+                "ten digits"
+            )
         yield field
