@@ -1,6 +1,7 @@
 """Commands of the command line that look at a platform that runs.
 
 application.py     the application file of a command
+init.py            headrace init: an application file for a folder of files
 check.py           headrace check: a log as it is loaded, and what looks wrong
 flags.py           the flags that several commands share
 dead_letters.py    headrace dead-letters: list, show, replay
