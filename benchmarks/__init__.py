@@ -9,6 +9,7 @@ features_stream.py  events into features in Redis, against a bare consumer
 stream.py           events through a partition, against decoding them
 embedding.py        a dynamic table, against nn.Embedding
 ranker.py           training and scoring, against FuxiCTR's DIN
+likes.py            MovieLens as likes only: the next one, and what drawing costs the stream
 quality.py          FuseRank, LightGBM, DIN and DCNv2 side by side, with intervals
 quality_logs.py     the logs of that, as files of headrace evaluate
 quality_rankers.py  FuseRank in all regimes and seeds, and what it saw
@@ -23,5 +24,6 @@ faults.py           faults outside of headrace, and what they do: the three belo
 junk.py             junk in every topic and key, beside good events
 poison.py           what a sender and a pace do to the learner
 newids.py           what ids that nobody has seen cost in memory
+start.py            the start of `headrace up`, against the import of what it runs on
 loop.py             the whole loop, as `headrace up --once` reports it
 """

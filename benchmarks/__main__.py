@@ -9,7 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import embedding, faults, features, kills, loop, parity, quality, ranker, stream
+from benchmarks import (
+    embedding,
+    faults,
+    features,
+    kills,
+    likes,
+    loop,
+    parity,
+    quality,
+    ranker,
+    start,
+    stream,
+)
 from benchmarks.front import parts as front
 from headrace.errors import HeadraceError
 
@@ -18,10 +30,12 @@ Flags = argparse.Namespace
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "features": lambda _: features.run(),
     "embedding": lambda _: embedding.run(),
+    "start": lambda _: start.run(),
     "stream": lambda _: stream.run(),
     "loop": lambda _: loop.run(),
     "faults": lambda _: faults.run(),
     "kills": lambda _: kills.run(),
+    "likes": lambda _: likes.run(),
     "parity": lambda _: parity.run(),
     "ranker": lambda _: ranker.run(),
     "quality": quality.run,

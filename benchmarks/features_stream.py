@@ -36,8 +36,9 @@ from headrace.broker.reader import POLL_MS, LogReader
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
+from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
-from headrace.event import Event, ImpressionEvent, Shown, encode
+from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import blank_rows
@@ -49,6 +50,7 @@ from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
 from headrace.stream.memory import keep_freed
 from headrace.stream.step.intake import decode_records
+from headrace.stream.step.negatives import NOTHING, Negatives
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 from headrace.stream.step.partition_rows import ChangedRows
 
@@ -80,11 +82,7 @@ def measure_stream() -> dict[str, Any]:
 
 
 def _measure(settings: config.Settings) -> dict[str, Any]:
-    items = tuple(Item(f"i{n}", categories=(f"c{n % 20}",)) for n in range(NUM_ITEMS))
-    dataset = Dataset("bench", items, (User("u0"),), lambda: iter(()), 0, 0, 0)
-    materialize.write_sources(dataset, settings, int(time.time() * 1_000))
-    materialize.apply(settings)
-    create_topics(settings)
+    items = prepare(settings)
     produce(settings, NUM_EVENTS, None)
     stream_s, bare_s, sampled_s, cpu_s = [], [], [], []
     for pair in range(NUM_PAIRS):
@@ -114,13 +112,29 @@ def _measure(settings: config.Settings) -> dict[str, Any]:
     }
 
 
+def prepare(settings: config.Settings) -> tuple[Item, ...]:
+    """A catalogue, topics and a store for the events; returns the items."""
+    items = tuple(Item(f"i{n}", categories=(f"c{n % 20}",)) for n in range(NUM_ITEMS))
+    dataset = Dataset("bench", items, (User("u0"),), lambda: iter(()), 0, 0, 0)
+    write_catalogue(dataset, config.catalogue_path(settings), int(time.time() * 1_000))
+    materialize.apply(settings)
+    create_topics(settings)
+    return items
+
+
 class Consumer:
     """A stream worker without topics to write to: one partition, one process. Like a worker's, its
     rows are written while the next events are taken in."""
 
-    def __init__(self, settings: config.Settings, items: tuple[Item, ...], samples: bool) -> None:
+    def __init__(
+        self,
+        settings: config.Settings,
+        items: tuple[Item, ...],
+        samples: bool,
+        negatives: Negatives = NOTHING,
+    ) -> None:
         by_id = {item.item_id: item for item in items}
-        rules = PartitionSettings(200_000, 300_000, samples=samples)
+        rules = PartitionSettings(200_000, 300_000, samples=samples, negatives=negatives)
         self._partition = Partition(0, Commit(), MergedState(by_id.get), rules)
         self._store = OnlineStore(settings)
         topic = Topics(settings.namespace).events
@@ -197,8 +211,14 @@ def produce_here(arguments: list[str]) -> None:
     produce(config.load(), int(arguments[0]), float(arguments[1]))
 
 
-def produce(settings: config.Settings, num_events: int, events_per_s: float | None) -> None:
-    """Send events of Zipf users and items, as fast as can be or at this rate."""
+def produce(
+    settings: config.Settings,
+    num_events: int,
+    events_per_s: float | None,
+    impressions: bool = True,
+) -> None:
+    """Send events of Zipf users and items, as fast as can be or at this rate: impressions, or
+    clicks without any."""
     draw = np.random.default_rng(5)
     users = (draw.zipf(1.05, num_events) * 7_919) % NUM_USERS
     items = (draw.zipf(1.05, num_events) * 7_919) % NUM_ITEMS
@@ -210,9 +230,11 @@ def produce(settings: config.Settings, num_events: int, events_per_s: float | No
     for number in range(num_events):
         if events_per_s and number % 50 == 0:
             time.sleep(max(0.0, started + number / events_per_s - time.monotonic()))
-        shown = (Shown(f"i{items[number]}", 0, number % 3 == 0),)
-        user, now_ms = f"u{users[number]}", int(time.time() * 1_000)
-        event = ImpressionEvent(f"e{number}", now_ms, user, f"r{number}", shown)
+        item, user, now_ms = f"i{items[number]}", f"u{users[number]}", int(time.time() * 1_000)
+        shown = (Shown(item, 0, number % 3 == 0),)
+        event: Event = ImpressionEvent(f"e{number}", now_ms, user, f"r{number}", shown)
+        if not impressions:
+            event = ClickEvent(f"e{number}", now_ms, user, item)
         writer.send(topic, encode(event), key=user.encode(), partition=0)
     writer.flush()
     writer.close()

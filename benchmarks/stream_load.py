@@ -24,7 +24,7 @@ from headrace.broker.reader import LogReader
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
-from headrace.catalogue.files import read_items
+from headrace.catalogue.files import read_items, write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.event import encode
 from headrace.features.aggregation.facts import CLICK, SHOWN
@@ -94,7 +94,7 @@ class StreamUnderLoad:
         items = tuple(Item(item_id, categories=(f"c{n % 7}",)) for n, item_id in enumerate(ITEMS))
         users = tuple(User(user_id) for user_id in USERS)
         dataset = Dataset("load", items, users, lambda: iter(()), 0, 0, 0)
-        materialize.write_sources(dataset, self.settings, int(time.time() * 1_000))
+        write_catalogue(dataset, config.catalogue_path(self.settings), round(1_000 * time.time()))
         materialize.apply(self.settings)
         create_topics(self.settings)
         with (self._folder / "stream.log").open("wb") as log:

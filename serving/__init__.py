@@ -1,7 +1,8 @@
 """Ray Serve deployments.
 
 __main__.py     deploys it
-app.py          a replica: what answers the routes, and the deployment
+deployment.py   the deployment, without what a replica imports
+app.py          a replica: what answers the routes
 health.py       /livez, /readyz, /healthz
 reporter.py     what a replica says of itself in Redis
 posted.py       events of a body, all or none

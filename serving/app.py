@@ -1,4 +1,4 @@
-"""The serving application: one Ray Serve deployment that answers every route in its own process.
+"""A replica: everything that answers the routes, in one process.
 
 `headrace.api.routes` is the table of routes; here is what answers them, a method for each row.
 """
@@ -14,9 +14,6 @@ from functools import cache
 from typing import Final
 
 import torch
-from ray import serve
-from ray.serve.config import BackpressureConfig
-from ray.serve.schema import LoggingConfig
 from redis import Redis
 from starlette.requests import Request
 from starlette.responses import Response
@@ -35,6 +32,7 @@ from headrace.clock import now_ms
 from headrace.errors import LogUnavailable, ServiceError
 from headrace.features.online.store import OnlineStore
 from headrace.features.serving_key import ServingKey
+from headrace.features.store.last_items import USER_HIDES
 from headrace.monitoring.documents import ServeDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.pipeline.filters.seen import lists_of
@@ -63,8 +61,6 @@ from serving.stages.hydrate import Hydrate
 
 MAX_POSTS: Final = 64  # of events, that wait to be read at one time
 SWITCH_S: Final = 0.001  # that a thread may keep the event loop waiting
-HEALTH_EVERY_S: Final = 1.0
-HEALTH_TIMEOUT_S: Final = 1.0  # a replica that is silent three times is replaced
 
 
 class Gateway:
@@ -81,7 +77,7 @@ class Gateway:
         store = OnlineStore(settings, skipped, given.store_timeout_s)
         self._store = Breaker("the online store", lambda: store.read_users([""]))
         policy, catalogue = seen_policy(given.seen), self._live.catalogue
-        hydrate = Hydrate(store, self._store, lists_of(policy))
+        hydrate = Hydrate(store, self._store, (*USER_HIDES, *lists_of(policy)))
         self._recommender = Recommender(hydrate, catalogue, given.max_candidates, policy)
         campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
         budgets = Budgets(redis, namespace, skipped)
@@ -110,17 +106,16 @@ class Gateway:
         for ends in (self._store, self._events, self._impressions, self.events, self.slates):
             self._ending.callback(ends.close)
 
-    def __del__(self) -> None:
-        """End the work beside the requests, the last that was begun first: Ray calls it when a
-        replica ends that was not killed."""
+    def close(self) -> None:
+        """End the work beside the requests, the last that was begun first."""
         self._ending.close()
 
-    async def __call__(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Answer one request; a failure is an answer too, with the status of an error."""
         return await self._router.answer(request)
 
     def check_health(self) -> None:
-        """Raises `ServiceError` for a replica that must be replaced; Ray asks."""
+        """Raises `ServiceError` for a replica that must be replaced."""
         if not self._live.is_following:
             raise ServiceError("models and item states are not followed any more")
 
@@ -219,25 +214,3 @@ class Gateway:
             error=self.health.error,
             skipped=self._live.skipped.report(),
         )
-
-
-def build(settings: config.Settings) -> serve.Application:
-    """The application of these settings.
-
-    Ray counts connections and not routes: its bounds lie far above those of the budgets, which
-    refuse by route. With `max_ongoing_requests` as the bound, bodies that do not end would hold
-    the places of everybody.
-    """
-    deployment = serve.deployment(Gateway).options(
-        num_replicas=settings.serving.num_replicas,
-        max_ongoing_requests=1_000,
-        max_queued_requests=100,
-        backpressure_config=BackpressureConfig(status_code=503, retry_after_s=1),
-        health_check_period_s=HEALTH_EVERY_S,
-        health_check_timeout_s=HEALTH_TIMEOUT_S,
-        graceful_shutdown_timeout_s=5.0,
-        ray_actor_options={"num_cpus": 0.5},
-        logging_config=LoggingConfig(enable_access_log=False),  # no client's address in a file
-    )
-    application: serve.Application = deployment.bind(settings)
-    return application

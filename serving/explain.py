@@ -59,7 +59,7 @@ class ExplainedItem(msgspec.Struct, frozen=True):
     item_id: Id
     known: bool  # False: not in the catalogue, explained as one that has just appeared
     score: float  # what slates are ordered by
-    p: dict[str, float]  # calibrated probability by head
+    p: dict[str, float]  # calibrated probability by head, or one that only orders items
     given_click: tuple[str, ...]  # the heads whose probability is that given a click
     logit: float  # of the click
     effects: dict[str, float]
@@ -75,6 +75,7 @@ class Explained(msgspec.Struct, frozen=True):
     known: bool  # False: without attributes and events, explained as a new user
     surface: str
     surface_known: bool  # False: the model does not tell it apart, see `HEADRACE_SURFACES`
+    relative: bool  # its probabilities there only order items, as a slate says
     model_version: int
     items: tuple[ExplainedItem, ...]
 
@@ -120,6 +121,7 @@ class Explainer:
             known=bool(context.user.word_keys) or context.user.state_1.tobytes() != nobody,
             surface=surface,
             surface_known=surface in snapshot.model.manifest.model.surfaces,
+            relative=snapshot.model.is_relative(surface),
             model_version=snapshot.model.manifest.version,
             items=tuple(
                 _item(item_id, explanation, p_J, (context, batch))
@@ -206,6 +208,8 @@ def to_text(explained: Explained) -> str:
         f"user {explained.user_id}{new} on {explained.surface}{apart}, "
         f"model version {explained.model_version}"
     ]
+    if explained.relative:
+        lines.append("its probabilities here only order items: it has hardly seen impressions")
     for item in explained.items:
         new = "" if item.known else " (new: not in the catalogue)"
         given = {name: f"{name} | {CLICK}" for name in item.given_click}

@@ -126,3 +126,15 @@ def subcommands(parser: argparse.ArgumentParser) -> list[str]:
 def test_a_command_that_does_not_exist_is_found(line: str, targets: set[str]) -> None:
     (words,) = commands_of_line(line)
     assert problem_of(words, targets)
+
+
+def test_where_is_names_functions_that_are_there() -> None:
+    section = (ROOT / "docs" / "architecture.md").read_text().partition("## Where is …?")[2]
+    answers = re.findall(r"\]\(\.\./([\w/.]+\.py)\): `([\w.]+)`", section.partition("\n## ")[0])
+    assert len(answers) >= 12
+    for file, dotted in answers:
+        code = (ROOT / file).read_text()
+        for name in dotted.split("."):
+            assert re.search(rf"^ *(?:(?:async )?def|class) {name}\b|^{name}\b.* = ", code, re.M), (
+                f"{file} has no {name}"
+            )

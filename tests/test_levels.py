@@ -19,7 +19,7 @@ LEVELS: Final = (
     "__init__ action clock config epoch errors event events keys paths rooms sample settings "
     "skipped access application features/aggregation metrics",
     "api broker catalogue features features/store positions services",
-    "ads client encoders features/rows model pipeline",
+    "ads encoders features/rows model pipeline",
     "features/checks features/online learning registry retrieval",
     "feast_adapter monitoring",
     "datasets feature_repo stream up",

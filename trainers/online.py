@@ -20,16 +20,18 @@ from headrace import config
 from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
+from headrace.features.inputs import DENSE_NAMES
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
+from headrace.learning.slices import SliceScores
 from headrace.monitoring.documents import Choices, Quality, TrainDocument
 from headrace.monitoring.progress import ChoiceBoard, ProgressBoard
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
 from headrace.sample import Sample
-from trainers.recipe import check_checkpoint, ranker_config, slices_of
+from trainers.recipe import check_checkpoint, ranker_config
 from trainers.sample_reader import SampleReader
 
 STATUS_EVERY_MS: Final = 500
@@ -205,3 +207,10 @@ class OnlineTrainer:
             choices=Choices.of(choices) if choices.num_lists else None,
         )
         self._status.write(document, now)
+
+
+def slices_of(settings: config.Settings) -> SliceScores:
+    """The parts of the traffic whose quality is reported."""
+    names = {"new_users": "user_impressions_log", "new_items": "item_impressions_log"}
+    columns = {of: DENSE_NAMES.index(name) for of, name in names.items()}
+    return SliceScores(settings.training.surfaces, columns)

@@ -14,9 +14,8 @@ from headrace import config
 from headrace.action import ACTIONS
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError
-from headrace.features.inputs import DENSE_NAMES, NUM_DENSE, RATES
+from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.features.schema import INPUT_SCHEMA
-from headrace.learning.slices import SliceScores
 from headrace.model.config import SIZED, SIZES, RankerConfig, heads_of, size_of
 from headrace.registry.manifest import check_vectors
 from headrace.registry.subscriber import Subscriber
@@ -41,13 +40,6 @@ def ranker_config(settings: config.Settings, vectors: ContentVectors) -> RankerC
         admit_after=settings.training.embedding_admit_after,
         expire_after=settings.training.embedding_expire_after,
     )
-
-
-def slices_of(settings: config.Settings) -> SliceScores:
-    """The parts of the traffic whose quality is reported."""
-    names = {"new_users": "user_impressions_log", "new_items": "item_impressions_log"}
-    columns = {of: DENSE_NAMES.index(name) for of, name in names.items()}
-    return SliceScores(settings.training.surfaces, columns)
 
 
 def check_continues(settings: config.Settings) -> None:

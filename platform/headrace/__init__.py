@@ -1,7 +1,6 @@
 """headrace: behaviour in, fresh features and a fresh ranker out, slates and ads served.
 
 __main__.py       where every command begins
-client.py         the Python client: a call for each route
 cli.py            the commands and their flags
 config.py         the settings: one frozen value, read from the environment here only
 errors.py         what headrace raises on purpose

@@ -1,19 +1,18 @@
 """`headrace`: the command line. Each command is one part of the platform; `up` runs them all.
 
-The rooms above the core are started as modules (`headrace.rooms`), never imported from here.
+The rooms above the core are run as modules (`headrace.rooms`), never imported from here.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any
 
 from headrace import __version__, config
-from headrace.catalogue.files import read_items
+from headrace.catalogue.files import read_items, write_catalogue
 from headrace.clock import now_ms
 from headrace.commands.application import take_application
 from headrace.commands.check import add_check
@@ -43,6 +42,7 @@ from headrace.commands.flags import (
 )
 from headrace.commands.init import add_init
 from headrace.commands.keys import add_keys
+from headrace.commands.room import Command, module_command, run_module
 from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
 from headrace.encoders import registry as encoders
@@ -51,11 +51,6 @@ from headrace.rooms.folder import room_path
 from headrace.services.processes.priority import yield_to_requests
 from headrace.settings.text import require_home
 
-ROOMS: Final = "headrace.rooms"  # which runs a module of one
-IN_BACKGROUND: Final = {"trainers.job", "trainers.backfill", "trainers.encode"}
-
-Command = Callable[[argparse.Namespace, config.Settings], int]
-Arguments = Callable[[argparse.Namespace], Sequence[str]]
 Commands = Any  # what `add_subparsers` returns; argparse has no public name for it
 
 
@@ -125,17 +120,17 @@ def _add_parts(commands: Commands) -> None:
     add_app_flag(train)
     add_vectors_flag(train)
     add_ranker_flags(train)
-    online = _module("trainers.job")
+    online = module_command("trainers.job")
     train.set_defaults(run=online, writes_home=True)
     serve = commands.add_parser("serve", help="answer HTTP requests")
     add_app_flag(serve)
     add_vectors_flag(serve)
-    serve.set_defaults(run=_module("serving"))
+    serve.set_defaults(run=module_command("serving"))
     explain = commands.add_parser("explain", help="say why items get their scores for a user")
     add_explain_flags(explain)
     add_vectors_flag(explain)
     add_platform_flag(explain)
-    explain.set_defaults(run=_module("serving.explain", explain_arguments))
+    explain.set_defaults(run=module_command("serving.explain", explain_arguments))
     archive = commands.add_parser("archive", help="write what the topics carry to Parquet files")
     add_platform_flag(archive)
     archive.set_defaults(run=_archive, writes_home=True)
@@ -172,7 +167,7 @@ def _add_data_commands(commands: Commands) -> None:
     )
     add_backfill_flags(backfill)
     add_platform_flag(backfill)
-    compute = _module("trainers.backfill", backfill_arguments)
+    compute = module_command("trainers.backfill", backfill_arguments)
     backfill.set_defaults(run=compute, writes_home=True)
 
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
@@ -251,8 +246,9 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
     check_redis_keeps(settings)
     from headrace.offline import materialize  # Feast takes seconds: after the check
 
+    yield_to_requests()
     if options.data or options.dataset or not _has_catalogue(settings):
-        materialize.write_sources(load_data(options), settings, now_ms())
+        write_catalogue(load_data(options), config.catalogue_path(settings), now_ms())
     materialize.apply(settings)
     materialize.materialize(settings, now_ms(), getattr(options, "incremental", False))
     return 0
@@ -263,7 +259,8 @@ def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
 
     arguments = kept_on_loopback(options.arguments)
     repository = room_path("feature_repo")
-    _become("headrace.feast_adapter.command", settings, ["--chdir", str(repository), *arguments])
+    arguments = ["--chdir", str(repository), *arguments]
+    return run_module("headrace.feast_adapter.command", settings, arguments)
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
@@ -274,30 +271,11 @@ def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
         _materialize(options, settings)
     else:
         check_redis_keeps(settings)
-    _become("trainers.encode", settings, names)
+    return run_module("trainers.encode", settings, names)
 
 
 def _has_catalogue(settings: config.Settings) -> bool:
     return (config.catalogue_path(settings) / "items.parquet").exists()
-
-
-def _module(name: str, arguments: Arguments = lambda options: ()) -> Command:
-    """A command of a room above the core: this process becomes `python -m name`."""
-
-    def run(options: argparse.Namespace, settings: config.Settings) -> NoReturn:
-        check_services(settings)
-        _become(name, settings, arguments(options))
-
-    return run
-
-
-def _become(name: str, settings: config.Settings, arguments: Sequence[str] = ()) -> NoReturn:
-    config.export(settings)
-    config.keep_own_ray_local()
-    sys.stdout.flush()
-    if name in IN_BACKGROUND:
-        yield_to_requests()
-    os.execv(sys.executable, [sys.executable, "-m", ROOMS, name, *arguments])
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from headrace.access.kafka import KafkaAccess
 from headrace.application.current import APPLICATION
 from headrace.application.document import path_of
 from headrace.errors import ConfigError
+from headrace.rooms.folder import OPEN_ROOMS, room_path
 from headrace.settings.room import SECRET, Room
 from headrace.settings.rooms import ServingSettings, StreamSettings, TrainingSettings
 from headrace.settings.text import text_of, value_of
@@ -65,6 +66,7 @@ class Settings(Room, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Path(self.home).expanduser().resolve()
 
 
+OWN_RAY: Final = "HEADRACE_OWN_RAY"  # in all processes of a Ray that headrace started
 FIELDS: Final = {field.variable: field for field in fields_of(Settings)}
 
 
@@ -153,32 +155,40 @@ def local_ray() -> dict[str, str]:
     On Linux Ray takes the machine's outward address as its own, even when it is told 127.0.0.1, and
     then listens on every interface; the switch, meant for other systems, makes it use loopback. The
     token is this Ray's own: a file of an earlier one, `~/.ray/auth_token`, may hold another. For
-    the niceness see `services.processes.priority`.
+    the niceness see `services.processes.priority`. Its workers find the rooms by the path.
     """
+    rooms = str(room_path("serving").parent)
     return {
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_worker_niceness": "0",
+        OWN_RAY: "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, (rooms, os.environ.get("PYTHONPATH")))),
+        "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a process that asks whether nodes are taken
     }
 
 
-def ray_options(setup_hook: str) -> dict[str, Any]:
+def ray_options(setup_hook: str = "") -> dict[str, Any]:
     """Arguments of `ray.init`: join the cluster that RAY_ADDRESS names, or start a Ray of our own;
-    each worker process of this driver begins with the function that `setup_hook` names, and has
-    this process's application.
+    each worker process of this driver finds the rooms, has this process's application, and begins
+    with the function that `setup_hook` names.
 
+    Workers of our own Ray have both from its environment (`local_ray`). So they need no runtime
+    environment, for which each of them would import Ray twice.
     Without an address Ray tries the cluster that was last started on the machine, dead or alive. A
     dashboard of our own Ray would be a dozen processes, at an address that nobody is told.
     """
     app = {"env_vars": {variable("app"): APPLICATION.path}} if APPLICATION.path else {}
+    is_own = bool(os.environ.get(OWN_RAY))
+    hook = setup_hook or ("" if is_own else OPEN_ROOMS)
     return {
         "address": os.environ.get("RAY_ADDRESS") or "local",
         "include_dashboard": False,
         "log_to_driver": False,
         "logging_level": logging.WARNING,
-        "runtime_env": {"worker_process_setup_hook": setup_hook, **app},
+        "runtime_env": {"worker_process_setup_hook": hook, **app} if hook else None,
     }
 
 

@@ -26,7 +26,7 @@ SEQUENCE_JOINED: Final = 1  # the outcome came later, within the attribution win
 MAX_MESSAGE_BYTES: Final = 500_000  # half of what brokers take by default
 
 
-class Sample(msgspec.Struct, frozen=True, array_like=True):
+class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request: the items shown, their labels, and the features of both as of the request.
 
     Arrays are little-endian bytes; the properties give them back in shape. Outcomes are those of

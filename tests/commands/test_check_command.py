@@ -106,9 +106,20 @@ def test_a_log_without_impressions_is_told_so(tmp_path: Path) -> None:
     assert checked(folder)["positives"] == 40 and checked(folder)["impressions"] == 0
 
 
-def test_a_log_in_which_all_was_chosen_is_told_so(tmp_path: Path) -> None:
+def test_a_log_in_which_all_was_chosen_is_one_without_impressions(tmp_path: Path) -> None:
     log = [(u, i, t, 1, s, v) for u, i, t, _, s, v in rows()]
-    assert warnings(shop(tmp_path, log)) == {"all_positive": (40, "")}
+    folder = shop(tmp_path, log)
+    assert warnings(folder) == {"no_impressions": (40, "")}
+    assert checked(folder)["positives"] == 40 and checked(folder)["impressions"] == 0
+
+
+def test_impressions_that_were_all_chosen_are_told_so(tmp_path: Path) -> None:
+    log = [(u, i, t, 1, s, v) for u, i, t, _, s, v in rows()]
+    mapping = (
+        "events: {file: e.csv, user_id: u, item_id: i, time: {column: t, unit: s}, clicked: c,"
+        " impressions: true, surface: s}\n"
+    )
+    assert warnings(shop(tmp_path, log, mapping=mapping)) == {"all_positive": (40, "")}
 
 
 def test_seconds_under_milliseconds_are_told(tmp_path: Path) -> None:

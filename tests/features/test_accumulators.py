@@ -37,7 +37,6 @@ from headrace.features.aggregation.accumulators import (
 )
 from headrace.features.aggregation.aggregators import Reading, kept_by
 from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
-from headrace.features.aggregation.hidden import Hiding
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
@@ -47,11 +46,11 @@ DECAYED = Decayed(3 * TILE_MS, MEASURES)
 LAST = LastN(5)
 EXACT: list[Accumulator] = [
     Lifetime(MEASURES), TILES, Newest(CLICK), Extremes(), LAST, Distinct(16),
-    Hiding(4), TopItems(capacity=50), BySlot(6, MEASURES),
+    TopItems(capacity=50), BySlot(6, MEASURES),
 ]  # fmt: skip
 EVERY = [*EXACT, DECAYED]
 VIEWS: list[Reading] = [*EVERY, Recent(LAST, 3), Session(LAST, TILE_MS)]
-IDEMPOTENT: list[Accumulator] = [Newest(CLICK), Extremes(), Distinct(16), Hiding(4)]
+IDEMPOTENT: list[Accumulator] = [Newest(CLICK), Extremes(), Distinct(16)]
 
 every = pytest.mark.parametrize("accumulator", EVERY, ids=repr)
 examples = settings(max_examples=30)

@@ -42,7 +42,6 @@ from headrace.features.aggregation.aggregators import (
     kept_by,
 )
 from headrace.features.aggregation.facts import ACTIONS, CLICK, MEASURES, SHOWN, Ints
-from headrace.features.aggregation.hidden import HiddenItems, Hiding
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 
@@ -54,7 +53,7 @@ EVERY: list[Aggregator] = [
     Sum("like", LIFE), LogSum(SHOWN, LIFE), Rate(CLICK, LIFE), Rate(CLICK, Tiles(TILE_MS, 5)),
     Rate(CLICK, Decayed(TILE_MS)), Rate("like", Recent(LAST, 3)), LogSum(SHOWN, Session(LAST)),
     SinceLast(Newest(CLICK)), Part(Extremes(), 1), LogOf(Distinct()), SlotRates(SLOTS),
-    History(LAST), TopKeys(TOP), HiddenItems(Hiding(4)),
+    History(LAST), TopKeys(TOP),
 ]  # fmt: skip
 
 every = pytest.mark.parametrize("aggregator", EVERY, ids=repr)
@@ -189,33 +188,6 @@ def test_a_history_has_keys_ages_outcomes_and_positions(log: list[Fact], now_ms_
         ]
         expected += [[0, 0, 0, 0]] * (LAST.length - len(outcomes))
         assert history_4L.T.tolist() == expected
-
-
-@recount
-@given(log=logs(), now_ms_U=reading_times_ms())
-def test_an_item_is_hidden_by_its_newest_action_that_hides_unless_it_was_taken_back(
-    log: list[Fact], now_ms_U: Ints
-) -> None:
-    hidden_UL = values(HiddenItems(Hiding(50)), now_ms_U, log)
-    for hidden_L, seen in zip(hidden_UL, per_entity(log), strict=True):
-        expected = set()
-        for name in ("hide", "report"):
-            told = {
-                f.item: [g for g in seen if g.item == f.item and getattr(g, name)] for f in seen
-            }
-            newest = {
-                item: max((g.time_ms // 1_000, -getattr(g, name)) for g in of)
-                for item, of in told.items()
-                if of
-            }
-            expected |= {item for item, (_, taken_back) in newest.items() if taken_back < 0}
-        assert {*hidden_L.tolist()} - {0} == expected, "for ever"
-
-
-def test_the_last_so_many_items_stay_hidden() -> None:
-    log = [Fact(item=n + 1, hide=1.0, time_ms=START_MS + 1_000 * n) for n in range(9)]
-    (hidden_L, *_) = values(HiddenItems(Hiding(4)), np.full(NUM_ENTITIES, START_MS + 10), log)
-    assert hidden_L.tolist() == [9, 8, 7, 6]
 
 
 @recount

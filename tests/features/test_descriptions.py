@@ -18,7 +18,6 @@ from headrace.features.aggregation.aggregators import (
     TopKeys,
 )
 from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN
-from headrace.features.aggregation.hidden import HiddenItems, Hiding
 from headrace.features.aggregation.layout import Feature
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import Distinct, TopItems
@@ -65,7 +64,6 @@ def test_the_window_is_said_in_the_greatest_unit_that_fits(over: object, expecte
         (TopKeys(TopItems(8, CLICK)), ["impression", "click"]),
         (LogOf(Distinct()), ["impression", "click"]),
         (History(LastN()), ["impression", "click", *(f"action:{name}" for name in ACTIONS[1:])]),
-        (HiddenItems(Hiding()), ["impression", "action:hide", "action:report"]),
         (Sum("amount", Lifetime(("amount",))), ["impression", "action:purchase"]),
         (Part(Extremes(), 1), ["impression", "action:like", "action:long_view"]),
     ],

@@ -12,7 +12,6 @@ from headrace.features.store.columns import ColumnStore, Expiry
 from headrace.features.store.last_items import (
     EMPTY,
     LENGTHS,
-    USER_BOUGHT,
     USER_SHOWN,
     decode_items,
     encode_items,
@@ -77,7 +76,7 @@ def test_a_step_that_is_delivered_again_changes_nothing(store: ColumnStore) -> N
     assert listed(store, "ann") == before == [(1, 6), (5, 5), (4, 4), (2, 3), (3, 2)]
 
 
-@pytest.mark.parametrize("name", [USER_SHOWN, USER_BOUGHT])
+@pytest.mark.parametrize("name", LENGTHS)
 def test_a_list_is_as_long_as_it_may_be(store: ColumnStore, name: str) -> None:
     length = LENGTHS[name]
     add(store, {"ann": front(*range(1, length + 1))}, name)

@@ -20,7 +20,7 @@ from headrace.features.table import (
     USER_LAYOUT,
 )
 
-MAX_USER_ROW_BYTES = 2_300  # 100 million users are then 230 GB
+MAX_USER_ROW_BYTES = 2_000  # 100 million users are then 200 GB
 
 layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.entity)
 

@@ -32,7 +32,7 @@ from headrace.registry.versions import load_weights
 from headrace.sample import Sample, decode_batch, encode_batches
 
 # Every accumulator has something of it.
-LOG = [Fact(click=1.0, like=1.0, long_view=1.0, hide=1.0, value=0.5, slots=(1,), position=1)]
+LOG = [Fact(click=1.0, like=1.0, long_view=1.0, value=0.5, slots=(1,), position=1)]
 
 
 def sample() -> Sample:

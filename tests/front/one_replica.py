@@ -24,13 +24,13 @@ def main() -> None:
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            response = await gateway(Request(scope, receive))
+            response = await gateway.answer(Request(scope, receive))
             await response(scope, receive, send)
 
     try:
         uvicorn.run(answer, port=int(sys.argv[1]), log_level="warning", lifespan="off")
     finally:
-        gateway.__del__()  # as Ray does
+        gateway.close()  # as the deployment does
 
 
 if __name__ == "__main__":

@@ -24,10 +24,10 @@ from benchmarks.outside import NO_KAFKA, kafka_environ
 from headrace import config
 from headrace.broker.reader import LogReader
 from headrace.broker.topics import Topics, create_topics
+from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.config import Settings
 from headrace.event import Event, decode
-from headrace.offline.materialize import write_sources
 from headrace.services.haproxy import short_folder
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.ports import free_port
@@ -255,7 +255,7 @@ def stand(
         stack.callback(lambda: (made.broker.stop(), made.redis.stop()))
         stack.callback(made.kill)
         create_topics(settings)
-        write_sources(SHOP, settings, NOW_MS)
+        write_catalogue(SHOP, config.catalogue_path(settings), NOW_MS)
         command = [sys.executable, "-m", "headrace.cli", "materialize"]
         environment = {**os.environ, **config.environment(settings)}
         subprocess.run(command, env=environment, check=True, capture_output=True)

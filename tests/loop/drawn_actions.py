@@ -52,7 +52,8 @@ class Expected:
     labelled: dict[str, int] = field(default_factory=dict)  # actions as bits, by request
     sums: Counter[tuple[str, str]] = field(default_factory=Counter)  # by user and measure
     past: Counter[tuple[str, str, int]] = field(default_factory=Counter)  # by user, item, actions
-    hiding: dict[tuple[str, str, str], tuple[int, bool]] = field(default_factory=dict)  # taken back
+    # By user, item and action: the newest event's time and number, and whether it takes back.
+    hiding: dict[tuple[str, str, str], tuple[int, int, bool]] = field(default_factory=dict)
     num_late_wishes: int = 0  # an impression explains none of them
 
 
@@ -145,7 +146,8 @@ class Log:
         self.expected.sums[user, row["name"]] += -1 if is_back else 1
         if row.get("hides_s"):
             hiding, at = self.expected.hiding, (user, item, row["name"])
-            hiding[at] = max(hiding.get(at, (0, False)), (time_ms // 1_000, is_back))
+            newest = (time_ms, len(self._events), is_back)  # in the order of the log
+            hiding[at] = max(hiding.get(at, newest), newest)
 
     def _show(self, request: str, user: str, shown: Sequence[Shown], time_ms: int) -> None:
         from headrace.event import ImpressionEvent
@@ -180,8 +182,8 @@ def plain_hidden(expected: Expected, rows: Sequence[Row], now_ms: int) -> set[tu
     hides_ms = {row["name"]: 1_000 * row.get("hides_s", 0.0) for row in rows}
     return {
         (user, item)
-        for (user, item, name), (time_s, is_back) in expected.hiding.items()
-        if not is_back and now_ms - 1_000 * time_s < hides_ms[name]
+        for (user, item, name), (time_ms, _, is_back) in expected.hiding.items()
+        if not is_back and now_ms - 1_000 * (time_ms // 1_000) < hides_ms[name]
     }
 
 

@@ -62,11 +62,15 @@ def _declared(row: Row) -> Row:
     return keys
 
 
-def streamed(log: Log) -> tuple[list[Sample], BatchPath]:
+Lists = dict[str, dict[str, dict[int, int]]]  # by user and name: time in seconds by item
+
+
+def streamed(log: Log) -> tuple[list[Sample], BatchPath, Lists]:
     """What the stream makes of the log's JSON, a step of 50 events at a time, and its state."""
     from headrace.broker.record import Record
     from headrace.catalogue.item import Item
     from headrace.event import encode
+    from headrace.features.store.last_items import decode_items
     from headrace.stream.step.batch_path import BatchPath
     from headrace.stream.step.intake import decode_records
     from headrace.stream.step.partition import PartitionSettings
@@ -76,14 +80,18 @@ def streamed(log: Log) -> tuple[list[Sample], BatchPath]:
         Record(0, offset, event.event_time_ms, b"", encode(event))
         for offset, event in enumerate(log.events())
     ]
-    now_ms, samples = records[-1].arrival_ms, []
+    now_ms, samples, lists = records[-1].arrival_ms, [], Lists()
     for start in range(0, len(records), 50):
         decoded = decode_records(records[start : start + 50], now_ms)
         effects = path.process(0, decoded, now_ms)
         assert not effects.dead_letters
         samples += effects.samples
+        for seen in effects.changed.seen:
+            for user, entries in zip(seen.user_ids, seen.payloads, strict=True):
+                of_user = lists.setdefault(user, {}).setdefault(seen.name, {})
+                of_user |= dict(reversed(decode_items(entries).tolist()))
     samples += path.process(0, [], now_ms + 10**6).samples
-    return samples, path
+    return samples, path, lists
 
 
 def check_samples(samples: Sequence[Sample], log: Log) -> None:
@@ -121,8 +129,7 @@ def check_archive(samples: Sequence[Sample]) -> None:
 
 
 def check_features(path: BatchPath, log: Log, rows: Sequence[Row]) -> None:
-    """Sums and sequences of every user, and what is hidden from him; a rate per action that has
-    features and entity."""
+    """Sums and sequences of every user; a rate per action that has features, and entity."""
     from headrace.features.inputs import DENSE_NAMES
     from headrace.features.rows.state_row import decode_rows
     from headrace.features.table import LAST, LIFE, USER_LAYOUT
@@ -141,17 +148,24 @@ def check_features(path: BatchPath, log: Log, rows: Sequence[Row]) -> None:
     wanted_past = +log.expected.past
     expected = {(u, key(item), mask): num for (u, item, mask), num in wanted_past.items()}
     assert past == expected
-    for now_ms in (START_MS + 40_000, START_MS + 10**9):
-        times_ms = np.full(len(state_U), now_ms)
-        hidden_UL = USER_LAYOUT.value("user_hidden", state_U, times_ms).tolist()
-        found = {
-            (u, k) for u, keys in zip(path.user_rows, hidden_UL, strict=True) for k in keys if k
-        }
-        hidden = plain_hidden(log.expected, rows, now_ms)
-        assert found == {(user, key(item)) for user, item in hidden}
     for name, has in [(row["name"], row.get("features", True)) for row in rows]:
         wanted = {f"user_{name}_rate", f"item_{name}_rate", f"user_surface_{name}_rate"}
         assert wanted & set(DENSE_NAMES) == (wanted if has else set())
+
+
+def check_hidden(lists: Lists, log: Log, rows: Sequence[Row]) -> None:
+    """What is hidden from each user, by and by."""
+    from headrace.features.store.last_items import ENTRY
+    from headrace.keys import key
+    from headrace.pipeline.context import User
+
+    for now_ms in (START_MS + 40_000, START_MS + 10**9):
+        found = set()
+        for user, named in lists.items():
+            entries = {n: np.array([*of.items()], ENTRY) for n, of in named.items()}
+            found |= {(user, one) for one in User(lists=entries).hidden_keys(now_ms)}
+        hidden = plain_hidden(log.expected, rows, now_ms)
+        assert found == {(user, key(item)) for user, item in hidden}
 
 
 def check_heads(samples: Sequence[Sample], rows: Sequence[Row]) -> int:
@@ -225,10 +239,11 @@ def main() -> None:
 def num_labels_of(rows: Sequence[Row], random: Random) -> int:
     """Check all that is made of these rows, on a log; returns how many labels there are."""
     log = Log(random, rows)
-    samples, path = streamed(log)
+    samples, path, lists = streamed(log)
     check_samples(samples, log)
     check_archive(samples)
     check_features(path, log, rows)
+    check_hidden(lists, log, rows)
     num_labels = check_heads(samples, rows)
     check_refusals(rows)
     return num_labels

@@ -14,7 +14,7 @@ from headrace.catalogue.item import Item
 from headrace.event import Event, ImpressionEvent, Shown
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.merged import MergedState
-from headrace.features.store.last_items import decode_items
+from headrace.features.store.last_items import Entries, decode_items
 from headrace.pipeline.context import Context, User
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
@@ -57,8 +57,14 @@ def user_of(*events: Event) -> User:
     partition.add_users(["ann"], [None], [()])
     records = [Record(0, n, NOW_MS, b"", event.encode(one)) for n, one in enumerate(events)]
     changed = partition.process(decode_records(records, NOW_MS), NOW_MS).changed
-    lists = {seen.name: decode_items(seen.payloads[0]) for seen in changed.seen}
+    lists = {seen.name: each_once(decode_items(seen.payloads[0])) for seen in changed.seen}
     return User(changed.users[1]["state"], lists=lists)
+
+
+def each_once(entries: Entries) -> Entries:
+    """The newest entry of each item, as Redis keeps them."""
+    _, first = np.unique(entries["item"], return_index=True)
+    return entries[np.sort(first)]
 
 
 def clicked(*item_ids: str) -> User:

@@ -17,12 +17,7 @@ from starlette.responses import Response
 
 from headrace.access.api_keys.key import issue
 from headrace.access.api_keys.ring import Keyring
-from headrace.api.endpoint import Get
-from headrace.api.events import Taken
-from headrace.api.health import Healthz, Livez
-from headrace.api.routes import Routes, endpoints
-from headrace.api.slate import AdSlate, AdsRequest, RecommendRequest, Slate
-from headrace.client import (
+from headrace.api.client import (
     ApiError,
     Busy,
     Client,
@@ -31,6 +26,11 @@ from headrace.client import (
     Unanswered,
     new_id,
 )
+from headrace.api.endpoint import Get
+from headrace.api.events import Taken
+from headrace.api.health import Healthz, Livez
+from headrace.api.routes import Routes, endpoints
+from headrace.api.slate import AdSlate, AdsRequest, RecommendRequest, Slate
 from headrace.errors import HeadraceError
 from headrace.event import ClickEvent, ImpressionEvent, Shown
 from headrace.services.ports import LOOPBACK, free_port

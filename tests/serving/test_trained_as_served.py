@@ -151,11 +151,10 @@ def test_every_action_that_the_log_tells_of_is_learned_and_reported(loop: SmallL
 def test_a_replica_refuses_to_rank_by_what_is_not_predicted(loop: SmallLoop) -> None:
     with trained(loop.settings("ranked", heads="click"), SAMPLES):
         pass
-    refused = (("like=1", "ranked by 'like', the model's heads are click"), ("a", "expected wei"))
-    for rank_by, said in refused:
-        with replica(loop.settings("ranked", rank_by=rank_by)) as live:
-            with pytest.raises(ConfigError, match=said):
-                live.catch_up()
+    said = "ranked by 'like', the model's heads are click"
+    with replica(loop.settings("ranked", rank_by="like=1")) as live:
+        with pytest.raises(ConfigError, match=said):
+            live.catch_up()
 
 
 def test_vectors_that_cannot_be_read_are_said_before_training(loop: SmallLoop) -> None:

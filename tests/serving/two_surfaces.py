@@ -13,13 +13,13 @@ from small_loop import ITEMS, NOW_MS, SHOP, sample, small_loop, trained
 
 from headrace import config, event
 from headrace.broker.record import Record
+from headrace.catalogue.files import write_catalogue
 from headrace.config import Settings
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.merged import MergedState
 from headrace.features.table import USER_LAYOUT
 from headrace.model.calibration import MIN_LABELS
-from headrace.offline import materialize
 from headrace.positions.commit import Commit
 from headrace.sample import Sample
 from headrace.stream.step.intake import decode_records
@@ -36,7 +36,7 @@ def two_surfaces(folder: Path) -> Iterator[Settings]:
     with small_loop(folder) as loop:
         loop.write_vectors(VECTORS, 4)
         made = loop.settings("two_surfaces", vector_tables=VECTORS, surfaces=",".join(SURFACES))
-        materialize.write_sources(SHOP, made, NOW_MS)
+        write_catalogue(SHOP, config.catalogue_path(made), NOW_MS)
         command = [sys.executable, "-m", "headrace.cli", "materialize"]
         environ = {**os.environ, **config.environment(made)}
         subprocess.run(command, env=environ, check=True, capture_output=True)

@@ -17,6 +17,7 @@ from headrace.features.rows.bounds import NOTHING, Bounds, Share
 from headrace.features.rows.merged import MergedState, row_key, topic_messages
 from headrace.features.rows.merged_table import Forgotten
 from headrace.features.rows.state_row import Rows, encode_rows
+from headrace.features.store.last_items import decode_items
 from headrace.features.table import ITEM
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import Decoded, decode_records
@@ -52,6 +53,8 @@ class World:
     dead_letters: list[tuple[int, int]] = field(default_factory=list)
     users: dict[str, bytes] = field(default_factory=dict)
     commits: dict[int, bytes] = field(default_factory=dict)
+    # By user and name of a list: the time in seconds of each item's newest entry.
+    lists: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
 
 
 class SimulatedWorker:
@@ -97,8 +100,18 @@ class SimulatedWorker:
         rows = [row for effects in all_effects.values() for row in _rows(*effects.changed.users)]
         for user_id, row in self._random.sample(rows, len(rows)):
             yield bind(self._world.users.update, {user_id: row})
+        for effects in all_effects.values():
+            for seen in effects.changed.seen:
+                for user_id, entries in zip(seen.user_ids, seen.payloads, strict=True):
+                    yield bind(self._put_to_front, (user_id, seen.name), entries)
         commits = {n: msgspec.json.encode(part.commit) for n, part in self._partitions.items()}
         yield bind(self._world.commits.update, commits)
+
+    def _put_to_front(self, of: tuple[str, str], entries: bytes) -> None:
+        """What Redis does to a list that is shorter than it may be."""
+        new = dict(reversed(decode_items(entries).tolist()))
+        before = self._world.lists.get(of, {})
+        self._world.lists[of] = {**new, **{k: v for k, v in before.items() if k not in new}}
 
     def _deliver(self) -> None:
         for write in self._waiting:

@@ -32,7 +32,7 @@ from headrace.event import (
 from headrace.features.aggregation.facts import COUNTED
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import decode_rows
-from headrace.features.table import HIDING, ITEM_LAYOUT, LAST, LIFE, USER_LAYOUT
+from headrace.features.table import ITEM_LAYOUT, LAST, LIFE, USER_LAYOUT
 from headrace.keys import key
 from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN, Sample
 
@@ -119,7 +119,7 @@ class Expected:
     outcomes: dict[tuple[int, int], tuple[int, ...]] = field(default_factory=dict)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # by user or item
     past: dict[str, list[tuple[int, int, int]]] = field(default_factory=dict)  # of users
-    hidden: dict[str, dict[tuple[str, str], tuple[int, bool]]] = field(default_factory=dict)
+    hidden: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)  # by user and action
 
 
 def recount(log: list[Record]) -> Expected:
@@ -199,8 +199,7 @@ def note(event: Event, item: str, measures: dict[str, int], expected: Expected) 
         expected.counts[event.user_id, name] += num
         expected.counts[item, name] += num
         if name in ROW_OF and ROW_OF[name].hides_s:
-            before = hidden.get((item, name), (0, False))
-            hidden[item, name] = max(before, (event.event_time_ms // 1_000, num < 0))
+            hidden.setdefault(name, {})[item] = event.event_time_ms // 1_000 if num > 0 else 0
 
 
 def check(world: World, number: int, expected: Expected) -> None:
@@ -215,14 +214,10 @@ def check(world: World, number: int, expected: Expected) -> None:
         past = rows_of(last, "time_ms", "item", "action")
         kept = sorted(expected.past[user], reverse=True)[: LAST.length]
         assert [one for one in past if one[1]] == kept
-        hiding = row[USER_LAYOUT.field_of[HIDING]]
-        entries = rows_of(hiding, "item", "time_s", "action")
-        assert {
-            (item, abs(action)): (time_s, action < 0) for item, time_s, action in entries if item
-        } == {
-            (key(item), ACTIONS.index(name) + 1): told
-            for (item, name), told in expected.hidden[user].items()
-        }
+        for name in ("hide", "report"):
+            of_list = expected.hidden[user].get(name, {})
+            hidden = {key(item): time_s for item, time_s in of_list.items()}
+            assert world.lists.get((user, f"user_hides_{name}"), {}) == hidden
     merged = MergedState(lambda item_id: None)
     merged.apply(world.item_features)
     for item in ITEMS[number]:

@@ -195,4 +195,6 @@ def test_items_come_as_often_as_log_q_says() -> None:
 
 def asked(offset: int, item: str) -> SampleRequest:
     record = Record(NUMBER, offset, START_MS, b"", b"")
-    return SampleRequest(click(item), record, (item,), SEQUENCE_KNOWN, 0, ordinal=1)
+    made = SampleRequest(click(item), record, (item,), SEQUENCE_KNOWN, 0, ordinal=1)
+    made.chosen = BIT[CLICK]
+    return made

@@ -15,6 +15,7 @@ from headrace import config
 from headrace.broker.reader import LogReader
 from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
+from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
 from headrace.event import ImpressionEvent, Shown, encode
@@ -23,7 +24,6 @@ from headrace.features.rows.bounds import NOTHING, Bounds, Share
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
-from headrace.offline import materialize
 from headrace.positions.store import CommitStore
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
@@ -56,7 +56,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settin
             unknown_user_ttl_s=1_000.0,
         )
         shop = Dataset("shop", ITEMS, USERS, lambda: iter(()), 0, 0, 0)
-        materialize.write_sources(shop, settings, now_ms())
+        write_catalogue(shop, config.catalogue_path(settings), now_ms())
         given = {**environ, **config.environment(settings)}
         subprocess.run([sys.executable, "-c", MATERIALIZE], env=given, check=True)
         create_topics(settings)

@@ -6,5 +6,6 @@ slate.py     requests for slates and ads, and the answers
 events.py    posted behaviour
 health.py    the answers of health checks
 fault.py     the body of an answer that is no success
+client.py    the Python client: a call for each row of the table
 front.py     the platform's own API, as headrace's own commands ask it
 """

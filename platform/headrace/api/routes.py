@@ -2,7 +2,7 @@
 
 A row is all there is to say about a route; everything else follows from it: what HTTP asks of each
 (405 with Allow, HEAD, OPTIONS, 415; `serving.http.router`), what a client may know
-(`serving.http.openapi`), and the calls of the Python client (`headrace.client`).
+(`serving.http.openapi`), and the calls of the Python client (`headrace.api.client`).
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class SeenPolicy(msgspec.Struct, frozen=True):
 class Negatives(msgspec.Struct, frozen=True):
     """Negatives drawn for a positive that no impression is known of, by popularity to a power."""
 
-    per_positive: Annotated[int, msgspec.Meta(ge=0, le=32)] = 4
+    per_positive: Annotated[int, msgspec.Meta(ge=0, le=32)] = 8
     popularity: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.75
 
 

@@ -8,6 +8,7 @@ evaluate.py        headrace evaluate
 compare_fusion.py  headrace compare-fusion: the same ranker with each fusion, side by side
 features.py        headrace features: list, describe, status
 keys.py            headrace keys: create, list, revoke
+room.py            commands of the rooms above the core
 running.py         the platform whose settings a command takes
 status.py          its parts, health, versions, lags and addresses
 """

@@ -17,7 +17,6 @@ from headrace.features.aggregation.accumulators import span
 from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
 from headrace.features.aggregation.crosses import Asked, cross_values
 from headrace.features.aggregation.facts import ACTIONS, AMOUNT, CLICK, SHOWN, VALUE
-from headrace.features.aggregation.hidden import HIDING, HiddenItems
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.table import CANDIDATE, LAYOUTS, USER_LAYOUT
 
@@ -113,8 +112,6 @@ def measures(feature: Feature) -> Sequence[str]:
         return (SHOWN, aggregator.measure)
     if isinstance(aggregator, History):
         return (SHOWN, *ACTIONS)
-    if isinstance(aggregator, HiddenItems):
-        return HIDING
     named = getattr(aggregator, "measure", None) or getattr(aggregator.over, "measure", None)
     return (named,) if named else (SHOWN,)
 

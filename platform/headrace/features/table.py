@@ -25,7 +25,6 @@ from headrace.features.aggregation.aggregators import (
 )
 from headrace.features.aggregation.crosses import InCategories, OnSurface
 from headrace.features.aggregation.facts import CLICK, COUNTED, SHOWN
-from headrace.features.aggregation.hidden import HiddenItems, Hiding
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
@@ -46,7 +45,6 @@ HOUR: Final = Tiles(10 * MINUTE_MS, 6)
 DAY: Final = Tiles(HOUR_MS, 24)
 USER_DAY: Final = Tiles(2 * HOUR_MS, 12)  # half the bytes: there are many users
 WEEK: Final = Tiles(DAY_MS, 7)
-HIDING: Final = Hiding(32)
 LIFE: Final = Lifetime(COUNTED)
 LATELY: Final = Decayed(DAY_MS)
 LAST: Final = LastN(64)
@@ -149,8 +147,6 @@ FEATURES: Final = (
             "click rate per category slot, centred on the user's", shape=(32,)),
     Feature("user_history", USER, History(LAST),
             "the last 64: item, age, outcome, position", shape=(4, 64)),
-    Feature("user_hidden", USER, HiddenItems(HIDING),
-            "items that the user's latest actions hide", shape=(32,)),
     Feature("category_top_items", CATEGORY, TopKeys(TOP), "the 3 items with the most clicks",
             shape=(3,)),
 )  # fmt: skip

@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from headrace import config
 from headrace.catalogue import columnar
 from headrace.catalogue.content import MODALITIES, Modality
-from headrace.catalogue.files import read_items, write_catalogue
-from headrace.catalogue.item import Dataset
+from headrace.catalogue.files import read_items
 from headrace.catalogue.vector_table import VectorTable
 from headrace.feast_adapter.materialization import apply_definitions, materialize_views
 from headrace.features.online.views import STATIC_VIEWS, vector_view_name
@@ -31,14 +29,6 @@ VECTOR_SCHEMA: Final = pa.schema(
         ("event_timestamp", pa.timestamp("us", tz="UTC")),
     ]
 )
-
-
-def write_sources(dataset: Dataset, settings: config.Settings, now_ms: int) -> None:
-    """Write the files that Feast's sources name: the catalogue, and an empty one for each log."""
-    write_catalogue(dataset, config.catalogue_path(settings), now_ms)
-    for layout in LAYOUTS:
-        path = rows_path(settings, layout.entity) / date_folder(0) / "empty.parquet"
-        replace_files({path: rows_schema(layout).empty_table()})
 
 
 def write_vectors(
@@ -66,10 +56,7 @@ def write_vectors(
 
 def apply(settings: config.Settings) -> None:
     """Apply feature_repo as `feast apply` does; a second time only brings in the changes."""
-    for modality in MODALITIES:
-        path = _vector_file(config.catalogue_path(settings), modality)
-        if not path.exists():  # Feast checks that each view's source is there
-            pq.write_table(VECTOR_SCHEMA.empty_table(), path)
+    _complete_sources(settings)
     apply_definitions(settings)
 
 
@@ -85,6 +72,20 @@ def materialize(
     Streaming views are left alone: their rows come from the stream, with the state that it needs.
     """
     materialize_views(settings, views, now_ms, incremental)
+
+
+def _complete_sources(settings: config.Settings) -> None:
+    """Write an empty file where a view's source has none: Feast checks that each is there."""
+    empty = {
+        _vector_file(config.catalogue_path(settings), modality): VECTOR_SCHEMA
+        for modality in MODALITIES
+    }
+    for layout in LAYOUTS:
+        path = rows_path(settings, layout.entity) / date_folder(0) / "empty.parquet"
+        empty[path] = rows_schema(layout)
+    replace_files(
+        {path: schema.empty_table() for path, schema in empty.items() if not path.exists()}
+    )
 
 
 def _vector_file(catalogue: Path, modality: Modality) -> Path:

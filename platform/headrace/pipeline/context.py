@@ -15,7 +15,7 @@ from headrace.catalogue.item import Item
 from headrace.event import DEFAULT_SURFACE
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
-from headrace.features.store.last_items import Entries
+from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Candidates, no_candidates
 
@@ -63,8 +63,12 @@ class User:
 
     def hidden_keys(self, now_ms: int) -> list[int]:
         """The keys of the items that the user's actions hide at this time."""
-        hidden_L: Ints = USER_LAYOUT.value("user_hidden", self.state_1, np.array([now_ms]))[0]
-        return [key for key in hidden_L.tolist() if key]
+        return [
+            key
+            for name, hides_s in USER_HIDES.items()
+            for key, time_s in self.lists.get(name, EMPTY).tolist()
+            if time_s and now_ms < 1_000 * (time_s + hides_s)
+        ]
 
 
 @dataclass(slots=True, kw_only=True)

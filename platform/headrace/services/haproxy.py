@@ -78,6 +78,8 @@ def serve_environment(folder: Path, access: HttpAccess | None = None) -> dict[st
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",  # its 30 s outlast its shutdown
         # Ray's own proxy listens too, with SO_REUSEPORT: on its default port, with every other's.
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
+        # Within its five seconds a proxy on a busy machine has not imported what it needs.
+        "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
         "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",  # HAProxy that ended is found after three
         "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "3",
         "RAY_SERVE_HAPROXY_BINARY_PATH": str(_write_script(folder, front)),

@@ -12,6 +12,7 @@ from typing import Final
 from headrace.errors import ServiceError
 from headrace.services.ports import LOOPBACK, free_ports
 from headrace.services.processes.process import Command, ServerProcess
+from headrace.services.ray_start_hook import HOOK
 
 READY_TIMEOUT_S: Final = 90.0
 GRACE_S: Final = 2.0  # by itself Ray takes half a minute; nothing it holds is needed again
@@ -37,15 +38,15 @@ def start_ray(folder: Path, sockets: Path, environ: Mapping[str, str], num_cpus:
     connects to it (`headrace.config.local_ray`). `num_cpus` is how much Ray schedules, not what the
     machine has: headrace's parts wait more than they compute.
     """
-    port, agent_port, client_port, dashboard_port = free_ports(4)
+    port, agent_port, dashboard_port = free_ports(3)
     arguments = [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
         *("--node-ip-address", LOOPBACK, "--port", str(port)),
         *("--num-cpus", str(num_cpus), "--include-dashboard", "false"),
+        *("--include-log-monitor", "false", "--no-monitor"),  # nobody reads logs through Ray
         *("--temp-dir", str(sockets)),
         *("--dashboard-port", str(dashboard_port)),  # checked even where there is no dashboard
         *("--dashboard-agent-listen-port", str(agent_port)),
-        *("--ray-client-server-port", str(client_port)),
         *("--object-store-memory", str(OBJECT_STORE_BYTES), "--disable-usage-stats"),
     ]
     process = ServerProcess(
@@ -54,7 +55,7 @@ def start_ray(folder: Path, sockets: Path, environ: Mapping[str, str], num_cpus:
             arguments=arguments,
             folder=folder,
             advice="set RAY_ADDRESS to a Ray that runs",
-            environ=environ,
+            environ={**environ, "RAY_START_HOOK": HOOK},
             leaves_children=True,  # its agents wait a minute for a node that was killed
         )
     )

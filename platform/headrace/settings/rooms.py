@@ -37,8 +37,12 @@ class StreamSettings(Room, frozen=True, kw_only=True, forbid_unknown_fields=True
     make_samples: bool = True  # false: features only, nothing to train on
     # Items drawn beside a click, purchase and the like that no impression explains (0: none are),
     # and the power of their popularity by which they are.
-    negatives_per_positive: Annotated[int, msgspec.Meta(ge=0, le=32)] = 8
-    negatives_popularity: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.75
+    negatives_per_positive: Annotated[int, msgspec.Meta(ge=0, le=32)] = (
+        APPLICATION.negatives.per_positive
+    )
+    negatives_popularity: Annotated[float, msgspec.Meta(ge=0, le=1)] = (
+        APPLICATION.negatives.popularity
+    )
     allowed_lateness_s: Positive = 60.0  # how far behind the newest an event may be, not to be late
     max_ahead_s: Positive = 300.0  # how far ahead of its arrival an event's time may lie
     archive_every_s: Positive = 15.0  # `headrace archive` writes what came this often

@@ -23,6 +23,7 @@ FORMER: Final = {"HEADRACE_TOKEN_TABLES": "HEADRACE_VECTOR_TABLES"}  # by names 
 NO_SETTINGS: Final = frozenset(
     {
         "HEADRACE_CI_RUN",  # in all processes of a CI step
+        "HEADRACE_OWN_RAY",  # in all processes of a Ray that headrace started
         "HEADRACE_OWNER",  # in all processes that a run started
         "HEADRACE_TEST_DATA",  # larger data, for tests
     }

@@ -22,6 +22,7 @@ from headrace.features.rows.numbers_message import encode_feature_rows, numbered
 from headrace.features.rows.state_row import Rows
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.store.columns import Expiry
+from headrace.features.store.last_items import USER_HIDES
 from headrace.features.table import USER
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.monitor import Monitor, ReferenceStore, Written
@@ -104,7 +105,7 @@ class Delivery:
         self._topics = Topics(settings.namespace)
         self._writer = LogWriter(settings)
         self._ttls_s = row_ttls_s(settings)
-        self._lists = lists_of(seen_policy(settings.serving.seen))
+        self._lists = (*USER_HIDES, *lists_of(seen_policy(settings.serving.seen)))
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace, skipped)
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace, skipped))
@@ -210,7 +211,7 @@ class Delivery:
         self._monitor.take(written, self._clock())
 
     def _write_seen(self, effects: Effects) -> None:
-        """Put items into the lists that the policy of seen items reads."""
+        """Put items into the lists that the policy of seen items, and the filter `hidden`, read."""
         for seen in effects.changed.seen:
             if seen.name in self._lists:
                 expiry = Expiry(seen.expires_U, self._ttls_s[USER])

@@ -22,7 +22,7 @@ from headrace import config
 from headrace.broker.topics import create_topics
 from headrace.clock import now_ms
 from headrace.errors import ActionsMismatch, LogMismatch
-from headrace.services.processes.ray_worker import BACKGROUND
+from headrace.services.processes.priority import yield_to_requests
 from headrace.stream.assignment import balanced
 from headrace.stream.memory import ONE_HEAP, keep_freed
 from headrace.stream.redis_watch import RedisNews, lost_keys
@@ -38,6 +38,7 @@ class StreamWorkerActor:
 
     def __init__(self) -> None:
         self._last_stopped = 0
+        yield_to_requests()
         keep_freed()
 
     def ready(self) -> None:
@@ -81,7 +82,7 @@ def run(settings: config.Settings) -> None:
     if lost := lost_keys(redis, settings.namespace):
         _say(f"warning: {lost}")
     bind_to_log(settings)
-    ray.init(**config.ray_options(BACKGROUND))
+    ray.init(**config.ray_options())
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own
         signal.signal(signal_number, lambda *_: stopping.set())

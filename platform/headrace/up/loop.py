@@ -25,6 +25,7 @@ from headrace.up.supervision.watch import Watch
 READY_TIMEOUT_S = 180.0
 DRAIN_TIMEOUT_S = 120.0
 LOOK_EVERY_S = 0.5
+START_LOOK_EVERY_S = 0.2
 QUIET_LOOKS = 5  # in a row without lag: what the parts say may be half a second old
 
 
@@ -44,6 +45,8 @@ class Loop:
         users = [user.user_id for user in options.dataset.users]
         self._front = Front(settings.http)
         self._load = BackgroundLoad(self._front, users, options.requests_per_s)
+        folder = settings.home_path / "logs"
+        self._feast = Part("materialize", ["materialize"], folder, environ)
         self._replay: Part | None = None
         self.start_s = 0.0
 
@@ -61,7 +64,7 @@ class Loop:
                     f"{', '.join(waiting)} did not start within {READY_TIMEOUT_S:g} s; see "
                     f"{self._settings.home_path / 'logs'}"
                 )
-            self._pause()
+            self._pause(START_LOOK_EVERY_S)
         self._watch.supervisor.is_started = True
 
     def replay(self) -> None:
@@ -70,6 +73,7 @@ class Loop:
         self._screen.say(f"replaying {self._options.dataset.num_events:,} events")
         started = time.monotonic()
         self._start_replay()
+        self._feast.start()
         self._load.start()
         replay_s, quiet_looks = 0.0, 0
         drained_by = math.inf
@@ -77,6 +81,8 @@ class Loop:
             self._pause()
             now = time.monotonic()
             totals = self._look()
+            if not self._feast.is_running:
+                self._feast.finish(0.0)  # says why, where it has failed
             if totals is None or self._watch.has_restarted:
                 drained_by, quiet_looks = math.inf, 0
                 continue
@@ -106,11 +112,11 @@ class Loop:
     def stop(self) -> None:
         """End everything that was started here."""
         self._load.stop()
-        replay = [self._replay] if self._replay else []
-        stop_all([*replay, *(part for part in self._watch.parts if part.was_started)])
+        beside = [self._feast, *([self._replay] if self._replay else ())]
+        stop_all([part for part in (*beside, *self._watch.parts) if part.was_started])
 
-    def _pause(self) -> None:
-        threading.Event().wait(LOOK_EVERY_S)
+    def _pause(self, pause_s: float = LOOK_EVERY_S) -> None:
+        threading.Event().wait(pause_s)
 
     def _look(self) -> Totals | None:
         self._watch.look(time.monotonic())
@@ -121,6 +127,7 @@ class Loop:
 
     def _finish(self, replay_s: float) -> None:
         self._load.stop()
+        self._feast.finish(READY_TIMEOUT_S)
         totals = None
         while totals is None:
             totals = self._look()

@@ -19,15 +19,15 @@ from headrace.services.processes.owner import MARK, Owner
 from headrace.up.display.screen import Screen
 from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.interruption import interruptible
-from headrace.up.loop import READY_TIMEOUT_S, Loop
+from headrace.up.loop import Loop
 from headrace.up.options import UpOptions
 from headrace.up.parts import parts_of
 from headrace.up.run_file import PartState, RunFile, RunFolder
 from headrace.up.servers import (
     Server,
+    materialize,
     settings_of_run,
     socket_folder,
-    start_materializing,
     start_own_ray,
     start_servers,
 )
@@ -87,11 +87,9 @@ class Platform:
         self.settings, servers = start_servers(
             self.settings, sockets, self.environ, stack, self.screen
         )
-        materializing = start_materializing(self.options, self.settings, self.environ, self.screen)
-        stack.callback(materializing.stop)
+        materialize(self.options, self.settings, self.screen)
         if "RAY_ADDRESS" not in self.environ:
             servers.append(start_own_ray(self.settings, sockets, self.environ, stack, self.screen))
-        materializing.finish(READY_TIMEOUT_S)
         self.loop = self._loop(servers, stack)
 
     def work(self) -> None:

@@ -13,7 +13,10 @@ from typing import Final
 from headrace import config
 from headrace.access.api_keys.key import new_secret
 from headrace.broker.topics import create_topics
+from headrace.catalogue.files import write_catalogue
+from headrace.clock import now_ms
 from headrace.errors import ConfigError
+from headrace.features.online.store import OnlineStore
 from headrace.rooms.folder import room_path
 from headrace.services.haproxy import serve_environment
 from headrace.services.kafka import Broker, check_broker, start_broker
@@ -26,7 +29,6 @@ from headrace.settings.variables import variable
 from headrace.up.display.screen import Screen
 from headrace.up.home import keep_application, lock_home, require_space
 from headrace.up.options import UpOptions
-from headrace.up.parts import Part
 from headrace.up.supervision.restarts import Restarts
 from headrace.up.sweep import SHORT_PARENT, SHORT_PREFIX, own_folder
 
@@ -181,22 +183,19 @@ def _start_redis(folder: Path, environ: Environ) -> RedisServer:
     return start_redis(folder, environ=environ, keep="everysec")
 
 
-def start_materializing(
-    options: UpOptions, settings: config.Settings, environ: Environ, screen: Screen
-) -> Part:
-    """Start putting the static features into the online store; Ray starts beside it."""
-    dataset = options.dataset
+def materialize(options: UpOptions, settings: config.Settings, screen: Screen) -> None:
+    """Write what the parts need before the first event: topics, the catalogue, and the profiles of
+    the users. What Feast needs comes beside the replay."""
+    dataset, as_of_ms = options.dataset, now_ms()
     screen.phase = "materializing"
     screen.say(
         f"materializing {len(dataset.users):,} users and {len(dataset.items):,} items of "
-        f"{dataset.name} with Feast"
+        f"{dataset.name}"
     )
     screen.say(f"topics and keys begin with {settings.namespace}")
     create_topics(settings)
-    arguments = ["materialize", *options.data_arguments]
-    part = Part("materialize", arguments, settings.home_path / "logs", environ)
-    part.start()
-    return part
+    write_catalogue(dataset, config.catalogue_path(settings), as_of_ms)
+    OnlineStore(settings).write_profiles(dataset.users, as_of_ms)
 
 
 def start_own_ray(

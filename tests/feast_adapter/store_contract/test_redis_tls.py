@@ -18,6 +18,7 @@ from redis import Redis
 from tls_relay import make_certificate, tls_relay
 
 from headrace import config
+from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
 from headrace.errors import ServiceError, StoreUnavailable
@@ -119,7 +120,7 @@ def test_the_streams_clients_and_rows_go_through_tls(
     commits.write({0: Commit(offset=5)})
     assert commits.read_all() == {0: Commit(offset=5)}
     nothing = Dataset("nothing", (Item("i"),), (User("ann"),), lambda: iter(()), 0, 0, 0)
-    materialize.write_sources(nothing, settings, now_ms())
+    write_catalogue(nothing, config.catalogue_path(settings), now_ms())
     materialize.apply(settings)
     store, rows = OnlineStore(settings), blank_rows(USER_LAYOUT, 2)
     store.write(USER_LAYOUT, ["ann", "bob"], rows)

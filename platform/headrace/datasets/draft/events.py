@@ -57,15 +57,16 @@ def events_of(file: FileGuess, others: Sequence[FileGuess]) -> Events:
         made.update(_places(events))
     made["user_id"] = _with_guest(events, made["user_id"])
     if events.other is not None:
-        names = [one.name for one in events.other.columns if one.name in events.used]
-        name = events.other.path.name
-        join = {
-            "file": name,
-            "on": events.key,
-            "columns": [one for one in names if one != events.key],
-        }
-        made["joins"] = Choice([join], f"{file.path.name} and {name} have {events.key} in common")
+        made["joins"] = _join(events, events.other)
     return events
+
+
+def _join(events: Events, other: FileGuess) -> Choice:
+    """The join that adds the columns of another file that have a meaning."""
+    wanted = [one.name for one in other.columns if one.name in events.used - {events.key}]
+    join = {"file": other.path.name, "on": events.key, "columns": wanted}
+    names = f"{events.file.path.name} and {other.path.name}"
+    return Choice([join], f"{names} have {events.key} in common")
 
 
 def _id(events: Events, role: str, what: str) -> Choice:

@@ -3,7 +3,6 @@
 facts.py         what events say about entities, in columns
 accumulators.py  what is kept of an entity's facts: sums, windows, decay, extremes
 sequence.py      the last outcomes of an entity, and its session
-hidden.py        the items that an entity's latest actions hide
 sketches.py      distinct items, top items, sums per category slot
 aggregators.py   how what is kept becomes the value of a feature
 crosses.py       views of a user's state through what one request asks about

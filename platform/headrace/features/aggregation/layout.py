@@ -96,10 +96,16 @@ class Layout:
         """Take in facts, sorted by entity, as `add` does, and return states [Q] between them.
 
         The q-th is that of `entity_Q[q]` after `seen_Q[q]` of the entity's facts, in the order that
-        they have here. Facts come in blocks: those of a block that a state saw are replayed on a
-        copy, so the work grows with the facts and not with the square of one entity's. What comes
-        after the last block that is asked for is taken in at once.
+        they have here; what is asked for twice is made once. Facts come in blocks: those of a block
+        that a state saw are replayed on a copy, so the work grows with the facts and not with the
+        square of one entity's. What comes after the last block that is asked for is taken in at
+        once.
         """
+        span = seen_Q.max(initial=0) + 1
+        asked_Q, of_asked_Q = np.unique(entity_Q * span + seen_Q, return_inverse=True)
+        return self._snapshots(state_U, facts, asked_Q // span, asked_Q % span).take(of_asked_Q)
+
+    def _snapshots(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
         first_U = np.searchsorted(facts.entity_N, np.arange(len(state_U)))
         block_N = (np.arange(len(facts)) - first_U[facts.entity_N]) // BLOCK
         block_Q = seen_Q // BLOCK

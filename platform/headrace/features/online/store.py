@@ -17,10 +17,11 @@ from redis import Redis
 
 from headrace import config
 from headrace.access.redis import limit_waits
+from headrace.catalogue.item import User
 from headrace.errors import ServiceError, StoreUnavailable
 from headrace.features.aggregation.layout import Layout
 from headrace.features.online.configuration import read_configuration
-from headrace.features.online.views import READ_VIEWS
+from headrace.features.online.views import READ_VIEWS, USER_PROFILE
 from headrace.features.rows.schemas import RowSchemas, carry_over
 from headrace.features.rows.state_row import Rows, decode_rows, encode_rows, readable_rows
 from headrace.features.store.columns import ColumnStore, Expiry
@@ -33,6 +34,7 @@ from headrace.keys import key
 from headrace.services.redis_condition import read_conditions, require_keeping
 from headrace.skipped import Skipped
 
+USERS_PER_WRITE: Final = 10_000
 Read = TypeVar("Read")
 DAMAGED: Final = (ServiceError, ValueError, TypeError, IndexError)  # what junk in a row leads to
 
@@ -177,6 +179,19 @@ class OnlineStore:
         columns = {"state": encode_rows(rows)}
         stamp = Stamp(rows["event_time_ms"] * 1_000, rows["position"], rows["partition"])
         self._columns.write(layout.view, ids, number_NF, columns, stamp, expiry)
+
+    def write_profiles(self, users: Sequence[User], as_of_ms: int) -> None:
+        """Write the attributes of these users, as Feast materializes them from a catalogue that
+        was written at `as_of_ms`."""
+        for first in range(0, len(users), USERS_PER_WRITE):
+            some = users[first : first + USERS_PER_WRITE]
+            self._columns.write(
+                USER_PROFILE.name,
+                [user.user_id for user in some],
+                np.zeros((len(some), 0), np.float32),
+                {"attributes": [user.attributes for user in some]},
+                Stamp(np.full(len(some), as_of_ms * 1_000)),
+            )
 
     def add_to_lists(
         self, name: str, user_ids: Sequence[str], payloads: Sequence[bytes], expiry: Expiry

@@ -1,8 +1,8 @@
 """Lists of users' last items: one value in Redis each, the newest first, an item once.
 
-A list is for what a user was shown or bought, and not for what features are made of: it is no part
-of his state and in no worker's memory. An entry is an item's key and a time in seconds. Putting
-items to the front a second time changes nothing.
+A list is for what a user was shown, bought or hid, and not for what features are made of: it is no
+part of his state and in no worker's memory. An entry is an item's key and a time in seconds, 0 of
+what was taken back. Putting items to the front a second time changes nothing.
 
 N users   K items
 """
@@ -16,11 +16,15 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import TABLE
 from headrace.features.store.round_trip import Command, keys_per_command
 
 USER_SHOWN: Final = "user_shown"  # shown while what comes of it was open
 USER_BOUGHT: Final = "user_bought"
-LENGTHS: Final = {USER_SHOWN: 64, USER_BOUGHT: 32}
+USER_HIDES: Final = {  # the list of each action that hides an item, and for how long it does
+    f"user_hides_{row.name}": row.hides_s for row in TABLE if row.hides_s
+}
+LENGTHS: Final = {USER_SHOWN: 64, USER_BOUGHT: 32, **dict.fromkeys(USER_HIDES, 256)}
 
 Entries = NDArray[Any]  # [L] of `ENTRY`
 ENTRY: Final = np.dtype([("item", "<i8"), ("time_s", "<u4")])

@@ -37,6 +37,7 @@ class SampleRequest(msgspec.Struct, gc=False):
     ordinal: int
     features: RequestFeatures | None = None
     user_word_keys: tuple[int, ...] = ()
+    chosen: int = 0  # where no impression explains it: the wishes that the event tells, as bits
     log_q: bytes = b""  # of items that were drawn, the chosen one first
 
 

@@ -12,6 +12,7 @@ once the log has grown by an eighth, at offsets that do not depend on how it was
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -57,6 +58,11 @@ class Negatives:
         """The place of each item in the catalogue."""
         return {item_id: place for place, item_id in enumerate(self.item_ids)}
 
+    @cached_property
+    def id_N(self) -> NDArray[np.object_]:
+        """[N]: the items by place."""
+        return np.array(self.item_ids, np.object_)
+
     def places(self, item_ids: Sequence[str]) -> Ints:
         """[N]: the places of these items, -1 where they are in no catalogue."""
         return np.fromiter(map(self.place_of.get, item_ids, repeat(-1)), np.int64, len(item_ids))
@@ -69,72 +75,99 @@ class Draws:
     """The draws of one partition. Every event must be counted before what comes after is drawn."""
 
     def __init__(self, partition: int, negatives: Negatives, window: int) -> None:
-        self._partition, self._negatives = partition, negatives
+        self._partition, self._negatives, self._remembered = partition, negatives, window
         self._bits = min(RECOUNT_BITS, max((window // 4).bit_length() - 1, 0))
-        self._window = window - (1 << self._bits)
-        self._counted: list[tuple[int, str]] = []  # positives since the last recount, by offset
-        self._offset_W, self._place_W = np.zeros(0, np.int64), np.zeros(0, np.int64)
-        self._start, self._popularity = -1, _Popularity.of(self._place_W, negatives)
+        self._counted: deque[tuple[int, str]] = deque()  # offsets and items, not in the past yet
+        self._past = _Past(window - (1 << self._bits))
+        self._popularity: _Popularity | None = None
 
     def count(self, valid: Iterable[tuple[Record, Event]]) -> None:
         """Take in the positives of these events; of copies too, as what they are copies of may lie
         before a restart."""
-        if self._negatives.per_positive:
-            for record, event in valid:
-                self._counted += zip(repeat(record.offset), positives(event), strict=False)
+        if not self._negatives.per_positive:
+            return
+        while self._is_too_old():  # as long as nothing is drawn
+            self._counted.popleft()
+        for record, event in valid:
+            if type(event) is ClickEvent:  # the usual case, without another call
+                self._counted.append((record.offset, event.item_id))
+            else:
+                self._counted += [(record.offset, item_id) for item_id in positives(event)]
 
     def draw(self, requests: Iterable[SampleRequest]) -> None:
         """Give those of these requests that are positives without an impression their items, in the
         order of the log. One stays as it is where there is nothing to draw: no other item, or its
         own is in no catalogue."""
-        alone = (
-            [one for one in requests if chosen_as(one.event)]
-            if self._negatives.per_positive
-            else []
-        )
-        place_D = (
-            self._negatives.places([one.item_ids[0] for one in alone])
-            if alone
-            else np.zeros(0, np.int64)
-        )
+        alone = [one for one in requests if one.chosen]
+        if not alone or not self._negatives.per_positive:
+            return
+        place_D = self._negatives.places([one.item_ids[0] for one in alone])
         offset_D = np.array([one.record.offset for one in alone], np.int64)
-        start_D = self._starts(offset_D)
+        bits_D = (np.frexp(offset_D.astype(np.float64))[1] - 4).clip(0, self._bits)
+        start_D = offset_D >> bits_D << bits_D
         for start in np.unique(start_D[place_D >= 0]).tolist():
             of_K = np.flatnonzero((start_D == start) & (place_D >= 0))
             popularity = self._popularity_before(start)
-            place_DX = popularity.others(self._partition, offset_D[of_K], place_D[of_K])
-            log_q_DX = popularity.log_q(place_DX)
-            for number, places, log_q_X in zip(
-                of_K.tolist(), place_DX.tolist(), log_q_DX, strict=True
-            ):
-                self._give(alone[number], [place for place in places if place >= 0], log_q_X)
-
-    def _starts(self, offset_D: Ints) -> Ints:
-        """[D]: the offsets that popularity is counted up to for what is drawn at these."""
-        bits_D = (np.frexp(offset_D.astype(np.float64))[1] - 4).clip(0, self._bits)
-        start_D: Ints = offset_D >> bits_D << bits_D
-        return start_D
+            place_KX = popularity.others(self._partition, offset_D[of_K], place_D[of_K])
+            log_q_KX = popularity.log_q(place_KX)
+            self._give([alone[number] for number in of_K.tolist()], place_KX, log_q_KX)
 
     def _give(
-        self, request: SampleRequest, places: Sequence[int], log_q_X: NDArray[np.float32]
+        self, requests: Sequence[SampleRequest], place_DX: Ints, log_q_DX: NDArray[np.float32]
     ) -> None:
-        if len(places) > 1:
-            request.item_ids = tuple([self._negatives.item_ids[place] for place in places])
-            request.log_q = log_q_X[: len(places)].tobytes()
-            request.labelled = chosen_as(request.event)
+        item_DX, num_D = self._negatives.id_N[place_DX].tolist(), (place_DX >= 0).sum(1).tolist()
+        log_q, width = log_q_DX.tobytes(), log_q_DX.itemsize * log_q_DX.shape[1]
+        for row, (request, num) in enumerate(zip(requests, num_D, strict=True)):
+            if num > 1:
+                request.item_ids = tuple(item_DX[row][:num])
+                request.log_q = log_q[row * width : row * width + log_q_DX.itemsize * num]
+                request.labelled = request.chosen
 
     def _popularity_before(self, start: int) -> _Popularity:
         """The popularity of items by the positives of the window that ends before this offset."""
-        if start != self._start:
-            offsets, items = zip(*self._counted, strict=True) if self._counted else ((), ())
-            offset_W = np.concatenate([self._offset_W, np.array(offsets, np.int64)])
-            place_W = np.concatenate([self._place_W, self._negatives.places(items)])
-            kept_W = (offset_W >= start - self._window) & (place_W >= 0)
-            self._offset_W, self._place_W = offset_W[kept_W], place_W[kept_W]
-            before = self._place_W[self._offset_W < start]
-            self._start, self._popularity = start, _Popularity.of(before, self._negatives)
-            self._counted = []
+        if self._popularity is None or start != self._past.end:
+            offsets, item_ids = zip(*self._counted, strict=True) if self._counted else ((), ())
+            self._counted.clear()
+            self._past.add(np.array(offsets, np.int64), self._negatives.places(item_ids))
+            count_N = self._past.counts_before(start, len(self._negatives.item_ids))
+            self._popularity = _Popularity.of(count_N, self._negatives)
         return self._popularity
+
+    def _is_too_old(self) -> bool:
+        """Whether the oldest positive is in no window of what comes from now on."""
+        if not self._counted:
+            return False
+        return self._counted[0][0] <= self._counted[-1][0] - self._remembered
+
+
+class _Past:
+    """Positives by offset, and how many of each item lie in a window that only moves on.
+
+    W positives that are kept, those of the window first
+    """
+
+    def __init__(self, window: int) -> None:
+        self.end = 0  # of the window: the first offset after it
+        self._window = window
+        self._offset_W, self._place_W = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        self._num_inside = 0
+        self._count_N = np.zeros(0, np.int32)
+
+    def add(self, offset_K: Ints, place_K: Ints) -> None:
+        """Take in what comes after all before; of items that have a place."""
+        self._offset_W = np.concatenate([self._offset_W, offset_K[place_K >= 0]])
+        self._place_W = np.concatenate([self._place_W, place_K[place_K >= 0]])
+
+    def counts_before(self, end: int, num_items: int) -> NDArray[np.int32]:
+        """[N]: the positives of each item in the window that ends there."""
+        if len(self._count_N) != num_items:
+            self._count_N = np.zeros(num_items, np.int32)
+        gone, inside = np.searchsorted(self._offset_W, [end - self._window, end]).tolist()
+        np.add.at(self._count_N, self._place_W[self._num_inside : inside], 1)
+        np.subtract.at(self._count_N, self._place_W[:gone], 1)
+        self._offset_W, self._place_W = self._offset_W[gone:], self._place_W[gone:]
+        self._num_inside, self.end = inside - gone, end
+        return self._count_N
 
 
 def chosen_as(event: Event) -> int:
@@ -168,8 +201,9 @@ class _Popularity:
     total: int
 
     @classmethod
-    def of(cls, place_W: Ints, rules: Negatives) -> _Popularity:
-        place_V, count_V = np.unique(place_W, return_counts=True)
+    def of(cls, count_N: NDArray[np.int32], rules: Negatives) -> _Popularity:
+        place_V = np.flatnonzero(count_N)
+        count_V = count_N[place_V]
         weight_V = np.rint(UNIT * ((1.0 + count_V) ** rules.popularity - 1)).astype(np.int64)
         own, even = int(weight_V.sum()), UNIT * len(rules.item_ids)
         even = min(own, even) if own else even

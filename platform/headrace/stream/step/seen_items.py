@@ -1,4 +1,4 @@
-"""Items that users have seen in a step, for the lists of their last items.
+"""Items that users have seen or hidden in a step, for the lists of their last items.
 
 N facts   K of one list   U users
 """
@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.action import BOUGHT
-from headrace.features.aggregation.facts import SHOWN, Facts
+from headrace.action import BOUGHT, TABLE
+from headrace.features.aggregation.facts import SHOWN, Facts, Ints
 from headrace.features.rows.user_table import UserTable
-from headrace.features.store.last_items import USER_BOUGHT, USER_SHOWN, encode_items
+from headrace.features.store.last_items import USER_BOUGHT, USER_HIDES, USER_SHOWN, encode_items
+
+HIDES: Final = dict(zip(USER_HIDES, (row.name for row in TABLE if row.hides_s), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +32,15 @@ class SeenItems:
 
 def seen_items(user_ids: Sequence[str], facts: Facts, users: UserTable) -> list[SeenItems]:
     """The entries of a step's facts. An impression that comes with its outcome is in the user's
-    history at once, and in no list."""
+    history at once, and not in the list of what was shown."""
     found = []
-    for name, is_one_N in _listed(facts):
+    for name, is_one_N, time_ms_N in _listed(facts):
         places: dict[str, list[int]] = {}
         for place in np.flatnonzero(is_one_N).tolist():
             places.setdefault(user_ids[place], []).append(place)
         if places:
             payloads = [
-                encode_items(facts.item_key_N[place_K], facts.time_ms_N[place_K])
+                encode_items(facts.item_key_N[place_K], time_ms_N[place_K])
                 for place_K in map(np.array, places.values())
             ]
             expires_U = users.are_unknown(users.indexes(places))
@@ -45,9 +48,13 @@ def seen_items(user_ids: Sequence[str], facts: Facts, users: UserTable) -> list[
     return found
 
 
-def _listed(facts: Facts) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """The lists, and [N] which facts belong into each."""
+def _listed(facts: Facts) -> Iterator[tuple[str, NDArray[np.bool_], Ints]]:
+    """The lists, [N] which facts belong into each, and their times, 0 of what was taken back."""
     if not facts.settled_N.all():  # all are, in a replayed log
-        yield USER_SHOWN, ~facts.settled_N & (facts.measures([SHOWN])[:, 0] > 0)
+        is_shown_N = ~facts.settled_N & (facts.measures([SHOWN])[:, 0] > 0)
+        yield USER_SHOWN, is_shown_N, facts.time_ms_N
     if BOUGHT:
-        yield USER_BOUGHT, facts.measures(BOUGHT).max(axis=1) > 0
+        yield USER_BOUGHT, facts.measures(BOUGHT).max(axis=1) > 0, facts.time_ms_N
+    for name, action in HIDES.items():
+        came_N = facts.measures([action])[:, 0]
+        yield name, came_N != 0, facts.time_ms_N * (came_N > 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -24,10 +25,17 @@ from headrace.event import Event
 class Log:
     """The events of a user's files. Its making takes one pass, which `tally` has the counts of.
 
-    Files in the order of time are read anew in each pass over the events; others were sorted.
+    Files in the order of time are read anew in each pass over the events; others were sorted. Where
+    the mapping does not say whether rows are impressions, and all of many were chosen, they are
+    none: that takes another pass.
     """
 
     def __init__(self, folder: Path, part: EventColumns) -> None:
+        self._begin(folder, part)
+        if part.impressions is None and part.action is None and self.tally.all_were_chosen:
+            self._begin(folder, msgspec.structs.replace(part, impressions=False))
+
+    def _begin(self, folder: Path, part: EventColumns) -> None:
         self._folder, self._part = folder, part
         self._files = find(folder, part.file, part.format)
         self._names = [file.name for file in self._files]

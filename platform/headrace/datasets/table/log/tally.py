@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from headrace.action import AVERSIONS, BIT, EVERY_ACTION
+from headrace.action import AVERSIONS, BIT, CLICK, EVERY_ACTION
 from headrace.datasets.table.bad_rows import BadRows
 from headrace.datasets.table.files.chunk import Chunk
 from headrace.datasets.table.files.open import TableFile
@@ -20,6 +20,7 @@ from headrace.datasets.table.log.id_counts import IdCounts
 from headrace.event import DEFAULT_SURFACE
 
 MASKS: Final = range(EVERY_ACTION + 1)
+MANY: Final = 30  # rows: among so many impressions one at least is left alone
 
 
 @dataclass(slots=True)
@@ -41,6 +42,11 @@ class Tally:
     items: IdCounts = field(default_factory=IdCounts)
     start_ms: int | None = None
     end_ms: int = 0
+
+    @property
+    def all_were_chosen(self) -> bool:
+        """Whether there are many impressions, and each was clicked."""
+        return self.actions[CLICK] == self.num_impressions >= MANY
 
     def chunks(self, file: TableFile, columns: Sequence[str]) -> Iterator[Chunk]:
         """The chunks of a file; all of its rows are counted."""
