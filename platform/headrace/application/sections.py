@@ -212,7 +212,7 @@ def _seen(section: object, actions: tuple[Action, ...], problems: list[str]) -> 
         problems.append(f"seen.after: {what} the policy {AFTER}, got the policy {policy}")
     if policy == "after_purchase" and not any(row.value == MONEY for row in actions):
         problems.append(
-            "seen.policy: after_purchase, and no action carries money: declare purchase"
+            "seen.policy: after_purchase, but no action carries money, as purchase does"
         )
     return SeenPolicy(policy, float(after_s), found.get("strict", False))
 
