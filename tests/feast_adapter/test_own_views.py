@@ -115,7 +115,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Any:
     program = str(Path(__file__).with_name("written_twice.py"))
     with start_redis(folder / "redis") as redis:
         settings = Settings(namespace="twice", home=str(folder / "home"), redis_url=redis.url)
-        write_catalogue(SHOP, config.catalogue_path(settings), 0)
+        write_catalogue(SHOP, config.catalogue_path(settings), 1_767_225_600_000)
         environ = {**os.environ, **config.environment(settings)}
         done = subprocess.run(
             [sys.executable, program], env=environ, cwd=ROOT, capture_output=True, text=True
@@ -141,3 +141,9 @@ def test_rows_are_byte_for_byte_those_that_feast_writes_and_each_reads_the_other
     told = written["rows"][view]
     assert told["feast"] == told["ours"] and len(told["ours"]) == 3
     assert told["read_by_us"] == told["read_by_feast"] == told["rows"]
+
+
+@pytest.mark.services
+def test_profiles_are_byte_for_byte_those_that_feast_materializes(written: Any) -> None:
+    told = written["rows"]["user_profile"]
+    assert told["feast"] == told["ours"] and len(told["ours"]) == len(SHOP.users)

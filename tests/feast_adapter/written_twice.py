@@ -16,10 +16,12 @@ from headrace.feast_adapter import first_import as _before_feast  # noqa: F401
 # isort: split
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from feast import FeatureStore
 from redis import Redis
 
 from headrace import config
+from headrace.catalogue.files import USERS_FILE, read_users
 from headrace.feast_adapter.request import view_of
 from headrace.features.aggregation.layout import Layout
 from headrace.features.online.store import OnlineStore
@@ -52,6 +54,12 @@ def stored(redis: Redis, project: str, view: str) -> dict[str, str]:
     return {key.hex(): redis.get(key).hex() for key in keys}
 
 
+def read_as_of_ms(settings: config.Settings) -> int:
+    """The event time of the catalogue's rows."""
+    table = pq.read_table(config.catalogue_path(settings) / USERS_FILE)
+    return round(1_000 * table["event_timestamp"][0].as_py().timestamp())
+
+
 def main() -> None:
     settings = config.load()
     materialize.apply(settings)
@@ -76,6 +84,12 @@ def main() -> None:
             "read_by_feast": [(row or b"").hex() for row in answer["state"]],
             "rows": [row.hex() for row in encode_rows(rows)],
         }
+    as_of_ms = read_as_of_ms(settings)
+    materialize.materialize(settings, as_of_ms)
+    of_feast = stored(redis, settings.namespace, "user_profile")
+    store.write_profiles(list(read_users(config.catalogue_path(settings)).values()), as_of_ms)
+    ours = stored(redis, settings.namespace, "user_profile")
+    told["user_profile"] = {"feast": of_feast, "ours": ours}
     packed = {name: dataclasses.asdict(view) for name, view in views.items()}
     print(json.dumps({"views": packed, "rows": told}))
 
