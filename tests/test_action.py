@@ -34,6 +34,7 @@ SPELLED = {
     "platform/headrace/features/aggregation/aggregators.py": "the same",
     "platform/headrace/commands/status.py": "a part's report",
     "platform/headrace/datasets/kuairand/history.py": "three lists of a file have these meanings",
+    "platform/headrace/datasets/draft/words.py": "words that shops have for them",
     "platform/headrace/evaluation/files/impressions.py": "a label of KuaiRand has such a name",
     "benchmarks/quality_logs.py": "the same label",
 }

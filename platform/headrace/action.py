@@ -31,7 +31,7 @@ GRADED: Final = sum(BIT[row.name] for row in TABLE if row.value == GRADE)
 PAID: Final = sum(BIT[row.name] for row in TABLE if row.value == MONEY)
 PREDICTED: Final = APPLICATION.heads
 FEATURED: Final = tuple(row.name for row in TABLE if row.features)
-BOUGHT: Final = tuple(row.name for row in TABLE if row.name == "purchase")
+BOUGHT: Final = tuple(row.name for row in TABLE if row.value == MONEY)
 
 
 def windows_s(default_s: float) -> dict[str, float]:

@@ -24,6 +24,7 @@ from headrace.application.current import load
 from headrace.application.document import path_of, read
 from headrace.application.sections import Application, Negatives, SeenPolicy, read_sections
 from headrace.errors import ConfigError
+from headrace.settings.seen import seen_policy
 
 
 def parsed(text: str) -> Application:
@@ -86,6 +87,7 @@ def test_heads_are_those_of_predicted_rows_where_none_are_named() -> None:
         ("seen: {policy: after, after: 30d}", SeenPolicy("after", 2_592_000.0)),
         ("seen: {policy: after_purchase}", SeenPolicy("after_purchase")),
         ("seen: {policy: always}", SeenPolicy("always")),
+        ("seen: {policy: after, after: 2h, strict: true}", SeenPolicy("after", 7_200.0, True)),
         ("seen: {}", SeenPolicy("never_again")),
     ],
 )
@@ -157,6 +159,11 @@ def test_the_mapping_of_columns_is_kept_as_it_is_written() -> None:
         ("seen: {policy: once}", "seen.policy: got 'once', expected never_again, after, "),
         ("seen: {policy: after}", "seen.after: missing, expected a duration such as 30d"),
         ("seen: {after: 3d}", "seen.after: is for the policy after, got the policy never_again"),
+        ("seen: {policy: after, after: forever}", "seen.after: got inf s, expected a second"),
+        (
+            "actions: [click]\nseen: {policy: after_purchase}",
+            "seen.policy: after_purchase, but no action carries money",
+        ),
         ("negatives: 4", "negatives: got 4, expected the keys per_positive, popularity"),
         ("negatives: {per_positive: 33}", "per_positive: got 33, expected a whole number <= 32"),
         ("negatives: {per_positive: 1.5}", "per_positive: got 1.5, expected a whole number"),
@@ -262,3 +269,14 @@ def test_a_file_that_is_none_says_so(tmp_path: Path, text: str, problem: str) ->
 def test_a_file_that_is_not_there_says_how_to_write_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file; .* `headrace init FOLDER` writes one"):
         load(str(tmp_path / "none.yaml"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["policy: never_again", "policy: always, strict: true", "policy: after, after: 36h",
+     "policy: after_purchase", "policy: after, after: 90s, strict: true"],
+)  # fmt: skip
+def test_the_policy_of_seen_items_is_the_setting_that_serving_reads(text: str) -> None:
+    seen = parsed(f"seen: {{{text}}}").seen
+    read = seen_policy(seen.text)
+    assert (read.policy, read.after_s, read.strict) == (seen.policy, seen.after_s, seen.strict)

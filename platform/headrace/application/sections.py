@@ -6,13 +6,21 @@ are kept as they are written, and checked by `headrace.datasets.table.mapping`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
 import msgspec
 
-from headrace.application.action import BUILT_IN, CLICK, DEFAULT_TABLE, Action, problems_of
+from headrace.application.action import (
+    BUILT_IN,
+    CLICK,
+    DEFAULT_TABLE,
+    MONEY,
+    Action,
+    problems_of,
+)
 from headrace.application.document import shown
 from headrace.application.reading import Duration, keys_of, unknown
 
@@ -29,6 +37,13 @@ class SeenPolicy(msgspec.Struct, frozen=True):
 
     policy: Policy = "never_again"
     after_s: float = 0.0
+    strict: bool = False  # what is left out does not come back where a slate would be short
+
+    @property
+    def text(self) -> str:
+        """The policy as HEADRACE_SEEN spells it, such as after:2592000s:strict."""
+        after = f":{round(self.after_s)}s" if self.after_s else ""
+        return f"{self.policy}{after}{':strict' if self.strict else ''}"
 
 
 class Negatives(msgspec.Struct, frozen=True):
@@ -74,7 +89,7 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         heads=heads,
         ranking=_ranking(document.get("ranking"), heads, problems),
         surfaces=_surfaces(document.get("surfaces"), problems),
-        seen=_seen(document.get("seen"), problems),
+        seen=_seen(document.get("seen"), actions, problems),
         negatives=_negatives(document.get("negatives"), problems),
         mapping={name: document[name] for name in MAPPING if document.get(name) is not None},
     )
@@ -184,15 +199,22 @@ def _names(path: str, section: object, problems: list[str]) -> tuple[str, ...]:
     return names
 
 
-def _seen(section: object, problems: list[str]) -> SeenPolicy:
-    kinds = {"policy": Policy, AFTER: Duration}
+def _seen(section: object, actions: tuple[Action, ...], problems: list[str]) -> SeenPolicy:
+    """When a seen item may come again: a second later, or more, and not never."""
+    kinds = {"policy": Policy, AFTER: Duration, "strict": bool}
     before = len(problems)
     found = keys_of(kinds, section, "seen", problems)
     policy, after_s = found.get("policy", SeenPolicy().policy), found.get(AFTER, 0.0)
+    if after_s and not 1 <= after_s < math.inf:
+        problems.append(f"seen.after: got {after_s:g} s, expected a second or more, and an end")
     if len(problems) == before and (policy == AFTER) != (after_s > 0):
         what = "missing, expected a duration such as 30d with" if policy == AFTER else "is for"
         problems.append(f"seen.after: {what} the policy {AFTER}, got the policy {policy}")
-    return SeenPolicy(policy, float(after_s))
+    if policy == "after_purchase" and not any(row.value == MONEY for row in actions):
+        problems.append(
+            "seen.policy: after_purchase, but no action carries money"
+        )
+    return SeenPolicy(policy, float(after_s), found.get("strict", False))
 
 
 def _negatives(section: object, problems: list[str]) -> Negatives:

@@ -7,6 +7,7 @@ dead_letters.py    headrace dead-letters: list, show, replay
 evaluate.py        headrace evaluate
 compare_fusion.py  headrace compare-fusion: the same ranker with each fusion, side by side
 features.py        headrace features: list, describe, status
+init.py            headrace init: an application file, guessed from a folder of files
 keys.py            headrace keys: create, list, revoke
 room.py            commands of the rooms above the core
 running.py         the platform whose settings a command takes

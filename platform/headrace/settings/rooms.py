@@ -98,7 +98,7 @@ class ServingSettings(Room, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         default_factory=lambda: dict(APPLICATION.ranking)
     )
     max_candidates: PositiveInt = 500
-    seen: str = "never_again"  # or after:30d, after_purchase, always: `headrace.settings.seen`
+    seen: str = APPLICATION.seen.text  # such as after:30d: `headrace.settings.seen`
     loaded_versions: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1  # that a request may name
     ready_without_model: bool = False  # `/readyz` before the first model
     stale_model_s: Positive = 3_600.0  # slates by an older model are marked
