@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
-from headrace.event import Event, ImpressionEvent
+from headrace.action import TABLE
+from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent
 
+WISHES = [row.name for row in TABLE if row.wish]
 MASK = (1 << 64) - 1
 UNIT = 1 << 10
 RECOUNT_EVERY = 4_096
@@ -19,6 +21,13 @@ def mixed(bits: int) -> int:
     bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 & MASK
     bits = (bits ^ bits >> 27) * 0x94D049BB133111EB & MASK
     return bits ^ bits >> 31
+
+
+def is_chosen(event: Event) -> bool:
+    """Whether it says by itself that its item was chosen."""
+    if isinstance(event, ActionEvent):
+        return event.action in WISHES and not event.takes_back
+    return isinstance(event, ClickEvent)
 
 
 @dataclass
@@ -56,7 +65,7 @@ class PlainDraws:
         if isinstance(event, ImpressionEvent):
             chosen = [shown.item_id for shown in event.items if shown.clicked]
         else:
-            chosen = [event.item_id]
+            chosen = [event.item_id] if is_chosen(event) else []
         self.positives += [(offset, item) for item in chosen]
 
     def drawn(

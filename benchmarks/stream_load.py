@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 from redis import Redis, RedisError
 
-from benchmarks.load_events import ITEMS, USERS, Recount, any_event, bad, chosen_event
+from benchmarks.load_events import ITEMS, USERS, Recount, acted_event, any_event, bad
 from benchmarks.plain_draws import PlainDraws
 from headrace import config, sample
 from headrace.broker.reader import LogReader
@@ -27,10 +27,11 @@ from headrace.broker.writer import LogWriter
 from headrace.catalogue.files import read_items, write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.event import encode
-from headrace.features.aggregation.facts import CLICK, SHOWN
+from headrace.features.aggregation.facts import COUNTED
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows
+from headrace.features.store.last_items import USER_HIDES
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.status import StatusBoard
@@ -52,7 +53,7 @@ class StreamUnderLoad:
     def __init__(
         self, folder: Path, environ: Mapping[str, str] | None = None, impressions: bool = True
     ) -> None:
-        self._make_event = any_event if impressions else chosen_event
+        self._make_event = any_event if impressions else acted_event
         self._folder, self._stack = folder, ExitStack()
         self._redis: RedisServer = start_redis(folder / "redis", keep="always")
         self._broker: Broker = start_broker(folder / "kafka", os.environ)
@@ -163,30 +164,40 @@ class StreamUnderLoad:
         catalogue = tuple(read_items(config.catalogue_path(self.settings)))
         expected = Recount(self._read(self.topics.events), PlainDraws(catalogue, *rules))
         commits = self._commits.read_all().values()
-        samples: dict[tuple[int, int, int], tuple[int, ...]] = {}
+        samples: dict[tuple[int, int], sample.Sample] = {}
         for record in self._read(self.topics.samples):
             for one in sample.decode_batch(record.value):  # of two, readers take the first
-                place = one.source_partition, one.source_offset, one.sequence
-                samples.setdefault(place, one.item_keys)
-        drawn = {place[:2]: keys for place, keys in samples.items() if place[:2] in expected.drawn}
+                samples.setdefault((one.source_partition, one.source_offset), one)
+        told = {
+            at: [*one.outcomes][: len(expected.outcomes.get(at, ()))] for at, one in samples.items()
+        }
+        drawn = {at: one.item_keys for at, one in samples.items() if at in expected.drawn}
         letters = {record.value for record in self._read(self.topics.dead_letters, 1)}
         store = OnlineStore(self.settings)
-        users = {user: _shown_clicked(store.read_user_rows([user])) for user in USERS}
+        users = {user: _counted(store.read_user_rows([user])) for user in USERS}
+        lists = store.read_users(USERS, [*USER_HIDES]).lists
+        hidden = {
+            (user, name): dict(entries.tolist())
+            for name, of_users in lists.items()
+            for user, entries in zip(USERS, of_users, strict=True)
+        }
         state = MergedState(lambda item_id: None)
         state.apply(self._read(self.topics.item_features))
         merged = {id_: state.items.merged(state.items.find([id_])) for id_ in state.items.ids}
         field = ITEM_LAYOUT.field_of[LIFE]
-        items = {id_: _shown_clicked(rows, field) for id_, rows in merged.items()}
+        items = {id_: _counted(rows, field) for id_, rows in merged.items()}
         return {
             "events": expected.num_accepted,
             "accepted": sum(c.accepted for c in commits) - expected.num_accepted,
             "duplicates": sum(c.duplicates for c in commits) - expected.num_duplicates,
             "rejected": sum(c.rejected for c in commits) - expected.num_rejected,
             "dead_letters": len(letters ^ expected.bad),
-            "samples": len(samples) - expected.num_accepted,
+            "samples": len(samples.keys() ^ expected.outcomes.keys()),
+            "outcomes": sum(told.get(at) != one for at, one in expected.outcomes.items()),
             "drawn": sum(drawn.get(place) != keys for place, keys in expected.drawn.items()),
             "users": sum(users[id_] != expected.users(id_) for id_ in USERS),
-            "items": sum(items.get(id_, (0, 0)) != expected.items(id_) for id_ in ITEMS),
+            "items": sum(items.get(id_, _counted()) != expected.items(id_) for id_ in ITEMS),
+            "hidden": sum(hidden[at] != expected.hidden.get(at, {}) for at in hidden),
         }
 
     def wait_for(self, what: str, done: Callable[[], bool]) -> None:
@@ -235,11 +246,12 @@ class StreamUnderLoad:
         return sum(self._offsets().values())
 
 
-def _shown_clicked(rows: Rows, field: str = USER_LAYOUT.field_of[LIFE]) -> tuple[int, int]:
-    if not len(rows):
-        return 0, 0
-    life = rows["state"][field][0]
-    return int(life[LIFE.measures.index(SHOWN)]), int(life[LIFE.measures.index(CLICK)])
+def _counted(rows: Rows | None = None, field: str = USER_LAYOUT.field_of[LIFE]) -> list[float]:
+    """Counts in the order of `COUNTED`, zeros without a row."""
+    if rows is None or not len(rows):
+        return [0.0] * len(COUNTED)
+    counts: list[float] = rows["state"][field][0].tolist()
+    return counts
 
 
 def _kill(pid: int | None) -> None:

@@ -117,7 +117,7 @@ class Log:
                     delay_ms < 1_000 * (row.get("window_s") or WINDOW_MS / 1_000),
                 )
                 value = 0.6 if row.get("value") == "grade" and self._random.random() < 0.5 else 0.0
-                self._act(request, user, item, row, time_ms + delay_ms, value, is_back)
+                self._act((request, user, item), row, time_ms + delay_ms, value, is_back)
                 if in_time and (name in came) != is_back:
                     continue  # it came already, or there is nothing to take back
                 self._count(user, item, row, time_ms + delay_ms, is_back)
@@ -157,11 +157,11 @@ class Log:
         self.expected.sums[user, "shown"] += len(shown)
 
     def _act(
-        self, request: str, user: str, item: str, row: Row, time_ms: int, value: float, back: bool
+        self, place: tuple[str, str, str], row: Row, time_ms: int, value: float, back: bool
     ) -> None:
         from headrace.event import ActionEvent, ClickEvent
 
-        name = row["name"]
+        (request, user, item), name = place, row["name"]
         who = (f"e-{request}-{item}-{name}-{back}", time_ms, user, item)
         if name == "click":
             event: Event = ClickEvent(*who, request)

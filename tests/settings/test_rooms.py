@@ -54,6 +54,7 @@ OTHERS: Final[dict[str, Any]] = {  # for each flat field a value that is not its
     "kafka_security_protocol": "SASL_SSL",
     "kafka_sasl_mechanism": "PLAIN",
     "kafka_user": "me",
+    "negatives_popularity": 0.5,
     "kafka_password": "1e5,a=b/c@d:% \"'",
     "kafka_ca_file": str(PAGE),
     "kafka_cert_file": str(PAGE),

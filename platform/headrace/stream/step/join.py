@@ -104,13 +104,13 @@ class Join:
     def _take_action(
         self, event: ClickEvent | ActionEvent, record: Record, facts_of_step: StepFacts
     ) -> None:
-        """An action counts with its impression; a click without one counts as shown too.
+        """An action counts with its impression; a wish without one counts as shown and chosen too.
 
         Of an open impression an action counts once, and is taken back if it came; of others it
         counts, and is taken back, as often as it is told.
 
-        No head has a label of it: among clicks alone every probability is 1. Its outcome is told,
-        for what does not need to be calibrated.
+        A wish without an impression becomes a request that labels no head, unless items are drawn
+        beside it: among what was chosen alone every probability is 1.
         """
         impression, bit = self._impression_of(event, record), BIT[_action(event)]
         if impression and not _note(impression, event):

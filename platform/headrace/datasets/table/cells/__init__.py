@@ -4,4 +4,5 @@ cell.py     one cell: ids, numbers, yes or no, lists, pictures
 number.py   numbers with units, currency and separators
 clock.py    times
 column.py   a whole column, at the speed of Arrow where its cells are as they should be
+moments.py  a whole column of times
 """
