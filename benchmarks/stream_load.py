@@ -175,12 +175,7 @@ class StreamUnderLoad:
         letters = {record.value for record in self._read(self.topics.dead_letters, 1)}
         store = OnlineStore(self.settings)
         users = {user: _counted(store.read_user_rows([user])) for user in USERS}
-        lists = store.read_users(USERS, [*USER_HIDES]).lists
-        hidden = {
-            (user, name): dict(entries.tolist())
-            for name, of_users in lists.items()
-            for user, entries in zip(USERS, of_users, strict=True)
-        }
+        hidden = _hidden(store)
         state = MergedState(lambda item_id: None)
         state.apply(self._read(self.topics.item_features))
         merged = {id_: state.items.merged(state.items.find([id_])) for id_ in state.items.ids}
@@ -252,6 +247,16 @@ def _counted(rows: Rows | None = None, field: str = USER_LAYOUT.field_of[LIFE]) 
         return [0.0] * len(COUNTED)
     counts: list[float] = rows["state"][field][0].tolist()
     return counts
+
+
+def _hidden(store: OnlineStore) -> dict[tuple[str, str], dict[int, int]]:
+    """The entries of each user's lists of hidden items, by user and list."""
+    lists = store.read_users(USERS, [*USER_HIDES]).lists
+    return {
+        (user, name): dict(entries.tolist())
+        for name, of_users in lists.items()
+        for user, entries in zip(USERS, of_users, strict=True)
+    }
 
 
 def _kill(pid: int | None) -> None:
