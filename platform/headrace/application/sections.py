@@ -211,9 +211,7 @@ def _seen(section: object, actions: tuple[Action, ...], problems: list[str]) -> 
         what = "missing, expected a duration such as 30d with" if policy == AFTER else "is for"
         problems.append(f"seen.after: {what} the policy {AFTER}, got the policy {policy}")
     if policy == "after_purchase" and not any(row.value == MONEY for row in actions):
-        problems.append(
-            "seen.policy: after_purchase, but no action carries money, as purchase does"
-        )
+        problems.append("seen.policy: after_purchase, but no action carries money")
     return SeenPolicy(policy, float(after_s), found.get("strict", False))
 
 
