@@ -56,7 +56,7 @@ def test_totals_are_exact_though_processes_are_killed(platform: PlatformRun) -> 
     platform.wait_replayed(8_000)
     platform.kill("headrace.cli stream")
     platform.wait_replayed(9_500)
-    platform.kill("trainers.job")
+    platform.kill("headrace.cli train")
     report = platform.wait_report()
     assert report["events"] == {
         "replayed": NUM_RATINGS,
