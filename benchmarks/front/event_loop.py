@@ -24,9 +24,9 @@ from benchmarks.front.platform import ROOT
 from benchmarks.front.requests import fuzzed
 from headrace import config
 from headrace.broker.topics import create_topics
+from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
-from headrace.offline.materialize import write_sources
 from headrace.services.kafka import start_broker
 from headrace.services.ports import free_port
 from headrace.services.processes.process import ServerProcess
@@ -87,7 +87,7 @@ def _measured(folder: Path, seconds: float) -> dict[str, list[tuple[float, float
             kafka_bootstrap=broker.bootstrap,
         )
         create_topics(settings)
-        write_sources(_shop(), settings, now_ms())
+        write_catalogue(_shop(), config.catalogue_path(settings), now_ms())
         with _replica(folder, settings) as port:
             for stands in (None, redis.process, broker.process):
                 with _standing(stands):

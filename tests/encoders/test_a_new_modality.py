@@ -35,8 +35,8 @@ def load(setup):
 CHANGES = {  # by file: what stood there, and what is added after it
     "catalogue/content.py": ('    "video": FILE,\n', '    "scent": FILE,\n'),
     "datasets/table/mapping.py": (
-        "    video: Column | None = None\n",
-        "    scent: Column | None = None\n",
+        "    video: Column | Located | None = None\n",
+        "    scent: Column | Located | None = None\n",
     ),
     "encoders/pretrained/first_byte.py": ("", ENCODER),
 }

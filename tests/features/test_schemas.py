@@ -22,7 +22,8 @@ from headrace.features.schema import INPUT_SCHEMA, STATE_SCHEMA, VIEW_SCHEMA
 HERE = Path(__file__).resolve().parent
 CORE = HERE.parents[1] / "platform" / "headrace"
 TABLE, FACTS = "features/table.py", "features/aggregation/facts.py"
-ACTION: Final = "action.py"
+ACTION: Final = "application/action.py"
+DECLARED: Final = "action.py"
 
 ASK: Final = (
     "import json; from headrace.features.schema import *;"
@@ -83,7 +84,10 @@ CHANGES: Final[dict[str, tuple[Edit, str]]] = {  # and the schemas that are then
     "what a cross reads": (edited("SlotRates(SLOTS)", "SlotRates(SLOTS, strength=5)"), "input"),
     "the code of outcomes": (edited("WHOLE: Final = 255", "WHOLE: Final = 127", FACTS), "input"),
     "an aversion": (edited('strength=2, prior=0.3', 'wish=False, prior=0.3', ACTION), "input"),
-    "actions without features": (edited("= DEFAULT_TABLE", "= DEFAULT_TABLE[:5]", ACTION), "input"),
+    "actions without features": (
+        edited("= APPLICATION.actions", "= APPLICATION.actions[:5]", DECLARED),
+        "input",
+    ),
     "a feature of what is kept": (
         added('Feature("user_likes_log", USER, LogSum("like", LIFE), "likes")'), "input view"
     ),

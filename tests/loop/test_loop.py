@@ -73,6 +73,7 @@ def test_the_report_has_every_key_and_the_model_learns(platform: PlatformRun) ->
     report = platform.wait_report()
     assert report.keys() == {
         *("events", "progressive", "progressive_actions", "progressive_slices"),
+        "progressive_choices",
         *("models", "freshness_ms", "requests", "elapsed_s"),
     }
     first, *_, last = report["progressive"]

@@ -44,14 +44,15 @@ CONFIG = replace(nano(NUM_DENSE), rates=RATES)
 class Stored:
     rows: list[bytes | None]
     attributes: list[tuple[str, ...]]
+    lists: dict[str, list[object]]
 
 
 @dataclass(frozen=True)
 class OnlineStore:
     rows: dict[str, bytes]
 
-    def read_users(self, user_ids: list[str]) -> Stored:
-        return Stored([self.rows.get(one) for one in user_ids], [() for _ in user_ids])
+    def read_users(self, user_ids: Sequence[str], lists: Sequence[str] = ()) -> Stored:
+        return Stored([self.rows.get(one) for one in user_ids], [() for _ in user_ids], {})
 
 
 def group(name: str) -> int:

@@ -168,4 +168,6 @@ def flat(state: Any, name: str = "") -> dict[str, Any]:
         return {path: leaf for part in parts for path, leaf in part.items()}
     if isinstance(state, list):
         return flat(dict(enumerate(state)), name)
+    if isinstance(state, float) and state != state:
+        return {name: "nan"}  # which is equal to itself
     return {name: state.numpy().tobytes() if isinstance(state, torch.Tensor) else state}

@@ -1,30 +1,13 @@
-"""Prints the slates of a user who bought two of six items, by policy; a process of its own.
-
-The project is imported with `purchase` among its actions, as in `tests/loop/tables_of_actions.py`.
-"""
+"""Prints the slates of a user who bought two of six items, by policy; a process of its own."""
 
 from __future__ import annotations
 
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-SOURCE: Final = ROOT / "platform" / "headrace" / "action.py"
-TABLE: Final = "TABLE: Final = table(\n"
-
-
-def declare() -> None:
-    """Give the table of actions a row `purchase` at its end, where it has none."""
-    text = SOURCE.read_text()
-    head, _, rest = text.partition(TABLE)
-    rows, _, tail = rest.partition("\n)\n")
-    if "purchase" not in rows:
-        rows += '\n    Action("purchase", prior=0.02),'
-    module = sys.modules["headrace.action"] = ModuleType("headrace.action")
-    exec(compile(f"{head}{TABLE}{rows}\n)\n{tail}", str(SOURCE), "exec"), module.__dict__)
 
 
 def main() -> None:
@@ -58,5 +41,4 @@ import numpy as np  # noqa: E402
 
 import headrace  # noqa: E402, F401
 
-declare()
 main()

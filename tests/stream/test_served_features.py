@@ -10,6 +10,7 @@ import pytest
 
 from headrace.broker.record import Record
 from headrace.event import ImpressionEvent, Served, Shown, encode
+from headrace.features.aggregation.facts import MAX_OUTCOME
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
 from headrace.features.rows.merged import MergedState
 from headrace.features.schema import INPUT_SCHEMA
@@ -71,13 +72,13 @@ def test_the_features_that_serving_logged_are_those_of_the_sample(clicked: bool 
         logged(dense=np.nan),
         logged(dense=np.inf),
         logged(dense=-1e30),
-        logged(clicked=8),
+        logged(clicked=MAX_OUTCOME + 1),
         logged(clicked=-1),
         logged(schema=INPUT_SCHEMA ^ 1),
         logged(rows=2),
         Served(INPUT_SCHEMA, b"", b""),
     ],
-    ids=["nan", "inf", "huge", "action 8", "action -1", "schema", "rows", "empty"],
+    ids=["nan", "inf", "huge", "no action", "action -1", "schema", "rows", "empty"],
 )
 def test_logged_features_that_cannot_be_trained_on_are_made_anew(
     features: Served, clicked: bool | None
