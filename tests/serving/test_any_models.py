@@ -42,7 +42,7 @@ WRONG: tuple[dict[str, object], ...] = (
     {"source_offset": -1},
     {"source_offset": 1 << 60},
     {"sequence": 9},
-    {"labelled": 77},
+    {"labelled": 777},
     {"surface": "s" * 200},
     {"event_time_ms": 1 << 62},
 )

@@ -69,10 +69,10 @@ def test_it_begins_with_the_published_model_and_a_slate_by_an_old_one_is_marked(
 ) -> None:
     with replica(settings) as port:  # the model is of 2024
         assert set(states_of_readiness(port)) == {200}
-        status, slate = ask(port, "/v1/recommend", {"user_id": "u1", "record": False})
+        status, slate = ask(port, "/v1/recommend", {"user_id": "new", "record": False})
         assert status == 200 and slate["model_version"] > 0
         assert slate["degraded"] == ["stale_model"]
-        asked = {"user_id": "u1", "record": False, "model_version": slate["model_version"]}
+        asked = {"user_id": "new", "record": False, "model_version": slate["model_version"]}
         assert ask(port, "/v1/recommend", asked)[0] == 200
         status, problem = ask(port, "/v1/recommend", {**asked, "model_version": 99})
         assert status == 422 and problem["field"] == "model_version"
@@ -81,5 +81,5 @@ def test_it_begins_with_the_published_model_and_a_slate_by_an_old_one_is_marked(
 def test_a_slate_by_a_model_that_counts_as_new_is_not_marked(settings: config.Settings) -> None:
     with replica(settings, stale_model_s=NEVER_S) as port:
         states_of_readiness(port)
-        _, slate = ask(port, "/v1/recommend", {"user_id": "u1", "record": False})
+        _, slate = ask(port, "/v1/recommend", {"user_id": "new", "record": False})
         assert slate["degraded"] == []

@@ -123,8 +123,8 @@ def test_training_goes_on_with_the_same_heads_only(loop: SmallLoop) -> None:
         pass
     with pytest.raises(ConfigError, match=r"trained with heads .*click.* \(now .*like"):
         check_continues(loop.settings("heads", heads="click,like"))
-    with pytest.raises(ConfigError, match="no action 'share', expected some of click, like, long"):
-        check_continues(loop.settings("heads", heads="click,share"))
+    with pytest.raises(ConfigError, match="no action 'smile', expected some of click, like, long"):
+        check_continues(loop.settings("heads", heads="click,smile"))
 
 
 def test_every_action_that_the_log_tells_of_is_learned_and_reported(loop: SmallLoop) -> None:
