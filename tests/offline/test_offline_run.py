@@ -158,7 +158,7 @@ def write_ratings(folder: Path, events: list[Event]) -> None:
     for event in events:
         assert isinstance(event, ImpressionEvent)
         (shown,) = event.items
-        rating = round(HIGHEST * shown.value)
+        rating = round(HIGHEST * (shown.grade or 0))
         rows.append((event.user_id, shown.item_id, rating, event.event_time_ms // 1_000))
     lines = ["\t".join(map(str, row)) for row in rows]
     (folder / "ml-100k.inter").write_text("\n".join(lines) + "\n")
