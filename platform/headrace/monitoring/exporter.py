@@ -156,10 +156,10 @@ def _features(health: Health) -> Iterator[Metric]:
 
 def _quality(health: Health) -> Iterator[Metric]:
     names = {
-        "impressions": "newest impressions that the progressive quality of clicks is of",
-        "auc": "AUC of predicted clicks over these",
+        "impressions": "newest impressions that this is of: clicks, or slice=action:NAME",
+        "auc": "AUC of the predictions over these",
         "normalized_entropy": "their log loss over that of always predicting the base rate",
-        "calibration": "predicted over observed clicks of these",
+        "calibration": "predicted over observed of these",
     }
     gauges = {
         name: Gauge(f"headrace_model_{name}", text, labels=["slice"])

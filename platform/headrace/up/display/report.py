@@ -86,6 +86,9 @@ def to_lines(report: dict[str, Any]) -> Iterable[str]:
     yield "  ".join(f"{name} {count:,}" for name, count in events.items())
     for number, part in enumerate(report["progressive"], 1):
         yield f"  fifth {number}: " + "  ".join(f"{name} {value}" for name, value in part.items())
+    for head, parts in report["progressive_actions"].items():
+        shown = "  ".join(f"{name} {value}" for name, value in parts[-1].items())
+        yield f"  {head}, fifth {len(parts)}: {shown}"
     for number, part in enumerate(report["progressive_choices"], 1):
         if part["requests"]:
             shown = "  ".join(f"{name} {value:.4g}" for name, value in part.items())
