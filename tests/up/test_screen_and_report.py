@@ -155,5 +155,5 @@ def test_the_report_is_json_and_its_text_names_every_total() -> None:
     assert list(report["progressive_actions"]) == ["long_view"]
     assert report["requests"] == {"sent": 0, "ok": 0, "p50_ms": None, "p99_ms": None}
     text = "\n".join(to_lines(report))
-    for name in ("replayed 2,000", "rejected 7", "fifth 5", "3 served", "p99"):
+    for name in ("replayed 2,000", "rejected 7", "long_view, fifth 5", "3 served", "p99"):
         assert name in text
