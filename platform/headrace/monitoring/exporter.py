@@ -178,7 +178,7 @@ def _choices(health: Health) -> Iterator[Metric]:
         return
     top, of = health.choices.top, health.choices
     names = {
-        "requests": ("newest requests that were drawn beside what was chosen", of.requests),
+        "requests": ("newest drawn requests, whose probabilities are relative", of.requests),
         "recall": (f"share of these whose chosen one came among the first {top}", of.recall),
         "ndcg": (f"NDCG@{top} of these", of.ndcg),
         "mrr": ("mean reciprocal rank of their chosen ones", of.mrr),
