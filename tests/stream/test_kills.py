@@ -47,7 +47,7 @@ def test_killed_workers_redis_and_broker_leave_every_count_exact() -> None:
 
 
 def test_of_a_log_without_impressions_what_is_drawn_is_exact_too() -> None:
-    result = after_kills("worker", "redis", "worker", "--no-impressions")
+    result = after_kills("worker", "redis", "worker", "--no-impressions", kafka_home=KAFKA_HOME)
     assert result["events"] > 1_000
     assert {name: result[name] for name in EXACT} == EXACT, result
 
