@@ -1,5 +1,5 @@
-"""A build's views, and a stream worker until so many events are accepted, and then what its build's store says; the
-test of a changed feature table runs it in two copies of the project.
+"""A build's views, a stream worker until so many events are accepted, and what the store says then:
+the test of a changed feature table runs it in two copies of the project.
 
     python run_worker.py NUM_EVENTS FEATURE...
 """
@@ -30,7 +30,7 @@ USERS, ITEMS = [f"u{n}" for n in range(20)], [f"i{n}" for n in range(8)]
 
 
 def main(num_events: int, names: list[str]) -> None:
-    """Apply this build's views, work, then print lifetime sums by entity, and features as Feast and as states have them."""
+    """Work; print lifetime sums by entity, and features as Feast and as states have them."""
     settings = config.load()
     materialize.apply(settings)
     commits = CommitStore(Redis.from_url(settings.redis_url), settings.namespace)
