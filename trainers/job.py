@@ -24,7 +24,7 @@ from headrace.catalogue.files import read_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import HeadraceError
 from headrace.services.processes.priority import yield_to_requests
-from headrace.services.ray_node import join_ray
+from headrace.services.ray_node import wait_for_own_ray
 from headrace.stream.memory import ONE_HEAP
 from trainers.recipe import check_continues, ranker_config
 from trainers.refusal import take_refusal
@@ -88,8 +88,9 @@ def main() -> int:
     except HeadraceError as error:
         print(f"headrace train: {error}", file=sys.stderr)
         return 2
-    join_ray()
-    signal.signal(signal.SIGTERM, _end)  # after join_ray, whose own handler aborts the process
+    wait_for_own_ray()
+    ray.init(**config.ray_options())
+    signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
     trainer = OneWorker(
         train_loop,
         train_loop_config={"settings": settings},

@@ -1,8 +1,7 @@
-"""A Ray of our own: one node on loopback that ends with headrace; and how its drivers join it."""
+"""A Ray of our own: one node on loopback that ends with headrace, and the wait of its drivers."""
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 import time
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from headrace import config
+from headrace.config import own_ray_address
 from headrace.errors import ServiceError
 from headrace.services.ports import LOOPBACK, free_ports
 from headrace.services.processes.process import Command, ServerProcess
@@ -73,31 +72,25 @@ def start_ray(folder: Path, sockets: Path, environ: Mapping[str, str], num_cpus:
     return RayNode(process, f"{LOOPBACK}:{port}")
 
 
-def join_ray(setup_hook: str = "", clock: Callable[[], float] = time.monotonic) -> None:
-    """Make this process a driver, with `headrace.config.ray_options`.
+def wait_for_own_ray(clock: Callable[[], float] = time.monotonic) -> None:
+    """Returns once the Ray that `headrace up` starts listens, and at once where there is none.
 
     `headrace up` starts its Ray and the drivers at the same time: they import what they need, and
     wait here for its first port. Raises `ServiceError` where it stays away.
     """
-    import ray
-
-    options = config.ray_options(setup_hook)
-    deadline_s = clock() + READY_TIMEOUT_S
-    while os.environ.get(config.OWN_RAY) and not _is_listening(options["address"]):
+    address, deadline_s = own_ray_address(), clock() + READY_TIMEOUT_S
+    while address and not _is_listening(address):
         if clock() > deadline_s:
             raise ServiceError(
-                f"no Ray answers at {options['address']} after {READY_TIMEOUT_S:g} s: start "
-                "`headrace up` again, or set RAY_ADDRESS to a Ray that runs"
+                f"no Ray answers at {address} after {READY_TIMEOUT_S:g} s: start `headrace up` "
+                "again, or set RAY_ADDRESS to a Ray that runs"
             )
         time.sleep(LOOK_EVERY_S)
-    ray.init(**options)
 
 
 def _is_listening(address: str) -> bool:
-    """Whether the server of a cluster's state accepts connections; "local" is none to wait for."""
+    """Whether the server of a cluster's state accepts connections."""
     host, _, port = address.rpartition(":")
-    if not port.isdecimal():
-        return True
     try:
         socket.create_connection((host, int(port)), timeout=1).close()
     except OSError:

@@ -34,7 +34,8 @@ def interruptible() -> Iterator[None]:
     def ignored(args: sys.UnraisableHookArgs) -> None:
         nonlocal is_over
         if args.exc_value is not given:
-            return print_ignored(args)
+            print_ignored(args)
+            return
         is_over = False
         threading.Timer(AGAIN_S, os.kill, (os.getpid(), given.args[0])).start()
 
