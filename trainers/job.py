@@ -55,7 +55,7 @@ class OneWorker(DataParallelTrainer):  # type: ignore[misc]  # Ray is not typed 
         return [one for one in callbacks if not isinstance(one, NOT_NEEDED)]
 
     def _initialize_and_run_controller(self, **arguments: Any) -> Any:
-        if os.environ.get(config.OWN_RAY):
+        if config.own_ray_address():
             arguments["scaling_policy"] = SizeOfOwnRay(self.scaling_config)
         return super()._initialize_and_run_controller(**arguments)
 

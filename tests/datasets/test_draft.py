@@ -9,7 +9,6 @@ from typing import Any, Final
 import invented_shops as shops
 import pytest
 import yaml
-from public_layouts import MIND, written
 
 from headrace.application.sections import read_sections
 from headrace.datasets.draft.choice import Draft
@@ -239,15 +238,6 @@ def test_what_nothing_tells_is_asked_for(tmp_path: Path) -> None:
     assert asked["events.time.pattern"] == ("%m/%d/%Y", "%d/%m/%Y")
     marked = [line for line in page_of(draft).splitlines() if "# ? " in line]
     assert len(marked) == len(asked)
-
-
-def test_items_of_an_impression_in_one_cell_are_recognised(tmp_path: Path) -> None:
-    draft = drafted(written(tmp_path, MIND), {})
-    events = yaml.safe_load(page_of(draft))["events"]
-    assert events["file"] == "behaviors.tsv"
-    assert events["item_ids"] == {"column": "5", "separator": " ", "outcome_separator": "-"}
-    assert events["time"] == {"column": "3", "pattern": "%m/%d/%Y %I:%M:%S %p"}
-    assert [path for path, _ in draft.open()] == ["events.user_id"]  # columns have no names
 
 
 def test_a_persons_word_stands_for_a_guess(tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from public_layouts import H_AND_M, MIND, OLIST, RETAILROCKET, UCI_ONLINE_RETAIL, Files, written
 
 from headrace import cli
 from headrace.catalogue.item import Dataset
+from headrace.datasets.draft.draft import drafted
+from headrace.datasets.draft.page import page_of
 from headrace.datasets.table import loader as table
 from headrace.event import ActionEvent, ImpressionEvent, Shown
 
@@ -60,10 +63,11 @@ def test_uci_online_retail(tmp_path: Path) -> None:
         "events": 7, "impressions": 0, "positives": 5, "items": 6, "users": 2,
         "bad_rows": {}, "reasons": {},
     }  # fmt: skip
-    told = {(one.user_id, one.item_id): [] for one in log.events()}  # type: ignore[var-annotated, union-attr]
+    told: dict[tuple[str, str], list[tuple[int | None, bool]]] = {}
     for event in log.events():
         assert isinstance(event, ActionEvent) and event.action == "purchase"
-        told[event.user_id, event.item_id].append((event.amount_micros, event.takes_back))
+        of_item = told.setdefault((event.user_id, event.item_id), [])
+        of_item.append((event.amount_micros, event.takes_back))
     assert told["17850", "71053"] == [(20_340_000, False), (-20_340_000, True)]
     assert told["guest-536414", "22139"] == [(0, False)]
     assert told["guest-536589", "21777"] == [(0, True)]  # nothing was paid for what was lost
@@ -124,6 +128,15 @@ def test_mind(tmp_path: Path) -> None:
     assert (second.event_time_ms, second.request_id) == (1_573_582_290_000, "2")
     quoted = next(item for item in log.items if item.item_id == "N20678")
     assert quoted.title == 'The "quoted' and quoted.attributes == ("subcategory=football_nfl",)
+
+
+def test_items_of_an_impression_in_one_cell_are_recognised(tmp_path: Path) -> None:
+    draft = drafted(written(tmp_path, MIND), {})
+    events = yaml.safe_load(page_of(draft))["events"]
+    assert events["file"] == "behaviors.tsv"
+    assert events["item_ids"] == {"column": "5", "separator": " ", "outcome_separator": "-"}
+    assert events["time"] == {"column": "3", "pattern": "%m/%d/%Y %I:%M:%S %p"}
+    assert [path for path, _ in draft.open()] == ["events.user_id"]  # columns have no names
 
 
 @pytest.mark.parametrize("title", ["Retailrocket", "UCI Online Retail", "H&M", "Olist", "MIND"])
