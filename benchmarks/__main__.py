@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    draws,
     embedding,
     faults,
     features,
@@ -19,6 +20,7 @@ from benchmarks import (
     parity,
     quality,
     ranker,
+    shops,
     start,
     stream,
 )
@@ -29,7 +31,9 @@ Flags = argparse.Namespace
 
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "features": lambda _: features.run(),
+    "draws": lambda _: draws.run(),
     "embedding": lambda _: embedding.run(),
+    "shops": lambda _: shops.run(),
     "start": lambda _: start.run(),
     "stream": lambda _: stream.run(),
     "loop": lambda _: loop.run(),
