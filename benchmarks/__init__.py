@@ -17,6 +17,7 @@ quality_scores.py   what predictions are worth, and which differences are sure
 parity.py           features by the stream's path and by the batch path
 kills.py            kill -9 under load, and a recount
 stream_load.py      a stream under load, whose parts can be killed
+load_files.py       a user's own log from CSV and Parquet: rows a second, and memory
 load_events.py      events for it, and a recount of its log
 plain_draws.py      what is drawn beside a positive, worked out from the log alone
 two_nodes.py        a Ray cluster of two nodes, of which one can be lost

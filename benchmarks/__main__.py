@@ -16,6 +16,7 @@ from benchmarks import (
     features,
     kills,
     likes,
+    load_files,
     loop,
     parity,
     quality,
@@ -36,6 +37,7 @@ BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "shops": lambda _: shops.run(),
     "start": lambda _: start.run(),
     "stream": lambda _: stream.run(),
+    "load": load_files.run,
     "loop": lambda _: loop.run(),
     "faults": lambda _: faults.run(),
     "kills": lambda _: kills.run(),
@@ -45,7 +47,11 @@ BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "quality": quality.run,
     "front": front.run,
 }
-FLAGS = {"quality": quality.add_flags, "front": front.add_flags}
+FLAGS = {
+    "quality": quality.add_flags,
+    "front": front.add_flags,
+    "load": load_files.add_flags,
+}
 
 
 def main() -> None:

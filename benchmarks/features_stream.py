@@ -84,7 +84,10 @@ def measure_stream() -> dict[str, Any]:
 def _measure(settings: config.Settings) -> dict[str, Any]:
     items = prepare(settings)
     produce(settings, NUM_EVENTS, None)
-    stream_s, bare_s, sampled_s, cpu_s = [], [], [], []
+    stream_s: list[float] = []
+    bare_s: list[float] = []
+    sampled_s: list[float] = []
+    cpu_s: list[float] = []
     for pair in range(NUM_PAIRS):
         plain, sampling = (Consumer(settings, items, samples) for samples in (False, True))
         works: list[tuple[list[float], Callable[[], object]]] = [
@@ -255,4 +258,4 @@ def _bytes_per_user() -> float:
         rows["state"]["user_impressions_log"] += 1.0  # touch every page
         table.add(ids, rows, [()] * len(ids))
         del rows
-    return (process.memory_info().rss - before) / (MEMORY_USERS - 1_000)
+    return float(process.memory_info().rss - before) / (MEMORY_USERS - 1_000)
