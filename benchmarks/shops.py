@@ -124,10 +124,9 @@ def num_of_own_group(dataset: Dataset, seed: int) -> int:
     settings, of_id = config.settings(), {item.item_id: item for item in dataset.items}
     path = BatchPath(of_id.get, PartitionSettings.of(settings, item_ids=of_id))
     content = ContentTable(of_id)
-    ranker = ranker_config(settings.training.size, [CLICK], [DEFAULT_SURFACE])
+    ranker = ranker_config(settings.training.ranker_size, [CLICK], [DEFAULT_SURFACE])
     pace = Pace(settings.training.batch_size, settings.training.progressive_window, 0)
     guarded = GuardedLearner(ranker, content, seed, pace)
-    met: dict[str, set[str]] = {}
     events = enumerate(dataset.events())
     while part := list(islice(events, STEP)):
         records = [Record(0, offset, event.event_time_ms, b"", b"") for offset, event in part]
