@@ -38,6 +38,7 @@ from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.model.config import CLICK
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
+from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 
 START: Final = datetime(2024, 5, 1, tzinfo=UTC)
@@ -122,7 +123,10 @@ def auc_by_price(folder: Path, num: int, seed: int) -> dict[str, float]:
 def num_of_own_group(dataset: Dataset, seed: int) -> int:
     """How many items of all users' slates are of their own group, after one pass over the log."""
     settings, of_id = config.settings(), {item.item_id: item for item in dataset.items}
-    path = BatchPath(of_id.get, PartitionSettings.of(settings, item_ids=of_id))
+    stream, negatives = settings.stream, Negatives.of(settings, of_id)
+    window_ms = int(1_000 * stream.click_window_s)
+    rules = PartitionSettings(stream.dedupe_window, window_ms, negatives=negatives)
+    path = BatchPath(of_id.get, rules)
     content = ContentTable(of_id)
     ranker = ranker_config(settings.training.ranker_size, [CLICK], [DEFAULT_SURFACE])
     pace = Pace(settings.training.batch_size, settings.training.progressive_window, 0)
