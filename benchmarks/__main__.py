@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    draws,
     embedding,
     faults,
     features,
@@ -20,6 +21,7 @@ from benchmarks import (
     parity,
     quality,
     ranker,
+    shops,
     start,
     stream,
 )
@@ -30,7 +32,9 @@ Flags = argparse.Namespace
 
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "features": lambda _: features.run(),
+    "draws": lambda _: draws.run(),
     "embedding": lambda _: embedding.run(),
+    "shops": lambda _: shops.run(),
     "start": lambda _: start.run(),
     "stream": lambda _: stream.run(),
     "load": load_files.run,

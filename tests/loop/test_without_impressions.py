@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
 import numpy as np
-import torch
+from in_memory import OnlineStore, made_ready
 
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.broker.record import Record
@@ -15,21 +15,15 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.words import ContentTable
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
 from headrace.features.inputs import NUM_DENSE, RATES
-from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import ITEM_LAYOUT
 from headrace.learning.guarded_learner import GuardedLearner, Pace
-from headrace.model.batch import make_items
-from headrace.model.calibration import make_calibration
 from headrace.model.config import nano
-from headrace.model.ranker import Ranker
-from headrace.registry.manifest import Manifest
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 from serving.recommend import Recommender
 from serving.replica.catalogue import build_catalogue
-from serving.replica.models import LiveModel
 from serving.replica.snapshot import Snapshot
 from serving.stages.hydrate import Hydrate
 
@@ -38,21 +32,6 @@ USERS, ITEMS = [f"u{n}" for n in range(80)], [f"i{n}" for n in range(160)]
 OF_ID = {item_id: Item(item_id) for item_id in ITEMS}
 CATALOGUE, CONTENT = build_catalogue(tuple(OF_ID.values())), ContentTable(OF_ID)
 CONFIG = replace(nano(NUM_DENSE), rates=RATES)
-
-
-@dataclass(frozen=True)
-class Stored:
-    rows: list[bytes | None]
-    attributes: list[tuple[str, ...]]
-    lists: dict[str, list[object]]
-
-
-@dataclass(frozen=True)
-class OnlineStore:
-    rows: dict[str, bytes]
-
-    def read_users(self, user_ids: Sequence[str], lists: Sequence[str] = ()) -> Stored:
-        return Stored([self.rows.get(one) for one in user_ids], [() for _ in user_ids], {})
 
 
 def group(name: str) -> int:
@@ -97,32 +76,12 @@ def slates(events: Sequence[Event]) -> list[Slate]:
     assert learner.verdict(0) == ""
     state_I = ITEM_LAYOUT.new(len(CATALOGUE.items))
     state_I[1:] = path.merged.items.states(path.merged.items.find(ITEMS))
-    snapshot = Snapshot((ready(learner),), state_I, np.arange(1, len(state_I)))
+    model = made_ready(learner.learner, CATALOGUE, CONTENT, START_MS)
+    snapshot = Snapshot((model,), state_I, np.arange(1, len(state_I)))
     recommender = Recommender(Hydrate(OnlineStore(path.user_rows)), CATALOGUE, len(ITEMS))
     now_ms = events[-1].event_time_ms + STEP_MS
     requests = [RecommendRequest(user, num_items=10, record=False) for user in USERS]
     return [recommender.recommend(request, snapshot, now_ms)[0] for request in requests]
-
-
-def ready(guarded: GuardedLearner) -> LiveModel:
-    manifest = Manifest(
-        version=1,
-        uri="",
-        sha256="",
-        created_ms=START_MS,
-        schema=INPUT_SCHEMA,
-        model=CONFIG,
-        num_samples=guarded.learner.num_samples,
-        newest_event_ms=START_MS,
-    )
-    weights, ranker = guarded.learner.weights(), Ranker(CONFIG)
-    calibration = make_calibration(CONFIG)
-    ranker.load_state(weights["ranker"])
-    ranker.eval()
-    calibration.load_state(weights["calibration"])
-    with torch.inference_mode():
-        cache = ranker.cache(make_items(CATALOGUE.key_I, CONTENT))
-    return LiveModel(manifest, ranker, calibration, cache, np.ones(1, np.float32))
 
 
 def num_of_own_group(answers: Sequence[Slate]) -> int:
