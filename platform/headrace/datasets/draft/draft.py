@@ -114,8 +114,9 @@ def _words(value: Any) -> Iterator[str]:
     """The texts in a value."""
     if isinstance(value, str):
         yield value
-    elif isinstance(value, dict):
-        yield from (word for inner in value.values() for word in _words(inner))
+    elif isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        yield from (word for one in inner for word in _words(one))
 
 
 def _source(files: Sequence[FileGuess], folder: Path, why: str) -> Section:
