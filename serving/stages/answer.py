@@ -54,5 +54,5 @@ def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
 def _ranked_item(
     context: SlateContext, row: int, position: int, p_click: float | None, score: float | None
 ) -> RankedItem:
-    item, is_seen = context.catalogue.items[row], row in context.seen_again
+    item, is_seen = context.catalogue.item(row), row in context.seen_again
     return RankedItem(item.item_id, item.title, item.categories, position, p_click, score, is_seen)

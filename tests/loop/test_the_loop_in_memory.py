@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from headrace import event
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
+from headrace.catalogue.table.table import table_of
 from headrace.catalogue.words import ContentTable
 from headrace.event import ClickEvent, ImpressionEvent, Shown
 from headrace.features.inputs import NUM_DENSE, RATES
@@ -23,7 +23,7 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.store.last_items import Entries
 from headrace.features.table import ITEM_LAYOUT
 from headrace.learning.learner import OnlineLearner
-from headrace.model.batch import Batch, batch_of_samples, make_items
+from headrace.model.batch import Batch, batch_of_samples
 from headrace.model.calibration import make_calibration
 from headrace.model.config import nano
 from headrace.model.ranker import Ranker
@@ -33,15 +33,17 @@ from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded, decode_records
 from headrace.stream.step.partition import Effects, PartitionSettings
 from serving.recommend import Recommender
-from serving.replica.catalogue import build_catalogue
+from serving.replica.cached_items import CachedItems
 from serving.replica.models import LiveModel
 from serving.replica.snapshot import Snapshot
+from serving.replica.state_pages import StatePages
 from serving.stages.hydrate import Hydrate
 
 NOW_MS, WINDOW_MS = 1_714_554_000_000, 60_000
 ITEMS = tuple(Item(f"i{n}", f"item {n}", (("tea", "mugs")[n % 2],)) for n in range(1, 9))
 OF_ID = {item.item_id: item for item in ITEMS}
-CATALOGUE, CONTENT = build_catalogue(ITEMS), ContentTable(OF_ID)
+CATALOGUE = table_of(ITEMS)
+CONTENT = ContentTable(CATALOGUE)
 CONFIG = replace(nano(NUM_DENSE), rates=RATES)
 
 
@@ -117,10 +119,9 @@ def made_ready(learner: OnlineLearner) -> LiveModel:
     ranker.load_state(weights["ranker"])
     ranker.eval()
     calibration.load_state(weights["calibration"])
-    with torch.inference_mode():
-        cache = ranker.cache(make_items(CATALOGUE.key_I, CONTENT))
+    items = CachedItems(ranker, CONTENT, CATALOGUE.keys)
     by_clicks = np.array([1.0, *[0.0] * (len(CONFIG.scalar_heads) - 1)], np.float32)
-    return LiveModel(manifest, ranker, calibration, cache, by_clicks)
+    return LiveModel(manifest, ranker, calibration, items, by_clicks)
 
 
 def test_events_become_features_samples_weights_and_a_slate() -> None:
@@ -130,7 +131,7 @@ def test_events_become_features_samples_weights_and_a_slate() -> None:
     assert all(one.clicked == (0, 1) for one in samples)
 
     model = made_ready(learned(samples))
-    snapshot = Snapshot((model,), ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 9))
+    snapshot = Snapshot((model,), StatePages(ITEM_LAYOUT, 9).states, np.arange(1, 9))
 
     # A request reads one snapshot and goes through its stages (serving/recommend.py).
     recommender = Recommender(Hydrate(OnlineStore(user_rows)), CATALOGUE, 100)
