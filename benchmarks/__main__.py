@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    catalogue,
     embedding,
     faults,
     features,
@@ -29,6 +30,7 @@ from headrace.errors import HeadraceError
 Flags = argparse.Namespace
 
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
+    "catalogue": catalogue.run,
     "features": lambda _: features.run(),
     "embedding": lambda _: embedding.run(),
     "start": lambda _: start.run(),
@@ -44,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "front": front.run,
 }
 FLAGS = {
+    "catalogue": catalogue.add_flags,
     "quality": quality.add_flags,
     "front": front.add_flags,
     "load": load_files.add_flags,

@@ -108,5 +108,5 @@ def slot_bits(slots: Iterable[int]) -> np.uint32:
 
 
 def _number(value: int | None, dtype: np.dtype[Any]) -> int:
-    """What a column holds of a value: as near as its numbers go."""
+    """The number of a column that is nearest to a value."""
     return ABSENT if value is None else min(value, int(np.iinfo(dtype).max))
