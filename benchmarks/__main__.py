@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks import (
     catalogue,
+    draws,
     embedding,
     faults,
     features,
@@ -21,6 +22,7 @@ from benchmarks import (
     parity,
     quality,
     ranker,
+    shops,
     start,
     stream,
 )
@@ -32,7 +34,9 @@ Flags = argparse.Namespace
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "catalogue": catalogue.run,
     "features": lambda _: features.run(),
+    "draws": lambda _: draws.run(),
     "embedding": lambda _: embedding.run(),
+    "shops": lambda _: shops.run(),
     "start": lambda _: start.run(),
     "stream": lambda _: stream.run(),
     "load": load_files.run,

@@ -1,8 +1,9 @@
 """Kills: a stream worker, Redis, the broker or a Ray node, at random moments under load.
 
 Afterwards every count must equal a recount of the event log: `python -m benchmarks kills` kills
-each of the first three 20 times; `python -m benchmarks.kills TARGET...` kills these one after the
-other, with `--no-impressions` on a log of what was chosen only. Redis keeps an append-only file
+each of the first three 20 times, on a log with impressions and on one of what was chosen only;
+`python -m benchmarks.kills TARGET...` kills these one
+after the other, with `--no-impressions` on the second log. Redis keeps an append-only file
 with `appendfsync always`; the broker is Apache Kafka where KAFKA_HOME is set, else it is not killed
 (the embedded one keeps nothing). Some events are sent twice, some are bad; `away` and `full` (of
 memory) are what else may happen to Redis for a while.
@@ -29,9 +30,12 @@ NO_IMPRESSIONS = "--no-impressions"
 
 
 def run() -> dict[str, Any]:
-    """Lost and doubled events after the kills of each target."""
+    """Lost and doubled events after the kills of each target, by log."""
     targets = ["worker", "redis", *(["broker"] if os.environ.get("KAFKA_HOME") else [])]
-    return {target: kill_each([target] * NUM_KILLS) for target in targets}
+    return {
+        name: {target: kill_each([target] * NUM_KILLS, impressions=told) for target in targets}
+        for name, told in (("impressions", True), ("no_impressions", False))
+    }
 
 
 def kill_each(

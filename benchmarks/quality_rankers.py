@@ -28,8 +28,9 @@ from headrace.evaluation.files.log import Log, add_log_flags, open_log
 from headrace.evaluation.files.visibility import Observed, Observer
 from headrace.evaluation.progress import with_progress
 from headrace.evaluation.progressive import ranker_config
-from headrace.evaluation.quality import NEW, Quality
-from headrace.evaluation.row import TEST, batches_of
+from headrace.evaluation.quality import Quality
+from headrace.evaluation.row import TEST, Row, batches_of
+from headrace.metrics import NEW
 
 ALL_FROZEN: Final = "FuseRank, all frozen"
 FROZEN: Final = "FuseRank, frozen"
@@ -67,11 +68,12 @@ class Kept(Quality):
         self._p: list[Array] = []
         self._p_at_midnight: list[Array] = []
 
-    def add(self, rows: Sequence[Observed], p_QJ: Array, p_at_midnight_QJ: Array) -> None:
+    def add(self, rows: Sequence[Row], p_QJ: Array, p_at_midnight_QJ: Array) -> None:
         super().add(rows, p_QJ, p_at_midnight_QJ)
         self._p.append(p_QJ)
         self._p_at_midnight.append(p_at_midnight_QJ)
         for row in rows:
+            assert isinstance(row, Observed), "it evaluates files of impressions"
             user, day = int(row.impression.event.user_id), row.day
             is_new = row.num_of_user <= NEW, row.num_of_item <= NEW
             self._rows.append((user, day, *is_new, row.impression.label_J))

@@ -99,7 +99,9 @@ class Tables:
     def _over_seeds(self, name: str, model: str, label: str, part: str) -> Floats:
         """[D]: the mean over a model's seeds, all on the same draws."""
         seeds = range(len(self.models[model]))
-        return np.mean([self._metric(name, model, label, part, seed) for seed in seeds], axis=0)
+        each = [self._metric(name, model, label, part, seed) for seed in seeds]
+        mean_D: Floats = np.mean(each, axis=0)
+        return mean_D
 
     def _metric(self, name: str, model: str, label: str, part: str, seed: int) -> Floats:
         place = name, model, label, part, seed

@@ -59,8 +59,8 @@ def run() -> dict[str, Any]:
             serving = Serving(learner.ranker, content)
             compared = against(din, "score", serving.scores(CANDIDATES))
             result[f"{size}_{CANDIDATES}_candidates_vs_din"] = with_ms(compared)
-            sides = (timed("score", serving.user_side(num)) for num in (MANY, FEW))
-            result[f"{size}_user_side_{MANY}_vs_{FEW}"] = with_ms(compare_timed(*sides))
+            many, few = (timed("score", serving.user_side(num)) for num in (MANY, FEW))
+            result[f"{size}_user_side_{MANY}_vs_{FEW}"] = with_ms(compare_timed(many, few))
     return result
 
 

@@ -17,6 +17,7 @@ from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError, HeadraceError
 from headrace.services.haproxy import serve_environment, short_folder
 from headrace.services.ports import LOOPBACK
+from headrace.services.ray_node import wait_for_own_ray
 
 NO_TLS = (
     "HEADRACE_TLS_CERT has no effect in the Ray that RAY_ADDRESS names, whose HAProxy is its own: "
@@ -65,6 +66,7 @@ def _run(settings: config.Settings) -> None:
 
     from serving.deployment import build
 
+    wait_for_own_ray()
     ray.init(**config.ray_options())
     is_own = settings.serving.platform and ray.util.get_node_ip_address() == LOOPBACK
     host = LOOPBACK if is_own else settings.http.host  # of replicas; our HAProxy knows its own

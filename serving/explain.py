@@ -167,7 +167,7 @@ def _item(
     return ExplainedItem(
         item_id=item_id,
         known=item_id in catalogue,
-        score=float(model.scores(p_J)),
+        score=float(model.scores(model.of_impression(p_J))),
         p=dict(zip(heads, p_J.tolist(), strict=True)),
         given_click=tuple(compress(heads, model.manifest.model.after_click)),
         logit=explanation.logit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from headrace.api.slate import RecommendRequest, Slate
+from headrace.application.seen import SeenPolicy
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
 from headrace.pipeline.context import Context
@@ -21,7 +22,6 @@ from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.best_categories import BestCategories
 from headrace.retrieval.trending import Trending
-from headrace.settings.seen import SeenPolicy
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, impression
 from serving.stages.context import enveloped

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Final
 
 from headrace.clock import now_ms
 from headrace.monitoring.documents import ServeDocument, TrainDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.skipped import shortened
+from headrace.stream.memory import give_back
 
 EVERY_S: Final = 0.5
+GIVE_BACK_EVERY: Final = 40  # reports, so that the memory of a burst is free in half a minute
 
 
 class Reporter:
-    """A thread that writes the document which `describe` makes, and hears why the trainer holds
-    versions back. `first` are things to do once, as soon as Redis lets them be done."""
+    """A thread that writes the document which `describe` makes, hears why the trainer holds
+    versions back, and returns free memory to the system. `first` are things to do once, as soon as
+    Redis lets them be done."""
 
     def __init__(
         self,
@@ -38,12 +42,14 @@ class Reporter:
         self._closing.set()
 
     def _run(self) -> None:
-        while True:
+        for number in count(1):
             try:
                 self._report()
                 self.last_error = ""
             except Exception as error:  # Redis is away, or holds what it should not
                 self.last_error = shortened(f"{type(error).__name__}: {error}")
+            if number % GIVE_BACK_EVERY == 0:
+                give_back()
             if self._closing.wait(EVERY_S):
                 return
 

@@ -51,6 +51,7 @@ ENVIRONMENT = {
 CLOCK = {
     f"{CORE}clock.py": "the clock",
     f"{CORE}stream/job.py": "the pause before a worker that ended is started again",
+    f"{CORE}services/ray_node.py": "the pause between two looks at a port",
     f"{CORE}services/haproxy_keeper.py": "a program of its own that looks at HAProxy now and then",
     f"{CORE}datasets/replay.py": "keeps the pace of live traffic; event times come from the log",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 from pathlib import Path
 
@@ -37,3 +38,29 @@ def test_what_is_outside_is_found_by_its_variable(
     monkeypatch.setenv("KAFKA_HOME", str(tmp_path))
     assert larger_data("kuairand") == tmp_path / "kuairand" and larger_data("fashion") is None
     assert kafka_environ() == {"KAFKA_HOME": str(tmp_path)}
+
+
+def run_ci(folder: Path, given: dict[str, str]) -> str:
+    """What `.ci/run` says where `make` does nothing, there is a Java, and `folder` is the home."""
+    for name in ("make", "java"):
+        program = folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text("#!/bin/sh\n")
+        program.chmod(0o755)
+    environ = {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "HOME": str(folder), **given}
+    done = subprocess.run([ROOT / ".ci" / "run"], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_check_of_a_change_finds_what_is_outside_at_its_standard_places(tmp_path: Path) -> None:
+    assert "HEADRACE_TEST_DATA=\n" in run_ci(tmp_path, {})
+    data = tmp_path / ".local" / "share" / "headrace"
+    for name in ("test-data", "kafka/libs"):
+        (data / name).mkdir(parents=True)
+    found = f"== KAFKA_HOME={data / 'kafka'} HEADRACE_TEST_DATA={data / 'test-data'}\n"
+    assert found in run_ci(tmp_path, {})
+    named = {"KAFKA_HOME": "/some/kafka", "HEADRACE_TEST_DATA": "/some/data"}
+    assert "== KAFKA_HOME=/some/kafka HEADRACE_TEST_DATA=/some/data\n" in run_ci(tmp_path, named)
+    elsewhere = {"XDG_DATA_HOME": str(tmp_path / "elsewhere")}
+    assert "HEADRACE_TEST_DATA=\n" in run_ci(tmp_path, elsewhere)

@@ -28,6 +28,7 @@ from headrace.offline.sources import Source, TopicEvents, archived_events, write
 from headrace.offline.start_state import read_start_state, require_unstarted
 from headrace.paths import offline_path
 from headrace.services.processes.ray_worker import BACKGROUND
+from headrace.services.ray_node import wait_for_own_ray
 from headrace.stream.step.intake import IntakeRules
 from headrace.stream.step.partition import PartitionSettings
 
@@ -112,6 +113,7 @@ def compute(backfill: Backfill) -> None:
     """Both steps of a backfill, on the cluster that RAY_ADDRESS names or on this machine."""
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="ray.data.context")  # about its own attributes
+    wait_for_own_ray()
     ray.init(**config.ray_options(BACKGROUND))
     ray.data.DataContext.get_current().enable_progress_bars = False
     progress: Any = ray.remote(num_cpus=0)(Progress).remote()

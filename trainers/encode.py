@@ -36,6 +36,7 @@ from headrace.errors import HeadraceError
 from headrace.features.online.views import vector_view_name
 from headrace.keys import key
 from headrace.services.processes.ray_worker import BACKGROUND
+from headrace.services.ray_node import wait_for_own_ray
 
 KEEP_EVERY_S = 2.0
 ROWS_PER_TASK = 32  # what one actor takes at once, and what is encoded again after a crash
@@ -188,6 +189,7 @@ def run(names: Sequence[str], settings: config.Settings) -> None:
     console = Console(stderr=True, soft_wrap=True)
     plans = [make_plan(name, settings) for name in names]
     if any(len(plan.todo_N) for plan in plans):
+        wait_for_own_ray()
         ray.init(**config.ray_options(BACKGROUND))
         DataContext.get_current().enable_progress_bars = False  # ours says what is left to do
         logging.getLogger("ray.data").setLevel(logging.ERROR)

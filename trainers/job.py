@@ -15,6 +15,7 @@ import ray
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2._internal.callbacks import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
+from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from headrace import config
@@ -23,6 +24,7 @@ from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import HeadraceError
 from headrace.services.processes.priority import yield_to_requests
+from headrace.services.ray_node import wait_for_own_ray
 from headrace.stream.memory import ONE_HEAP
 from trainers.recipe import check_continues, ranker_config
 from trainers.refusal import take_refusal
@@ -52,6 +54,22 @@ class OneWorker(DataParallelTrainer):  # type: ignore[misc]  # Ray is not typed 
         callbacks = super()._create_default_callbacks()
         return [one for one in callbacks if not isinstance(one, NOT_NEEDED)]
 
+    def _initialize_and_run_controller(self, **arguments: Any) -> Any:
+        if config.own_ray_address():
+            arguments["scaling_policy"] = SizeOfOwnRay(self.scaling_config)
+        return super()._initialize_and_run_controller(**arguments)
+
+
+class SizeOfOwnRay(FixedScalingPolicy):  # type: ignore[misc]
+    """The size of a run in a Ray of our own, which has one node for good: it does not ask the
+    cluster's autoscaler for room, which would start an actor that the worker waits for."""
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Nobody is told."""
+
+    def _maybe_send_resource_request(self) -> None:
+        """Nobody is asked."""
+
 
 def _end(*_: object) -> None:
     """End now: a run may end at any moment, its checkpoints are complete."""
@@ -70,6 +88,7 @@ def main() -> int:
     except HeadraceError as error:
         print(f"headrace train: {error}", file=sys.stderr)
         return 2
+    wait_for_own_ray()
     ray.init(**config.ray_options())
     signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
     trainer = OneWorker(

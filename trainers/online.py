@@ -20,13 +20,15 @@ from headrace import config
 from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
+from headrace.features.aggregation.facts import CLICK
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
 from headrace.learning.slices import SliceScores
+from headrace.metrics import Scores
 from headrace.monitoring.documents import Choices, Quality, TrainDocument
-from headrace.monitoring.progress import ChoiceBoard, ProgressBoard
+from headrace.monitoring.progress import ChoiceBoard, ProgressBoard, merged
 from headrace.monitoring.status import StatusBoard
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
@@ -37,6 +39,7 @@ from trainers.sample_reader import SampleReader
 STATUS_EVERY_MS: Final = 500
 MAX_ARRIVALS: Final = 256  # arrival times kept per version, to measure the freshness of models
 MAX_HELD_ARRIVALS: Final = 10_000  # while versions are held
+NEWEST_WINDOWS: Final = 10  # of a head, which its quality in the status is of
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,7 @@ class OnlineTrainer:
             name: ProgressBoard(redis, settings.namespace, name) for name in settings.training.heads
         }
         self._choices = ChoiceBoard(redis, settings.namespace)
+        self._newest: dict[str, dict[int, Scores]] = {}  # windows by head, beside the click
         self._arrivals_ms: list[int] = []
         self._newest_event_ms = 0
         self.version = 0
@@ -186,8 +190,12 @@ class OnlineTrainer:
 
     def _report(self, now: int) -> None:
         for head, board in self._progress.items():
-            windows = self.learner.take_windows(head)
-            board.write({n: scores for n, scores in windows.items() if scores.num_samples})
+            every = self.learner.take_windows(head)
+            windows = {n: scores for n, scores in every.items() if scores.num_samples}
+            board.write(windows)
+            if head != CLICK and windows:
+                newest = {**self._newest.get(head, {}), **windows}
+                self._newest[head] = dict([*newest.items()][-NEWEST_WINDOWS:])
         self._choices.write(self.learner.take_choice_windows())
         choices = self.learner.choices.newest()
         left_out, given_up = self._guarded.limit.num_left_out, self._guarded.num_rolled_back
@@ -203,10 +211,16 @@ class OnlineTrainer:
             skipped_batches=self.learner.num_skipped,
             version=self.version,
             ids={name: len(table) for name, table in self.learner.ranker.tables.items()},
-            quality={name: Quality.of(one) for name, one in self._guarded.slices.scores().items()},
+            quality=self._quality(),
             choices=Choices.of(choices) if choices.num_lists else None,
         )
         self._status.write(document, now)
+
+    def _quality(self) -> dict[str, Quality]:
+        """Of clicks by slice, and of the other heads as `action:NAME`."""
+        heads = {f"action:{head}": merged([*of.values()]) for head, of in self._newest.items()}
+        every = {**self._guarded.slices.scores(), **heads}
+        return {name: Quality.of(scores) for name, scores in every.items()}
 
 
 def slices_of(settings: config.Settings) -> SliceScores:

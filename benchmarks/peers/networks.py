@@ -92,7 +92,8 @@ class Network:
         self._model.eval()
         with torch.no_grad():
             p_N1 = self._model(batch)["y_pred"]
-        return p_N1[:, 0].numpy()
+        p_N: Floats = p_N1[:, 0].numpy()
+        return p_N
 
     def standing_still(self) -> Network:
         """One that goes on predicting as this one does now."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -26,7 +27,10 @@ def main() -> None:
     inputs = drawn(**vars(options))
     network = Network("din", inputs, label="click", seed=0)
     trained, scored = network.batch(inputs.train_N), network.batch(inputs.test_N)
-    steps = {"train": lambda: network.learn(trained), "score": lambda: network.predict(scored)}
+    steps: dict[str, Callable[[], object]] = {
+        "train": lambda: network.learn(trained),
+        "score": lambda: network.predict(scored),
+    }
     for question in sys.stdin:
         name, times = question.split()
         began_s = time.perf_counter()

@@ -59,7 +59,7 @@ class Trees:
         fit, last = self._data(fit_N), self._data(last_N)
         stop = lightgbm.early_stopping(PATIENCE, verbose=False)
         found = lightgbm.train(self._settings, fit, MOST_TREES, [last], callbacks=[stop])
-        return max(1, found.best_iteration)
+        return max(1, int(found.best_iteration))
 
     def fit(self, fit_N: Ints, num_trees: int) -> lightgbm.Booster:
         """These many trees, on these rows."""
@@ -67,7 +67,8 @@ class Trees:
 
     def predict(self, trees: lightgbm.Booster, asked_N: Ints) -> Floats:
         """A probability for each row."""
-        return trees.predict(self._x_NF[asked_N]).astype(np.float32)
+        p_N: Floats = trees.predict(self._x_NF[asked_N]).astype(np.float32)
+        return p_N
 
     def _data(self, row_N: Ints) -> lightgbm.Dataset:
         x_NF, y_N = self._x_NF[row_N], self._y_N[row_N]

@@ -192,6 +192,11 @@ def ray_options(setup_hook: str = "") -> dict[str, Any]:
     }
 
 
+def own_ray_address() -> str:
+    """The address of the Ray that `headrace up` started; "" where this process is of none."""
+    return os.environ.get("RAY_ADDRESS", "") if os.environ.get(OWN_RAY) else ""
+
+
 def keep_own_ray_local() -> None:
     """Apply `local_ray` to the Ray that this process starts if RAY_ADDRESS names none."""
     if "RAY_ADDRESS" not in os.environ:

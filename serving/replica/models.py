@@ -38,10 +38,21 @@ class LiveModel:
         read_J[0] = True  # the click's, which is told and which ads are priced by
         return bool((relative_J.numpy() & read_J).any())
 
+    @property
+    def weighed(self) -> dict[str, int]:
+        """The heads beside the click that slates are ordered by, with their columns."""
+        names = [head.name for head in self.manifest.model.scalar_heads]
+        return {
+            name: column for column, name in enumerate(names) if column and self.weight_J[column]
+        }
+
+    def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[X, J]: the heads' probabilities, none of them given a click any more."""
+        return per_impression(p_XJ, self.manifest.model.after_click)
+
     def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[X]: the order of slates, from the heads' probabilities."""
-        of_impression_XJ = per_impression(p_XJ, self.manifest.model.after_click)
-        scores_X: NDArray[np.float32] = of_impression_XJ @ self.weight_J
+        """[X]: the order of slates, from probabilities of an impression."""
+        scores_X: NDArray[np.float32] = p_XJ @ self.weight_J
         return scores_X
 
 

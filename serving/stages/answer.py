@@ -21,15 +21,8 @@ class SlateContext(ReplicaContext):
 
 def answer(context: SlateContext) -> None:
     """Make the items of the slate out of the candidates that are left, in their order."""
-    candidates = context.candidates
-    unranked = [None] * len(candidates)
-    p_click_C = unranked if candidates.p_click_C is None else candidates.p_click_C.tolist()
-    score_C = unranked if candidates.score_C is None else candidates.score_C.tolist()
-    columns = zip(candidates.row_C.tolist(), p_click_C, score_C, strict=True)
-    context.items = tuple(
-        _ranked_item(context, row, position, p_click, score)
-        for position, (row, p_click, score) in enumerate(columns)
-    )
+    rows = enumerate(context.candidates.row_C.tolist())
+    context.items = tuple(_ranked_item(context, place, row) for place, row in rows)
 
 
 def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
@@ -51,8 +44,26 @@ def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
     )
 
 
-def _ranked_item(
-    context: SlateContext, row: int, position: int, p_click: float | None, score: float | None
-) -> RankedItem:
-    item, is_seen = context.catalogue.item(row), row in context.seen_again
-    return RankedItem(item.item_id, item.title, item.categories, position, p_click, score, is_seen)
+def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
+    item, model, candidates = (
+        context.catalogue.item(row),
+        context.snapshot.model,
+        context.candidates,
+    )
+    p_click: float | None = None
+    score: float | None = None
+    others: dict[str, float] = {}
+    if model and candidates.p_CJ is not None and candidates.score_C is not None:
+        p_click, *_ = p_J = candidates.p_CJ[place].tolist()
+        score = float(candidates.score_C[place])
+        others = {name: p_J[column] for name, column in model.weighed.items()}
+    return RankedItem(
+        item_id=item.item_id,
+        title=item.title,
+        categories=item.categories,
+        position=place,
+        p_click=p_click,
+        score=score,
+        p=others,
+        seen_again=row in context.seen_again,
+    )

@@ -34,9 +34,9 @@ def rank(context: ReplicaContext) -> None:
     if not len(candidates):
         return
     p_CJ = probabilities(request_batch(context, features, model), model)
-    candidates.p_click_C, score_C = p_CJ[:, 0], model.scores(p_CJ)
-    candidates.score_C = score_C
-    candidates.keep(np.argsort(-score_C, kind="stable"), "rank")
+    candidates.p_CJ = model.of_impression(p_CJ)
+    candidates.score_C = model.scores(candidates.p_CJ)
+    candidates.keep(np.argsort(-candidates.score_C, kind="stable"), "rank")
 
 
 def inputs(context: ReplicaContext) -> RequestFeatures:

@@ -22,7 +22,8 @@ from headrace.application.action import (
 )
 from headrace.application.current import load
 from headrace.application.document import path_of, read
-from headrace.application.sections import Application, Negatives, SeenPolicy, read_sections
+from headrace.application.sections import Application, Negatives, read_sections
+from headrace.application.seen import SeenPolicy
 from headrace.errors import ConfigError
 from headrace.settings.seen import seen_policy
 

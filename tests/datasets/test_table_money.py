@@ -45,6 +45,21 @@ def test_lines_of_one_order_add_up(tmp_path: Path) -> None:
     assert dataset.counts is not None and dataset.counts.num_merged == 3
 
 
+def test_what_was_given_back_counts_as_no_purchase_whatever_its_price(tmp_path: Path) -> None:
+    rows = ("a,x,1,2.5,2", "a,x,1,2.5,-2", "a,y,2,0,-1", "a,z,3,,-1", "a,x,4,-2,1")
+    dataset = load(tmp_path, PAID, *rows, header="u,i,t,p,q")
+    assert amounts(dataset) == [
+        (5_000_000, "EUR", False),
+        (-5_000_000, "EUR", True),
+        (0, "EUR", True),
+        (None, None, True),
+        (-2_000_000, "EUR", True),
+    ]
+    assert len({event.event_id for event in dataset.events()}) == 5
+    assert dataset.counts is not None and dataset.counts.num_positives == 1
+    assert dataset.counts.actions["purchase"] == 1
+
+
 def test_money_has_a_pattern_and_a_currency_of_its_own(tmp_path: Path) -> None:
     keys = (
         "action: {column: e, values: {v: click, b: purchase}},"

@@ -114,6 +114,7 @@ def test_words_are_ids_and_lists_are_the_requests_of_the_log(shop: Path, tmp_pat
     told = result(shop, tmp_path / "out.json", "--online", "--top=1")
     click = told["labels"]["click"]
     assert (told["samples"], told["train_samples"]) == (3 * 300, 3 * 1_200)
+    assert list(told["labels"]) == ["click"]  # the log tells of no other
     assert (told["list"], told["top"]) == ("request", 1)
     assert click["auc"] > 0.7 and click["accuracy"] > 0.65
     assert 0 < click["lists"] <= 300  # of those in which something was clicked
@@ -130,6 +131,7 @@ def test_the_time_zone_moves_the_days(
 ) -> None:
     flag = f"--test-from={iso(TEST_MS)}"
     own = result(kuairand, tmp_path / "own.json", flag)
+    assert list(own["labels"]) == ["click", "like", "long_view"]  # what the test can judge
     monkeypatch.setenv("HEADRACE_TIME_ZONE", "America/New_York")
     by_setting = result(kuairand, tmp_path / "setting.json", flag)
     by_flag = result(kuairand, tmp_path / "flag.json", flag, "--time-zone=Asia/Shanghai")

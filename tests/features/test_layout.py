@@ -32,7 +32,7 @@ from headrace.features.aggregation.aggregators import (
     TopKeys,
 )
 from headrace.features.aggregation.facts import CLICK, SHOWN
-from headrace.features.aggregation.layout import BLOCK, Feature, Layout
+from headrace.features.aggregation.layout import RADIX, Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 from headrace.features.table import LAYOUTS
@@ -102,7 +102,7 @@ def one_by_one(layout: Layout, state_U: State, log: list[Fact]) -> dict[tuple[in
 @layouts
 @settings(max_examples=8)
 @given(
-    num=st.sampled_from([0, 1, 5, BLOCK - 1, BLOCK, 3 * BLOCK + 1, 6 * BLOCK]),
+    num=st.sampled_from([0, 1, RADIX, RADIX**2 - 1, RADIX**2, RADIX**3 + 1, 3 * RADIX**3]),
     num_asked=st.integers(0, 12),
     random=randoms(),
 )
@@ -126,10 +126,10 @@ def test_states_as_of_are_those_of_a_loop_that_adds_one_fact_after_another(
 
 @layouts
 def test_as_of_the_first_and_after_the_last_fact(layout: Layout) -> None:
-    log = [Fact(time_ms=START_MS + n, item=n % 7 + 1) for n in range(2 * BLOCK)]
+    log = [Fact(time_ms=START_MS + n, item=n % 7 + 1) for n in range(2 * RADIX**2)]
     state_U = layout.new(2)
     state_Q = layout.add_and_snapshot(
-        state_U, columns(log), np.array([0, 0, 1]), np.array([2 * BLOCK, 0, 0])
+        state_U, columns(log), np.array([0, 0, 1]), np.array([2 * RADIX**2, 0, 0])
     )
     assert_same(state_Q[:1], state_U[:1])
     assert state_Q[1:].tobytes() == layout.new(2).tobytes()

@@ -36,7 +36,7 @@ def main() -> None:
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http":
-            response = await gateway(Request(scope, receive))
+            response = await gateway.answer(Request(scope, receive))
             await response(scope, receive, send)
 
     try:
@@ -45,7 +45,7 @@ def main() -> None:
         )
     finally:
         Path(sys.argv[2]).write_text(json.dumps(times))
-        gateway.__del__()
+        gateway.close()
 
 
 def _timed(run: Any, times: Times) -> Any:

@@ -19,12 +19,12 @@ from typing import Any
 import msgspec
 import psutil
 import pytest
+from stream_servers import materialize
 
 from benchmarks.outside import NO_KAFKA, kafka_environ
 from headrace import config
 from headrace.broker.reader import LogReader
 from headrace.broker.topics import Topics, create_topics
-from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.config import Settings
 from headrace.event import Event, decode
@@ -254,10 +254,6 @@ def stand(
         made = kind(folder, environ, redis, broker, settings)
         stack.callback(lambda: (made.broker.stop(), made.redis.stop()))
         stack.callback(made.kill)
-        create_topics(settings)
-        write_catalogue(SHOP, config.catalogue_path(settings), NOW_MS)
-        command = [sys.executable, "-m", "headrace.cli", "materialize"]
-        environment = {**os.environ, **config.environment(settings)}
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+        materialize(settings, SHOP)
         made.start()
         yield made

@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from one_request import CLICK_BIT, request
 from shop import CONFIG, CONTENT, NUM_DENSE, flat, round_trip
 
-from headrace.keys import key
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.learner import OnlineLearner
 from headrace.learning.loss import heads_loss
@@ -20,37 +20,15 @@ from headrace.learning.share_limit import BURST, ShareLimit
 from headrace.model.batch import Batch, batch_of_samples
 from headrace.model.calibration import MIN_LABELS, PlattBank
 from headrace.model.config import CLICK, Head, RankerConfig
-from headrace.sample import SEQUENCE_KNOWN, Sample, decode_batch
+from headrace.sample import Sample, decode_batch
 
-ITEMS = [f"i{n}" for n in range(40)]
 POPULAR_N = 1.0 / (1.0 + np.arange(40))  # how much each is chosen
 POPULAR_N /= POPULAR_N.sum()
 Q_N = POPULAR_N**0.75 / (POPULAR_N**0.75).sum()
 NUM_DRAWN = 4
-CLICK_BIT, LIKE_BIT = 1, 2
+LIKE_BIT = 2
 STEADY = replace(CONFIG, dense_learning_rate=0.02, surfaces=("shelf", "feed"))
 PACE = Pace(batch_size=128, window=1_000, patience_ms=10**9)
-
-
-def request(number: int, items: Sequence[int], surface: str, user: int = 0) -> Sample:
-    random = np.random.default_rng(number)
-    return Sample(
-        source_partition=0,
-        source_offset=number,
-        sequence=SEQUENCE_KNOWN,
-        schema=1,
-        request_id=f"r{number}",
-        event_time_ms=number,
-        arrival_ms=number,
-        user_key=user or 1_000 + number % 300,
-        user_word_keys=(),
-        item_keys=tuple(key(ITEMS[n]) for n in items),
-        outcomes=(0,) * len(items),
-        labelled=CLICK_BIT,
-        dense=random.normal(0, 1, (len(items), NUM_DENSE)).astype("<f4").tobytes(),
-        history=np.zeros((3, 12), "<i8").tobytes(),
-        surface=surface,
-    )
 
 
 def drawn(number: int, surface: str = "shelf", user: int = 0, taste: float = 0.0) -> Sample:

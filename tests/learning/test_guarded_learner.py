@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
-from shop import CONFIG, CONTENT, NUM_DENSE, flat, round_trip
+from one_request import CLICK_BIT, request
+from shop import CONFIG, CONTENT, flat, round_trip
 
-from headrace.keys import key
 from headrace.learning.guard import WINDOW
 from headrace.learning.guarded_learner import GuardedLearner, Pace
 from headrace.learning.share_limit import BURST
 from headrace.model.batch import batch_of_samples
-from headrace.sample import SEQUENCE_KNOWN, Sample
+from headrace.sample import Sample
 
 STEADY = replace(CONFIG, dense_learning_rate=0.02)
 PACE = Pace(batch_size=128, window=1_000, patience_ms=10**9)
@@ -21,25 +22,11 @@ PACE = Pace(batch_size=128, window=1_000, patience_ms=10**9)
 
 def sample(number: int, flipped: bool = False, user: int = 0, lone: bool = False) -> Sample:
     """One impression whose click depends on a feature."""
-    random = np.random.default_rng(number)
-    dense_F = random.normal(0, 1, NUM_DENSE).astype("<f4")
-    clicked = bool(random.random() < 1 / (1 + np.exp(-3 * dense_F[0]))) ^ flipped
-    return Sample(
-        source_partition=0,
-        source_offset=number,
-        sequence=SEQUENCE_KNOWN,
-        schema=1,
-        request_id=f"r{number}",
-        event_time_ms=number,
-        arrival_ms=number,
-        user_key=user or 1_000 + number % 300,
-        user_word_keys=(),
-        item_keys=(key(f"i{number % 40}"),),
-        outcomes=(1 if lone else int(clicked),),
-        labelled=0 if lone else 1,
-        dense=dense_F.tobytes(),
-        history=np.zeros((3, 12), "<i8").tobytes(),
-    )
+    made = request(number, [number % 40], user=user)
+    p = 1 / (1 + np.exp(-3 * made.dense_NF[0, 0]))
+    clicked = bool(np.random.default_rng(number + 10**6).random() < p) ^ flipped
+    labelled = 0 if lone else CLICK_BIT
+    return msgspec.structs.replace(made, outcomes=(int(lone or clicked),), labelled=labelled)
 
 
 def samples(first: int, num: int, flipped: bool = False) -> list[Sample]:

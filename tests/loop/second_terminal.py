@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from platform_run import PlatformRun
-from readme_shop import write_shop
+from readme_shop import write_lending_shop
 
 from headrace.config import Settings
 from headrace.up.run_file import RunFile, RunFolder
@@ -95,9 +95,9 @@ def environ_of(folder: Path) -> dict[str, str]:
 
 
 def open_terminal(folder: Path) -> Terminal:
-    """A running platform with a small shop, and a terminal beside it."""
-    shop = write_shop(folder / "shop", NUM_EVENTS)
-    write_shop(folder / "shop-last-year", 100, seed=1)
+    """A running platform of a small shop with its own actions, and a terminal beside it."""
+    shop = write_lending_shop(folder / "shop", NUM_EVENTS)
+    write_lending_shop(folder / "shop-last-year", 100, seed=1)
     (folder / ".venv").symlink_to(ROOT / ".venv")
     (folder / "feature_repo").symlink_to(ROOT / "feature_repo")
     run = PlatformRun(folder, shop, 200.0, {"KAFKA_HOME": "", "XDG_RUNTIME_DIR": str(folder)})

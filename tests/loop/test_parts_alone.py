@@ -23,7 +23,7 @@ import msgspec
 import psutil
 import pytest
 from kafka import KafkaConsumer, TopicPartition
-from platform_run import PlatformRun, write_slice
+from platform_run import write_slice
 from redis import Redis
 
 from headrace import config
@@ -41,7 +41,7 @@ from headrace.services.redis import start_redis
 
 pytestmark = [pytest.mark.loop, pytest.mark.services, pytest.mark.ray]
 
-NUM_RATINGS, NUM_KILLED_RATINGS, EVENTS_PER_S = 1_500, 500, 300
+NUM_RATINGS, EVENTS_PER_S = 1_500, 300
 START_TIMEOUT_S, STOP_TIMEOUT_S = 120.0, 30.0  # three Rays and Feast three times, on two cores
 NOT_JSON = b"\xff not json"
 UNKNOWN_VERSION = b'{"version":99,"type":"click","user_id":"1","item_id":"1"}'
@@ -255,19 +255,6 @@ def test_each_part_ends_when_it_is_asked_to(team: Team) -> None:
     assert codes["train"] in (0, -signal.SIGTERM), team.log("train")
     _, left = psutil.wait_procs(list(team.seen), timeout=10)
     assert not left
-
-
-def test_killing_up_leaves_no_process(tmp_path: Path) -> None:
-    write_slice(tmp_path / "data", NUM_KILLED_RATINGS)
-    run = PlatformRun(tmp_path, tmp_path / "data", 50.0, {"KAFKA_HOME": ""})
-    try:
-        run.wait_started()
-        run.kill_up()
-        assert len(run.seen) > 10
-        _, left = psutil.wait_procs(list(run.seen), timeout=20)
-        assert not left
-    finally:
-        run.close()
 
 
 def leave_ray_address(temporary: Path) -> None:

@@ -19,6 +19,7 @@ from second_terminal import Terminal
 
 from headrace.api.front import Front
 from headrace.positions.store import CommitStore
+from headrace.services.ports import free_port
 from headrace.services.processes.owner import MARK
 from headrace.up.supervision.health import probe
 
@@ -58,6 +59,17 @@ def takes_a_click(terminal: Terminal) -> bool:
         return False
     wait_for(terminal, "the click", lambda: num_accepted(terminal) > before, 30)
     return num_accepted(terminal) == before + 1
+
+
+def test_a_second_run_with_the_same_port_or_home_is_one_line(terminal: Terminal) -> None:
+    (terminal.folder / "file").write_text("no folder")
+    port = terminal.platform.port
+    for exports, taken, said in (
+        ("", port, f"port {port} on 127.0.0.1 is taken"),
+        (f"export HEADRACE_HOME={terminal.folder / 'file'}", free_port(), "cannot be written"),
+    ):
+        done = terminal.run(f"headrace up --data=shop --port={taken}", exports)
+        assert done.returncode == 2 and done.stderr.count("\n") == 1 and said in done.stderr
 
 
 def test_a_redis_that_is_killed_comes_back_with_everything(terminal: Terminal) -> None:

@@ -6,10 +6,10 @@ is the platform's own code. Read it first: each step names the file in which it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
+from in_memory import OnlineStore, made_ready
 
 from headrace import event
 from headrace.api.slate import RecommendRequest, Slate
@@ -20,21 +20,15 @@ from headrace.catalogue.words import ContentTable
 from headrace.event import ClickEvent, ImpressionEvent, Shown
 from headrace.features.inputs import NUM_DENSE, RATES
 from headrace.features.schema import INPUT_SCHEMA
-from headrace.features.store.last_items import Entries
 from headrace.features.table import ITEM_LAYOUT
 from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import Batch, batch_of_samples
-from headrace.model.calibration import make_calibration
 from headrace.model.config import nano
-from headrace.model.ranker import Ranker
-from headrace.registry.manifest import Manifest
 from headrace.sample import Sample
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded, decode_records
 from headrace.stream.step.partition import Effects, PartitionSettings
 from serving.recommend import Recommender
-from serving.replica.cached_items import CachedItems
-from serving.replica.models import LiveModel
 from serving.replica.snapshot import Snapshot
 from serving.replica.state_pages import StatePages
 from serving.stages.hydrate import Hydrate
@@ -45,23 +39,6 @@ OF_ID = {item.item_id: item for item in ITEMS}
 CATALOGUE = table_of(ITEMS)
 CONTENT = ContentTable(CATALOGUE)
 CONFIG = replace(nano(NUM_DENSE), rates=RATES)
-
-
-@dataclass(frozen=True)
-class Stored:
-    rows: list[bytes | None]
-    attributes: list[tuple[str, ...]]
-    lists: dict[str, list[Entries]]
-
-
-@dataclass(frozen=True)
-class OnlineStore:
-    """Redis: the users' rows, as the stream wrote them."""
-
-    rows: dict[str, bytes]
-
-    def read_users(self, user_ids: Sequence[str], lists: Sequence[str] = ()) -> Stored:
-        return Stored([self.rows.get(one) for one in user_ids], [() for _ in user_ids], {})
 
 
 def log() -> list[event.Event]:
@@ -103,34 +80,14 @@ def learned(samples: list[Sample]) -> OnlineLearner:
     return learner
 
 
-def made_ready(learner: OnlineLearner) -> LiveModel:
-    """A version's weights in a replica, with the items' side computed once (serving/replica/)."""
-    manifest = Manifest(
-        version=1,
-        uri="",
-        sha256="",
-        created_ms=NOW_MS,
-        schema=INPUT_SCHEMA,
-        model=CONFIG,
-        num_samples=learner.num_samples,
-        newest_event_ms=NOW_MS,
-    )
-    weights, ranker, calibration = learner.weights(), Ranker(CONFIG), make_calibration(CONFIG)
-    ranker.load_state(weights["ranker"])
-    ranker.eval()
-    calibration.load_state(weights["calibration"])
-    items = CachedItems(ranker, CONTENT, CATALOGUE.keys)
-    by_clicks = np.array([1.0, *[0.0] * (len(CONFIG.scalar_heads) - 1)], np.float32)
-    return LiveModel(manifest, ranker, calibration, items, by_clicks)
-
-
 def test_events_become_features_samples_weights_and_a_slate() -> None:
     samples, user_rows = streamed()
     assert len(samples) == 40 and all(isinstance(one, Sample) for one in samples)
     assert {one.schema for one in samples} == {INPUT_SCHEMA}
     assert all(one.clicked == (0, 1) for one in samples)
 
-    model = made_ready(learned(samples))
+    # A version's weights get ready in a replica, which computes items once (serving/replica/).
+    model = made_ready(learned(samples), CATALOGUE, CONTENT, NOW_MS)
     snapshot = Snapshot((model,), StatePages(ITEM_LAYOUT, 9).states, np.arange(1, 9))
 
     # A request reads one snapshot and goes through its stages (serving/recommend.py).

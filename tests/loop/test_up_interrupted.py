@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,13 +74,17 @@ def run(tmp_path: Path) -> Iterator[Run]:
         ("started Redis", signal.SIGTERM, "starting the broker|materializing|starting Ray"),
         ("materializing ", signal.SIGHUP, "materializing|starting Ray|starting the parts"),
         ("starting the stream workers", signal.SIGINT, "starting the parts"),
-        ("replaying ", signal.SIGTERM, "replaying"),
     ],
 )
 def test_an_interrupted_run_says_where_it_was_and_leaves_nothing(
     run: Run, line: str, number: signal.Signals, phase: str
 ) -> None:
     run.wait_for(line)
+    check_interrupted(run, number, phase)
+
+
+def check_interrupted(run: Run, number: signal.Signals, phase: str) -> None:
+    """A signal ends it with one line that names one of these phases, and nothing is left."""
     assert run.platform.send(number) == 130
     last = run.platform.log.splitlines()[-1]
     said = [f"interrupted while {one}: everything that it started has ended"
@@ -90,11 +93,16 @@ def test_an_interrupted_run_says_where_it_was_and_leaves_nothing(
     assert not run.left()
 
 
-def test_a_run_that_was_killed_is_swept_by_the_next_start(run: Run, tmp_path: Path) -> None:
+def test_a_run_that_was_killed_leaves_no_process_and_the_next_start_sweeps_the_rest(
+    run: Run, tmp_path: Path
+) -> None:
     run.wait_for("replaying ")
     (file,) = RunFolder(run.runtime / "headrace").running()
     run.platform.kill_up()
-    orphan = subprocess.Popen(["sleep", "60"], env={MARK: str(file.owner)})
+    assert len(run.platform.seen) > 10
+    _, running = psutil.wait_procs(list(run.platform.seen), timeout=20)
+    assert not running
+    orphan = subprocess.Popen(["sleep", "600"], env={MARK: str(file.owner)})
     assert run.left()
     again = Run(tmp_path)
     try:
@@ -103,28 +111,9 @@ def test_a_run_that_was_killed_is_swept_by_the_next_start(run: Run, tmp_path: Pa
         assert f"process {orphan.pid}" in swept and f"run file of {file.id}" in swept
         assert orphan.wait(5) == -signal.SIGKILL
         assert os.fspath(file.settings.home_path) in swept
-        again.platform.send(signal.SIGTERM)
-        assert not [*again.left(), *sockets(run.platform.pid)]
+        again.wait_for("replaying ")
+        check_interrupted(again, signal.SIGTERM, "replaying")
+        assert not sockets(run.platform.pid)
     finally:
         orphan.kill()
         again.platform.close()
-
-
-def test_a_second_run_with_the_same_port_or_home_is_one_line(run: Run, tmp_path: Path) -> None:
-    run.wait_for("started Redis")
-    home = tmp_path / "home"
-    for more, environ, said in (
-        ([f"--port={run.platform.port}"], {}, f"port {run.platform.port} on 127.0.0.1 is taken"),
-        ([], {"HEADRACE_HOME": str(home)}, "cannot be written"),
-    ):
-        if environ:
-            home.write_text("no folder")
-        words = ["-m", "headrace.cli", "up", f"--data={run.shop}", *more]
-        done = subprocess.run(
-            [sys.executable, *words],
-            env={**os.environ, "TMPDIR": str(run.temporary), **environ},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 2 and done.stderr.count("\n") == 1 and said in done.stderr

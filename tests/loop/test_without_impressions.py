@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 
-import numpy as np
+from in_memory import OnlineStore, made_ready
 
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.broker.record import Record
@@ -15,20 +15,14 @@ from headrace.catalogue.table.table import table_of
 from headrace.catalogue.words import ContentTable
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
 from headrace.features.inputs import NUM_DENSE, RATES
-from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import ITEM_LAYOUT
 from headrace.learning.guarded_learner import GuardedLearner, Pace
-from headrace.model.calibration import make_calibration
 from headrace.model.config import nano
-from headrace.model.ranker import Ranker
-from headrace.registry.manifest import Manifest
 from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded
 from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 from serving.recommend import Recommender
-from serving.replica.cached_items import CachedItems
-from serving.replica.models import LiveModel
 from serving.replica.snapshot import Snapshot
 from serving.replica.state_pages import StatePages
 from serving.stages.hydrate import Hydrate
@@ -39,21 +33,6 @@ OF_ID = {item_id: Item(item_id) for item_id in ITEMS}
 CATALOGUE = table_of(OF_ID.values())
 CONTENT = ContentTable(CATALOGUE)
 CONFIG = replace(nano(NUM_DENSE), rates=RATES)
-
-
-@dataclass(frozen=True)
-class Stored:
-    rows: list[bytes | None]
-    attributes: list[tuple[str, ...]]
-    lists: dict[str, list[object]]
-
-
-@dataclass(frozen=True)
-class OnlineStore:
-    rows: dict[str, bytes]
-
-    def read_users(self, user_ids: Sequence[str], lists: Sequence[str] = ()) -> Stored:
-        return Stored([self.rows.get(one) for one in user_ids], [() for _ in user_ids], {})
 
 
 def group(name: str) -> int:
@@ -98,31 +77,12 @@ def slates(events: Sequence[Event]) -> list[Slate]:
     assert learner.verdict(0) == ""
     pages, rows = StatePages(ITEM_LAYOUT, CATALOGUE.num_rows), CATALOGUE.rows()
     pages.put(rows, path.merged.items.states(path.merged.items.find(ITEMS)))
-    snapshot = Snapshot((ready(learner),), pages.states, rows)
+    model = made_ready(learner.learner, CATALOGUE, CONTENT, START_MS)
+    snapshot = Snapshot((model,), pages.states, rows)
     recommender = Recommender(Hydrate(OnlineStore(path.user_rows)), CATALOGUE, len(ITEMS))
     now_ms = events[-1].event_time_ms + STEP_MS
     requests = [RecommendRequest(user, num_items=10, record=False) for user in USERS]
     return [recommender.recommend(request, snapshot, now_ms)[0] for request in requests]
-
-
-def ready(guarded: GuardedLearner) -> LiveModel:
-    manifest = Manifest(
-        version=1,
-        uri="",
-        sha256="",
-        created_ms=START_MS,
-        schema=INPUT_SCHEMA,
-        model=CONFIG,
-        num_samples=guarded.learner.num_samples,
-        newest_event_ms=START_MS,
-    )
-    weights, ranker = guarded.learner.weights(), Ranker(CONFIG)
-    calibration = make_calibration(CONFIG)
-    ranker.load_state(weights["ranker"])
-    ranker.eval()
-    calibration.load_state(weights["calibration"])
-    cache = CachedItems(ranker, CONTENT, CATALOGUE.keys)
-    return LiveModel(manifest, ranker, calibration, cache, np.ones(1, np.float32))
 
 
 def num_of_own_group(answers: Sequence[Slate]) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 
 import pytest
 from redis import Redis
@@ -16,17 +15,11 @@ from headrace.access.api_keys.store import KeyStore
 from headrace.monitoring import metrics_server
 from headrace.monitoring.metrics_server import serve_metrics
 from headrace.services.ports import free_port
-from headrace.services.redis import RedisServer, start_redis
+from headrace.services.redis import RedisServer
 
 pytestmark = pytest.mark.services
 
 NOW_MS = 1_714_554_000_000
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    with start_redis(tmp_path_factory.mktemp("redis")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ def five() -> Candidates:
 
 def scored() -> Candidates:
     made = five()
-    made.p_click_C = np.linspace(0.1, 0.5, 5, dtype=np.float32)
-    made.score_C = made.p_click_C * 2
+    made.p_CJ = np.linspace(0.1, 0.5, 5, dtype=np.float32)[:, None]
+    made.score_C = made.p_CJ[:, 0] * 2
     made.dense_CF = np.arange(10, dtype=np.float32).reshape(5, 2)
     return made
 

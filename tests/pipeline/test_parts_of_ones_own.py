@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from request_path import CATALOGUE, clicked, request
 
+from headrace.application.seen import SeenPolicy
 from headrace.features.aggregation.facts import Ints
 from headrace.pipeline.candidates import Kept
 from headrace.pipeline.context import Context
@@ -16,7 +17,6 @@ from headrace.pipeline.run import run
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.trending import Trending
-from headrace.settings.seen import SeenPolicy
 
 
 class Editorial:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from request_path import clicked, request, user_who
 
+from headrace.application.seen import SeenPolicy
 from headrace.event import Shown
 from headrace.pipeline.candidates import ABSENT, Candidates
 from headrace.pipeline.context import Context
@@ -17,7 +18,6 @@ from headrace.pipeline.sources import Quota
 from headrace.pipeline.stage import Rule, Rules
 from headrace.retrieval.best_categories import BestCategories
 from headrace.retrieval.trending import Trending
-from headrace.settings.seen import SeenPolicy
 
 QUOTAS = (Quota(BestCategories(3), share=0.5), Quota(Trending()))
 

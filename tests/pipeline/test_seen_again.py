@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from request_path import NOW_MS, request, user_who
 
+from headrace.application.seen import SeenPolicy
 from headrace.event import Shown
 from headrace.features.inputs import HISTORY_LENGTH
 from headrace.features.store.last_items import LENGTHS, USER_SHOWN
@@ -22,7 +23,6 @@ from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.rerank.seen_last import SeenLast
 from headrace.pipeline.shortfall import shortfall
 from headrace.pipeline.stage import Rules
-from headrace.settings.seen import SeenPolicy
 
 MINUTE_MS = 60_000
 ALWAYS = SeenPolicy(policy="always")

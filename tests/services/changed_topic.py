@@ -14,6 +14,7 @@ from redis import Redis
 
 from headrace import config
 from headrace.broker.topics import create_topics
+from headrace.errors import LogMismatch
 from headrace.monitoring.documents import DOCUMENT_OF
 from headrace.monitoring.status import StatusBoard
 
@@ -39,11 +40,20 @@ def wait(done: Callable[[], bool], seconds: float = PATIENCE_S) -> None:
 
 
 def make_anew(admin: KafkaAdminClient, settings: config.Settings, *topics: str) -> None:
-    """Delete those of these topics that exist, and make all of the namespace."""
-    before = _ids(admin, topics)
-    admin.delete_topics(list(before)) if before else None
-    wait(lambda: all(_ids(admin, topics).get(name) != id_ for name, id_ in before.items()))
-    create_topics(settings)
+    """Delete those of these topics that exist, and make all of the namespace; again, where the
+    embedded broker, which makes what a reader asks for, was first with partitions of its own."""
+
+    def is_made() -> bool:
+        before = _ids(admin, topics)
+        admin.delete_topics(list(before)) if before else None
+        wait(lambda: all(_ids(admin, topics).get(name) != id_ for name, id_ in before.items()))
+        try:
+            create_topics(settings)
+        except LogMismatch:
+            return False
+        return True
+
+    wait(is_made)
 
 
 def _ids(admin: KafkaAdminClient, topics: Sequence[str]) -> dict[str, object]:

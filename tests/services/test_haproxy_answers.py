@@ -97,7 +97,7 @@ def haproxy(folder: Path, *replicas: type[Replica]) -> Iterator[int]:
         servers = []
         for number, replica in enumerate(replicas):
             server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), replica))
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+            threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
             stack.callback(server.shutdown)
             servers.append(f"    server replica-{number} 127.0.0.1:{server.server_port}")
         ports = {"port": port, "servers": "\n".join(servers), "unused": free_port()}

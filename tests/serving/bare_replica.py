@@ -6,6 +6,7 @@ import time
 
 from headrace import config
 from headrace.api.events import Taken
+from headrace.api.health import Readyz
 from headrace.api.slate import (
     AdSlate,
     AdsRequest,
@@ -38,8 +39,8 @@ class BareReplica:
         self.slates = self.events = Budget("all", 1, places=8, deadline_s=1)
         self.ads_rate = Rate("ads", 0)
         settings = config.settings(ready_without_model=True)
-        names = ("following", "store", "log", "impressions", "status", "keys")
-        errors = {name: (lambda: "") for name in names}
+        told = {*Readyz.__struct_fields__} - {"ready", "model_version"}
+        errors = {name: (lambda: "") for name in told}
         self.health = Health(settings, NoModel(), errors, lambda: "")  # type: ignore[arg-type]
 
     def recommend(self, request: RecommendRequest) -> Answer:

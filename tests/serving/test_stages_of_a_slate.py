@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from request_path import CATALOGUE, NOW_MS, clicked, request, user_who
 
 from headrace.api.slate import RecommendRequest
+from headrace.application.seen import SeenPolicy
 from headrace.errors import StoreUnavailable
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
@@ -26,7 +27,6 @@ from headrace.features.store.last_items import EMPTY, USER_SHOWN
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
 from headrace.pipeline.run import run
-from headrace.settings.seen import SeenPolicy
 from serving.recommend import Recommender, stages
 from serving.replica.snapshot import Snapshot
 from serving.replica.state_pages import StatePages

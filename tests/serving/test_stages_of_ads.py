@@ -52,7 +52,7 @@ def hold(left_micros: Mapping[str, int | None] | None = None, **asked: Any) -> A
     )
 
     def rank(context: AdsContext) -> None:
-        context.candidates.p_click_C = np.full(len(context.candidates), 0.5, np.float32)
+        context.candidates.p_CJ = np.full((len(context.candidates), 1), 0.5, np.float32)
 
     stages: Sequence[Stage[AdsContext]] = (
         Stage("sources", Campaigns(CAMPAIGNS)),

@@ -12,17 +12,23 @@ from redis import Redis
 from small_loop import ITEMS, NOW_MS, SmallLoop, replica, sample, small_loop, trained
 
 from headrace import config
+from headrace.api.slate import RecommendRequest
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.errors import ConfigError, DatasetError
 from headrace.features.inputs import RequestFeatures
+from headrace.features.online.store import OnlineStore
 from headrace.model.batch import BatchRequest, batch_of_samples, make_request_batch
 from headrace.model.config import size_of
 from headrace.model.ranker import Ranker
+from headrace.monitoring.documents import TrainDocument
 from headrace.monitoring.progress import ProgressBoard
+from headrace.monitoring.status import StatusBoard
 from headrace.sample import Sample
+from serving.recommend import Recommender
 from serving.replica.follow import Live
 from serving.replica.models import LiveModel
+from serving.stages.hydrate import Hydrate
 from trainers.online import OnlineTrainer
 from trainers.recipe import check_continues
 
@@ -132,8 +138,15 @@ def test_every_action_that_the_log_tells_of_is_learned_and_reported(loop: SmallL
         for n in range(15)
     ]
     with trained(settings, shown) as trainer, replica(settings) as live:
-        model = live.catch_up().model
+        snapshot = live.catch_up()
+        model = snapshot.model
+        asked = RecommendRequest("u1", num_items=3)
+        recommender = Recommender(Hydrate(OnlineStore(settings)), live.catalogue, 100)
+        slate, _ = recommender.recommend(asked, snapshot, NOW_MS)
         trainer.step()  # which reports
+        with closing(Redis.from_url(settings.redis_url)) as redis:
+            (document,) = StatusBoard(redis, settings.namespace).read(TrainDocument)
+        quality = document.quality
         for head, expected in (("click", 60), ("like", 60), ("long_view", 0)):
             with closing(Redis.from_url(settings.redis_url)) as redis:
                 windows = ProgressBoard(redis, settings.namespace, head).read()
@@ -144,6 +157,11 @@ def test_every_action_that_the_log_tells_of_is_learned_and_reported(loop: SmallL
                 assert not torch.equal(weight, untrained.get_parameter(name)), name
     assert model is not None and model.weight_J.tolist() == [0.25, 2, 0]
     assert model.manifest.model.surface_number("home") == 1
+    assert quality["action:like"].samples == 60 and "action:long_view" not in quality
+    assert len(slate.items) == 3 and not slate.degraded
+    for item in slate.items:
+        assert item.p_click is not None and list(item.p) == ["like"]
+        assert item.score == pytest.approx(0.25 * item.p_click + 2 * item.p["like"])
 
 
 def test_a_replica_refuses_to_rank_by_what_is_not_predicted(loop: SmallLoop) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from small_loop import ITEMS, NOW_MS, SHOP, sample, small_loop, trained
+from stream_servers import materialize
 
-from headrace import config, event
+from headrace import event
 from headrace.broker.record import Record
-from headrace.catalogue.files import write_catalogue
 from headrace.config import Settings
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.online.store import OnlineStore
@@ -36,10 +33,7 @@ def two_surfaces(folder: Path) -> Iterator[Settings]:
     with small_loop(folder) as loop:
         loop.write_vectors(VECTORS, 4)
         made = loop.settings("two_surfaces", vector_tables=VECTORS, surfaces=",".join(SURFACES))
-        write_catalogue(SHOP, config.catalogue_path(made), NOW_MS)
-        command = [sys.executable, "-m", "headrace.cli", "materialize"]
-        environ = {**os.environ, **config.environment(made)}
-        subprocess.run(command, env=environ, check=True, capture_output=True)
+        materialize(made, SHOP)
         write_history(made)
         with trained(made, [shown_on(SURFACES[n % 2], n) for n in range(2 * NUM_REQUESTS)]):
             yield made

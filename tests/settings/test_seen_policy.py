@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from headrace.application.seen import SeenPolicy
 from headrace.config import load
 from headrace.errors import ConfigError
-from headrace.settings.seen import SeenPolicy, seen_policy
+from headrace.settings.seen import seen_policy
 
 
 @pytest.mark.parametrize(

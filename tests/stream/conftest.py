@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from junk import started
 from redis import Redis
+from stream_servers import started
 
 from headrace import config
 
 
 @pytest.fixture(scope="package")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
-    with started(tmp_path_factory.mktemp("any-bytes")) as settings:
+    with started(
+        tmp_path_factory.mktemp("any-bytes"), namespace="junk", num_partitions=2, click_window_s=0.1
+    ) as settings:
         yield settings
 
 

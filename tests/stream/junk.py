@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,7 +18,7 @@ from headrace import config
 from headrace.broker.partitioner import partition_of
 from headrace.broker.reader import LogReader
 from headrace.broker.record import Record
-from headrace.broker.topics import Topics, create_topics
+from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.event import ClickEvent, encode
@@ -30,17 +27,8 @@ from headrace.features.table import LIFE, USER_LAYOUT
 from headrace.monitoring.health import read_health
 from headrace.monitoring.health_report import to_document, to_tables
 from headrace.positions.store import CommitStore
-from headrace.services.kafka import start_broker
-from headrace.services.redis import start_redis
 from headrace.stream.worker import Worker
 
-FILES = {
-    "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t9\n",
-    "ml-100k.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
-    "7\tTwelve Monkeys\t1995\tDrama\n8\tFargo\t1996\tDrama\n",
-    "ml-100k.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
-    "1\t24\tM\ttechnician\t85711\n",
-}
 JUNK = [
     b"",
     b"\xff\x00garbage",
@@ -53,29 +41,6 @@ JUNK = [
 ]
 JUNK += [np.random.default_rng(seed).bytes(seed * 37) for seed in range(1, 9)]
 PATIENCE_S = 40.0
-
-
-@contextmanager
-def started(folder: Path) -> Iterator[config.Settings]:
-    """Servers and a materialized catalogue: one namespace and its log for all tests."""
-    (folder / "data").mkdir()
-    for name, text in FILES.items():
-        (folder / "data" / name).write_text(text)
-    environ = {name: value for name, value in os.environ.items() if name != "KAFKA_HOME"}
-    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        settings = config.settings(
-            namespace="junk",
-            home=str(folder / "home"),
-            redis_url=redis.url,
-            kafka_bootstrap=broker.bootstrap,
-            num_partitions=2,
-            click_window_s=0.1,
-        )
-        given = {**environ, **config.environment(settings)}
-        command = ["materialize", "--dataset=movielens", f"--data={folder / 'data'}"]
-        subprocess.run([sys.executable, "-m", "headrace.cli", *command], env=given, check=True)
-        create_topics(settings)
-        yield settings
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-"""A stream worker until so many events are accepted, and then what its build's store says; the
-test of a changed feature table runs it in two copies of the project.
+"""A build's views, a stream worker until so many events are accepted, and what the store says then:
+the test of a changed feature table runs it in two copies of the project.
 
     python run_worker.py NUM_EVENTS FEATURE...
 """
@@ -22,6 +22,7 @@ from headrace.clock import now_ms
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import FEATURES, LAYOUTS, LIFE
+from headrace.offline import materialize
 from headrace.positions.store import CommitStore
 from headrace.stream.worker import Worker
 
@@ -29,8 +30,9 @@ USERS, ITEMS = [f"u{n}" for n in range(20)], [f"i{n}" for n in range(8)]
 
 
 def main(num_events: int, names: list[str]) -> None:
-    """Work, then print lifetime sums by entity, and features as Feast and as states have them."""
+    """Work; print lifetime sums by entity, and features as Feast and as states have them."""
     settings = config.load()
+    materialize.apply(settings)
     commits = CommitStore(Redis.from_url(settings.redis_url), settings.namespace)
     deadline_ms = now_ms() + 60_000
 

@@ -15,6 +15,7 @@ from headrace.clock import now_ms
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.table import LAYOUTS
 from headrace.positions.store import CommitStore
+from headrace.stream import worker
 from headrace.stream.dead_letter import Letter, read_letters
 from headrace.up.display.totals import Observer
 
@@ -74,8 +75,12 @@ def test_a_user_whose_row_is_damaged_begins_anew_and_is_named(
     "damaged", [b"junk", b'{"offset": -1}', b'{"offset": 123456789}', b'{"low_offset": 1}', b"\xff"]
 )
 def test_a_damaged_commit_stops_its_partition_only_until_it_is_mended(
-    servers: config.Settings, redis_of_servers: Redis, damaged: bytes
+    servers: config.Settings,
+    redis_of_servers: Redis,
+    damaged: bytes,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(worker, "LOOK_EVERY_MS", 100)
     name, commits = "{junk:stream}:commits", CommitStore(redis_of_servers, "junk")
     commit, before = redis_of_servers.hget(name, "0"), commits.read_all()
     redis_of_servers.hset(name, "0", damaged)

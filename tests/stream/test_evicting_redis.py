@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 from redis import Redis
 from rich.console import Console
+from stream_servers import started
 
 from headrace import cli, config
-from headrace.broker.topics import Topics, create_topics
+from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.errors import PartitionLost, ServiceError
@@ -27,45 +25,21 @@ from headrace.monitoring.health import read_health
 from headrace.monitoring.health_report import to_document, to_tables
 from headrace.monitoring.status import StatusBoard
 from headrace.positions.store import CommitStore
-from headrace.services.kafka import start_broker
-from headrace.services.redis import start_redis
 from headrace.stream.redis_watch import LOOK_EVERY_MS, RedisNews, lost_keys
 from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services
 
-ITEMS = "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
-FILES = {
-    "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t9\n",
-    "ml-100k.item": f"{ITEMS}7\tTwelve Monkeys\t1995\tDrama\n",
-    "ml-100k.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
-    "1\t24\tM\ttechnician\t85711\n",
-}
 USERS = [f"user{number}" for number in range(40)]
 PATIENCE_MS = 60_000
 
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
-    """Servers, and a materialized catalogue of one film."""
+    """Servers, and a catalogue."""
     folder = tmp_path_factory.mktemp("evicting")
-    (folder / "data").mkdir()
-    for name, text in FILES.items():
-        (folder / "data" / name).write_text(text)
-    environ = {name: value for name, value in os.environ.items() if name != "KAFKA_HOME"}
-    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        settings = config.settings(
-            namespace="evicting",
-            home=str(folder / "home"),
-            redis_url=redis.admin_url,
-            kafka_bootstrap=broker.bootstrap,
-            num_partitions=1,
-            accept_no_persistence=True,
-        )
-        given = {**environ, **config.environment(settings)}
-        command = ["materialize", "--dataset=movielens", f"--data={folder / 'data'}"]
-        subprocess.run([sys.executable, "-m", "headrace.cli", *command], env=given, check=True)
-        create_topics(settings)
+    given = {"namespace": "evicting", "num_partitions": 1, "accept_no_persistence": True}
+    with started(folder, is_admin=True, **given) as settings:
         yield settings
 
 

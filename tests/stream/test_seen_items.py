@@ -5,18 +5,17 @@ A step in memory; then a real worker on a real broker and Redis, and the stage o
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
 from one_partition import START_MS, Stream, click, known, opened
 from redis import Redis
+from stream_servers import materialize, shop, started
 
 from headrace import config
-from headrace.broker.topics import Topics, create_topics
+from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
-from headrace.catalogue.files import write_catalogue
-from headrace.catalogue.item import Dataset, Item
+from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import table_of
 from headrace.clock import now_ms
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
@@ -27,8 +26,6 @@ from headrace.keys import key
 from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.filters.seen import Seen, lists_of
 from headrace.positions.store import CommitStore
-from headrace.services.kafka import start_broker
-from headrace.services.redis import start_redis
 from headrace.settings.seen import seen_policy
 from headrace.skipped import Skipped
 from headrace.stream.step.partition import Effects
@@ -86,22 +83,13 @@ def test_an_event_that_comes_twice_is_in_the_list_once() -> None:
 
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
-    folder = tmp_path_factory.mktemp("seen")
-    environ = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
-    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        yield config.settings(
-            home=str(folder / "home"),
-            redis_url=redis.url,
-            kafka_bootstrap=broker.bootstrap,
-            num_partitions=1,
-        )
+    with started(tmp_path_factory.mktemp("seen"), num_partitions=1) as settings:
+        yield settings
 
 
 def work(settings: config.Settings, *events: Event) -> None:
     """A worker until it has processed these events of a new namespace."""
-    shop = Dataset("shop", ITEMS, (), lambda: iter(()), 0, 0, 0)
-    write_catalogue(shop, config.catalogue_path(settings), now_ms())
-    create_topics(settings)
+    materialize(settings, shop(ITEMS, ()))
     writer = LogWriter(settings)
     for event in events:
         writer.send(Topics(settings.namespace).events, encode(event), event.user_id.encode())

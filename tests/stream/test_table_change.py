@@ -20,10 +20,12 @@ from typing import Any
 
 import pytest
 from run_worker import ITEMS, USERS
+from stream_servers import shop
 
 from headrace import config
 from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
+from headrace.catalogue.files import write_catalogue
 from headrace.clock import now_ms
 from headrace.event import ImpressionEvent, Shown, encode
 from headrace.services.kafka import start_broker
@@ -70,7 +72,6 @@ class Project:
 
     def process(self, num_events: int) -> dict[str, Any]:
         """Apply this build's views, and work until so many events are accepted in all."""
-        self.run("-m", "headrace.cli", "materialize")
         names = (KEPT, ADDED, REMOVED)
         said = self.run(str(Path(__file__).with_name("run_worker.py")), str(num_events), *names)
         result: dict[str, Any] = json.loads(said.splitlines()[-1])
@@ -126,6 +127,7 @@ def test_counts_stay_exact_while_a_feature_comes_and_another_goes(
     after.change_table()
     settings = config.load(environ)
     create_topics(settings)
+    write_catalogue(shop(), config.catalogue_path(settings), now_ms())
 
     log = send(settings, 0, USERS)
     first = before.process(NUM_EACH)

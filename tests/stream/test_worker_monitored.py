@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
 from redis import Redis
 from rich.console import Console
+from stream_servers import started
 
 from headrace import config
-from headrace.broker.topics import Topics, create_topics
+from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.clock import now_ms
 from headrace.event import ClickEvent, Event, ImpressionEvent, Served, Shown, encode
@@ -21,20 +19,11 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.table import LAYOUTS
 from headrace.monitoring.health import Health, read_health
 from headrace.monitoring.health_report import to_document, to_tables
-from headrace.services.kafka import start_broker
-from headrace.services.redis import start_redis
 from headrace.stream.delivery import STATUS_EVERY_MS
 from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services
 
-FILES = {
-    "ml-100k.inter": "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t7\t4\t9\n",
-    "ml-100k.item": "item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n"
-    "7\tTwelve Monkeys\t1995\tDrama\n8\tFargo\t1996\tDrama\n",
-    "ml-100k.user": "user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token\n"
-    "1\t24\tM\ttechnician\t85711\n",
-}
 NUM_USERS = 20
 PATIENCE_MS = 60_000
 EVENT_AGE_MS = 5_000
@@ -43,24 +32,9 @@ WAITED_MS = 3_000  # that the events have been in the log when the worker comes
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
-    """Servers, topics and a materialized catalogue of two films of one genre."""
+    """Servers, and a catalogue of two films of one genre."""
     folder = tmp_path_factory.mktemp("monitored")
-    (folder / "data").mkdir()
-    for name, text in FILES.items():
-        (folder / "data" / name).write_text(text)
-    environ = {name: value for name, value in os.environ.items() if name != "KAFKA_HOME"}
-    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        settings = config.settings(
-            namespace="monitored",
-            home=str(folder / "home"),
-            redis_url=redis.url,
-            kafka_bootstrap=broker.bootstrap,
-            num_partitions=2,
-        )
-        given = {**environ, **config.environment(settings)}
-        command = ["materialize", "--dataset=movielens", f"--data={folder / 'data'}"]
-        subprocess.run([sys.executable, "-m", "headrace.cli", *command], env=given, check=True)
-        create_topics(settings)
+    with started(folder, namespace="monitored", num_partitions=2) as settings:
         yield settings
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 from redis import Redis
+from stream_servers import shop, started
 
 from headrace import config
 from headrace.broker.reader import LogReader
-from headrace.broker.topics import Topics, create_topics
+from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
-from headrace.catalogue.files import write_catalogue
-from headrace.catalogue.item import Dataset, Item, User
+from headrace.catalogue.item import Item, User
 from headrace.clock import now_ms
 from headrace.event import ImpressionEvent, Shown, encode
 from headrace.features.online.store import OnlineStore
@@ -25,41 +22,20 @@ from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.positions.store import CommitStore
-from headrace.services.kafka import start_broker
-from headrace.services.redis import start_redis
 from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services
 
 ITEMS, USERS = (Item("mug"), Item("pen")), (User("ann", ("age=3",)),)
-MATERIALIZE = """from headrace import clock, config
-from headrace.offline import materialize
-materialize.apply(config.load())
-materialize.materialize(config.load(), clock.now_ms())"""
 SHARE, TTL_S, NUM_REQUESTS, NUM_STRANGERS = 60, 2.0, 40, 50
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[config.Settings]:
-    """Servers, topics and a materialized catalogue."""
-    folder = tmp_path_factory.mktemp("unknown")
-    environ = {name: text for name, text in os.environ.items() if name != "KAFKA_HOME"}
-    with start_redis(folder / "redis") as redis, start_broker(folder / "kafka", environ) as broker:
-        settings = config.settings(
-            namespace="unknown",
-            home=str(folder / "home"),
-            redis_url=redis.url,
-            kafka_bootstrap=broker.bootstrap,
-            num_partitions=2,
-            max_unknown_items=SHARE,
-            unknown_item_ttl_s=TTL_S,
-            unknown_user_ttl_s=1_000.0,
-        )
-        shop = Dataset("shop", ITEMS, USERS, lambda: iter(()), 0, 0, 0)
-        write_catalogue(shop, config.catalogue_path(settings), now_ms())
-        given = {**environ, **config.environment(settings)}
-        subprocess.run([sys.executable, "-c", MATERIALIZE], env=given, check=True)
-        create_topics(settings)
+    """Servers, and a catalogue."""
+    given = {"num_partitions": 2, "max_unknown_items": SHARE, "unknown_item_ttl_s": TTL_S}
+    given |= {"namespace": "unknown", "unknown_user_ttl_s": 1_000.0}
+    with started(tmp_path_factory.mktemp("unknown"), shop(ITEMS, USERS), **given) as settings:
         yield settings
 
 

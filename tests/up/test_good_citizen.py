@@ -208,6 +208,25 @@ def test_a_signal_interrupts_what_is_done_and_not_how_it_is_ended(number: int) -
     assert steps == ["begun", "ended"]
 
 
+class InterruptedWhileItGoes:
+    """A finaliser, one of the places where Python prints an exception and goes on."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+
+def test_a_signal_that_falls_where_nothing_can_be_raised_interrupts_nevertheless() -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        one = InterruptedWhileItGoes()
+        del one
+        steps.append("gone")
+        time.sleep(60)
+        steps.append("not reached")
+    assert steps == ["gone"]
+
+
 def test_what_is_ended_after_an_error_is_not_interrupted_either() -> None:
     with pytest.raises(ServiceError):
         try:

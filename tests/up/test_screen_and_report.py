@@ -12,8 +12,9 @@ from rich.console import Console
 
 from headrace.api.front import Front
 from headrace.config import Settings
-from headrace.metrics import Scores
+from headrace.metrics import DRAWN_TOP, Scores
 from headrace.metrics.latency import Latencies
+from headrace.metrics.ranking import RankedLists
 from headrace.monitoring.documents import Quality, ReplayDocument
 from headrace.monitoring.progress import merged
 from headrace.up.display.report import build_report, fifths, to_lines
@@ -155,5 +156,16 @@ def test_the_report_is_json_and_its_text_names_every_total() -> None:
     assert list(report["progressive_actions"]) == ["long_view"]
     assert report["requests"] == {"sent": 0, "ok": 0, "p50_ms": None, "p99_ms": None}
     text = "\n".join(to_lines(report))
-    for name in ("replayed 2,000", "rejected 7", "fifth 5", "3 served", "p99"):
+    for name in ("replayed 2,000", "rejected 7", "long_view, fifth 5", "3 served", "p99"):
         assert name in text
+
+
+def test_of_a_log_without_impressions_the_report_says_that_probabilities_are_relative() -> None:
+    load = BackgroundLoad(Front(Settings().http), ["u"], 0.0)
+    lists = RankedLists(DRAWN_TOP)
+    lists.add(np.array([1, 1, 2, 2]), np.array([0.9, 0.1, 0.2, 0.8]), np.array([1, 0, 1, 0]))
+    drawn = replace(NOTHING, action_windows={}, choice_windows={0: lists})
+    text = "\n".join(to_lines(build_report(drawn, load, in_features=3, start_s=1.0, replay_s=1.0)))
+    assert "drawn requests, fifth" in text and "auc" not in text
+    assert "the probabilities learned of them are relative" in text
+    assert "relative" not in "\n".join(to_lines(build_report(MUCH, load, 0, 1.0, 1.0)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Annotated, Any, Final, Literal, get_type_hints
+from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
 
@@ -23,27 +23,12 @@ from headrace.application.action import (
 )
 from headrace.application.document import shown
 from headrace.application.reading import Duration, keys_of, unknown
+from headrace.application.seen import AFTER, AFTER_PURCHASE, PolicyName, SeenPolicy
 
 MAPPING: Final = ("events", "items", "users")  # sections about the columns of files
 MAX_SURFACE: Final = 128  # characters of a surface's name, as in `headrace.event`
-AFTER: Final = "after"
 
-Policy = Literal["never_again", "after", "after_purchase", "always"]
 Weight = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
-
-
-class SeenPolicy(msgspec.Struct, frozen=True):
-    """When an item that a user has seen may be shown again; `after_s` with the policy `after`."""
-
-    policy: Policy = "never_again"
-    after_s: float = 0.0
-    strict: bool = False  # what is left out does not come back where a slate would be short
-
-    @property
-    def text(self) -> str:
-        """The policy as HEADRACE_SEEN spells it, such as after:2592000s:strict."""
-        after = f":{round(self.after_s)}s" if self.after_s else ""
-        return f"{self.policy}{after}{':strict' if self.strict else ''}"
 
 
 class Negatives(msgspec.Struct, frozen=True):
@@ -201,7 +186,7 @@ def _names(path: str, section: object, problems: list[str]) -> tuple[str, ...]:
 
 def _seen(section: object, actions: tuple[Action, ...], problems: list[str]) -> SeenPolicy:
     """When a seen item may come again: a second later, or more, and not never."""
-    kinds = {"policy": Policy, AFTER: Duration, "strict": bool}
+    kinds = {"policy": PolicyName, AFTER: Duration, "strict": bool}
     before = len(problems)
     found = keys_of(kinds, section, "seen", problems)
     policy, after_s = found.get("policy", SeenPolicy().policy), found.get(AFTER, 0.0)
@@ -210,8 +195,10 @@ def _seen(section: object, actions: tuple[Action, ...], problems: list[str]) -> 
     if len(problems) == before and (policy == AFTER) != (after_s > 0):
         what = "missing, expected a duration such as 30d with" if policy == AFTER else "is for"
         problems.append(f"seen.after: {what} the policy {AFTER}, got the policy {policy}")
-    if policy == "after_purchase" and not any(row.value == MONEY for row in actions):
+    if policy == AFTER_PURCHASE and not any(row.value == MONEY for row in actions):
         problems.append("seen.policy: after_purchase, but no action carries money")
+    if len(problems) > before:
+        return SeenPolicy()
     return SeenPolicy(policy, float(after_s), found.get("strict", False))
 
 

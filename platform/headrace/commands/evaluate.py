@@ -127,6 +127,11 @@ def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
     what = "choices, without impressions" if "points" in result else "test impressions"
     print(f"{result['samples']:,} {what}; {result['regime']}; {_whose(options)}")
     print(to_text(result))
+    if result.get("choices"):
+        print(
+            f"{result['choices']:,} choices of the test, of items that nobody was seen to show, "
+            "are not judged here"
+        )
     print(f"{result['samples_per_s']:,} of the log/s, {result['peak_rss_mb']:,} MB at most")
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
@@ -161,7 +166,7 @@ def _asked(options: argparse.Namespace) -> Asked:
     from headrace.evaluation.dataset.asked import Asked
 
     return Asked(
-        labels=tuple((options.labels or "click").split(",")),
+        labels=tuple(options.labels.split(",")) if options.labels is not None else (),
         test_from_ms=options.test_from,
         test_share=TEST_SHARE if options.test_share is None else options.test_share,
         size=options.size,

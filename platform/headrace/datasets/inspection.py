@@ -67,7 +67,7 @@ class _Tally:
             self.num_impressions += num
             self.num_chosen += sum(map(_is_chosen, event.items))
         else:
-            self.num_alone += _action(event) in WISHES
+            self.num_alone += _is_wish(event)
 
 
 def inspect(dataset: Dataset, now_ms: int) -> Inspection:
@@ -93,8 +93,11 @@ def _is_chosen(shown: Shown) -> bool:
     return any(came and row.wish for row, came in named)
 
 
-def _action(event: ClickEvent | ActionEvent) -> str:
-    return event.action if isinstance(event, ActionEvent) else CLICK
+def _is_wish(event: ClickEvent | ActionEvent) -> bool:
+    """Whether it says that an item was chosen; what was taken back was not, in the end."""
+    if isinstance(event, ClickEvent):
+        return CLICK in WISHES
+    return event.action in WISHES and not event.takes_back
 
 
 def _counts_of(dataset: Dataset) -> Counts:

@@ -85,7 +85,7 @@ class StreamDocument(PartDocument, frozen=True, kw_only=True):
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
-    """Progressive quality of predicted clicks; None where a number is not defined."""
+    """Progressive quality of a predicted action; None where a number is not defined."""
 
     samples: Count
     auc: float | None
@@ -139,7 +139,8 @@ class TrainDocument(PartDocument, frozen=True, kw_only=True):
     skipped_batches: Count = 0  # whose features or loss were not finite
     version: Count = 0
     ids: dict[str, Count] = {}  # rows by embedding table
-    quality: dict[str, Quality] = {}  # of the newest impressions, by slice of the traffic
+    # Of the newest impressions: clicks by slice of the traffic, other actions as action:NAME.
+    quality: dict[str, Quality] = {}
     choices: Choices | None = None  # of the newest drawn requests, where there are any
 
 

@@ -156,10 +156,10 @@ def _features(health: Health) -> Iterator[Metric]:
 
 def _quality(health: Health) -> Iterator[Metric]:
     names = {
-        "impressions": "newest impressions that the progressive quality of clicks is of",
-        "auc": "AUC of predicted clicks over these",
+        "impressions": "newest impressions that this is of: clicks, or slice=action:NAME",
+        "auc": "AUC of the predictions over these",
         "normalized_entropy": "their log loss over that of always predicting the base rate",
-        "calibration": "predicted over observed clicks of these",
+        "calibration": "predicted over observed of these",
     }
     gauges = {
         name: Gauge(f"headrace_model_{name}", text, labels=["slice"])
@@ -178,7 +178,7 @@ def _choices(health: Health) -> Iterator[Metric]:
         return
     top, of = health.choices.top, health.choices
     names = {
-        "requests": ("newest requests that were drawn beside what was chosen", of.requests),
+        "requests": ("newest drawn requests, whose probabilities are relative", of.requests),
         "recall": (f"share of these whose chosen one came among the first {top}", of.recall),
         "ndcg": (f"NDCG@{top} of these", of.ndcg),
         "mrr": ("mean reciprocal rank of their chosen ones", of.mrr),

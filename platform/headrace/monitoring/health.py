@@ -103,7 +103,7 @@ class Health:
     stores: tuple[RedisCondition, ...] = ()  # the servers that rows and commits lie on
     lost_rows: int = 0  # of users, written and gone when they were needed, as far as is known
     corrected: dict[str, str] = field(default_factory=dict)  # by a commit's count: the first
-    quality: dict[str, Quality] = field(default_factory=dict)  # of predicted clicks, by slice
+    quality: dict[str, Quality] = field(default_factory=dict)  # by slice, and action:NAME
     choices: Choices | None = None  # of drawn requests
 
     @property

@@ -12,8 +12,9 @@ from headrace.skipped import shortened
 
 
 def quality_table(quality: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A row for each slice; `quality` is that of a trainer's document, as JSON has it."""
-    table = Table("clicks", title="progressive quality of the newest impressions")
+    """A row for each slice of the clicks, and for each other action; `quality` is that of a
+    trainer's document, as JSON has it."""
+    table = Table("clicks, or action", title="progressive quality of the newest impressions")
     for heading in ("impressions", "AUC", "normalised entropy", "calibration"):
         table.add_column(heading, justify="right")
     for name, one in quality.items():

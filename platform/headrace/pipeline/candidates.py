@@ -1,6 +1,7 @@
 """Candidates: the items under consideration for a request, in columns, each with its sources.
 
 C candidates   K those that a rule keeps   N those that it removes   S sources   F features
+J heads
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class Candidates:
     sources: tuple[str, ...]
     row_C: Ints
     rank_SC: NDArray[np.int32]
-    p_click_C: NDArray[np.float32] | None = None  # None: nothing has ranked them
+    p_CJ: NDArray[np.float32] | None = (
+        None  # by head, the click first; None: nothing has ranked them
+    )
     score_C: NDArray[np.float32] | None = None  # what slates are ordered by
     dense_CF: NDArray[np.float32] | None = None  # what the ranker reads of each
     removed: list[Removed] = field(default_factory=list)
@@ -45,6 +48,11 @@ class Candidates:
 
     def __len__(self) -> int:
         return len(self.row_C)
+
+    @property
+    def p_click_C(self) -> NDArray[np.float32] | None:
+        """[C]: the probability of a click, None while nothing has ranked them."""
+        return None if self.p_CJ is None else self.p_CJ[:, 0]
 
     def keep(self, kept: Kept, reason: str) -> None:
         """Keep these candidates, by a mask or by places in their new order; the others are removed
@@ -58,7 +66,7 @@ class Candidates:
         elif is_mask:
             return
         self.row_C, self.rank_SC = self.row_C[place_K], self.rank_SC.take(place_K, axis=1)
-        self.p_click_C = None if self.p_click_C is None else self.p_click_C[place_K]
+        self.p_CJ = None if self.p_CJ is None else self.p_CJ[place_K]
         self.score_C = None if self.score_C is None else self.score_C[place_K]
         self.dense_CF = None if self.dense_CF is None else self.dense_CF.take(place_K, axis=0)
 

@@ -23,6 +23,7 @@ from headrace.broker.topics import create_topics
 from headrace.clock import now_ms
 from headrace.errors import ActionsMismatch, LogMismatch
 from headrace.services.processes.priority import yield_to_requests
+from headrace.services.ray_node import wait_for_own_ray
 from headrace.stream.assignment import balanced
 from headrace.stream.memory import ONE_HEAP, keep_freed
 from headrace.stream.redis_watch import RedisNews, lost_keys
@@ -82,6 +83,7 @@ def run(settings: config.Settings) -> None:
     if lost := lost_keys(redis, settings.namespace):
         _say(f"warning: {lost}")
     bind_to_log(settings)
+    wait_for_own_ray()
     ray.init(**config.ray_options())
     stopping = threading.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):  # after ray.init, which sets its own

@@ -51,11 +51,14 @@ class Loop:
         self.start_s = 0.0
 
     def start(self) -> None:
-        """Start the parts; returns when each of them does its work."""
+        """Start the parts, which do not work yet."""
         self._screen.phase = "starting the parts"
+        self._screen.say("starting the stream workers, the trainer and serving")
         for part in self._watch.parts:
             part.start()
-        self._screen.say("starting the stream workers, the trainer and serving")
+
+    def wait_ready(self) -> None:
+        """Returns when each part does its work."""
         deadline = time.monotonic() + READY_TIMEOUT_S
         while waiting := self._watch.not_ready():
             self._watch.keep_running(time.monotonic())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 
@@ -68,6 +69,7 @@ class Platform:
     owner: Owner = field(default_factory=Owner.current)
     environ: dict[str, str] = field(default_factory=dict)
     started_s: float = field(default_factory=time.monotonic)
+    wait_for_ray: Callable[[], None] = lambda: None  # that was started here
 
     def start(self, stack: ExitStack) -> None:
         """Everything up to the parts, whose end goes onto the stack as they come."""
@@ -89,13 +91,18 @@ class Platform:
         )
         materialize(self.options, self.settings, self.screen)
         if "RAY_ADDRESS" not in self.environ:
-            servers.append(start_own_ray(self.settings, sockets, self.environ, stack, self.screen))
+            ray, self.wait_for_ray = start_own_ray(
+                self.settings, sockets, self.environ, stack, self.screen
+            )
+            servers.append(ray)
         self.loop = self._loop(servers, stack)
 
     def work(self) -> None:
         """The parts, the replay, and serving until it is interrupted."""
         self.port.share()  # with HAProxy
         self.loop.start()
+        self.wait_for_ray()
+        self.loop.wait_ready()
         self.loop.start_s = time.monotonic() - self.started_s
         self.loop.replay()
         if not self.options.once:

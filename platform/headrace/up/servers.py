@@ -200,18 +200,30 @@ def materialize(options: UpOptions, settings: config.Settings, screen: Screen) -
 
 def start_own_ray(
     settings: config.Settings, sockets: Path, environ: Environ, stack: ExitStack, screen: Screen
-) -> Server:
-    """A Ray of our own, with its temporary files in `sockets`; its address goes into `environ`."""
+) -> tuple[Server, Callable[[], None]]:
+    """Begins to start a Ray of our own, with its temporary files in `sockets`: the server, and a
+    function that returns once it answers. Its address is in `environ` at once, so that the parts
+    can import what they need meanwhile.
+    """
     screen.phase = "starting Ray"
     environ |= config.local_ray()
 
-    def start() -> RayNode:
+    def begin() -> RayNode:
         environ.pop("RAY_ADDRESS", None)
         node = start_ray(settings.home_path / "servers" / "ray", sockets / "r", environ, NUM_CPUS)
         environ["RAY_ADDRESS"] = node.address
         return node
 
-    server = Server("ray", start(), start, carries_parts=True)
+    def again() -> RayNode:
+        node = begin()
+        node.wait_ready()
+        return node
+
+    def wait() -> None:
+        node.wait_ready()
+        screen.say(f"started Ray at {node.address}")
+
+    node = begin()
+    server = Server("ray", node, again, carries_parts=True)
     stack.callback(server.stop)
-    screen.say(f"started Ray at {environ['RAY_ADDRESS']}")
-    return server
+    return server, wait

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from headrace.action import CLICK
 from headrace.datasets.draft.choice import UNKNOWN, Choice, Section, column_reason
-from headrace.datasets.draft.files import IDS, best, key_to_users, values_of
+from headrace.datasets.draft.files import IDS, best, key_to_users, shown_items, values_of
 from headrace.datasets.draft.outcomes import Outcome, outcome_of
 from headrace.datasets.draft.words import deed, fit
 from headrace.datasets.table.guess import CellKind, ColumnGuess
@@ -47,11 +48,19 @@ def events_of(file: FileGuess, others: Sequence[FileGuess]) -> Events:
     events = Events(file, *joined) if joined else Events(file)
     made = events.section
     made["user_id"] = _id(events, "user_id", "who it was")
-    made["item_id"] = _id(events, "item_id", "which item it was")
+    if shown := shown_items(file):
+        value = {"column": shown.name, "separator": " ", "outcome_separator": "-"}
+        made["item_ids"] = Choice(
+            value, column_reason(shown, "items, and whether each was clicked")
+        )
+    else:
+        made["item_id"] = _id(events, "item_id", "which item it was")
     made["time"] = _time(events)
-    events.outcome = outcome_of(
-        file, [one for one in events.columns if one.name not in events.used]
-    )
+    if shown:
+        events.outcome = Outcome(actions=(CLICK,), tells_impressions=True)
+    else:
+        free = [one for one in events.columns if one.name not in events.used]
+        events.outcome = outcome_of(file, free)
     made.update(events.outcome.section)
     if events.outcome.tells_impressions:
         made.update(_places(events))

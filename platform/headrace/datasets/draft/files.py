@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ MAX_FILES: Final = 50  # of a folder are looked at
 LOOK_ROWS: Final = 10_000  # whose different values are counted
 ROLE_OF: Final = {"items": "item_id", "users": "user_id"}
 NAMES_OF: Final = {"item_id": frozenset(("catalog", "catalogue", "assortment"))}  # of files
+SHOWN_ITEMS: Final = re.compile(r"\S+-[01]( \S+-[01])*")
 IDS: Final[tuple[CellKind, ...]] = ("text", "whole", "number", "boolean")
 
 
@@ -88,6 +90,15 @@ def best(
     return found[1] if found[0] >= least else None
 
 
+def shown_items(file: FileGuess) -> ColumnGuess | None:
+    """The column of which each cell has the items of an impression, with whether each was clicked,
+    such as "N1-0 N2-1"."""
+    for one in file.columns:
+        if all(map(SHOWN_ITEMS.fullmatch, one.samples)) and any(" " in x for x in one.samples):
+            return one
+    return None
+
+
 def id_column(file: FileGuess, role: str) -> ColumnGuess | None:
     """The id of the items or users of a file: also a plain `id` in a file of such a name."""
     found = best(file, role)
@@ -142,7 +153,9 @@ def key_to_users(file: FileGuess, others: Sequence[FileGuess]) -> tuple[FileGues
 
 
 def _is_log(file: FileGuess, others: Sequence[FileGuess]) -> bool:
-    """Users with items, or items that come again with times or with a key to users."""
+    """Users with items, items that come again with times or with a key to users, or impressions."""
+    if shown_items(file):
+        return True
     item = best(file, "item_id", least=2)
     if item is None or is_properties(file):
         return False

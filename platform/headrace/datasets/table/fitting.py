@@ -58,8 +58,9 @@ def _misfits(folder: Path, part: AnyPart) -> Iterator[str]:
         yield f"{key}: {problem}"
     joined = {column for join in part.joins for column in join.columns}
     wanted = [(key, column) for key, column in _needed(part) if column not in joined]
-    keys = [("joins", joins.key_of(join)[0]) for join in part.joins]
-    wanted += [(key, column) for key, column in keys if column not in joined]
+    if not (isinstance(part, ItemColumns) and part.properties):  # else a key may be a property
+        keys = [("joins", joins.key_of(join)[0]) for join in part.joins]
+        wanted += [(key, column) for key, column in keys if column not in joined]
     files = find(folder, part.file, part.format)
     if not files:
         yield f"file: there is no file {folder / str(part.file)}"

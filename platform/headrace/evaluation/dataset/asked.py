@@ -12,7 +12,7 @@ class Asked:
     With `model_version` the published version of that number is judged, and nothing is trained.
     """
 
-    labels: tuple[str, ...] = ("click",)
+    labels: tuple[str, ...] = ()  # the predicted actions that the test can judge
     test_from_ms: int | None = None
     test_share: float = 0.2  # of the events, where no time is given
     size: str = "nano"

@@ -32,6 +32,10 @@ class Survey:
     shows_lists: bool = False  # requests of the test show several items
     outcomes: Counter[tuple[str, bool]] = field(default_factory=Counter)  # by action, in the test
 
+    def has_both(self, label: str) -> bool:
+        """Whether the test has impressions of which the action came, and others."""
+        return all(self.outcomes[label, outcome] for outcome in (True, False))
+
     @property
     def num_impressions(self) -> int:
         return self.num_train + self.num_test
@@ -63,9 +67,9 @@ def test_start_ms(dataset: Dataset, test_from_ms: int | None, share: float) -> i
     return next(islice(dataset.events(), num_train - 1, None)).event_time_ms + 1
 
 
-def survey(dataset: Dataset, start_ms: int, labels: Sequence[str], learns: bool) -> Survey:
-    """Looks at every event; raises `DatasetError` where there is nothing to test, nothing to learn
-    from, or one class only."""
+def survey(dataset: Dataset, start_ms: int, learns: bool) -> Survey:
+    """Looks at every event; raises `DatasetError` where there is nothing to test, or nothing to
+    learn from."""
     found = Survey(dataset.end_ms)
     for event in dataset.events():
         is_test = event.event_time_ms >= start_ms
@@ -85,15 +89,19 @@ def survey(dataset: Dataset, start_ms: int, labels: Sequence[str], learns: bool)
         )
     if learns and not found.num_train and not (found.num_train_choices and not found.num_test):
         raise DatasetError(f"{name}: no impressions before {at}, where the test begins, to learn")
-    for label in labels if found.num_test else ():
+    return found
+
+
+def check_classes(name: str, found: Survey, labels: Sequence[str]) -> None:
+    """Raises `DatasetError` for a label of which the test has one class only."""
+    for label in labels:
         for outcome, verb in ((True, "has"), (False, "lacks")):
             if not found.outcomes[label, outcome]:
                 raise DatasetError(
-                    f"{name}: one class only: no impression from {at} on {verb} the action "
-                    f"{label!r}, so that its prediction cannot be judged; choose another label "
-                    "(--labels) or another time"
+                    f"{name}: one class only: no impression from "
+                    f"{_iso(found.test_ms)} on {verb} the action {label!r}, so that its "
+                    "prediction cannot be judged; choose another label (--labels) or another time"
                 )
-    return found
 
 
 def _take_impression(found: Survey, event: ImpressionEvent, is_test: bool) -> None:

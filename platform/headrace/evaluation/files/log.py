@@ -73,7 +73,9 @@ def add_log_flags(parser: argparse.ArgumentParser, required: bool = True) -> Non
         parser.add_argument(flag, type=Path, required=required, metavar="FILE", help=what)
     parser.add_argument("--history", type=Path, metavar="FILE", help="what came before the log")
     parser.add_argument(
-        "--labels", help="what to predict, with commas (default: the click): actions, or columns"
+        "--labels",
+        help="what to predict, with commas: actions (default: those predicted that the test can "
+        "judge), or columns of files (default: is_click)",
     )
     parser.add_argument(
         "--size", default=DEFAULT_SIZE, help=f"{', '.join(SIZES)} (default: {DEFAULT_SIZE})"

@@ -152,10 +152,16 @@ class History:
     over: LastN
 
     def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> Ints:
-        age_QL = np.maximum(now_ms_Q[:, None] - read_Q["time_ms"], 0) * (read_Q["item"] != 0)
-        outcome_QL = read_Q["action"] | read_Q["share"].astype(np.int64) << SHARE_SHIFT
-        columns = (read_Q["item"], age_QL, outcome_QL, read_Q["position"])
-        return np.stack(columns, axis=1).astype(np.int64)
+        history_Q4L = np.empty((len(read_Q), 4, self.over.length), np.int64)
+        history_Q4L[:, 0] = read_Q["item"]
+        np.subtract(now_ms_Q[:, None], read_Q["time_ms"], out=history_Q4L[:, 1])
+        np.maximum(history_Q4L[:, 1], 0, out=history_Q4L[:, 1])
+        history_Q4L[:, 1] *= read_Q["item"] != 0
+        history_Q4L[:, 2] = read_Q["share"]
+        history_Q4L[:, 2] <<= SHARE_SHIFT
+        history_Q4L[:, 2] |= read_Q["action"]
+        history_Q4L[:, 3] = read_Q["position"]
+        return history_Q4L
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from headrace.features.aggregation.accumulators import Accumulator, Newest, Stat
 from headrace.features.aggregation.aggregators import Aggregator, kept_by
 from headrace.features.aggregation.facts import SHOWN, Facts, Ints
 
-BLOCK = 32  # facts of one entity that are replayed for a state as of between two of them
+RADIX: Final = 4  # states as of every fact begin from those as of every fourth, and so on
 MAX_SUM = 1e18  # of the values of all outcomes of an entity
 SEEN = Newest(SHOWN)  # what a ttl counts from; kept where a feature has one
 
@@ -96,32 +96,40 @@ class Layout:
         """Take in facts, sorted by entity, as `add` does, and return states [Q] between them.
 
         The q-th is that of `entity_Q[q]` after `seen_Q[q]` of the entity's facts, in the order that
-        they have here; what is asked for twice is made once. Facts come in blocks: those of a block
-        that a state saw are replayed on a copy, so the work grows with the facts and not with the
-        square of one entity's. What comes after the last block that is asked for is taken in at
-        once.
+        they have here; what is asked for twice is made once. Facts are taken in from the last state
+        before them that is there, so the work grows with the facts and not with the square of one
+        entity's.
         """
         span = seen_Q.max(initial=0) + 1
         asked_Q, of_asked_Q = np.unique(entity_Q * span + seen_Q, return_inverse=True)
-        return self._snapshots(state_U, facts, asked_Q // span, asked_Q % span).take(of_asked_Q)
-
-    def _snapshots(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
         first_U = np.searchsorted(facts.entity_N, np.arange(len(state_U)))
-        block_N = (np.arange(len(facts)) - first_U[facts.entity_N]) // BLOCK
-        block_Q = seen_Q // BLOCK
-        state_Q = np.empty(len(entity_Q), self.dtype)
-        num_blocks = block_Q.max(initial=-1) + 1
-        for block in range(num_blocks):
-            asked_K = np.flatnonzero(block_Q == block)
-            state_K = state_U.take(entity_Q[asked_K])
-            num_K = seen_Q[asked_K] - block * BLOCK
-            about_P = np.repeat(np.arange(len(asked_K)), num_K)
+        before_U = whole(state_U).copy().view(self.dtype)  # together: within rows they lie apart
+        log, entity_A, seen_A = (before_U, facts, first_U), asked_Q // span, asked_Q % span
+        state_A = self._snapshots(log, entity_A, seen_A, RADIX)
+        self.add(state_U, facts)
+        return state_A.take(of_asked_Q)
+
+    def _snapshots(
+        self, log: tuple[State, Facts, Ints], entity_Q: Ints, seen_Q: Ints, step: int
+    ) -> State:
+        """[Q]: states between facts, made of those as of each `step`-th fact of an entity, which
+        are made likewise of those further apart, and these at last of the states before all."""
+        before_U, facts, first_U = log
+        state_Q, base_Q = before_U.take(entity_Q), seen_Q // step * step
+        if len(later_K := np.flatnonzero(base_Q)):
+            span = base_Q.max() + 1
+            at_K = entity_Q[later_K] * span + base_Q[later_K]
+            at_L, of_K = np.unique(at_K, return_inverse=True)
+            state_L = self._snapshots(log, at_L // span, at_L % span, RADIX * step)
+            whole(state_Q)[later_K] = whole(state_L).take(of_K)
+        num_Q = seen_Q - base_Q
+        if len(more_K := np.flatnonzero(num_Q)):
+            num_K, start_K = num_Q[more_K], (first_U[entity_Q] + base_Q)[more_K]
+            about_P = np.repeat(np.arange(len(more_K)), num_K)
             place_P = np.arange(len(about_P)) - np.repeat(np.cumsum(num_K) - num_K, num_K)
-            fact_P = first_U[entity_Q[asked_K]][about_P] + block * BLOCK + place_P
-            self.add(state_K, facts.take(fact_P).about(about_P))
-            state_Q[asked_K] = state_K
-            self.add(state_U, facts.take(block_N == block))
-        self.add(state_U, facts.take(block_N >= num_blocks))
+            state_K = state_Q.take(more_K)
+            self.add(state_K, facts.take(start_K[about_P] + place_P).about(about_P))
+            whole(state_Q)[more_K] = whole(state_K)
         return state_Q
 
     def values(self, state_Q: State, now_ms_Q: Ints, features: Sequence[Feature]) -> list[Any]:
@@ -198,6 +206,11 @@ class Layout:
         for place, column_Q in enumerate(columns):
             table[:, place] = column_Q
         return table
+
+
+def whole(rows: NDArray[Any]) -> NDArray[np.void]:
+    """The same rows as nothing but bytes: numpy copies them at once, and not field by field."""
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize)))
 
 
 def _is_possible(state_X: NDArray[Any]) -> bool:

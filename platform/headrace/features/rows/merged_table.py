@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
-from headrace.features.aggregation.layout import Layout
+from headrace.features.aggregation.layout import Layout, whole
 from headrace.features.rows.bounds import NOTHING, Share
 from headrace.features.rows.partial_rows import PartialRows
-from headrace.features.rows.state_row import Rows, blank_rows, whole
+from headrace.features.rows.state_row import Rows, blank_rows
 
 IN_THIS_STEP: Final = 1 << 62  # a time
 MIN_ROWS: Final = 1_024  # that a table grows or shrinks by

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 
 from headrace.features.aggregation.facts import Ints
-from headrace.features.aggregation.layout import Layout
-from headrace.features.rows.state_row import Rows, blank_rows, whole
+from headrace.features.aggregation.layout import Layout, whole
+from headrace.features.rows.state_row import Rows, blank_rows
 
 
 class PartialRows:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.errors import ServiceError
-from headrace.features.aggregation.layout import Layout
+from headrace.features.aggregation.layout import Layout, whole
 from headrace.features.schema import STATE_SCHEMA
 
 Rows = NDArray[Any]
@@ -51,11 +51,6 @@ def encode_rows(rows: Rows) -> list[bytes]:
     """Each row as the bytes that `decode_rows` reads."""
     payloads: list[bytes] = whole(rows).tolist()
     return payloads
-
-
-def whole(rows: Rows) -> NDArray[np.void]:
-    """The same rows as nothing but bytes: numpy copies them at once, and not field by field."""
-    return rows.view(np.dtype((np.void, rows.dtype.itemsize)))
 
 
 def decode_rows(payloads: Sequence[bytes], layout: Layout) -> Rows:

@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 
 from headrace.action import BOUGHT
+from headrace.application.seen import SeenPolicy
 from headrace.features.inputs import HISTORY, HISTORY_LENGTH
 from headrace.features.store.last_items import EMPTY, LENGTHS, USER_BOUGHT, USER_SHOWN
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Kept
 from headrace.pipeline.context import Context
-from headrace.settings.seen import SeenPolicy
 
 
 class Seen:

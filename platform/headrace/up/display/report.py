@@ -84,12 +84,21 @@ def to_lines(report: dict[str, Any]) -> Iterable[str]:
     """The report as the text that is printed at the end."""
     events, requests, models = report["events"], report["requests"], report["models"]
     yield "  ".join(f"{name} {count:,}" for name, count in events.items())
+    drawn = [
+        (n, part) for n, part in enumerate(report["progressive_choices"], 1) if part["requests"]
+    ]
     for number, part in enumerate(report["progressive"], 1):
-        yield f"  fifth {number}: " + "  ".join(f"{name} {value}" for name, value in part.items())
-    for number, part in enumerate(report["progressive_choices"], 1):
-        if part["requests"]:
-            shown = "  ".join(f"{name} {value:.4g}" for name, value in part.items())
-            yield f"  drawn requests, fifth {number}: {shown}"
+        if part["samples"] or not drawn:
+            shown = "  ".join(f"{name} {value}" for name, value in part.items())
+            yield f"  fifth {number}: {shown}"
+    for head, parts in report["progressive_actions"].items():
+        shown = "  ".join(f"{name} {value}" for name, value in parts[-1].items())
+        yield f"  {head}, fifth {len(parts)}: {shown}"
+    for number, part in drawn:
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in part.items())
+        yield f"  drawn requests, fifth {number}: {shown}"
+    if drawn:
+        yield "  drawn requests only order items: the probabilities learned of them are relative"
     yield f"models: {models['published']} published, {models['served']} served"
     for name, values in report["freshness_ms"].items():
         yield f"{name} freshness: p50 {values['p50']} ms, p99 {values['p99']} ms"

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 
 EXAMPLE: Final = re.compile(
-    r"(?P<before>\D*?)1(?P<group>\D?)234(?:(?P<point>\D)50?)?(?P<after>(?:\D.*)?)", re.DOTALL
+    r"(?P<before>\D*?)1(?P<group>\D?)234(?:(?P<point>\D)50*)?(?P<after>(?:\D.*)?)", re.DOTALL
 )
 MINUS: Final = "\u2212-"  # the sign, as keyboards and as typesetters write it
 SPACES: Final = str.maketrans("\u00a0\u202f", "  ")

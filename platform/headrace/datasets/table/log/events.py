@@ -32,6 +32,7 @@ OPTIONAL: Final = {
     f.GRADE: None,
     f.AMOUNT: math.nan,
     f.CURRENCY: "",
+    f.BACK: False,
 }
 Columns = dict[str, list[Any]]
 VALUE_OF: Final = {row.name: row.value for row in TABLE}
@@ -78,9 +79,10 @@ class Maker:
         """An event of each action that came of this row."""
         came, surface = column[f.CAME][row], column[f.SURFACE][row]
         key = column[f.TIME][row], column[f.USER][row], column[f.ITEM][row]
+        again = (f.BACK,) if column[f.BACK][row] else ()
         for name, bit in BIT.items():
             if came & bit:
-                event_id = _digest((*key, name))
+                event_id = _digest((*key, name, *again))
                 if name == CLICK:
                     yield ClickEvent(event_id, *key, surface=surface)
                 else:
@@ -109,10 +111,10 @@ class Maker:
         """The grade or the money of an action, if it carries one and the row tells it."""
         if VALUE_OF[action] == GRADE:
             return {"value": column[f.GRADE][row] or column[f.VALUE][row]}
-        amount = column[f.AMOUNT][row]
-        if VALUE_OF[action] != MONEY or math.isnan(amount):
+        if VALUE_OF[action] != MONEY:
             return {}
-        return self._paid(amount, column[f.CURRENCY][row])
+        amount, told = column[f.AMOUNT][row], {"taken_back": True} if column[f.BACK][row] else {}
+        return told if math.isnan(amount) else told | self._paid(amount, column[f.CURRENCY][row])
 
     def _paid(self, amount: float, currency: str) -> dict[str, Any]:
         """The fields of an amount; one without a currency is none."""

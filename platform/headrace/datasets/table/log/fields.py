@@ -40,6 +40,7 @@ GRADE: Final = "grade"  # a grade by itself, such as a rating
 AMOUNT: Final = "amount"  # in micros, NaN where there is none
 QUANTITY: Final = "quantity"  # NaN where there is none
 CURRENCY: Final = "currency"
+BACK: Final = "back"  # whether what carries money was taken back: its price or quantity is below 0
 LEFT_OUT: Final = -1  # the kind of a row that is no event
 OF_SHOWN: Final = -2  # the kind of an impression; others are the bits of actions
 GUEST: Final = "guest-"  # before what stands for a user, so that it is none of those

@@ -17,6 +17,7 @@ from headrace.action import BIT, EVERY_ACTION, TABLE, strongest
 from headrace.datasets.table.bad_rows import MAX_EXAMPLES, Fault
 from headrace.datasets.table.log.fields import (
     AMOUNT,
+    BACK,
     CAME,
     FILE,
     IS_SHOWN,
@@ -55,16 +56,16 @@ class Grouping:
         self._part, self._files, self._tally = part, files, tally
         item = part.item_ids.column if part.item_ids else part.item_id
         self._item_column = item or ITEM
-        self._keys = [TIME, USER, ITEM, IS_SHOWN]
+        self._keys = [TIME, USER, ITEM, IS_SHOWN, BACK]
         if part.tells_impressions:
             self._keys.append(REQUEST)
 
     def merged(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """The rows without those of a time, user, request and item that another row tells.
 
-        What came of either came, amounts add up, and the rest is told by the row with the stronger
-        action; or one row tells everything, the first or last, where the mapping says so. An
-        impression that only repeats another is a bad row.
+        What was taken back stays apart. What came of either came, amounts add up, and the rest is
+        told by the row with the stronger action; or one row tells everything, the first or last,
+        where the mapping says so. An impression that only repeats another is a bad row.
         """
         keys = [name for name in self._keys if name in rows.schema.names]
         place_M, group_M = _alike(rows, keys)

@@ -19,6 +19,7 @@ from headrace.datasets.table.files.open import TableFile
 from headrace.datasets.table.log import several
 from headrace.datasets.table.log.fields import (
     AMOUNT,
+    BACK,
     CAME,
     FILE,
     IS_SHOWN,
@@ -95,9 +96,9 @@ def _with_outcomes(
     if VALUE in values:  # the event says it all the same; without an outcome nobody reads it
         tally.values_without_outcome += int(((values[VALUE] != 0) & (came_N == 0)).sum())
     if AMOUNT in values:
-        is_unpaid_N = (came_N & PAID) == 0
-        whole_N = np.rint(values[AMOUNT] * values.pop(QUANTITY, 1.0))
-        values[AMOUNT] = np.where(is_unpaid_N, np.nan, whole_N)
+        is_paid_N, quantity_N = (came_N & PAID) != 0, values.pop(QUANTITY, 1.0)
+        values[BACK] = is_paid_N & ((values[AMOUNT] < 0) | (quantity_N < 0))
+        values[AMOUNT] = np.where(is_paid_N, np.rint(values[AMOUNT] * quantity_N), np.nan)
     return values
 
 

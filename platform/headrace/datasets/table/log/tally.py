@@ -76,7 +76,10 @@ class Tally:
                 self.surfaces[found["values"]] += found["counts"]
         else:
             self.surfaces[DEFAULT_SURFACE] += len(told)
-        num_M = np.bincount(told.column(f.CAME).to_numpy(), minlength=len(MASKS))
+        came_N = told.column(f.CAME).to_numpy()
+        if f.BACK in told.schema.names:
+            came_N = came_N[~told.column(f.BACK).to_numpy(zero_copy_only=False)]
+        num_M = np.bincount(came_N, minlength=len(MASKS))
         for name, bit in BIT.items():
             self.actions[name] += int(num_M[[mask for mask in MASKS if mask & bit]].sum())
         self.num_positives += int(num_M[[mask for mask in MASKS if mask & ~AVERSIONS]].sum())

@@ -94,7 +94,9 @@ class Visits:
         """Adds the fact to the newest impression of its item, if there is one and it fits."""
         shown, row = self._newest.get(_key(fact.column, fact.row), (None, 0))
         amount = fact.column[f.AMOUNT][fact.row]
-        if shown is None or fact.time_ms > shown.time_ms + self._within_ms or amount < 0:
+        if shown is None or fact.time_ms > shown.time_ms + self._within_ms:
+            return False
+        if fact.column[f.BACK][fact.row]:
             return False
         came = fact.column[f.CAME][fact.row]
         shown.column[f.CAME][row] |= came | (BIT[CLICK] if came & ~AVERSIONS else 0)
