@@ -80,7 +80,7 @@ class Gateway:
         policy, catalogue = seen_policy(given.seen), self._live.catalogue
         hydrate = Hydrate(store, self._store, (*USER_HIDES, *lists_of(policy)))
         self._recommender = Recommender(hydrate, catalogue, given.max_candidates, policy)
-        campaigns = read_campaigns(settings.campaigns, catalogue.row_of_id)
+        campaigns = read_campaigns(settings.campaigns, catalogue)
         budgets = Budgets(redis, namespace, skipped)
         self._ads = AdServer(campaigns, budgets, hydrate, catalogue)
         self._key: ServingKey | None = None
