@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    catalogue,
     draws,
     embedding,
     faults,
@@ -31,6 +32,7 @@ from headrace.errors import HeadraceError
 Flags = argparse.Namespace
 
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
+    "catalogue": catalogue.run,
     "features": lambda _: features.run(),
     "draws": lambda _: draws.run(),
     "embedding": lambda _: embedding.run(),
@@ -48,6 +50,7 @@ BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "front": front.run,
 }
 FLAGS = {
+    "catalogue": catalogue.add_flags,
     "quality": quality.add_flags,
     "front": front.add_flags,
     "load": load_files.add_flags,

@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from benchmarks.pairs import interval, seconds
@@ -40,7 +40,7 @@ Environ = Mapping[str, str]
 
 def run() -> dict[str, Any]:
     """The medians, their intervals and the series."""
-    environ = {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
+    environ = bare_environ()
     series: dict[str, list[float]] = {name: [] for name in NAMES}
     loads = []
     imported_s(environ), started_s(environ)  # the first time makes byte-code
@@ -61,19 +61,24 @@ def run() -> dict[str, Any]:
     return {**figures, "load": loads}
 
 
+def bare_environ() -> Environ:
+    """This process's, without settings of headrace's."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(OURS)}
+
+
 def imported_s(environ: Environ) -> float:
     """The seconds of the import."""
     words = [sys.executable, "-c", "import ray.serve, torch"]
     return seconds(lambda: subprocess.run(words, env=environ, check=True))
 
 
-def started_s(environ: Environ) -> tuple[float, float]:
+def started_s(environ: Environ, flags: Sequence[str] = ()) -> tuple[float, float]:
     """The seconds of one start: until the first slate, and until every part does its work."""
     port = free_port()
     words = ["-m", "headrace.cli", "up", f"--port={port}", "--requests-per-s=0"]
     began_s = time.monotonic()
     process = subprocess.Popen(
-        [sys.executable, *words], env=environ, stdout=subprocess.PIPE, text=True
+        [sys.executable, *words, *flags], env=environ, stdout=subprocess.PIPE, text=True
     )
     slate = FirstSlate(port)
     slate.start()

@@ -12,7 +12,7 @@ from headrace import config
 from headrace.ads.campaign import read_campaigns
 from headrace.api.front import Front
 from headrace.broker.topics import create_topics
-from headrace.catalogue.files import read_items
+from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError, HeadraceError
 from headrace.services.haproxy import serve_environment, short_folder
@@ -53,7 +53,7 @@ def _prepared(folder: Path) -> config.Settings:
         raise ConfigError(NO_TLS)
     for warning in settings.http.warnings():
         print(f"warning: {warning}", file=sys.stderr, flush=True)
-    read_campaigns(settings.campaigns, read_items(config.catalogue_path(settings)))
+    read_campaigns(settings.campaigns, open_items(config.catalogue_path(settings)))
     ContentVectors.of(settings)
     create_topics(settings)
     return settings

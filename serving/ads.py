@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from headrace.ads.campaign import Campaign
 from headrace.api.slate import AdSlate, AdsRequest
+from headrace.catalogue.table.table import ItemTable
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
-from serving.replica.catalogue import Catalogue
 from serving.replica.snapshot import Snapshot
-from serving.stages.auction import AdsContext, Auction, Campaigns, Untargeted, answer
+from serving.stages.auction import AdsContext, Auction, Campaigns, Gone, Untargeted, answer
 from serving.stages.budgets import Budgets
 from serving.stages.context import enveloped
 from serving.stages.hydrate import Hydrate
@@ -34,13 +34,13 @@ class AdServer:
         campaigns: Sequence[Campaign],
         budgets: Budgets,
         hydrate: Hydrate,
-        catalogue: Catalogue,
+        catalogue: ItemTable,
     ) -> None:
         self._catalogue = catalogue
         self._stages: tuple[Stage[AdsContext], ...] = (
             Stage("hydrate", hydrate, without="no_features"),
-            Stage("sources", Campaigns(campaigns, catalogue)),
-            Stage("filters", Rules(Hidden(), Untargeted(campaigns))),
+            Stage("sources", Campaigns(campaigns)),
+            Stage("filters", Rules(Gone(), Hidden(), Untargeted(campaigns))),
             Stage("rank", rank, without="no_model"),
             Stage("rerank", Auction(campaigns, budgets), without="no_budgets"),
             Stage("answer", answer),

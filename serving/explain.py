@@ -17,7 +17,7 @@ import numpy as np
 
 from headrace import config
 from headrace.action import BIT, CLICK
-from headrace.catalogue.words import WORD_FIELDS
+from headrace.catalogue.table.columns import WORD_FIELDS
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
@@ -113,7 +113,7 @@ class Explainer:
         context = self._context(user_id, item_ids, snapshot, at_ms, surface)
         served = request_batch(context, inputs(context), snapshot.model)
         p_CJ = probabilities(served, snapshot.model)
-        batch = with_items(served, self._live.catalogue.key_I, self._live.content)
+        batch = with_items(served, self._live.catalogue.keys, self._live.content)
         explanations = explain(snapshot.model.ranker, batch, dense_groups())
         nobody = USER_LAYOUT.new(1).tobytes()
         return Explained(
@@ -134,7 +134,7 @@ class Explainer:
     ) -> ReplicaContext:
         """A request to rank these items, as hydrated by serving."""
         catalogue = self._live.catalogue
-        rows = [catalogue.row_of_id.get(item_id, 0) for item_id in item_ids]
+        rows = catalogue.rows_of_ids(item_ids)
         context = ReplicaContext(
             user_id=user_id,
             now_ms=at_ms,
@@ -142,7 +142,7 @@ class Explainer:
             snapshot=snapshot,
             num_items=len(rows),
             surface=surface,
-            candidates=Candidates.of("given", np.array(rows, dtype=np.int64)),
+            candidates=Candidates.of("given", rows),
         )
         try:
             self._hydrate(context)
@@ -166,7 +166,7 @@ def _item(
     weights = explanation.modality_weights.values()
     return ExplainedItem(
         item_id=item_id,
-        known=item_id in catalogue.row_of_id,
+        known=item_id in catalogue,
         score=float(model.scores(model.of_impression(p_J))),
         p=dict(zip(heads, p_J.tolist(), strict=True)),
         given_click=tuple(compress(heads, model.manifest.model.after_click)),
@@ -182,20 +182,19 @@ def _history(
     explanation: Explanation, context: ReplicaContext, batch: Batch
 ) -> tuple[PastEvent, ...]:
     assert batch.items is not None
-    row_of_key, items = context.catalogue.row_of_key, context.catalogue.items
     history = batch.history.newest(len(explanation.attention_T))  # more of them may be known
-    keys = batch.items.key_U[history.item_BT[0]].tolist()
+    keys = batch.items.key_U[history.item_BT[0]].numpy()
     masks = action_masks(context.user.history_4T[2][: len(keys)]).tolist()
     told = (history.mask_BT[0].tolist(), history.age_BT[0].tolist(), masks, explanation.attention_T)
-    rows = [row_of_key.get(item_key, 0) for item_key in keys]
+    items = context.catalogue.items(context.catalogue.rows_of_keys(keys))
     return tuple(
         PastEvent(
-            item_id=items[row].item_id if row else None,
+            item_id=item.item_id or None,
             age_ms=age_ms,
             actions=tuple(name for name, bit in BIT.items() if actions & bit),
             attention=attention,
         )
-        for row, there, age_ms, actions, attention in zip(rows, *told, strict=True)
+        for item, there, age_ms, actions, attention in zip(items, *told, strict=True)
         if there
     )
 

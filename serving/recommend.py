@@ -6,6 +6,7 @@ from typing import Final
 
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.application.seen import SeenPolicy
+from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
 from headrace.pipeline.context import Context
 from headrace.pipeline.filters.excluded import Excluded
@@ -21,7 +22,6 @@ from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.best_categories import BestCategories
 from headrace.retrieval.trending import Trending
-from serving.replica.catalogue import Catalogue
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, impression
 from serving.stages.context import enveloped
@@ -59,7 +59,7 @@ class Recommender:
     def __init__(
         self,
         hydrate: Hydrate,
-        catalogue: Catalogue,
+        catalogue: ItemTable,
         max_candidates: int,
         policy: SeenPolicy = SEEN,
     ) -> None:

@@ -19,7 +19,7 @@ import ray.data
 
 from headrace import config
 from headrace.broker.topics import create_topics
-from headrace.catalogue.files import read_items
+from headrace.catalogue.table.shared import open_items
 from headrace.clock import now_ms
 from headrace.commands.flags import add_backfill_flags, load_data
 from headrace.errors import HeadraceError, ServiceError
@@ -64,7 +64,7 @@ def main() -> int:
 
 def run(options: argparse.Namespace, settings: config.Settings) -> None:
     """Compute, put the files into place, and let the namespace start with a dataset's state."""
-    read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
+    open_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
     offline, number = offline_path(settings), now_ms()
     is_dataset = bool(options.data or options.dataset)
     starts = is_dataset and not options.offline_only

@@ -20,7 +20,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from headrace import config
 from headrace.broker.topics import create_topics
-from headrace.catalogue.files import read_items
+from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import HeadraceError
 from headrace.services.processes.priority import yield_to_requests
@@ -81,7 +81,7 @@ def main() -> int:
     """`headrace train`: one run per namespace; starting it again resumes at its last checkpoint."""
     settings = config.load()
     try:
-        read_items(config.catalogue_path(settings))
+        open_items(config.catalogue_path(settings))
         ranker_config(settings, ContentVectors.of(settings))
         create_topics(settings)
         check_continues(settings)

@@ -17,7 +17,7 @@ import torch
 from redis import Redis
 
 from headrace import config
-from headrace.catalogue.files import read_items
+from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.features.aggregation.facts import CLICK
@@ -52,7 +52,7 @@ class OnlineTrainer:
         torch.set_num_threads(1)
         self._redis = redis = Redis.from_url(settings.redis_url)
         vectors = ContentVectors.of(settings)
-        self._content = ContentTable(read_items(config.catalogue_path(settings)), vectors)
+        self._content = ContentTable(open_items(config.catalogue_path(settings)), vectors)
         self._config = ranker_config(settings, vectors)
         pace = Pace(
             settings.training.batch_size,

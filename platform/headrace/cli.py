@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from headrace import __version__, config
-from headrace.catalogue.files import read_items, write_catalogue
+from headrace.catalogue.files import write_catalogue
+from headrace.catalogue.table.shared import open_items
 from headrace.clock import now_ms
 from headrace.commands.application import take_application
 from headrace.commands.check import add_check
@@ -214,7 +215,7 @@ def _up(options: argparse.Namespace, settings: config.Settings) -> int:
 
 def _stream(options: argparse.Namespace, settings: config.Settings) -> int:
     check_services(settings)
-    read_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
+    open_items(config.catalogue_path(settings))  # a missing catalogue is said here, in one line
     yield_to_requests()
     config.keep_own_ray_local()
     from headrace.monitoring.metrics_server import serve_metrics

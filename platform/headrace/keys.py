@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Final
 
 NUM_SURFACE_CODES: Final = 256
+NUM_CATEGORY_SLOTS: Final = 32
 
 
 @lru_cache(maxsize=1 << 12)  # what is kept of ids that anybody may make up keeps memory scattered

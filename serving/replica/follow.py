@@ -7,7 +7,7 @@ never sees half of a new version.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +19,8 @@ from headrace.access.own_key import write_key
 from headrace.access.redis import prompt_redis
 from headrace.broker.reader import LogReader
 from headrace.broker.topics import Topics
-from headrace.catalogue.files import read_items
+from headrace.catalogue.item import Item
+from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.features.rows.schemas import RowSchemas
@@ -28,13 +29,13 @@ from headrace.registry.manifest import Manifest
 from headrace.registry.subscriber import Subscriber
 from headrace.registry.versions import KEEP_VERSIONS
 from headrace.skipped import Skipped, shortened
-from serving.replica.catalogue import build_catalogue
 from serving.replica.item_states import ItemStates
 from serving.replica.models import LiveModel, load_model
 from serving.replica.snapshot import Snapshot
 
 REFRESH_S = 0.2
 FIRST_LOOK_S = 5.0
+WARM_ROWS = 4_096  # items that are computed of a version before it answers
 
 
 @dataclass(slots=True)
@@ -56,16 +57,15 @@ class Live:
 
     def __init__(self, settings: config.Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
-        items = read_items(config.catalogue_path(settings))
-        self.catalogue = build_catalogue(list(items.values()))
+        self.catalogue = open_items(config.catalogue_path(settings))
         self.followed = Followed()
-        self.content = ContentTable(items, ContentVectors.of(settings))
+        self.content = ContentTable(self.catalogue, ContentVectors.of(settings))
         self._redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
-        self._states = ItemStates(items, self.catalogue, schemas, self.skipped, clock)
+        self._states = ItemStates(self.catalogue, schemas, self.skipped, clock)
         self._stopping, self._has_looked = threading.Event(), threading.Event()
-        self.snapshot = Snapshot((), self._states.state_I, self._states.trending_rows)
+        self.snapshot = Snapshot((), self._states.states, self._states.trending_rows)
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
 
     def start(self) -> None:
@@ -100,6 +100,17 @@ class Live:
                 if self._states.take(records):
                     self._show_states()
         return self.snapshot
+
+    def follow_items(self, put: Sequence[Item], removed: Sequence[str]) -> None:
+        """Take in items that came or changed, and the ids of those that went. For the thread that
+        follows, or before it runs."""
+        now_ms = self._clock()
+        removed_rows = self.catalogue.remove(removed, now_ms)
+        put_rows = self.catalogue.put(put, now_ms)
+        for model in self.snapshot.models:
+            model.items.forget(self.catalogue.keys(put_rows))
+        self._states.follow_items(put_rows, removed_rows)
+        self._show_states()
 
     def _follow(self) -> None:
         """Follow the topics from their beginning, anew where no broker answers at first."""
@@ -141,8 +152,8 @@ class Live:
         self.followed.version_error = wrong or ("" if loaded else self.followed.version_error)
 
     def _show_states(self) -> None:
-        state_I, trending_rows = self._states.state_I, self._states.trending_rows
-        self.snapshot = replace(self.snapshot, state_I=state_I, trending_rows=trending_rows)
+        states, trending_rows = self._states.states, self._states.trending_rows
+        self.snapshot = replace(self.snapshot, states=states, trending_rows=trending_rows)
 
     def _say(self, error: Exception) -> None:
         self.followed.reading_error = shortened(f"{type(error).__name__}: {error}")
@@ -172,4 +183,11 @@ class Live:
         return model
 
     def _load(self, manifest: Manifest) -> LiveModel:
-        return load_model(manifest, self._settings, self.catalogue, self.content)
+        """The version, with the items computed that requests will read: those that the version
+        before has read, and those that trend."""
+        model = load_model(manifest, self._settings, self.catalogue, self.content)
+        before, trending = self.snapshot.model, self.snapshot.trending_rows[:WARM_ROWS]
+        if before is not None:
+            model.items.warm(before.items.warm_keys()[-WARM_ROWS:])
+        model.items.warm(self.catalogue.keys(trending))
+        return model

@@ -2,60 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from headrace.broker.record import Record
-from headrace.catalogue.item import Item
-from headrace.features.aggregation.accumulators import State
+from headrace.catalogue.table.table import ItemTable
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.bounds import NOTHING, Bounds
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.schemas import RowSchemas
 from headrace.features.table import ITEM, ITEM_LAYOUT
 from headrace.skipped import Skipped
-from serving.replica.catalogue import Catalogue
+from serving.replica.state_pages import StatePages, States
+from serving.replica.trending import Trending
 
 
 class ItemStates:
-    """States by catalogue row, and the rows that trend; each change makes new arrays.
+    """States by catalogue row, and the rows that trend; a reading of them does not change.
 
-    I rows of the catalogue
+    U rows of a change
     """
 
     def __init__(
         self,
-        items: Mapping[str, Item],
-        catalogue: Catalogue,
+        table: ItemTable,
         schemas: RowSchemas,
         skipped: Skipped,
         clock: Callable[[], int],
     ) -> None:
-        self._catalogue, self._clock = catalogue, clock
+        self._table, self._clock = table, clock
         known = Bounds(NOTHING, NOTHING)
-        self._merged = MergedState(items.get, schemas.description, skipped, known)
-        self.state_I = ITEM_LAYOUT.new(len(catalogue.items))
-        self.trending_rows: Ints = np.arange(1, len(catalogue.items))
+        self._merged = MergedState(table.get, schemas.description, skipped, known)
+        self._pages = StatePages(ITEM_LAYOUT, table.num_rows)
+        self._trending = Trending(table)
+
+    @property
+    def states(self) -> States:
+        """The states as they are now."""
+        return self._pages.states
+
+    @property
+    def trending_rows(self) -> Ints:
+        """Catalogue rows by the clicks of the recent past, best first."""
+        return self._trending.rows
 
     def take(self, records: Sequence[Record]) -> bool:
         """Apply records of the items' states; returns whether one of the catalogue changed."""
-        changed = self._merged.apply(records).get(ITEM, ())
+        changed = self._merged.apply(records).get(ITEM, [])
         self._merged.end_step(self._clock())  # what is in no catalogue is not recommended
-        known = [item_id for item_id in changed if item_id in self._catalogue.row_of_id]
-        if not known:
-            return False
-        state_I = self.state_I.copy()
-        rows = [self._catalogue.row_of_id[item_id] for item_id in known]
-        state_I[rows] = self._merged.items.states(self._merged.items.find(known))
-        self.state_I, self.trending_rows = state_I, self._trending(state_I)
-        return True
+        row_U = self._put(changed)
+        if len(row_U):
+            self._trending.take(row_U, self.states, self._clock())
+        return len(row_U) > 0
 
-    def _trending(self, state_I: State) -> Ints:
-        """Catalogue rows by the clicks of the recent past, best first."""
-        now_ms_I = np.full(len(state_I), self._clock())
-        clicks_I = ITEM_LAYOUT.value("item_clicks_lately_log", state_I, now_ms_I)
-        rate_I = ITEM_LAYOUT.value("item_click_rate_lately", state_I, now_ms_I)
-        popularity_I = clicks_I * rate_I
-        popularity_I[0] = -1.0
-        return np.argsort(-popularity_I, kind="stable")[:-1]
+    def follow_items(self, put_rows: Ints, removed_rows: Ints) -> None:
+        """Take in that the table has other items in these rows, and none in those."""
+        gone = removed_rows[~self._table.have_items(removed_rows)]
+        if len(gone):
+            self._pages.clear(np.unique(gone))
+            self._trending.drop_removed()
+        if len(put_rows):
+            self._put([item.item_id for item in self._table.items(put_rows)])
+            self._trending.arrive(put_rows, self.states, self._clock())
+
+    def _put(self, item_ids: Sequence[str]) -> Ints:
+        """[U]: give the rows of these items their merged states; those that are in no catalogue
+        have no row, and those without any event no state."""
+        row_N = self._table.rows_of_ids(item_ids)
+        index_N = self._merged.items.find(item_ids)
+        place_U = np.flatnonzero((row_N != 0) & (index_N >= 0))
+        if len(place_U):
+            self._pages.put(row_N[place_U], self._merged.items.states(index_N[place_U]))
+        return row_N[place_U]

@@ -6,31 +6,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
 from headrace.errors import ConfigError
-from headrace.model.batch import make_items
 from headrace.model.calibration import PlattBank, make_calibration, per_impression
 from headrace.model.config import RankerConfig
-from headrace.model.layers.item_tower import ItemCache
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
-from serving.replica.catalogue import Catalogue
+from serving.replica.cached_items import CachedItems
 
 
 @dataclass(frozen=True, slots=True)
 class LiveModel:
-    """A published version, ready to rank: the item side of the whole catalogue is computed."""
+    """A published version, ready to rank."""
 
     manifest: Manifest
     ranker: Ranker
     calibration: PlattBank
-    items: ItemCache  # one row per catalogue row
+    items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
 
     def is_relative(self, surface: str) -> bool:
@@ -59,9 +57,9 @@ class LiveModel:
 
 
 def load_model(
-    manifest: Manifest, settings: Settings, catalogue: Catalogue, content: ContentTable
+    manifest: Manifest, settings: Settings, catalogue: ItemTable, content: ContentTable
 ) -> LiveModel:
-    """The version of a manifest over this catalogue.
+    """The version of a manifest over this catalogue, of which it has computed no item yet.
 
     Raises `ConfigError` where it does not fit the settings, `ServiceError` for damaged weights.
     """
@@ -73,8 +71,7 @@ def load_model(
     ranker.eval()
     calibration = make_calibration(manifest.model)
     calibration.load_state(weights["calibration"])
-    with torch.inference_mode():
-        items = ranker.cache(make_items(catalogue.key_I, content))
+    items = CachedItems(ranker, content, catalogue.keys)
     return LiveModel(manifest, ranker, calibration, items, weight_J)
 
 

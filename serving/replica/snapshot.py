@@ -5,20 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from headrace.api.slate import InvalidRequest
-from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from serving.replica.models import LiveModel
+from serving.replica.state_pages import States
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The loaded versions and the items' states of one moment.
-
-    I rows of the catalogue
-    """
+    """The loaded versions and the items' states of one moment."""
 
     models: tuple[LiveModel, ...]  # the one that answers, then older ones
-    state_I: State
+    states: States  # by catalogue row
     trending_rows: Ints  # catalogue rows, most clicked of late first
 
     @property

@@ -46,7 +46,7 @@ def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
 
 def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
     item, model, candidates = (
-        context.catalogue.items[row],
+        context.catalogue.item(row),
         context.snapshot.model,
         context.candidates,
     )

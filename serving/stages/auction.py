@@ -10,15 +10,17 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.action import BIT, CLICK
 from headrace.ads.auction import Bid, second_price
 from headrace.ads.campaign import Campaign
 from headrace.api.slate import PlacedAd
+from headrace.catalogue.item import Item
 from headrace.errors import StoreUnavailable
+from headrace.keys import key
 from headrace.pipeline.candidates import Candidates, Kept
 from headrace.pipeline.context import Context
-from serving.replica.catalogue import Catalogue
 from serving.stages.budgets import Budgets
 from serving.stages.context import ReplicaContext
 
@@ -36,12 +38,23 @@ class AdsContext(ReplicaContext):
 class Campaigns:
     """The work of `sources`: the items of all campaigns, one as often as it is advertised."""
 
-    def __init__(self, campaigns: Sequence[Campaign], catalogue: Catalogue) -> None:
-        rows = [catalogue.row_of_id[campaign.item_id] for campaign in campaigns]
-        self._row_A = np.array(rows, dtype=np.int64)
+    def __init__(self, campaigns: Sequence[Campaign]) -> None:
+        self._key_A = np.array([key(campaign.item_id) for campaign in campaigns], np.int64)
 
     def __call__(self, context: AdsContext) -> None:
-        context.candidates = Candidates.of(CAMPAIGNS, self._row_A)
+        row_A = context.catalogue.rows_of_keys(self._key_A)
+        context.candidates = Candidates.of(CAMPAIGNS, row_A)
+
+
+class Gone:
+    """A filter: campaigns whose items are in the catalogue no more."""
+
+    name: Final = "gone"
+
+    def keep(self, context: Context) -> Kept:
+        """A mask over the candidates."""
+        is_there_C: NDArray[np.bool_] = context.candidates.row_C != 0
+        return is_there_C
 
 
 class Untargeted:
@@ -115,7 +128,7 @@ def answer(context: AdsContext) -> None:
         PlacedAd(
             campaign_id=bid.campaign.id,
             item_id=bid.campaign.item_id,
-            title=catalogue.items[catalogue.row_of_id[bid.campaign.item_id]].title,
+            title=(catalogue.get(bid.campaign.item_id) or Item("")).title,
             position=position,
             p_click=bid.p_click,
             bid_micros=bid.campaign.bid_micros,
@@ -128,6 +141,5 @@ def answer(context: AdsContext) -> None:
 
 def _clicked_categories(context: Context) -> set[str]:
     item_T, _, action_T, _ = context.user.history_4T
-    clicked_keys = item_T[action_T & BIT[CLICK] != 0].tolist()
-    rows = (context.catalogue.row_of_key.get(item_key, 0) for item_key in clicked_keys)
-    return {name for row in rows for name in context.catalogue.items[row].categories}
+    rows = context.catalogue.rows_of_keys(item_T[action_T & BIT[CLICK] != 0])
+    return {name for item in context.catalogue.items(rows) for name in item.categories}

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from headrace.api.slate import MARKS, Envelope
 from headrace.features.aggregation.facts import Ints
 from headrace.pipeline.context import Context
-from serving.replica.catalogue import Catalogue
 from serving.replica.snapshot import Snapshot
 
 Answer = TypeVar("Answer", bound=Envelope)
@@ -19,7 +18,6 @@ Answer = TypeVar("Answer", bound=Envelope)
 class ReplicaContext(Context):
     """The context of a replica's stages: catalogue, snapshot, and the fields of all stages."""
 
-    catalogue: Catalogue
     snapshot: Snapshot
     history_3T: Ints | None = None  # of the user as the ranker reads it, once that was made
 

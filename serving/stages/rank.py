@@ -44,8 +44,8 @@ def inputs(context: ReplicaContext) -> RequestFeatures:
     row_C = context.candidates.row_C
     (features,) = assemble(
         context.user.state_1,
-        context.snapshot.state_I[row_C],
-        slot_NS=context.catalogue.slot_IS[row_C],
+        context.snapshot.states.take(row_C),
+        slot_NS=context.catalogue.slots(row_C),
         surface_B=np.array([surface_code(context.surface)]),
         request_N=np.zeros(len(row_C), np.int64),
         now_ms_B=np.array([context.now_ms]),
@@ -58,14 +58,13 @@ def request_batch(context: ReplicaContext, features: RequestFeatures, model: Liv
     number = model.manifest.model.surface_number(context.surface)
     words = context.user.word_keys
     request = BatchRequest(key(context.user_id), words, (), features, surface=number)
-    row_of_key = context.catalogue.row_of_key
-    history_rows_T = [row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
-    return make_request_batch(request, np.array(history_rows_T), context.candidates.row_C)
+    history_rows_T = context.catalogue.rows_of_keys(features.history_3T[0])
+    return make_request_batch(request, history_rows_T, context.candidates.row_C)
 
 
 def probabilities(batch: Batch, model: LiveModel) -> NDArray[np.float32]:
     """[C, J]: of each scalar head's action, for the candidates of a batch."""
     with torch.inference_mode():
-        logit_CK = model.ranker.serve(batch, model.items)
+        logit_CK = model.items.logits(batch)
         p_CJ: NDArray[np.float32] = model.calibration(logit_CK, batch.surface_C).numpy()
     return p_CJ

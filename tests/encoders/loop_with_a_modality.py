@@ -25,6 +25,7 @@ from headrace.encoders import registry
 from headrace.features.table import ITEM_LAYOUT
 from serving.recommend import Recommender
 from serving.replica.snapshot import Snapshot
+from serving.replica.state_pages import StatePages
 from serving.stages.hydrate import Hydrate
 
 MAPPING = """
@@ -67,12 +68,12 @@ def main(folder: Path, modality: str, name: str) -> None:
     loop.CONTENT = ContentTable(bare, vectors)
     loop.CONFIG = replace(loop.CONFIG, content_widths=vectors.widths)
     samples, user_rows = loop.streamed()
-    learner, rows_I = loop.learned(samples), ITEM_LAYOUT.new(len(loop.CATALOGUE.items))
+    learner, states = loop.learned(samples), StatePages(ITEM_LAYOUT, 9).states
     recommender = Recommender(Hydrate(loop.OnlineStore(user_rows)), loop.CATALOGUE, 100)
     asked, slates = RecommendRequest("bob", num_items=4), []
     for table in (loop.CONTENT, ContentTable(bare)):
         loop.CONTENT = table
-        snapshot = Snapshot((loop.made_ready(learner),), rows_I, np.arange(1, 9))
+        snapshot = Snapshot((loop.made_ready(learner),), states, np.arange(1, 9))
         slates.append(recommender.recommend(asked, snapshot, loop.NOW_MS + 60_000)[0])
     found = {
         "tables": vectors.names,

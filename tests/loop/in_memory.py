@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.store.last_items import Entries
 from headrace.learning.learner import OnlineLearner
-from headrace.model.batch import make_items
 from headrace.model.calibration import make_calibration
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest
-from serving.replica.catalogue import Catalogue
+from serving.replica.cached_items import CachedItems
 from serving.replica.models import LiveModel
 
 
@@ -38,9 +37,9 @@ class OnlineStore:
 
 
 def made_ready(
-    learner: OnlineLearner, catalogue: Catalogue, content: ContentTable, now_ms: int
+    learner: OnlineLearner, catalogue: ItemTable, content: ContentTable, now_ms: int
 ) -> LiveModel:
-    """A version's weights in a replica, with the items' side computed once, ranking by clicks."""
+    """A version's weights in a replica, which computes items when they are read; by clicks."""
     config = learner.ranker.config
     manifest = Manifest(
         version=1,
@@ -56,7 +55,6 @@ def made_ready(
     ranker.load_state(weights["ranker"])
     ranker.eval()
     calibration.load_state(weights["calibration"])
-    with torch.inference_mode():
-        cache = ranker.cache(make_items(catalogue.key_I, content))
+    items = CachedItems(ranker, content, catalogue.keys)
     by_clicks = np.array([1.0, *[0.0] * (len(config.scalar_heads) - 1)], np.float32)
-    return LiveModel(manifest, ranker, calibration, cache, by_clicks)
+    return LiveModel(manifest, ranker, calibration, items, by_clicks)

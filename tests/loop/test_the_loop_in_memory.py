@@ -15,6 +15,7 @@ from headrace import event
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
+from headrace.catalogue.table.table import table_of
 from headrace.catalogue.words import ContentTable
 from headrace.event import ClickEvent, ImpressionEvent, Shown
 from headrace.features.inputs import NUM_DENSE, RATES
@@ -28,14 +29,15 @@ from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded, decode_records
 from headrace.stream.step.partition import Effects, PartitionSettings
 from serving.recommend import Recommender
-from serving.replica.catalogue import build_catalogue
 from serving.replica.snapshot import Snapshot
+from serving.replica.state_pages import StatePages
 from serving.stages.hydrate import Hydrate
 
 NOW_MS, WINDOW_MS = 1_714_554_000_000, 60_000
 ITEMS = tuple(Item(f"i{n}", f"item {n}", (("tea", "mugs")[n % 2],)) for n in range(1, 9))
 OF_ID = {item.item_id: item for item in ITEMS}
-CATALOGUE, CONTENT = build_catalogue(ITEMS), ContentTable(OF_ID)
+CATALOGUE = table_of(ITEMS)
+CONTENT = ContentTable(CATALOGUE)
 CONFIG = replace(nano(NUM_DENSE), rates=RATES)
 
 
@@ -84,9 +86,9 @@ def test_events_become_features_samples_weights_and_a_slate() -> None:
     assert {one.schema for one in samples} == {INPUT_SCHEMA}
     assert all(one.clicked == (0, 1) for one in samples)
 
-    # A version's weights get ready in a replica, the items' side computed once (serving/replica/).
+    # A version's weights get ready in a replica, which computes items once (serving/replica/).
     model = made_ready(learned(samples), CATALOGUE, CONTENT, NOW_MS)
-    snapshot = Snapshot((model,), ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 9))
+    snapshot = Snapshot((model,), StatePages(ITEM_LAYOUT, 9).states, np.arange(1, 9))
 
     # A request reads one snapshot and goes through its stages (serving/recommend.py).
     recommender = Recommender(Hydrate(OnlineStore(user_rows)), CATALOGUE, 100)

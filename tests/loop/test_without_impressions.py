@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-import numpy as np
 from in_memory import OnlineStore, made_ready
 
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
+from headrace.catalogue.table.table import table_of
 from headrace.catalogue.words import ContentTable
 from headrace.event import ActionEvent, ClickEvent, Event, ImpressionEvent, Shown
 from headrace.features.inputs import NUM_DENSE, RATES
@@ -23,14 +23,15 @@ from headrace.stream.step.intake import Decoded
 from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 from serving.recommend import Recommender
-from serving.replica.catalogue import build_catalogue
 from serving.replica.snapshot import Snapshot
+from serving.replica.state_pages import StatePages
 from serving.stages.hydrate import Hydrate
 
 START_MS, STEP_MS, NUM_GROUPS = 1_714_554_000_000, 20_000, 4
 USERS, ITEMS = [f"u{n}" for n in range(80)], [f"i{n}" for n in range(160)]
 OF_ID = {item_id: Item(item_id) for item_id in ITEMS}
-CATALOGUE, CONTENT = build_catalogue(tuple(OF_ID.values())), ContentTable(OF_ID)
+CATALOGUE = table_of(OF_ID.values())
+CONTENT = ContentTable(CATALOGUE)
 CONFIG = replace(nano(NUM_DENSE), rates=RATES)
 
 
@@ -74,10 +75,10 @@ def slates(events: Sequence[Event]) -> list[Slate]:
         ]
         learner.learn(path.process(0, decoded, decoded[-1].record.arrival_ms).samples)
     assert learner.verdict(0) == ""
-    state_I = ITEM_LAYOUT.new(len(CATALOGUE.items))
-    state_I[1:] = path.merged.items.states(path.merged.items.find(ITEMS))
+    pages, rows = StatePages(ITEM_LAYOUT, CATALOGUE.num_rows), CATALOGUE.rows()
+    pages.put(rows, path.merged.items.states(path.merged.items.find(ITEMS)))
     model = made_ready(learner.learner, CATALOGUE, CONTENT, START_MS)
-    snapshot = Snapshot((model,), state_I, np.arange(1, len(state_I)))
+    snapshot = Snapshot((model,), pages.states, rows)
     recommender = Recommender(Hydrate(OnlineStore(path.user_rows)), CATALOGUE, len(ITEMS))
     now_ms = events[-1].event_time_ms + STEP_MS
     requests = [RecommendRequest(user, num_items=10, record=False) for user in USERS]

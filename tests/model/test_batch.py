@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shop import CONFIG, CONTENT, ITEMS, MAX_EVENTS, RICH, asked, batch_of
 
+from headrace.catalogue.table.columns import MAX_WORDS, WORD_FIELDS
 from headrace.catalogue.vectors import ContentVectors, VectorColumn
-from headrace.catalogue.words import MAX_WORDS, WORD_FIELDS, ContentTable
+from headrace.catalogue.words import ContentTable
 from headrace.features.aggregation.facts import outcome
 from headrace.keys import key
 from headrace.model.batch import WordBags, batch_of_samples, make_batch, make_items, word_bags

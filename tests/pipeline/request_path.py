@@ -11,6 +11,7 @@ import numpy as np
 from headrace import event
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
+from headrace.catalogue.table.table import table_of
 from headrace.event import Event, ImpressionEvent, Shown
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.merged import MergedState
@@ -19,12 +20,11 @@ from headrace.pipeline.context import Context, User
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
-from serving.replica.catalogue import build_catalogue
 
 NOW_MS = 1_714_554_000_000
 CATEGORIES = ("tea", "mugs", "pens")
 ITEMS = tuple(Item(f"i{n}", f"item {n}", (CATEGORIES[n % 3],)) for n in range(1, 13))
-CATALOGUE = build_catalogue(ITEMS)  # the item of row n is i<n>
+CATALOGUE = table_of(ITEMS)  # the item of row n is i<n>
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Editorial:
     name = "editorial"
 
     def candidates(self, context: Context, limit: int) -> Ints:
-        return np.array([context.catalogue.row_of_id[one] for one in ("i12", "i3")])[:limit]
+        return context.catalogue.rows_of_ids(["i12", "i3"])[:limit]
 
 
 class NoPens:
@@ -34,7 +34,7 @@ class NoPens:
     name = "sold_out"
 
     def keep(self, context: Context) -> Kept:
-        items = (context.catalogue.items[row] for row in context.candidates.row_C)
+        items = context.catalogue.items(context.candidates.row_C)
         return np.array(["pens" not in item.categories for item in items])
 
 
@@ -61,7 +61,7 @@ def test_they_take_part_in_a_request_like_those_that_are_there() -> None:
     context = request(trending=range(1, 10), user=clicked("i4"), num_items=4)
     run(STAGES, context)
     left = context.candidates
-    assert [CATALOGUE.items[row].item_id for row in left.row_C] == ["i12", "i1", "i6", "i7"]
+    assert [item.item_id for item in CATALOGUE.items(left.row_C)] == ["i12", "i1", "i6", "i7"]
     assert [left.sources_of(place) for place in range(4)] == [
         ("editorial",),
         *(("trending",) for _ in range(3)),

@@ -90,13 +90,12 @@ class Predictions(Quality):
 
 def as_ranked(live: Live, model: LiveModel, case: Case) -> NDArray[np.float32]:
     """[N, J]: what a replica says of the items of a request that has these features."""
-    one, row_of = case.sample, live.catalogue.row_of_key
+    one, rows_of = case.sample, live.catalogue.rows_of_keys
     surface = model.manifest.model.surface_number(one.surface)
     features = RequestFeatures(one.dense_NF.copy(), one.history_3T.copy())
     request = BatchRequest(one.user_key, one.user_word_keys, (), features, surface=surface)
-    history = np.array([row_of.get(k, 0) for k in one.history_3T[0].tolist()])
-    rows_N = np.array([row_of[k] for k in one.item_keys])
-    return probabilities(make_request_batch(request, history, rows_N), model)
+    batch = make_request_batch(request, rows_of(one.history_3T[0]), rows_of(one.item_keys))
+    return probabilities(batch, model)
 
 
 def test_a_version_says_what_a_replica_ranks_by(published: Settings) -> None:

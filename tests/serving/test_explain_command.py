@@ -54,7 +54,7 @@ def check_explained_as_served(settings: Settings, surface: str = "home") -> Expl
     ids = ["i3", "i4", "i7"]
     with replica(settings) as live:
         view, store = live.catch_up(), OnlineStore(settings)
-        others = tuple(item.item_id for item in live.catalogue.items[1:] if item.item_id not in ids)
+        others = tuple(item_id for item_id in live.catalogue.ids() if item_id not in ids)
         asked = RecommendRequest("u0", len(ids), surface, others)
         slate, _ = Recommender(Hydrate(store), live.catalogue, 10).recommend(asked, view, NOW_MS)
         answer = Explainer(live, store).explain("u0", ids, view, NOW_MS, surface)

@@ -29,9 +29,10 @@ from headrace.pipeline.context import NO_TIME, Context, User
 from headrace.pipeline.run import run
 from serving.recommend import Recommender, stages
 from serving.replica.snapshot import Snapshot
+from serving.replica.state_pages import StatePages
 from serving.stages.hydrate import Hydrate
 
-UNRANKED = Snapshot((), ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 13))
+UNRANKED = Snapshot((), StatePages(ITEM_LAYOUT, 13).states, np.arange(1, 13))
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,8 @@ def test_the_candidates_are_as_told_one_by_one(
     free = [row for row in trending if row not in hidden]
     rates_K = USER_LAYOUT.value("user_category_rates", user.state_1, NO_TIME)[0]
     liked = {slot for slot in np.argsort(-rates_K)[:3].tolist() if rates_K[slot] > 0}
-    chosen = [row for row in free if liked & {*CATALOGUE.slot_IS[row].tolist()}][: limit // 2]
+    slots = {row: {*CATALOGUE.slots(np.array([row]))[0].tolist()} for row in free}
+    chosen = [row for row in free if liked & slots[row]][: limit // 2]
     chosen += [row for row in free if row not in chosen][: limit - len(chosen)]
     assert found.row_C.tolist() == chosen
     reasons = {row: found.reason_of(row) for row in range(1, 13)}

@@ -15,9 +15,10 @@ from headrace.features.table import ITEM_LAYOUT
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
 from serving.replica.snapshot import Snapshot
+from serving.replica.state_pages import StatePages
 from serving.stages.auction import AdsContext, Auction, Campaigns, Untargeted, answer
 
-UNRANKED = Snapshot((), ITEM_LAYOUT.new(len(CATALOGUE.items)), np.arange(1, 13))
+UNRANKED = Snapshot((), StatePages(ITEM_LAYOUT, 13).states, np.arange(1, 13))
 CAMPAIGNS = (
     Campaign("everywhere", "i1", bid_micros=1_000, budget_micros=9),
     Campaign("tea", "i3", bid_micros=4_000, budget_micros=9, categories=("tea",)),
@@ -54,7 +55,7 @@ def hold(left_micros: Mapping[str, int | None] | None = None, **asked: Any) -> A
         context.candidates.p_CJ = np.full((len(context.candidates), 1), 0.5, np.float32)
 
     stages: Sequence[Stage[AdsContext]] = (
-        Stage("sources", Campaigns(CAMPAIGNS, CATALOGUE)),
+        Stage("sources", Campaigns(CAMPAIGNS)),
         Stage("filters", Rules(Untargeted(CAMPAIGNS))),
         Stage("rank", rank),
         Stage("rerank", Auction(CAMPAIGNS, Budgets(left_micros or {})), without="no_budgets"),

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 
-import numpy as np
 import pytest
 import torch
 from redis import Redis
@@ -59,13 +58,12 @@ def trained_logits(trainer: OnlineTrainer, content: ContentTable, one: Sample) -
 
 def served_logits(live: Live, model: LiveModel, one: Sample) -> torch.Tensor:
     """[C, K]: of the replica's ranker, from its cached item side."""
-    row_of = live.catalogue.row_of_key
     features = RequestFeatures(one.dense_NF.copy(), one.history_3T.copy())
     request = BatchRequest(one.user_key, one.user_word_keys, (), features)
-    history = np.array([row_of.get(k, 0) for k in one.history_3T[0].tolist()])
-    batch = make_request_batch(request, history, np.array([row_of[k] for k in one.item_keys]))
+    rows_of = live.catalogue.rows_of_keys
+    batch = make_request_batch(request, rows_of(one.history_3T[0]), rows_of(one.item_keys))
     with torch.inference_mode():
-        return model.ranker.serve(batch, model.items)
+        return model.items.logits(batch)
 
 
 @pytest.mark.parametrize("tables", [(), (FOUR,), (THREE, FOUR)])

@@ -7,16 +7,18 @@ import pytest
 import torch
 
 from headrace.catalogue.item import Item
+from headrace.catalogue.table.table import table_of
 from headrace.catalogue.words import ContentTable
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
 from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
-from headrace.model.batch import BatchRequest, make_batch, make_items, make_request_batch
+from headrace.model.batch import BatchRequest, make_batch, make_request_batch
 from headrace.model.config import nano
-from serving.replica.catalogue import build_catalogue
+from serving.replica.cached_items import CachedItems
 
 ITEMS = {f"i{n}": Item(f"i{n}", f"film {n % 3}", ("drama",)) for n in range(12)}
-CONTENT, CATALOGUE = ContentTable(ITEMS), build_catalogue(list(ITEMS.values()))
+CATALOGUE = table_of(ITEMS.values())
+CONTENT = ContentTable(CATALOGUE)
 
 
 def asked(number: int, items: tuple[str, ...], past: tuple[str, ...]) -> BatchRequest:
@@ -56,11 +58,10 @@ def test_unknown_items_are_trained_as_they_are_served(
     ranker, request = learner.ranker, asked(999, ("i1", "x1", "i7", "never seen"), past)
     with torch.inference_mode():
         trained = ranker(make_batch([request], CONTENT, ranker.config.history)).logit_CK
-        cache = ranker.cache(make_items(CATALOGUE.key_I, CONTENT))
-        history_T = [CATALOGUE.row_of_key.get(k, 0) for k in request.features.history_3T[0]]
-        rows_C = [CATALOGUE.row_of_key.get(k, 0) for k in request.item_keys]
-        batch = make_request_batch(request, np.array(history_T), np.array(rows_C))
-        served = ranker.serve(batch, cache)
+        history_T = CATALOGUE.rows_of_keys(request.features.history_3T[0])
+        rows_C = CATALOGUE.rows_of_keys(request.item_keys)
+        batch = make_request_batch(request, history_T, rows_C)
+        served = CachedItems(ranker, CONTENT, CATALOGUE.keys).logits(batch)
     torch.testing.assert_close(served, trained)
     assert rows_C[1] == rows_C[3] == 0
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from one_partition import START_MS, Stream, click, known, opened
 from redis import Redis
@@ -17,10 +16,12 @@ from headrace import config
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.catalogue.item import Item
+from headrace.catalogue.table.table import table_of
 from headrace.clock import now_ms
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
 from headrace.features.online.store import OnlineStore
 from headrace.features.store.last_items import USER_SHOWN, decode_items
+from headrace.features.table import ITEM_LAYOUT
 from headrace.keys import key
 from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.filters.seen import Seen, lists_of
@@ -29,13 +30,13 @@ from headrace.settings.seen import seen_policy
 from headrace.skipped import Skipped
 from headrace.stream.step.partition import Effects
 from headrace.stream.worker import Worker
-from serving.replica.catalogue import build_catalogue
 from serving.replica.snapshot import Snapshot
+from serving.replica.state_pages import StatePages
 from serving.stages.context import ReplicaContext
 from serving.stages.hydrate import Hydrate
 
 ITEMS = tuple(Item(f"i{n}") for n in range(5))
-CATALOGUE = build_catalogue(ITEMS)
+CATALOGUE = table_of(ITEMS)
 
 
 def shown_in(effects: Effects) -> dict[str, list[tuple[int, int]]]:
@@ -105,18 +106,18 @@ def work(settings: config.Settings, *events: Event) -> None:
 def left_for(settings: config.Settings, user_id: str, skipped: Skipped) -> list[str]:
     """The items that a replica of these settings would rank for a user."""
     policy = seen_policy(settings.serving.seen)
-    rows = np.arange(1, len(CATALOGUE.items))
+    rows = CATALOGUE.rows()
     context = ReplicaContext(
         user_id=user_id,
         now_ms=now_ms(),
         catalogue=CATALOGUE,
-        snapshot=Snapshot((), np.zeros(0), rows),
+        snapshot=Snapshot((), StatePages(ITEM_LAYOUT, 1).states, rows),
         num_items=1,
         candidates=Candidates.of("trending", rows),
     )
     Hydrate(OnlineStore(settings, skipped), lists=lists_of(policy))(context)
     context.candidates.keep(Seen(policy, 500).keep(context), "seen")
-    return [CATALOGUE.items[row].item_id for row in context.candidates.row_C]
+    return [item.item_id for item in CATALOGUE.items(context.candidates.row_C)]
 
 
 @pytest.mark.services

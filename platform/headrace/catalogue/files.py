@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,7 @@ from headrace.errors import DatasetError
 
 ITEMS_FILE: Final = "items.parquet"
 USERS_FILE: Final = "users.parquet"
+READ_ROWS: Final = 10_000  # at once
 
 _WORDS: Final = pa.list_(pa.string())
 _EVENT_TIME: Final = ("event_timestamp", pa.timestamp("us", tz="UTC"))  # the name Feast joins on
@@ -63,20 +64,24 @@ def write_catalogue(dataset: Dataset, folder: Path, as_of_ms: int) -> None:
         raise DatasetError(f"cannot write the catalogue to {folder}: {error}") from None
 
 
+def each_item(folder: Path) -> Iterator[Item]:
+    """The items that `write_catalogue` wrote, in the same order, a part of the file at a time."""
+    for columns in _batches(folder / ITEMS_FILE, ITEM_SCHEMA):
+        for item_id, title, categories, attributes, _ in columnar.rows(columns):
+            yield Item(item_id, title, tuple(categories), tuple(attributes))
+
+
 def read_items(folder: Path) -> dict[str, Item]:
-    """The items that `write_catalogue` wrote, by id, in the same order."""
-    table = _read(folder / ITEMS_FILE, ITEM_SCHEMA)
-    return {
-        item_id: Item(item_id, title, tuple(categories), tuple(attributes))
-        for item_id, title, categories, attributes, _ in columnar.rows(table)
-    }
+    """The same by id."""
+    return {item.item_id: item for item in each_item(folder)}
 
 
 def read_users(folder: Path) -> dict[str, User]:
     """The users that `write_catalogue` wrote, by id, in the same order."""
-    table = _read(folder / USERS_FILE, USER_SCHEMA)
     return {
-        user_id: User(user_id, tuple(attributes)) for user_id, attributes, _ in columnar.rows(table)
+        user_id: User(user_id, tuple(attributes))
+        for columns in _batches(folder / USERS_FILE, USER_SCHEMA)
+        for user_id, attributes, _ in columnar.rows(columns)
     }
 
 
@@ -87,13 +92,15 @@ def _table(schema: pa.Schema, columns: Sequence[Sequence[object]], as_of_ms: int
     return pa.Table.from_arrays([*arrays, times_us.cast(schema.types[-1])], schema=schema)
 
 
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
+def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     try:
-        table = columnar.read_parquet(path, schema.names).select(schema.names)
-        if table.schema.types != schema.types:
+        found = columnar.schema(path)
+        types = [found.field(name).type if name in found.names else None for name in schema.names]
+        if None not in types and types != schema.types:
             raise DatasetError(f"{path}: is not a catalogue file, its columns have other types")
-        columnar.check_complete(table, str(path))
+        for columns in columnar.batches(path, schema.names, READ_ROWS):
+            columnar.check_complete(columns, str(path))
+            yield columns.select(schema.names)
     except DatasetError as error:
         remedy = "run `headrace materialize --data ...` or `headrace up` first"
         raise DatasetError(f"no usable catalogue: {error}: {remedy}") from None
-    return table

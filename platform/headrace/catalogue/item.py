@@ -18,6 +18,12 @@ class Item:
     title: str = ""
     categories: tuple[str, ...] = ()  # genres, tags: what targeting and crosses use
     attributes: tuple[str, ...] = ()  # further "name=value" words
+    price_micros: int | None = None
+    currency: str = ""
+    stock: int | None = None
+    available_from_ms: int | None = None
+    available_until_ms: int | None = None  # the first moment at which it is not
+    min_age: int | None = None  # of who may see it, in years
 
 
 @dataclass(frozen=True, slots=True)

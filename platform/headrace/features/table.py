@@ -28,6 +28,7 @@ from headrace.features.aggregation.facts import CLICK, COUNTED, SHOWN
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
+from headrace.keys import NUM_CATEGORY_SLOTS
 
 FEATURED_ROWS: Final = tuple(row for row in TABLE if row.features)
 
@@ -49,7 +50,7 @@ LIFE: Final = Lifetime(COUNTED)
 LATELY: Final = Decayed(DAY_MS)
 LAST: Final = LastN(64)
 SESSION: Final = Session(LAST)
-SLOTS: Final = BySlot(32)
+SLOTS: Final = BySlot(NUM_CATEGORY_SLOTS)
 SLOT_RATES: Final = SlotRates(SLOTS)
 TOP: Final = TopItems(8, CLICK)
 ON_SURFACE: Final = OnSurface(Recent(LAST, LAST.length))

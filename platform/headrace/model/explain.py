@@ -1,7 +1,7 @@
 """Explanations: where a candidate's logit comes from.
 
     C candidates   T past events   M modalities   F features   K logits
-    I items of a catalogue   U items of a batch
+    U items of a batch
 
 Three views, each with a meaning of its own: how the candidate's attention is spread over the past
 events; how the fusion weighs the item's modalities; and the effect of a group of inputs, which is
@@ -13,7 +13,7 @@ that the ranker is not told. Effects need not sum to the logit: groups act toget
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,12 +21,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from headrace.catalogue.words import WORD_FIELDS, ContentTable
+from headrace.catalogue.table.columns import WORD_FIELDS
+from headrace.catalogue.words import ContentTable
 from headrace.model.batch import Batch, Items, WordBags, make_items
 from headrace.model.config import CLICK
 from headrace.model.layers.item_tower import ItemSide
 from headrace.model.layers.target_attention import Slots
 from headrace.model.ranker import Ranker, attention
+
+KeysOf = Callable[[NDArray[np.int64]], NDArray[np.int64]]  # of the items of these rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class Explanation:
     effects: Mapping[str, float]  # per group: the logit minus the logit without it
 
 
-def with_items(batch: Batch, key_I: NDArray[np.int64], content: ContentTable) -> Batch:
-    """A batch whose items are rows of a catalogue [I], with items of its own."""
+def with_items(batch: Batch, keys_of: KeysOf, content: ContentTable) -> Batch:
+    """A batch whose items are rows of a catalogue, which have these keys, with items of its own."""
     history, candidates = batch.history, batch.candidates
     rows = torch.cat([history.item_BT.reshape(-1), candidates.item_C])
     row_U, place = torch.unique(rows, return_inverse=True)
@@ -50,7 +53,7 @@ def with_items(batch: Batch, key_I: NDArray[np.int64], content: ContentTable) ->
         batch,
         history=dataclasses.replace(history, item_BT=past.view_as(history.item_BT)),
         candidates=dataclasses.replace(candidates, item_C=asked),
-        items=make_items(key_I[row_U.numpy()], content),
+        items=make_items(keys_of(row_U.numpy()), content),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.catalogue.item import Item
+from headrace.catalogue.table.table import ItemTable
 from headrace.event import DEFAULT_SURFACE
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
@@ -20,21 +20,6 @@ from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Candidates, no_candidates
 
 NO_TIME: Final = np.zeros(1, np.int64)  # for features that do not depend on it
-
-
-class Catalogue(Protocol):
-    """The items that can be recommended. Row 0 stands for any item that is not among them."""
-
-    @property
-    def items(self) -> Sequence[Item]: ...
-    @property
-    def row_of_key(self) -> Mapping[int, int]: ...
-    @property
-    def row_of_id(self) -> Mapping[str, int]: ...
-    @property
-    def rows_of_slot(self) -> Sequence[Ints]:
-        """The rows that have a category slot."""
-        ...
 
 
 class Snapshot(Protocol):
@@ -77,7 +62,7 @@ class Context:
 
     user_id: str
     now_ms: int
-    catalogue: Catalogue
+    catalogue: ItemTable
     snapshot: Snapshot
     num_items: int  # wanted in the answer
     surface: str = DEFAULT_SURFACE
@@ -96,12 +81,9 @@ class Context:
     def __post_init__(self) -> None:
         self.began_s = self.clock()
 
-    def outside(self, rows: Sequence[int]) -> NDArray[np.bool_]:
+    def outside(self, rows: Sequence[int] | Ints) -> NDArray[np.bool_]:
         """[C]: which candidates are none of these catalogue rows."""
-        is_one_I = np.zeros(len(self.catalogue.items), np.bool_)
-        is_one_I[rows] = True
-        outside_C: NDArray[np.bool_] = ~is_one_I[self.candidates.row_C]
-        return outside_C
+        return np.isin(self.candidates.row_C, np.asarray(rows, np.int64), invert=True)
 
     def hidden_keys(self) -> list[int]:
         """The keys of the items that are hidden from the user now."""

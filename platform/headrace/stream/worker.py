@@ -13,7 +13,7 @@ from headrace import config
 from headrace.broker.reader import LogReader, ends_of_log
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics
-from headrace.catalogue.files import read_items
+from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.words import user_word_keys
 from headrace.errors import CommitDamaged
 from headrace.features.aggregation.layout import Layout
@@ -55,11 +55,11 @@ class Worker:
         self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._store = OnlineStore(settings, self._skipped)
         self._delivery = Delivery(settings, self._store, self._commits, clock, self._skipped)
-        items = read_items(config.catalogue_path(settings))
+        items = open_items(config.catalogue_path(settings))
         bounds = Bounds.of(settings)
         self._merged = MergedState(items.get, schemas.description, self._skipped, bounds)
         self._damaged: dict[int, bytes | None] = {}  # what lies there as partitions' commits
-        rules = PartitionSettings.of(settings, item_ids=items)
+        rules = PartitionSettings.of(settings, item_ids=items.ids())
         self._partitions = dict(self._claimed(partitions, rules))
         self._look_ms = clock()
         self._item_reader = LogReader(

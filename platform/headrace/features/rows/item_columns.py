@@ -31,8 +31,8 @@ class CatalogueColumns:
         self._item_of, self._index_groups = item_of, index_groups
         # The last ones are nobody's: index -1 reads them.
         self._key_R = np.zeros(1, dtype=np.int64)
-        self._slot_RS = np.full((1, MAX_SLOTS), -1, dtype=np.int64)
-        self._group_RG = np.full((1, MAX_GROUPS), -1, dtype=np.int64)
+        self._slot_RS = np.full((1, MAX_SLOTS), -1, dtype=np.int8)
+        self._group_RG = np.full((1, MAX_GROUPS), -1, dtype=np.int32)
 
     def meet(self, indexes: Sequence[int], ids: Sequence[str]) -> None:
         """Take in that these items have these indexes now."""
@@ -57,11 +57,11 @@ class CatalogueColumns:
 
     def slots(self, index_N: Ints) -> Ints:
         """[N, S]: the items' category slots."""
-        return self._slot_RS[index_N]
+        return self._slot_RS[index_N].astype(np.int64)
 
     def groups(self, index_N: Ints) -> Ints:
         """[N, G]: the indexes of the items' groups."""
-        return self._group_RG[index_N]
+        return self._group_RG[index_N].astype(np.int64)
 
 
 def groups_of(item: Item) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Dynamic embeddings: tables that grow with the ids they meet.
 
 table.py      tables that grow with the ids they meet, and give up those that stay away
-key_index.py  row numbers for keys, without collisions
 admission.py  how often keys occurred, in bounded memory
 """

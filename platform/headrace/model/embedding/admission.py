@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headrace.model.embedding.key_index import Keys
+from headrace.catalogue.table.key_index import Keys
 
 MAX_COUNT = 255
 _MULTIPLIERS = np.array(

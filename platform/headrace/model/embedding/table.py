@@ -18,9 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headrace.catalogue.table.key_index import KeyIndex, Keys, Rows, longer
 from headrace.errors import ConfigError
 from headrace.model.embedding.admission import MAX_COUNT, FrequencySketch
-from headrace.model.embedding.key_index import KeyIndex, Keys, Rows, longer
 
 SWEEPS = 16  # how often expired rows are looked for while one expires
 

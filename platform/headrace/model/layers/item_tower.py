@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headrace.catalogue.words import WORD_FIELDS
+from headrace.catalogue.table.columns import WORD_FIELDS
 from headrace.model.batch import Items
 from headrace.model.config import RankerConfig
 from headrace.model.layers.fusion import make_fusion

@@ -15,5 +15,4 @@ class Excluded:
 
     def keep(self, context: Context) -> Kept:
         """A mask over the candidates."""
-        rows = [context.catalogue.row_of_id.get(item_id, 0) for item_id in context.exclude]
-        return context.outside(rows)
+        return context.outside(context.catalogue.rows_of_ids(context.exclude))

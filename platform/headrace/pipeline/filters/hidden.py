@@ -15,5 +15,4 @@ class Hidden:
 
     def keep(self, context: Context) -> Kept:
         """A mask over the candidates."""
-        row_of_key = context.catalogue.row_of_key
-        return context.outside([row_of_key.get(key, 0) for key in context.hidden_keys()])
+        return context.outside(context.catalogue.rows_of_keys(context.hidden_keys()))

@@ -55,11 +55,11 @@ class Seen:
         """The rows that the policy leaves out, and how long ago each was seen; of items that are
         not in the catalogue, row 0."""
         within_ms = 1_000 * self._policy.after_s or np.inf
+        seen = [(key, age_ms) for key, age_ms in self._seen(context) if key and age_ms < within_ms]
+        rows = context.catalogue.rows_of_keys([key for key, _ in seen]).tolist()
         ages_ms: dict[int, int] = {}
-        for key, age_ms in self._seen(context):
-            if key and age_ms < within_ms:
-                row = context.catalogue.row_of_key.get(key, 0)
-                ages_ms[row] = min(age_ms, ages_ms.get(row, age_ms))
+        for row, (_, age_ms) in zip(rows, seen, strict=True):
+            ages_ms[row] = min(age_ms, ages_ms.get(row, age_ms))
         return ages_ms
 
     def _seen(self, context: Context) -> Iterator[tuple[int, int]]:

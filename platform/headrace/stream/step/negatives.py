@@ -45,7 +45,7 @@ class Negatives:
 
     def __init__(self, per_positive: int, popularity: float, item_ids: Iterable[str] = ()) -> None:
         self.per_positive, self.popularity = per_positive, popularity
-        self.item_ids = tuple(item_ids)
+        self._given = item_ids
 
     @classmethod
     def of(cls, settings: Settings, item_ids: Iterable[str]) -> Negatives:
@@ -53,14 +53,19 @@ class Negatives:
         stream = settings.stream
         return cls(stream.negatives_per_positive, stream.negatives_popularity, item_ids)
 
-    @cached_property  # made once a positive comes without an impression
+    @cached_property  # these are made once a positive comes without an impression
+    def item_ids(self) -> tuple[str, ...]:
+        """[N]: the items by place."""
+        return tuple(self._given)
+
+    @cached_property
     def place_of(self) -> dict[str, int]:
         """The place of each item in the catalogue."""
         return {item_id: place for place, item_id in enumerate(self.item_ids)}
 
     @cached_property
     def id_N(self) -> NDArray[np.object_]:
-        """[N]: the items by place."""
+        """[N]: the same as an array."""
         return np.array(self.item_ids, np.object_)
 
     def places(self, item_ids: Sequence[str]) -> Ints:

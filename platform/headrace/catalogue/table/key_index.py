@@ -39,11 +39,22 @@ class KeyIndex:
         self._key_R: Keys = np.zeros(1 << 10, dtype=np.int64)
         self._free: Rows = np.zeros(0, dtype=np.int64)  # descending: the lowest is the next
         self._multipliers = tuple(map(np.uint64, MULTIPLIERS))
-        self._num_rebuilt = 0
+        self._num_rebuilt = self._num_withdrawn = 0
         self._clear_slots(num_slots)
 
+    @classmethod
+    def of_rows(cls, key_R: Keys) -> KeyIndex:
+        """The index in which these rows have these keys, and those with key 0 are free; row 0 is
+        nobody's. The array is kept, and written to."""
+        row_P = np.flatnonzero(key_R)
+        index = cls(1 << max(12, (SLOTS_PER_KEY * len(row_P)).bit_length()))
+        index._key_R, index.num_rows = key_R, int(row_P[-1]) + 1 if len(row_P) else 1
+        index._free = (np.flatnonzero(key_R[1 : index.num_rows] == 0) + 1)[::-1]
+        index._place(row_P)
+        return index
+
     def __len__(self) -> int:
-        return self.num_rows - 1 - len(self._free)
+        return self.num_rows - 1 - len(self._free) - self._num_withdrawn
 
     @property
     def capacity(self) -> int:
@@ -79,6 +90,13 @@ class KeyIndex:
 
     def remove(self, keys_U: Keys) -> Rows:
         """The rows that these keys had; they are free from now on. The keys must be distinct."""
+        row_P = self.withdraw(keys_U)
+        self.free(row_P)
+        return row_P
+
+    def withdraw(self, keys_U: Keys) -> Rows:
+        """The rows that these keys had, which nobody gets before `free`. The keys must be
+        distinct."""
         found_U = self.find(keys_U)
         row_P: Rows = found_U[found_U != 0]
         keys_P = self.keys(row_P)
@@ -86,8 +104,13 @@ class KeyIndex:
             slot_P = self._slot(keys_P, which)
             self._row_S[slot_P[self._row_S[slot_P] == row_P]] = 0
         self._key_R[row_P] = 0
-        self._free = np.sort(np.concatenate((self._free, row_P)))[::-1]
+        self._num_withdrawn += len(row_P)
         return row_P
+
+    def free(self, row_P: Rows) -> None:
+        """Let others have rows that were withdrawn."""
+        self._num_withdrawn -= len(row_P)
+        self._free = np.sort(np.concatenate((self._free, row_P)))[::-1]
 
     def rows(self) -> Rows:
         """The rows in use, ascending."""

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.model.embedding.key_index import MULTIPLIERS, SLOTS_PER_KEY, KeyIndex, Keys
+from headrace.catalogue.table.key_index import MULTIPLIERS, SLOTS_PER_KEY, KeyIndex, Keys
 
 keys = st.one_of(st.integers(1, 40), st.integers(1, 2**63 - 1))
 batches = st.lists(st.lists(keys | st.just(0), max_size=30, unique=True), max_size=8)

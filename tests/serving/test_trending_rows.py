@@ -1,0 +1,85 @@
+"""The list of what trends: all of a small catalogue, the best of a large one, never the gone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headrace.catalogue.item import Item
+from headrace.catalogue.table.table import ItemTable, table_of
+from headrace.features.aggregation.accumulators import State
+from headrace.features.table import ITEM_LAYOUT, LATELY
+from serving.replica import trending
+from serving.replica.state_pages import StatePages
+from serving.replica.trending import SORT_EVERY_MS, Trending, popularity
+
+NOW_MS = 1_714_554_000_000
+MOST, OF_SLOT, ARRIVALS = 40, 4, 8
+
+
+@pytest.fixture
+def small_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trending, "MOST", MOST)
+    monkeypatch.setattr(trending, "MOST_OF_SLOT", OF_SLOT)
+
+
+def items(num: int) -> list[Item]:
+    return [Item(f"i{n}", categories=(f"c{n % 5}",)) for n in range(1, num + 1)]
+
+
+def random_states(num: int, seed: int) -> State:
+    """States of items that were shown and clicked, each another number of times."""
+    state_N, random = ITEM_LAYOUT.new(num), np.random.default_rng(seed)
+    lately_N = state_N[ITEM_LAYOUT.field_of[LATELY]]
+    lately_N["newest_ms"] = NOW_MS
+    lately_N["sums"] = random.integers([500, 1], [1_000, 400], (num, 2))
+    return state_N
+
+
+def world(num: int) -> tuple[ItemTable, StatePages, Trending]:
+    table = table_of(items(num))
+    return table, StatePages(ITEM_LAYOUT, table.num_rows), Trending(table)
+
+
+def test_of_a_small_catalogue_the_list_has_every_item_the_most_clicked_first() -> None:
+    table, pages, trends = world(30)
+    assert trends.rows.tolist() == list(range(1, 31))
+    clicked = np.array([7, 21, 4])
+    pages.put(clicked, random_states(3, 0))
+    trends.take(clicked, pages.states, NOW_MS)
+    order = clicked[np.argsort(-popularity(pages.states, clicked, NOW_MS))].tolist()
+    assert popularity(pages.states, clicked, NOW_MS).min() > 0
+    assert trends.rows.tolist() == [*order, *(n for n in range(1, 31) if n not in order)]
+
+
+def test_of_a_large_one_it_has_the_best_of_all_and_of_each_category(small_lists: None) -> None:
+    table, pages, trends = world(400)
+    everything = np.arange(1, 401)
+    pages.put(everything, random_states(400, 1))
+    for turn in range(1, 6):  # the categories are looked at in turn
+        trends.take(everything, pages.states, NOW_MS + turn * SORT_EVERY_MS)
+    now_ms = NOW_MS + 5 * SORT_EVERY_MS
+    by_popularity = everything[np.argsort(-popularity(pages.states, everything, now_ms))]
+    best = by_popularity[:MOST].tolist()
+    assert trends.rows[:MOST].tolist() == best
+    slots = table.slots(everything)[:, 0]
+    for slot in np.unique(slots):
+        of_slot = [row for row in by_popularity.tolist() if slots[row - 1] == slot][:OF_SLOT]
+        assert set(of_slot) <= set(trends.rows.tolist())
+    assert len(trends.rows) <= MOST + 5 * OF_SLOT
+
+
+@pytest.mark.parametrize("num", [30, 400])
+def test_what_comes_is_in_the_list_at_once_and_what_goes_is_not(
+    small_lists: None, num: int
+) -> None:
+    table, pages, trends = world(num)
+    new = table.put([Item("new")], NOW_MS)
+    trends.arrive(new, pages.states, NOW_MS)
+    assert new[0] in trends.rows
+    gone = trends.rows[:3].copy()
+    table.remove([item.item_id for item in table.items(gone)], NOW_MS)
+    trends.drop_removed()
+    assert not np.isin(gone, trends.rows).any()
+    trends.take(new, pages.states, NOW_MS + SORT_EVERY_MS)
+    assert not np.isin(gone, trends.rows).any() and new[0] in trends.rows
