@@ -9,7 +9,9 @@ features_stream.py  events into features in Redis, against a bare consumer
 stream.py           events through a partition, against decoding them
 embedding.py        a dynamic table, against nn.Embedding
 ranker.py           training and scoring, against FuxiCTR's DIN
-likes.py            MovieLens as likes only: the next one, and what drawing costs the stream
+likes.py            MovieLens as likes only: the next one of the whole catalogue
+shops.py            invented shops whose logs tell little, in two ways each
+draws.py            what samples and drawn items cost the stream
 quality.py          FuseRank, LightGBM, DIN and DCNv2 side by side, with intervals
 quality_logs.py     the logs of that, as files of headrace evaluate
 quality_rankers.py  FuseRank in all regimes and seeds, and what it saw
