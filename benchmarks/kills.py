@@ -2,11 +2,11 @@
 
 Afterwards every count must equal a recount of the event log: `python -m benchmarks kills` kills
 each of the first three 20 times, on a log with impressions and on one of what was chosen only;
-`python -m benchmarks.kills TARGET...` kills these one
-after the other, with `--no-impressions` on the second log. Redis keeps an append-only file
-with `appendfsync always`; the broker is Apache Kafka where KAFKA_HOME is set, else it is not killed
-(the embedded one keeps nothing). Some events are sent twice, some are bad; `away` and `full` (of
-memory) are what else may happen to Redis for a while.
+`python -m benchmarks.kills TARGET...` kills these one after the other, with `--no-impressions` on
+the second log. Redis keeps an append-only file with `appendfsync always`; the broker is Apache
+Kafka where KAFKA_HOME is set, else it is not killed (the embedded one keeps nothing). Some events
+are sent twice, some are bad; `away` and `full` (of memory) are what else may happen to Redis for a
+while.
 """
 
 from __future__ import annotations

@@ -282,5 +282,14 @@ def test_a_wrong_campaigns_file_is_named_before_anything_is_served(
     assert mistake_of_process("serve").startswith(f"campaigns file {path}: ")
 
 
+def test_a_reader_that_has_ended_is_no_traceback(data: Path) -> None:
+    nobody_reads, output = os.pipe()
+    os.close(nobody_reads)
+    command = [sys.executable, "-m", "headrace.cli", "check", f"--data={data}"]
+    done = subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True)
+    os.close(output)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
 def _refuse(*_: object) -> None:
     raise AssertionError("the command was to stop before it becomes another program")

@@ -57,6 +57,18 @@ def test_an_action_that_is_no_row_of_the_table_is_refused_with_those_that_are() 
     assert refused({**LIKE, "action": "click"}).field == "action", "it has an event of its own"
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("like", '; this is {"type": "action", "action": "like"}'),
+        ("wink", "got 'wink', expected one of: action, click, impression"),
+    ],
+)
+def test_an_unknown_type_is_refused_with_those_that_are(name: str, says: str) -> None:
+    error = refused({**WHO, "type": name, "item_id": "mug"})
+    assert error.field == "type" and str(error).endswith(says)
+
+
 @pytest.mark.parametrize("outcomes", [{"wink": True}, {"like": True}, {"": False}])
 def test_an_outcome_that_is_no_row_or_has_a_field_is_refused(outcomes: dict[str, bool]) -> None:
     error = refused(impression(outcomes=outcomes))
@@ -89,7 +101,11 @@ def test_money_is_told_in_micros_with_its_currency() -> None:
         ({"currency": None}, "currency", "missing"),
         ({"amount_micros": None}, "amount_micros", "missing"),
         ({"action": "add_to_cart"}, "amount_micros", "no action that carries money"),
-        ({"value": 0.5}, "value", "a purchase has no grade: money is told in amount_micros"),
+        (
+            {"value": 0.5},
+            "value",
+            "an event of purchase has no grade: money is told in amount_micros",
+        ),
         ({"currency": "euro"}, "currency", "matching"),
         ({"amount_micros": 19.99}, "amount_micros", "int"),
         ({"amount_micros": 10**15 + 1}, "amount_micros", "<="),

@@ -39,7 +39,7 @@ from trainers.sample_reader import SampleReader
 STATUS_EVERY_MS: Final = 500
 MAX_ARRIVALS: Final = 256  # arrival times kept per version, to measure the freshness of models
 MAX_HELD_ARRIVALS: Final = 10_000  # while versions are held
-NEWEST_WINDOWS: Final = 10  # of a head, which its quality in the status is of
+NEWEST_WINDOWS: Final = 30  # of a head, which its quality in the status is of
 
 log = logging.getLogger(__name__)
 

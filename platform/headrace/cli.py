@@ -6,6 +6,7 @@ The rooms above the core are run as modules (`headrace.rooms`), never imported f
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,12 +91,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = _settings(options)
         if getattr(options, "writes_home", False):
             require_home(settings.home_path)
-        return command(options, settings)
+        code = command(options, settings)
+        sys.stdout.flush()
+        return code
     except HeadraceError as error:
         print(f"headrace {options.command}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read what it prints has ended, such as `head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _settings(options: argparse.Namespace) -> config.Settings:

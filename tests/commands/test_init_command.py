@@ -112,3 +112,25 @@ def test_what_it_writes_can_be_checked_at_once(
         assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{events} events: ")
     assert "bad rows" not in done.stdout
+
+
+def test_the_key_of_a_file_is_the_item_whatever_it_is_called(tmp_path: Path) -> None:
+    things = [f"T{n},Tool {n}" for n in range(9)]
+    (tmp_path / "tools.csv").write_text("\n".join(["tool,name", *things]) + "\n")
+    rows = [f"2026-09-01 08:00:{n:02},m{n % 5},T{n % 9},{n % 2},{n % 3 // 2}" for n in range(60)]
+    header = "when,member,tool,opened,rent"
+    (tmp_path / "visits.csv").write_text("\n".join([header, *rows]) + "\n")
+    draft = drafted(tmp_path, {"events.file": "visits.csv", "items.file": "tools.csv"})
+    assert draft.open() == []
+    events, items = draft.sections["events"], draft.sections["items"]
+    assert isinstance(events, dict) and isinstance(items, dict)
+    assert (events["user_id"].value, events["item_id"].value) == ("member", "tool")
+    assert (items["item_id"].value, items["title"].value) == ("tool", "name")
+    assert any("not used: rent of visits.csv, yes or no" in note for note in draft.notes)
+
+
+def test_a_file_of_items_without_a_key_is_asked_about(tmp_path: Path) -> None:
+    shops.ratings(tmp_path)
+    (tmp_path / "stock.csv").write_text("a,b\n1,1\n1,2\n2,2\n")
+    draft = drafted(tmp_path, {"items.file": "stock.csv"})
+    assert [path for path, _ in draft.open()] == ["items.item_id"]

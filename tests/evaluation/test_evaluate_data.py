@@ -152,7 +152,7 @@ def test_intervals_contain_their_figures(
         assert low <= click[name] <= high, name
     assert click["intervals"]["auc"][0] < click["auc"] < click["intervals"]["auc"][1]
     said = capsys.readouterr().out
-    assert said.count("95 % from") == said.count("95 % to") == 2
+    assert said.count("95 % from") == said.count("95 % to") == 2 * len(told["labels"])
     for heading in ("AUC", "GAUC", "NE", "precision", "F1", "Recall@10", "NDCG@10", "MRR"):
         assert heading in said
 

@@ -68,6 +68,6 @@ def test_the_partitions_of_a_node_that_is_lost_move_to_the_others(
 
 
 def test_of_a_log_without_impressions_what_is_drawn_is_exact_too() -> None:
-    result = after_kills("worker", "redis", "worker", "--no-impressions")
+    result = after_kills("worker", "redis", "worker", "--no-impressions", kafka_home=KAFKA_HOME)
     assert result["events"] > 1_000
     assert {name: result[name] for name in EXACT} == EXACT, result

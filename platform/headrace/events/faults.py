@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from headrace.event import ActionEvent, Shown
 
 EVENT_VERSION: Final = 1
+TYPES: Final = ("impression", CLICK, "action")
 
 _IN_OUTCOMES: Final = {row.name for row in TABLE if not row.field}
 _OF_NO_ACTION: Final = set(FIELDS) - {row.field for row in TABLE}
@@ -60,7 +61,7 @@ def fault_of_action(event: ActionEvent) -> InvalidEvent | None:
         return InvalidEvent(_unknown(event.action, _WITH_EVENTS), field="action")
     if event.value and row.value != GRADE:
         instead = ": money is told in amount_micros" if row.value == MONEY else ""
-        reason = f"got {event.value:g}, a {row.name} has no grade{instead}"
+        reason = f"got {event.value:g}, an event of {row.name} has no grade{instead}"
         return InvalidEvent(reason, field="value")
     if event.amount_micros is not None or event.currency is not None:
         return _fault_of_money(event, "", row.value == MONEY)
@@ -82,6 +83,11 @@ def _paid_for(shown: Shown) -> bool:
     """Whether an action that carries money came."""
     told = zip(shown.told, TABLE, strict=True)
     return any(came and row.value == MONEY for came, row in told)
+
+
+def _unknown_type(name: str) -> str:
+    hint = '; this is {"type": "action", "action": "' + name + '"}' if name in _WITH_EVENTS else ""
+    return _unknown(name, TYPES) + hint
 
 
 def _unknown(action: str, known: Collection[str]) -> str:
@@ -106,5 +112,7 @@ def fault_of_text(error: msgspec.ValidationError, payload: bytes) -> InvalidEven
     text = str(error)
     path = _PATH.search(text)
     name = _MISSING.search(text) or _UNKNOWN.search(text)
+    if path and path["path"] == "type" and isinstance(document, dict):
+        return InvalidEvent(_unknown_type(str(document.get("type"))), field="type")
     parts = [path["path"] if path else "", name["name"] if name else ""]
     return InvalidEvent(_PATH.sub("", text), field=".".join(p for p in parts if p) or "$")

@@ -33,6 +33,7 @@ def drafted(folder: Path, answers: Mapping[str, Any]) -> Draft:
         raise DatasetError(f"{folder}: {said}")
     files = sorted_out(guesses, _named(answers, guesses, folder), folder)
     draft = Draft(dict(_sections(files, guesses, folder)), notes)
+    draft.notes += _maybe_actions(files, draft)
     for path, value in answers.items():
         by_word = path == "events.action" and isinstance(value, str)
         if not draft.answer(path, {"always": value} if by_word else value):
@@ -95,6 +96,27 @@ def _actions(events: Events) -> Iterator[tuple[str, Choice]]:
     if mine - PREDICTED:
         names = [name for name in BUILT_IN if name in mine or name == CLICK]
         yield "actions", Choice(names, "those of the log; the ranker predicts each")
+
+
+def _maybe_actions(files: Files, draft: Draft) -> Iterator[str]:
+    """A note on columns of yes and no in a log that say nothing that is known of a row."""
+    said = {name for _, choice in draft.choices() for name in _words(choice.value)}
+    for file in files.events[:1]:
+        free = [one.name for one in file.columns if one.kind == "boolean" and one.name not in said]
+        if free:
+            yield (
+                f"not used: {', '.join(free)} of {file.path.name}, yes or no; for actions of your "
+                "own add them to actions, and to events.outcomes"
+            )
+
+
+def _words(value: Any) -> Iterator[str]:
+    """The texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        inner = value.values() if isinstance(value, dict) else value
+        yield from (word for one in inner for word in _words(one))
 
 
 def _source(files: Sequence[FileGuess], folder: Path, why: str) -> Section:

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from headrace.datasets.draft.choice import Choice, Section, column_reason
+from headrace.datasets.draft.choice import UNKNOWN, Choice, Section, column_reason
 from headrace.datasets.draft.events import Events, time_of
-from headrace.datasets.draft.files import best, id_column, is_properties, values_of
+from headrace.datasets.draft.files import (
+    IDS,
+    best,
+    id_column,
+    is_properties,
+    is_unique,
+    values_of,
+)
 from headrace.datasets.draft.words import fit, is_id
 from headrace.datasets.table.guess import CellKind, ColumnGuess
 from headrace.datasets.table.sniff import FileGuess
@@ -32,14 +39,10 @@ OF_ITEMS: Final[tuple[tuple[str, tuple[CellKind, ...]], ...]] = (
 
 def items_of(file: FileGuess) -> Section:
     """The keys of the section `items`, all but its file and format."""
-    column = id_column(file, "item_id")
-    assert column is not None  # or it was no file of items
     if is_properties(file):
-        return {"item_id": Choice(column.name, column_reason(column, "by its name"))} | _properties(
-            file
-        )
-    section = {"item_id": Choice(column.name, column_reason(column, "each once"))}
-    free = [one for one in file.columns if one is not column]
+        return {"item_id": _key(file, "item_id", "by its name")} | _properties(file)
+    section = {"item_id": _key(file, "item_id", "each once")}
+    free = [one for one in file.columns if one.name != section["item_id"].value]
     section |= _contents(free)
     used = {_column(choice.value) for choice in section.values()}
     attributes = [one for one in free if one.name not in used and _is_attribute(one)]
@@ -48,11 +51,19 @@ def items_of(file: FileGuess) -> Section:
 
 def users_of(file: FileGuess) -> Section:
     """The keys of the section `users`, all but its file and format."""
-    column = id_column(file, "user_id")
-    assert column is not None  # or it was no file of users
-    section = {"user_id": Choice(column.name, column_reason(column, "each once"))}
-    free = [one for one in file.columns if one is not column]
+    section = {"user_id": _key(file, "user_id", "each once")}
+    free = [one for one in file.columns if one.name != section["user_id"].value]
     return section | _attributes([one for one in free if _is_attribute(one)])
+
+
+def _key(file: FileGuess, role: str, why: str) -> Choice:
+    """The id of a file's items or users: by its name, else the first column without repetition."""
+    free = [one for one in file.columns if one.kind in IDS]
+    column = id_column(file, role) or next((one for one in free if is_unique(file, one)), None)
+    if column is None:
+        question = f"which column of {file.path.name} is the id?"
+        return Choice(UNKNOWN, question=question, options=tuple(one.name for one in free))
+    return Choice(column.name, column_reason(column, why))
 
 
 def items_in(events: Events) -> Section:

@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from headrace.action import CLICK
 from headrace.datasets.draft.choice import UNKNOWN, Choice, Section, column_reason
-from headrace.datasets.draft.files import IDS, best, key_to_users, shown_items, values_of
+from headrace.datasets.draft.files import (
+    IDS,
+    best,
+    is_unique,
+    key_to_users,
+    shown_items,
+    values_of,
+)
 from headrace.datasets.draft.outcomes import Outcome, outcome_of
 from headrace.datasets.draft.words import deed, fit
 from headrace.datasets.table.guess import CellKind, ColumnGuess
@@ -47,14 +54,14 @@ def events_of(file: FileGuess, others: Sequence[FileGuess]) -> Events:
     joined = None if has_users else key_to_users(file, others)
     events = Events(file, *joined) if joined else Events(file)
     made = events.section
-    made["user_id"] = _id(events, "user_id", "who it was")
+    made["user_id"] = _id(events, "user_id", "who it was", others)
     if shown := shown_items(file):
         value = {"column": shown.name, "separator": " ", "outcome_separator": "-"}
         made["item_ids"] = Choice(
             value, column_reason(shown, "items, and whether each was clicked")
         )
     else:
-        made["item_id"] = _id(events, "item_id", "which item it was")
+        made["item_id"] = _id(events, "item_id", "which item it was", others)
     made["time"] = _time(events)
     if shown:
         events.outcome = Outcome(actions=(CLICK,), tells_impressions=True)
@@ -78,14 +85,24 @@ def _join(events: Events, other: FileGuess) -> Choice:
     return Choice([join], f"{names} have {events.key} in common")
 
 
-def _id(events: Events, role: str, what: str) -> Choice:
+def _id(events: Events, role: str, what: str, others: Sequence[FileGuess]) -> Choice:
+    """The column that is called so; else the only one that is the key of another file."""
     fits = [(fit(one.name, role), one) for one in events.columns if one.kind in IDS]
     fits = [pair for pair in fits if pair[0] and pair[1].name not in events.used]
     if fits:
         _, column = max(fits, key=lambda pair: pair[0])
         return Choice(column.name, column_reason(column, "by its name"))
     free = [one.name for one in events.columns if one.kind in IDS and one.name not in events.used]
+    keys = [(name, other) for name in free for other in others if _is_key(other, name)]
+    if len(keys) == 1:
+        ((name, other),) = keys
+        return Choice(name, f"the key of {other.path.name}")
     return Choice(UNKNOWN, question=f"which column says {what}?", options=tuple(free))
+
+
+def _is_key(file: FileGuess, name: str) -> bool:
+    column = file.column(name)
+    return column is not None and column.kind in IDS and is_unique(file, column)
 
 
 def _time(events: Events) -> Choice:
