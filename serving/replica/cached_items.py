@@ -100,6 +100,7 @@ class CachedItems:
         self._turn_P[place_N] = self._turn
         return place_N
 
+    @torch.inference_mode()
     def _add(self, key_U: Ints) -> None:
         cache = self._computed(key_U)
         place_U = torch.from_numpy(self._index.add(key_U))
@@ -119,9 +120,9 @@ class CachedItems:
         gone = np.setdiff1d(self._index.rows(), kept)
         self._index.remove(np.setdiff1d(self._index.keys(gone), wanted))
 
+    @torch.inference_mode()
     def _computed(self, key_U: Ints) -> ItemCache:
-        with torch.inference_mode():
-            return self._ranker.cache(make_items(key_U, self._content))
+        return self._ranker.cache(make_items(key_U, self._content))
 
 
 def _tensors(cache: ItemCache) -> list[Tensor]:
