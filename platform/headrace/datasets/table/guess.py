@@ -33,6 +33,7 @@ PICTURE: Final = re.compile(r"[^\s]+\.(jpe?g|png|webp|gif)", re.IGNORECASE)
 ADDRESS: Final = re.compile(r"https?://\S+", re.IGNORECASE)
 UNITS: Final = re.compile(r"(?P<before>\D{0,5}?)-?\d[\d.,' \u00a0]*(?<=\d)(?P<after>\D{0,5})")
 CODE: Final = re.compile(r"[^\W\d_]+[-_]?")  # letters that touch the digits: an id, no unit
+NAME: Final = re.compile(r"[^\W\d_]{4,}\W*")  # a word before a number: "Tool 7" is called so
 TAG: Final = re.compile(r"<\w+[^<>]*>|&\w+;")
 NULL_WORDS: Final = frozenset(
     ("null", "none", "nil", "nan", "n/a", "#n/a", "na", "\\n", "undefined", "(null)", "<null>")
@@ -125,6 +126,8 @@ def _number_pattern(values: Sequence[str]) -> str | None:
     if len(units) != 1 or None in units or found[0] is None:
         return None
     if any(CODE.fullmatch(found[0][place]) for place in ("before", "after")):
+        return None
+    if NAME.fullmatch(found[0]["before"]):
         return None
     for group, point in MARKS:
         example = f"{found[0]['before']}1{group}234{point}50{found[0]['after']}"
