@@ -1,6 +1,6 @@
 """A catalogue of a million generated items: starts, memory, and what updates cost the requests.
 
-Each figure is of processes of their own (`benchmarks.catalogue_parts`). The keys:
+Each figure is of processes of their own (`tests/serving/catalogue_parts.py`). The keys:
 
     snapshot_s_1m, snapshot_mb_1m  the snapshot made of the items' file, once a node; its size
     replica_start_s_1m    from the start of a process to its first slate, imports and all
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from benchmarks.catalogue_log import write_log
+from benchmarks.front.platform import ROOT
 from benchmarks.start import bare_environ, started_s
 
 NUM_ITEMS: Final = 1_000_000
@@ -96,7 +97,15 @@ def _part(name: str, *words: object) -> Figures:
 def _started(name: str, *words: object) -> subprocess.Popen[str]:
     began_s = time.time()
     return subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.catalogue_parts", str(began_s), name, *map(str, words)],
+        [
+            sys.executable,
+            "-m",
+            "tests.serving.catalogue_parts",
+            str(began_s),
+            name,
+            *map(str, words),
+        ],
+        cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

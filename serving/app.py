@@ -101,13 +101,19 @@ class Gateway:
         table = routes(self)
         self._openapi = cache(lambda: openapi_document(table))
         self._router = Router(table, Bodies(given.body_timeout_s), door)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin the work beside the requests.
+
+        What is there by then stays: the collector of cycles need not look through all of it again
+        and again, milliseconds each time, on whichever thread is at work.
+        """
         for begun in (self._keyring, self._live, self._reporter):
             begun.start()
             self._ending.callback(begun.close)
         for ends in (self._store, self._events, self._impressions, self.events, self.slates):
             self._ending.callback(ends.close)
-        # What is here by now stays: the collector of cycles need not look through all of it again
-        # and again, milliseconds each time, on whichever thread is at work.
         gc.collect()
         gc.freeze()
 
