@@ -72,8 +72,8 @@ def main(folder: Path, modality: str, name: str) -> None:
     recommender = Recommender(Hydrate(loop.OnlineStore(user_rows)), loop.CATALOGUE, 100)
     asked, slates = RecommendRequest("bob", num_items=4), []
     for table in (loop.CONTENT, ContentTable(bare)):
-        loop.CONTENT = table
-        snapshot = Snapshot((loop.made_ready(learner),), states, np.arange(1, 9))
+        model = loop.made_ready(learner, loop.CATALOGUE, table, loop.NOW_MS)
+        snapshot = Snapshot((model,), states, np.arange(1, 9))
         slates.append(recommender.recommend(asked, snapshot, loop.NOW_MS + 60_000)[0])
     found = {
         "tables": vectors.names,
