@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -104,18 +103,12 @@ class Gateway:
         self._begin()
 
     def _begin(self) -> None:
-        """Begin the work beside the requests.
-
-        What is there by then stays: the collector of cycles need not look through all of it again
-        and again, milliseconds each time, on whichever thread is at work.
-        """
+        """Begin the work beside the requests, which ends with the replica."""
         for begun in (self._keyring, self._live, self._reporter):
             begun.start()
             self._ending.callback(begun.close)
         for ends in (self._store, self._events, self._impressions, self.events, self.slates):
             self._ending.callback(ends.close)
-        gc.collect()
-        gc.freeze()
 
     def close(self) -> None:
         """End the work beside the requests, the last that was begun first."""
