@@ -8,19 +8,13 @@ From Kafka into features in Redis and samples as their messages, as in `features
 
 from __future__ import annotations
 
-import os
 import statistics
-import tempfile
-from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.features_stream import Consumer, prepare, produce
+from benchmarks.features_stream import Consumer, prepare, produce, served
 from benchmarks.pairs import compare
 from headrace import config
 from headrace.catalogue.item import Item
-from headrace.services.kafka import start_broker
-from headrace.services.redis import start_redis
-from headrace.stream.memory import keep_freed
 from headrace.stream.step.negatives import NOTHING, Negatives
 
 NUM_EVENTS: Final = 50_000
@@ -30,31 +24,18 @@ NUM_DRAWN: Final = (4, 8)
 
 def run() -> dict[str, Any]:
     """The ratios by kind of log, with the events per second of both sides."""
-    keep_freed()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        with (
-            start_redis(folder / "redis") as redis,
-            start_broker(folder / "kafka", os.environ) as broker,
-        ):
-            settings = config.settings(
-                namespace="clicks",
-                home=str(folder / "home"),
-                redis_url=redis.url,
-                kafka_bootstrap=broker.bootstrap,
-                num_partitions=1,
-            )
-            items = prepare(settings)
-            ids = [item.item_id for item in items]
-            produce(settings, NUM_EVENTS, None, impressions=False)
-            result = {
-                f"drawn_{num}": _measure(settings, items, Negatives(num, 0.75, ids))
-                for num in NUM_DRAWN
-            }
-            shown = config.changed(settings, namespace="impressions")
-            prepare(shown)
-            produce(shown, NUM_EVENTS, None)
-            return {**result, "impressions": _measure(shown, items, NOTHING)}
+    with served("clicks") as settings:
+        items = prepare(settings)
+        ids = [item.item_id for item in items]
+        produce(settings, NUM_EVENTS, None, impressions=False)
+        result = {
+            f"drawn_{num}": _measure(settings, items, Negatives(num, 0.75, ids))
+            for num in NUM_DRAWN
+        }
+        shown = config.changed(settings, namespace="impressions")
+        prepare(shown)
+        produce(shown, NUM_EVENTS, None)
+        return {**result, "impressions": _measure(shown, items, NOTHING)}
 
 
 def _measure(

@@ -20,8 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,13 @@ MEMORY_USERS = 100_000
 def measure_stream() -> dict[str, Any]:
     """The measurements, by key."""
     bytes_per_user = _bytes_per_user()  # first: later the process grows into what was freed
+    with served("bench") as settings:
+        return {**_measure(settings), "bytes_per_user": bytes_per_user}
+
+
+@contextmanager
+def served(namespace: str) -> Iterator[config.Settings]:
+    """A Redis and a broker, for one partition in this process, which keeps freed memory."""
     keep_freed()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -71,14 +79,13 @@ def measure_stream() -> dict[str, Any]:
             start_redis(folder / "redis") as redis,
             start_broker(folder / "kafka", os.environ) as broker,
         ):
-            settings = config.settings(
-                namespace="bench",
+            yield config.settings(
+                namespace=namespace,
                 home=str(folder / "home"),
                 redis_url=redis.url,
                 kafka_bootstrap=broker.bootstrap,
                 num_partitions=1,
             )
-            return {**_measure(settings), "bytes_per_user": bytes_per_user}
 
 
 def _measure(settings: config.Settings) -> dict[str, Any]:

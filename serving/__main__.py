@@ -29,11 +29,10 @@ def main() -> int:
     """Deploy, say where it listens, wait for a signal, take it down."""
     with short_folder() as folder:
         try:
-            settings = _prepared(Path(folder))
+            _run(_prepared(Path(folder)))
         except HeadraceError as error:
             print(f"headrace serve: {error}", file=sys.stderr)
             return 2
-        _run(settings)
     return 0
 
 

@@ -85,10 +85,10 @@ def main() -> int:
         ranker_config(settings, ContentVectors.of(settings))
         create_topics(settings)
         check_continues(settings)
+        wait_for_own_ray()
     except HeadraceError as error:
         print(f"headrace train: {error}", file=sys.stderr)
         return 2
-    wait_for_own_ray()
     ray.init(**config.ray_options())
     signal.signal(signal.SIGTERM, _end)  # after ray.init, whose own handler aborts the process
     trainer = OneWorker(
