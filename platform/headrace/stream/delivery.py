@@ -151,7 +151,6 @@ class Delivery:
                 self._write(rows)
             for effects in step.effects.values():
                 self._write_seen(effects)
-            for effects in step.effects.values():
                 self._budgets.charge(effects.shown_ads)
             for layout, ids in step.gone.merged:
                 self._store.delete(layout, ids)
