@@ -50,8 +50,8 @@ MAX_USERS = 100_000  # rows kept in memory per partition; others are read again 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """The effects of some records, in the order to write: letters, samples, partial rows, users, shown
-    ads."""
+    """The effects of some records, in the order to write: letters, samples, partial rows, users,
+    ads that were shown."""
 
     dead_letters: list[DeadLetter]
     samples: list[Sample]
