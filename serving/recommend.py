@@ -7,6 +7,7 @@ from typing import Final
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.application.seen import SeenPolicy
 from headrace.catalogue.table.table import ItemTable
+from headrace.declared import as_declared
 from headrace.event import ImpressionEvent
 from headrace.pipeline.context import Context
 from headrace.pipeline.filters.excluded import Excluded
@@ -83,6 +84,7 @@ class Recommender:
             num_items=request.num_items,
             surface=request.surface,
             exclude=request.exclude,
+            told=as_declared(request.context),
         )
         run(self._stages, context)
         slate = enveloped(Slate, context, (*marks, *shortfall(context)), items=context.items)

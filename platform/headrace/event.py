@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from headrace.action import GRADED, TABLE
+from headrace.declared import fault_of
 from headrace.epoch import EARLIEST_MS, wrong_time
 from headrace.errors import InvalidEvent
 from headrace.events.faults import EVENT_VERSION as EVENT_VERSION
@@ -46,6 +47,7 @@ Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # a rating,
 Micros = Annotated[int, msgspec.Meta(ge=-MAX_MICROS, le=MAX_MICROS)]  # millionths of a currency
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]  # ISO 4217
 Told = tuple[bool | None, ...]  # of each action of the table
+ContextTold = dict[str, Any]  # what else the request told: `headrace.declared`
 
 
 class _Strict(
@@ -110,6 +112,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     surface: Surface = DEFAULT_SURFACE
     model_version: Version | None = None
     served: Served | None = None
+    context: ContextTold = {}
     version: int = EVENT_VERSION
 
     @property
@@ -141,6 +144,7 @@ class ClickEvent(_Strict, frozen=True, tag="click"):
     item_id: Id
     request_id: Id | None = None
     surface: Surface = DEFAULT_SURFACE
+    context: ContextTold = {}
     version: int = EVENT_VERSION
 
 
@@ -161,6 +165,7 @@ class ActionEvent(_Strict, frozen=True, tag="action"):
     amount_micros: Micros | None = None  # paid, or paid back, where the action carries money
     currency: Currency | None = None
     taken_back: bool = False
+    context: ContextTold = {}
     version: int = EVENT_VERSION
 
     @property
@@ -250,6 +255,8 @@ def accept(document: Any, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> Even
         event = msgspec.convert(filled, type=Event)
     except msgspec.ValidationError as error:
         raise fault_of_text(error, msgspec.json.encode(document)) from None
+    if event.context and (fault := fault_of(event.context)):
+        raise InvalidEvent(fault[1], field=f"context.{fault[0]}")
     return _checked(event, now_ms, max_ahead_ms)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from headrace.action import BUILT_IN, DEFAULT_TABLE
+from headrace.action import BUILT_IN
+from headrace.application.sections import Application
 from headrace.errors import ConfigError
 from headrace.features import schema
 from headrace.features.aggregation.accumulators import Lifetime, Tiles
@@ -34,7 +35,7 @@ LIKES = "{entity: user, aggregator: sum, measure: like, over: life, description:
 def read(folder: Path, text: str) -> tuple[Definitions, list[str]]:
     path = folder / "features.yaml"
     path.write_text(text)
-    return read_definitions(path, DEFAULT_TABLE)
+    return read_definitions(path, Application())
 
 
 def features(folder: Path, text: str) -> dict[str, Feature]:
@@ -151,13 +152,13 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "features.yaml"
     path.write_text("accumulators: {a: {kind: b}}\nfeatures: {c: 3, d: 4}\nwithout: [e]\n")
     with pytest.raises(ConfigError) as caught:
-        load(path, DEFAULT_TABLE)
+        load(path, Application())
     said = str(caught.value)
     assert said.startswith(f"{path}: ") and said.count("; ") == 3
 
 
 def test_features_are_those_of_the_actions_that_a_shop_declares() -> None:
-    made = load(None, (BUILT_IN["click"], BUILT_IN["purchase"]))
+    made = load(None, Application(actions=(BUILT_IN["click"], BUILT_IN["purchase"])))
     names = {one.name for one in made.features}
     assert "user_purchase_rate_last20" in names and "user_like_rate" not in names
     (rate,) = (one for one in made.features if one.name == "item_purchase_rate")

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.aggregators import Rate
-from headrace.features.aggregation.crosses import Asked, cross_values
+from headrace.features.aggregation.crosses import Asked, AskedItems, Requests, cross_values
 from headrace.features.aggregation.facts import Ints
-from headrace.features.table import CROSSES, ITEM_LAYOUT, LAST, USER_LAYOUT
+from headrace.features.table import CROSSES, ITEM, ITEM_LAYOUT, LAST, USER, USER_LAYOUT
 
 DENSE: Final = (*USER_LAYOUT.dense, *ITEM_LAYOUT.dense, *CROSSES)  # in the order of the columns
 DENSE_NAMES: Final = tuple(feature.name for feature in DENSE)
@@ -37,24 +37,16 @@ class RequestFeatures:
 
 
 def assemble(
-    user_state_B: State,
-    item_state_N: State,
-    slot_NS: Ints,
-    surface_B: Ints,
-    request_N: Ints,
-    now_ms_B: Ints,
+    user_state_B: State, item_state_N: State, requests: Requests, items: AskedItems
 ) -> list[RequestFeatures]:
-    """The features of B requests, each at a time and on a surface of its own.
-
-    `request_N` says whose each candidate is, in ascending order; `slot_NS` are the candidates'
-    category slots, padded with -1; surfaces are numbered by `headrace.keys.surface_code`.
-    """
+    """The features of B requests with their candidates, each at a time and on a surface of its
+    own."""
+    now_ms_B, request_N = requests.now_ms_B, items.request_N
     user_BF = USER_LAYOUT.dense_values(user_state_B, now_ms_B)
     item_NF = ITEM_LAYOUT.dense_values(item_state_N, now_ms_B[request_N])
-    asked = Asked(USER_LAYOUT, user_state_B, surface_B, slot_NS, request_N)
-    crosses_XN = [
-        column_N.astype(np.float32) for column_N in cross_values(CROSSES, asked, now_ms_B)
-    ]
+    states = {USER: (USER_LAYOUT, user_state_B), ITEM: (ITEM_LAYOUT, item_state_N)}
+    crosses = cross_values(CROSSES, Asked(requests, items, states))
+    crosses_XN = [column_N.astype(np.float32) for column_N in crosses]
     dense_NF = np.column_stack([user_BF[request_N], item_NF, *crosses_XN])
     history_B4T = USER_LAYOUT.value(HISTORY.name, user_state_B, now_ms_B)
     bounds = np.searchsorted(request_N, np.arange(len(now_ms_B) + 1)).tolist()

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headrace.catalogue.words import ContentTable
+from headrace.declared import word_keys
 from headrace.event import POSITION_UNKNOWN
 from headrace.features.aggregation.facts import grades, told_apart
 from headrace.features.inputs import RequestFeatures
@@ -65,6 +66,7 @@ class Users:
     key_B: Tensor
     words: WordBags  # [B] bags: the attributes of each user
     surface_B: Tensor  # 0: none of those in the configuration
+    context: WordBags | None = None  # [B] bags: the words that requests told; None where none did
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,7 @@ class BatchRequest:
     surface: int = 0
     log_q_N: NDArray[np.float32] | None = None  # of a drawn request
     known_J: NDArray[np.bool_] | None = None  # which heads learn of it
+    context_words: tuple[int, ...] = ()
 
 
 def batch_of_samples(
@@ -153,6 +156,7 @@ def batch_of_samples(
         BatchRequest(
             user_key=sample.user_key,
             user_words=sample.user_word_keys,
+            context_words=word_keys(sample.context),
             item_keys=sample.item_keys,
             features=RequestFeatures(sample.dense_NF, sample.history_3T),
             label_NJ=labels_of(sample, config.heads),
@@ -220,15 +224,20 @@ def word_bags(word_GL: NDArray[np.int64]) -> WordBags:
 
 
 def _users(requests: Sequence[BatchRequest]) -> Users:
-    length = max(len(r.user_words) for r in requests)
-    word_BA = np.zeros((len(requests), length), dtype=np.int64)
-    for row, request in enumerate(requests):
-        word_BA[row, : len(request.user_words)] = request.user_words
+    told = [r.context_words for r in requests]
     return Users(
         key_B=torch.tensor([r.user_key for r in requests]),
-        words=word_bags(word_BA),
+        words=_bags([r.user_words for r in requests]),
         surface_B=torch.tensor([r.surface for r in requests]),
+        context=_bags(told) if any(told) else None,
     )
+
+
+def _bags(words: Sequence[tuple[int, ...]]) -> WordBags:
+    word_BA = np.zeros((len(words), max(map(len, words))), dtype=np.int64)
+    for row, keys in enumerate(words):
+        word_BA[row, : len(keys)] = keys
+    return word_bags(word_BA)
 
 
 def _history(

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headrace.model.batch import Batch, Candidates, History, Items, Users, moved
+from headrace.model.batch import Batch, Candidates, History, Items, Users, WordBags, moved
 from headrace.model.config import RankerConfig
 from headrace.model.embedding.table import DynamicEmbedding, Lifetime
 from headrace.model.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
@@ -94,10 +94,9 @@ class Ranker(nn.Module):
     def user_side(self, batch: Batch, items: ItemSide) -> UserSide:
         """The user side: representations of the users' profiles and histories, once per request."""
         users, history = batch.users, batch.history.newest(self.config.history)
-        word_VD = self._rows(WORDS, users.words.key_V)
-        attribute_BD = functional.embedding_bag(
-            users.words.row_N, word_VD, users.words.start_G, mode="mean"
-        )
+        attribute_BD = self._mean_of(users.words)
+        if users.context is not None:
+            attribute_BD = attribute_BD + self._mean_of(users.context)
         known_B = users.words.has_some_G()
         id_BD = self._rows("user", users.key_B, known_B)
         profile_BD = self.user.profile(attribute_BD) + id_BD
@@ -105,6 +104,11 @@ class Ranker(nn.Module):
         bias_BK = self._rows("user_bias", users.key_B, known_B)
         factor_BF = self._folded(users, history)
         return self.user.side(place_BSD, users, bias_BK, factor_BF, history, items)
+
+    def _mean_of(self, words: WordBags) -> Tensor:
+        """[G, D]: the mean of the words' embeddings in each bag."""
+        word_VD = self._rows(WORDS, words.key_V)
+        return functional.embedding_bag(words.row_N, word_VD, words.start_G, mode="mean")
 
     def affinities(self, batch: Batch) -> Tensor:
         """[C, 2]: the candidates' affinities by the item factors, as `score` reads them."""

@@ -33,7 +33,7 @@ from headrace.clock import now_ms
 from headrace.event import ImpressionEvent
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
-from headrace.features.checks.parity import EXACT, FLOAT, Agreement, Parity
+from headrace.features.checks.parity import EXACT, FLOAT, TOLD, Agreement, Parity
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
@@ -224,7 +224,7 @@ class ParityCheck:
         item_keys: Sequence[Ints],
     ) -> None:
         several = len(self._source.partitions()) > 1
-        found_NF, expected_NF = (np.concatenate([d for d, _ in side]) for side in (found, expected))
+        found_NF, expected_NF = (np.concatenate([d for d, *_ in side]) for side in (found, expected))
         known_N = np.isin(np.concatenate(item_keys), self._item_keys)
         every_N = np.ones(len(known_N), bool)
         for place, name in enumerate(DENSE_NAMES):
@@ -234,8 +234,10 @@ class ParityCheck:
             for part, in_N in parts.items():
                 if in_N.any():
                     self.parity.add(part, name, found_NF[in_N, place], expected_NF[in_N, place])
-        histories = (np.stack([history for _, history in side]) for side in (found, expected))
+        histories = (np.stack([history for _, history, _ in side]) for side in (found, expected))
         self.parity.add(group, "user_history", *histories)
+        words = (np.stack([word_W for *_, word_W in side]) for side in (found, expected))
+        self.parity.add_table(group, TOLD, *words)
 
     def _count_extra(self) -> None:
         for _ in self._archived.row_of:

@@ -160,5 +160,4 @@ class NextItems:
         row, user_id = self._path.user_rows.get(event.user_id), event.user_id
         user_1 = decode_rows([row], USER_LAYOUT)["state"] if row else USER_LAYOUT.new(1)
         states = user_1, self._path.merged.items.states(self._item_N)
-        of_user = user_id, self._words_of(user_id)
-        return self._ranking.logits(*of_user, states, event.surface, event.event_time_ms)
+        return self._ranking.logits(event, self._words_of(user_id), states)

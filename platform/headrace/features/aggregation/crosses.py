@@ -1,41 +1,81 @@
-"""Feature crosses: views of a user's state by the surface or a candidate of one request.
+"""Feature crosses: what one request and its candidates say, and views of states by that.
 
     B requests   N candidates of all requests   S category slots of a candidate, padded with -1
-    m measures kept
+    K numbers and W words of a context   A numbers of a candidate   m measures kept
 
 A cross is read like any feature, of `Asked` in the place of a state: at each request, for each of
-its candidates. It keeps nothing of its own.
+its candidates. It keeps nothing of its own. A view says whose state it reads (`whose`, empty where
+it reads none), and whether it is the same for all candidates of a request (`of_request`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.declared import ATTRIBUTES, NUMBERS, WORDS, Told, numbers, word_codes
 from headrace.features.aggregation.accumulators import Accumulator, State, Values
 from headrace.features.aggregation.aggregators import SlotRates, kept_by
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent
+from headrace.keys import surface_code
+
+NOW: Final = "the request"
+
+
+@dataclass(frozen=True, slots=True)
+class Requests:
+    """B requests in columns: their times, surfaces, and what else they told."""
+
+    now_ms_B: Ints
+    surface_B: Ints  # `headrace.keys.surface_code`
+    number_BK: Values  # NaN where it is not told
+    word_BW: Ints  # `headrace.declared.word_codes`
+
+    @classmethod
+    def of(cls, times_ms: Sequence[int], surfaces: Sequence[str], told: Sequence[Told]) -> Requests:
+        """The columns of requests."""
+        return cls(
+            np.array(times_ms, np.int64),
+            np.array([surface_code(surface) for surface in surfaces], np.int64),
+            np.array([numbers(one) for one in told], np.float64).reshape(-1, len(NUMBERS)),
+            np.array([word_codes(one) for one in told], np.int64).reshape(-1, len(WORDS)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AskedItems:
+    """N candidates in columns: whose each is, its category slots, and its numbers."""
+
+    request_N: Ints  # in ascending order
+    slot_NS: Ints
+    number_NA: Values  # `headrace.declared.ATTRIBUTES`, NaN where it has none
+
+    @classmethod
+    def unknown(cls, request_N: Ints) -> AskedItems:
+        """Candidates of which nothing is known."""
+        num = len(request_N)
+        return cls(request_N, np.full((num, 1), -1), np.full((num, len(ATTRIBUTES)), np.nan))
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """B requests: the users' states, the surfaces, the candidates and whose each of them is."""
+    """B requests and their candidates, with the states of users [B] and of candidates [N]."""
 
-    layout: Layout
-    state_B: State
-    surface_B: Ints  # `headrace.keys.surface_code`
-    slot_NS: Ints
-    request_N: Ints  # in ascending order
+    requests: Requests
+    items: AskedItems
+    states: Mapping[str, tuple[Layout, State]]  # by kind of entity
 
-    def state_of(self, kept: Accumulator) -> State:
-        """[B]: the users' states of an accumulator."""
-        state_B: State = self.state_B[self.layout.field_of[kept]]
-        return state_B
+    def state_of(self, kept: Accumulator, entity: str = "user") -> State:
+        """The states of an accumulator of this kind of entity."""
+        layout, state_X = self.states[entity]
+        of_kept_X: State = state_X[layout.field_of[kept]]
+        return of_kept_X
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +83,8 @@ class OnSurface:
     """Of a user's last outcomes those on the surface of the request. Reads [B, m]."""
 
     outcomes: Recent
+    whose: ClassVar = "user"
+    of_request: ClassVar = True
 
     @property
     def of(self) -> LastN:
@@ -57,7 +99,7 @@ class OnSurface:
         return self.outcomes.measures
 
     def read(self, asked: Asked, now_ms_B: Ints) -> Values:
-        return self.outcomes.read_on(asked.state_of(self.of), asked.surface_B)
+        return self.outcomes.read_on(asked.state_of(self.of), asked.requests.surface_B)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +107,8 @@ class InCategories:
     """A user's rates in the categories of the candidate. Reads [N, S], NaN beyond the last one."""
 
     rates: SlotRates
+    whose: ClassVar = "user"
+    of_request: ClassVar = False
 
     @property
     def of(self) -> Accumulator:
@@ -81,21 +125,50 @@ class InCategories:
     def read(self, asked: Asked, now_ms_B: Ints) -> Values:
         read_BKm = self.rates.over.read(asked.state_of(self.of), now_ms_B)
         rate_BK = self.rates.value(read_BKm, now_ms_B)
-        rate_NS = rate_BK[asked.request_N[:, None], np.maximum(asked.slot_NS, 0)]
-        return np.where(asked.slot_NS >= 0, rate_NS, np.nan)
+        items = asked.items
+        rate_NS = rate_BK[items.request_N[:, None], np.maximum(items.slot_NS, 0)]
+        return np.where(items.slot_NS >= 0, rate_NS, np.nan)
 
 
-def cross_values(
-    crosses: Sequence[Feature], asked: Asked, now_ms_B: Ints
-) -> Iterator[NDArray[np.float64]]:
-    """The values of each cross, [N]; those of `OnSurface` are the same for a request's candidates,
-    and made once."""
-    views = {cross.aggregator.over for cross in crosses}
-    reads = {view: view.read(asked, now_ms_B) for view in views}
-    now_ms_N = now_ms_B[asked.request_N]
+@dataclass(frozen=True, slots=True)
+class ContextNumber:
+    """A number that the request told (`headrace.declared.NUMBERS`). Reads [B]."""
+
+    field: str
+    whose: ClassVar = ""
+    of_request: ClassVar = True
+    of: ClassVar = None
+    window: ClassVar = NOW
+
+    def read(self, asked: Asked, now_ms_B: Ints) -> Values:
+        return asked.requests.number_BK[:, NUMBERS.index(self.field)]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A number of the candidate (`headrace.declared.ATTRIBUTES`). Reads [N]."""
+
+    name: str
+    whose: ClassVar = ""
+    of_request: ClassVar = False
+    of: ClassVar = None
+    window: ClassVar = "the catalogue"
+
+    def read(self, asked: Asked, now_ms_B: Ints) -> Values:
+        return asked.items.number_NA[:, ATTRIBUTES.index(self.name)]
+
+
+def cross_values(crosses: Sequence[Feature], asked: Asked) -> Iterator[NDArray[np.float64]]:
+    """The values of each cross, [N]; those that are the same for a request's candidates are made
+    once."""
+    now_ms_B, request_N = asked.requests.now_ms_B, asked.items.request_N
+    views: dict[Any, NDArray[Any]] = {}
+    now_ms_N = now_ms_B[request_N]
     for cross in crosses:
-        read_X = reads[cross.aggregator.over]
-        if isinstance(cross.aggregator.over, OnSurface):
-            yield cross.aggregator.value(read_X, now_ms_B)[asked.request_N]
+        view: Any = cross.aggregator.over
+        if view not in views:
+            views[view] = view.read(asked, now_ms_B)
+        if view.of_request:
+            yield cross.aggregator.value(views[view], now_ms_B)[request_N]
         else:
-            yield cross.aggregator.value(read_X, now_ms_N)
+            yield cross.aggregator.value(views[view], now_ms_N)

@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from headrace.application.action import Action
+from headrace.application.declared import NUMBER
 from headrace.application.document import shown
 from headrace.application.reading import keys_of, unknown
+from headrace.application.sections import Application
+from headrace.features.aggregation.crosses import Attribute, ContextNumber
 from headrace.features.aggregation.facts import AMOUNT, SHOWN, VALUE
 from headrace.features.definitions.kinds import ACCUMULATORS, COUNTING, Kind
 
@@ -23,10 +25,10 @@ class Measured:
     counted: tuple[str, ...]  # of the last outcomes
 
     @classmethod
-    def of(cls, actions: Sequence[Action]) -> Measured:
-        """The measures of facts about outcomes of these actions."""
-        names = [row.name for row in actions]
-        featured = [row.name for row in actions if row.features]
+    def of(cls, application: Application) -> Measured:
+        """The measures of facts about outcomes of an application's actions."""
+        names = [row.name for row in application.actions]
+        featured = [row.name for row in application.actions if row.features]
         return cls((SHOWN, *names, VALUE, AMOUNT), (SHOWN, *featured))
 
 
@@ -40,11 +42,12 @@ class Kept:
 
 
 def read_kept(
-    section: Mapping[str, Any], measured: Measured, problems: list[str]
+    section: Mapping[str, Any], application: Application, problems: list[str]
 ) -> dict[str, Kept | None]:
-    """The accumulators and views of a section by name, None where one is wrong."""
-    found: dict[str, Kept | None] = dict.fromkeys(section)
-    views = {}
+    """The accumulators and views of a section by name, None where one is wrong; the numbers that
+    the application declares are views too."""
+    found: dict[str, Kept | None] = {**dict.fromkeys(section), **_declared(application)}
+    views, measured = {}, Measured.of(application)
     for name, keys in section.items():
         path = f"accumulators.{name}"
         kind = kind_of(keys, "kind", ACCUMULATORS, path, problems)
@@ -57,6 +60,15 @@ def read_kept(
         of = named(keys.get("of"), ACCUMULATORS[kind], found, f"{path}.of", problems)
         found[name] = _made(kind, keys, path, (of, measured), problems) if of else None
     return found
+
+
+def _declared(application: Application) -> dict[str, Kept]:
+    """The numbers that an application declares, by the names that rows call them."""
+    context = [field for field in application.context if field.kind == NUMBER]
+    told = {f"context.{one.name}": Kept("context", ContextNumber(one.name), ()) for one in context}
+    for one in application.attributes:
+        told[f"attribute.{one.name}"] = Kept("attribute", Attribute(one.name), ())
+    return told
 
 
 def kind_of(

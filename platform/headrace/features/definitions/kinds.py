@@ -17,9 +17,11 @@ from headrace.features.aggregation.accumulators import Decayed, Extremes, Lifeti
 from headrace.features.aggregation.aggregators import (
     Greatest,
     History,
+    LogNumber,
     LogOf,
     LogSum,
     Mean,
+    Number,
     Part,
     Rate,
     SinceLast,
@@ -34,7 +36,7 @@ from headrace.keys import NUM_CATEGORY_SLOTS
 
 MAX_LENGTH: Final = 256  # of a sequence: the row of a user has 20 bytes for each
 
-Number = int | float  # as it is written: 1 and 1.0 are two definitions
+Amount = int | float  # as it is written: 1 and 1.0 are two definitions
 Measure = Annotated[str, msgspec.Meta(min_length=1)]
 Measures = Literal["counted"] | list[Measure]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
@@ -100,12 +102,13 @@ ACCUMULATORS: Final = {
     ),
     "in_categories": Kind(
         lambda of, **keys: InCategories(SlotRates(of, **keys)),
-        {"measure": Measure, "strength": Number},
+        {"measure": Measure, "strength": Amount},
         (),
         ("by_slot",),
     ),
 }
-OF_CROSSES: Final = ("on_surface", "in_categories")  # they read a request beside a user's state
+DECLARED: Final = ("context", "attribute")  # numbers by the names `context.NAME`, `attribute.NAME`
+OF_CROSSES: Final = ("on_surface", "in_categories", *DECLARED)  # they read a request
 COUNTING: Final = ("recent", "session", "on_surface")  # sums of what is counted, whatever it is
 SUMS: Final = ("lifetime", "tiles", "decayed", *COUNTING)
 
@@ -113,7 +116,7 @@ _SUM: Final = {"measure": Measure}
 AGGREGATORS: Final = {
     "sum": Kind(Sum, _SUM, ("measure",), SUMS),
     "log_sum": Kind(LogSum, _SUM, ("measure",), SUMS),
-    "rate": Kind(Rate, {**_SUM, "prior": Number, "strength": Number}, ("measure",), SUMS),
+    "rate": Kind(Rate, {**_SUM, "prior": Amount, "strength": Amount}, ("measure",), SUMS),
     "since_last": Kind(_since_last, {"if_never": Duration}, (), ("newest",)),
     "part": Kind(
         lambda over, part: Part(over, EXTREMES.index(part)),
@@ -122,9 +125,11 @@ AGGREGATORS: Final = {
         ("extremes",),
     ),
     "log_of": Kind(LogOf, {}, (), ("distinct",)),
-    "slot_rates": Kind(SlotRates, {**_SUM, "strength": Number}, (), ("by_slot",)),
+    "slot_rates": Kind(SlotRates, {**_SUM, "strength": Amount}, (), ("by_slot",)),
     "history": Kind(History, {}, (), ("last_n",)),
     "top_keys": Kind(TopKeys, {"num": Capacity}, (), ("top_items",)),
+    "number": Kind(Number, {"if_missing": Amount}, (), DECLARED),
+    "log_number": Kind(LogNumber, {"if_missing": Amount}, (), DECLARED),
     "mean": Kind(Mean, {}, (), ("in_categories",)),
     "greatest": Kind(Greatest, {}, (), ("in_categories",)),
 }

@@ -18,7 +18,7 @@ from headrace.features.definitions.kept import (
     named,
     wrong_measures,
 )
-from headrace.features.definitions.kinds import AGGREGATORS, OF_CROSSES, Number, shape_of
+from headrace.features.definitions.kinds import AGGREGATORS, OF_CROSSES, Amount, shape_of
 from headrace.features.definitions.templates import Rows
 
 USER: Final = "user"
@@ -34,7 +34,7 @@ _KEYS: Final[dict[str, Any]] = {
     "description": str,
     "ranked": bool,
     "ttl": Duration,
-    "default": Number,
+    "default": Amount,
 }
 _ELSEWHERE: Final = ("entity", "aggregator", "over", *_KEYS)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.crosses import Requests
 from headrace.features.aggregation.facts import Facts, Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import RequestFeatures, assemble
@@ -19,7 +20,6 @@ from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows, blank_rows
 from headrace.features.rows.user_table import UserTable
 from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, ITEM_LAYOUT, USER_LAYOUT
-from headrace.keys import surface_code
 from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts
 from headrace.stream.step.seen_items import SeenItems, seen_items
 
@@ -87,11 +87,15 @@ class PartitionRows:
     ) -> list[RequestFeatures]:
         """The features of requests at their own times, from states of users and candidates."""
         candidate_C = self._merged.items.find(id_ for r in asked for id_ in r.item_ids)
-        slot_CS = self._merged.catalogue.slots(candidate_C)
+        events = [request.event for request in asked]
+        requests = Requests.of(
+            [event.event_time_ms for event in events],
+            [event.surface for event in events],
+            [event.context for event in events],
+        )
         request_C = np.repeat(np.arange(len(asked)), [len(r.item_ids) for r in asked])
-        now_ms_Q = np.array([request.event.event_time_ms for request in asked])
-        surface_Q = np.array([surface_code(r.event.surface) for r in asked], np.int64)
-        return assemble(user_Q, item_C, slot_CS, surface_Q, request_C, now_ms_Q)
+        items = self._merged.catalogue.asked(candidate_C, request_C)
+        return assemble(user_Q, item_C, requests, items)
 
     def _facts(self, columns: Columns, item_N: Ints) -> Facts:
         catalogue = self._merged.catalogue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from headrace.declared import as_declared
 from headrace.event import ImpressionEvent
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.keys import key
@@ -43,4 +44,5 @@ def _sample(partition: int, labelled: Labelled, keys_left: Iterator[int]) -> Sam
         positions=event.positions if isinstance(event, ImpressionEvent) else (),
         surface=event.surface,
         log_q=request.log_q,
+        context=as_declared(event.context),
     )
