@@ -22,6 +22,7 @@ from headrace import config
 from headrace.access.api_keys.ring import Keyring
 from headrace.access.api_keys.store import KeyStore
 from headrace.access.redis import prompt_redis
+from headrace.ads.budgets import Budgets
 from headrace.ads.campaign import read_campaigns
 from headrace.api.events import Taken
 from headrace.api.slate import AdsRequest, RecommendRequest
@@ -57,8 +58,8 @@ from serving.recommend import Recommender
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
 from serving.reporter import Reporter
-from serving.stages.budgets import Budgets
 from serving.stages.hydrate import Hydrate
+from serving.stages.reservations import Reservations
 
 MAX_POSTS: Final = 64  # of events, that wait to be read at one time
 SWITCH_S: Final = 0.001  # that a thread may keep the event loop waiting
@@ -82,8 +83,9 @@ class Gateway:
         hydrate = Hydrate(store, self._store, (*USER_HIDES, *lists_of(policy)))
         self._recommender = Recommender(hydrate, catalogue, given.max_candidates, policy)
         campaigns = read_campaigns(settings.campaigns, catalogue)
-        budgets = Budgets(redis, namespace, skipped)
-        self._ads = AdServer(campaigns, budgets, hydrate, catalogue)
+        budgets = Budgets(redis, namespace, skipped, given.ad_reservation_s)
+        reservations = Reservations(budgets, Breaker("the budgets' Redis", redis.ping))
+        self._ads = AdServer(campaigns, reservations, hydrate, catalogue)
         self._key: ServingKey | None = None
         topic, deadline_s = Topics(namespace).events, given.events_deadline_s
         self._events = LogSender(settings, topic, deadline_s, given.max_waiting_events)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from redis import Redis
 
+from headrace.ads.budgets import Budgets
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
@@ -108,6 +109,7 @@ class Delivery:
         self._lists = (*USER_HIDES, *lists_of(seen_policy(settings.serving.seen)))
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace, skipped)
+        self._budgets = Budgets(redis, settings.namespace, skipped)
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace, skipped))
         self._watch = RedisWatch(settings, [redis, *store.clients_elsewhere])
         self._watch.look(clock())
@@ -122,8 +124,8 @@ class Delivery:
            that no sample is ever made again from a state that knows its outcome; those of
            entities that were forgotten are deleted there;
         3. the rows of users, and of the merged entities answered for, go to the online store, if
-           the partitions are still this worker's, with what users have seen; rows of forgotten
-           entities are deleted;
+           the partitions are still this worker's, with what users have seen; ads that
+           were shown are charged; rows of forgotten entities are deleted;
         4. the commit: an event before it is in all of these.
 
         Raises `ServiceError` before all of it if Redis may forget what it is given.
@@ -149,6 +151,7 @@ class Delivery:
                 self._write(rows)
             for effects in step.effects.values():
                 self._write_seen(effects)
+                self._budgets.charge(effects.shown_ads)
             for layout, ids in step.gone.merged:
                 self._store.delete(layout, ids)
             self._commits.write(step.commits)
