@@ -52,7 +52,8 @@ from serving.http.router import Router
 from serving.http.routes import routes
 from serving.impressions import ImpressionLog
 from serving.loopback import keep_on_loopback
-from serving.posted import Accepted, read_events
+from serving.posted.documents import DocumentRoutes, Present, document_senders
+from serving.posted.events import Accepted, read_events
 from serving.recommend import Recommender
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
@@ -76,6 +77,7 @@ class Gateway:
         skipped, namespace = self._live.skipped, settings.namespace
         redis = prompt_redis(settings.redis_url, given.store_timeout_s)
         store = OnlineStore(settings, skipped, given.store_timeout_s)
+        self._users = store
         self._store = Breaker("the online store", lambda: store.read_users([""]))
         policy, catalogue = seen_policy(given.seen), self._live.catalogue
         hydrate = Hydrate(store, self._store, (*USER_HIDES, *lists_of(policy)))
@@ -96,10 +98,13 @@ class Gateway:
         first = (lambda: self._find_key(redis), lambda: budgets.open(campaigns))
         self._reporter = Reporter(StatusBoard(redis, namespace, skipped), self._document, first)
         self.health = Health(settings, self._live, self._errors(), lambda: self._reporter.held)
+        present = Present(catalogue.get, self._attributes, lambda: self._live.followed.num_looks)
+        senders, num_partitions = document_senders(settings), settings.stream.num_partitions
+        self._documents = DocumentRoutes(senders, num_partitions, present, deadline_s)
         self.ads_rate = Rate("ads", settings.http.ads_rate)
         self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.http.own_key)
         door = Door(settings, self._keyring)
-        table = routes(self)
+        table = routes(self, others=[self._documents])
         self._openapi = cache(lambda: openapi_document(table))
         self._router = Router(table, Bodies(given.body_timeout_s), door)
         self._begin()
@@ -109,7 +114,14 @@ class Gateway:
         for begun in (self._keyring, self._live, self._reporter):
             begun.start()
             self._ending.callback(begun.close)
-        for ends in (self._store, self._events, self._impressions, self.events, self.slates):
+        for ends in (
+            self._store,
+            self._events,
+            self._impressions,
+            self._documents,
+            self.events,
+            self.slates,
+        ):
             self._ending.callback(ends.close)
 
     def close(self) -> None:
@@ -195,11 +207,16 @@ class Gateway:
         return {
             "following": lambda: self._live.followed.last_error,
             "store": lambda: self._store.last_error,
-            "log": lambda: self._events.last_error,
+            "log": lambda: self._events.last_error or self._documents.last_error,
             "impressions": lambda: self._impressions.last_error,
             "status": lambda: self._reporter.last_error,
             "keys": lambda: self._keyring.last_error,
         }
+
+    def _attributes(self, user_id: str) -> Sequence[str] | None:
+        """The attributes of a user, None where nobody told of him."""
+        found = self._store.call(lambda: self._users.read_users([user_id]))
+        return None if found.unknown[0] else found.attributes[0]
 
     def _find_key(self, redis: Redis) -> None:
         self._key = ServingKey.of(redis, self._settings.namespace)
