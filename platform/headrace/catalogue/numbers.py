@@ -30,17 +30,21 @@ def attribute_numbers(items: Sequence[Item]) -> NDArray[np.float64]:
 
 
 def words_beside(attributes: Sequence[str]) -> Sequence[str]:
-    """The attributes that are words: those of no declared number."""
+    """The attributes that are words: those that tell no declared number."""
     if not ATTRIBUTES:
         return attributes
-    return [one for one in attributes if one.partition("=")[0] not in ATTRIBUTES]
+    return [one for one in attributes if not any(_is_told(one, name) for name in ATTRIBUTES)]
+
+
+def _is_told(attribute: str, name: str) -> bool:
+    its, _, value = attribute.partition("=")
+    return its == name and not math.isnan(_float(value))
 
 
 def _number(item: Item, name: str) -> float:
-    for attribute in item.attributes:
-        its, is_there, value = attribute.partition("=")
-        if its == name and is_there:
-            return _float(value)
+    told = (one.partition("=")[2] for one in item.attributes if _is_told(one, name))
+    if (value := next(told, None)) is not None:
+        return float(value)
     if name == PRICE and item.price_micros is not None:
         return item.price_micros / MICROS
     return math.nan

@@ -24,6 +24,7 @@ NUM_DENSE: Final = len(DENSE)
 RATES: Final = tuple(  # the places of features that lie between 0 and 1
     place for place, feature in enumerate(DENSE) if isinstance(feature.aggregator, Rate)
 )
+MAX_SERVED: Final = 1e4  # a greater number is read as this: it would spoil the ranker's scale
 HISTORY: Final = USER_LAYOUT.feature("user_history")
 HISTORY_LENGTH: Final = LAST.length
 
@@ -48,6 +49,7 @@ def assemble(
     crosses = cross_values(CROSSES, Asked(requests, items, states))
     crosses_XN = [column_N.astype(np.float32) for column_N in crosses]
     dense_NF = np.column_stack([user_BF[request_N], item_NF, *crosses_XN])
+    np.clip(dense_NF, -MAX_SERVED, MAX_SERVED, out=dense_NF)
     history_B4T = USER_LAYOUT.value(HISTORY.name, user_state_B, now_ms_B)
     bounds = np.searchsorted(request_N, np.arange(len(now_ms_B) + 1)).tolist()
     return [

@@ -224,7 +224,9 @@ class ParityCheck:
         item_keys: Sequence[Ints],
     ) -> None:
         several = len(self._source.partitions()) > 1
-        found_NF, expected_NF = (np.concatenate([d for d, *_ in side]) for side in (found, expected))
+        found_NF, expected_NF = (
+            np.concatenate([d for d, *_ in side]) for side in (found, expected)
+        )
         known_N = np.isin(np.concatenate(item_keys), self._item_keys)
         every_N = np.ones(len(known_N), bool)
         for place, name in enumerate(DENSE_NAMES):

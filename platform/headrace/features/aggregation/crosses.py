@@ -43,8 +43,8 @@ class Requests:
         return cls(
             np.array(times_ms, np.int64),
             np.array([surface_code(surface) for surface in surfaces], np.int64),
-            np.array([numbers(one) for one in told], np.float64).reshape(-1, len(NUMBERS)),
-            np.array([word_codes(one) for one in told], np.int64).reshape(-1, len(WORDS)),
+            np.array([numbers(one) for one in told], np.float64).reshape(len(told), len(NUMBERS)),
+            np.array([word_codes(one) for one in told], np.int64).reshape(len(told), len(WORDS)),
         )
 
 
