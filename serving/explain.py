@@ -21,12 +21,13 @@ from headrace.action import BIT, CLICK
 from headrace.catalogue.table.columns import WORD_FIELDS
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags, context_told
-from headrace.declared import ATTRIBUTES, Told
+from headrace.declared import Told
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
 from headrace.features.aggregation.crosses import (
     Attribute,
     ContextNumber,
+    Here,
     InCategories,
     OnSurface,
 )
@@ -48,8 +49,9 @@ GROUPS: Final[Mapping[str | type, str]] = {  # by the entity of a feature, or th
     ITEM: "item_features",
     OnSurface: "surface_features",  # of the user on it, the same for all candidates
     InCategories: "user_item_features",
-    **({ContextNumber: CONTEXT} if declared.CONTEXT else {}),
-    **({Attribute: "item_numbers"} if ATTRIBUTES else {}),
+    Here: "crossed_features",  # of user or item with the request's surface or words
+    ContextNumber: CONTEXT,
+    Attribute: "item_numbers",
 }
 
 
@@ -102,11 +104,11 @@ class Explained(msgspec.Struct, frozen=True):
 
 def dense_groups() -> dict[str, list[int]]:
     """The columns of the dense features, by the group that they belong to."""
-    groups: dict[str, list[int]] = {name: [] for name in GROUPS.values()}
+    groups: dict[str, list[int]] = {}
     for place, feature in enumerate(DENSE):
         about = type(feature.aggregator.over) if feature.entity == CANDIDATE else feature.entity
-        groups[GROUPS[about]].append(place)
-    return groups
+        groups.setdefault(GROUPS[about], []).append(place)
+    return groups | ({CONTEXT: groups.get(CONTEXT, [])} if declared.CONTEXT else {})
 
 
 class Explainer:

@@ -41,9 +41,8 @@ def section(text: str) -> tuple[tuple[Field, ...], list[str]]:
 def test_fields_are_words_or_numbers_in_the_order_of_the_file() -> None:
     fields, problems = section(DECLARED)
     assert not problems
-    assert fields == (
-        Field("device", "word"), Field("query", "word", 5), Field("hour"), Field("basket", log=True),
-    )  # fmt: skip
+    words = Field("device", "word"), Field("query", "word", 5)
+    assert fields == (*words, Field("hour"), Field("basket", log=True))
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ DECLARED = "context: {device: word, hour: number}\nattributes: {weight: {log: tr
 FEATURES = """
 features:
   user_purchase_share:
-    {entity: user, aggregator: rate, measure: purchase, over: life, prior: 0, strength: 0, default: 0,
-     description: "purchases per impression, ever"}
+    {entity: user, aggregator: rate, measure: purchase, over: life, prior: 0, strength: 0,
+     default: 0, description: "purchases per impression, ever"}
 """
 OWN = ("user_purchase_share", "context_hour", "item_number_weight")
 KEPT = "user_impressions_log"

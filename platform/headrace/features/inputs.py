@@ -21,6 +21,11 @@ from headrace.features.table import CROSSES, ITEM, ITEM_LAYOUT, LAST, USER, USER
 DENSE: Final = (*USER_LAYOUT.dense, *ITEM_LAYOUT.dense, *CROSSES)  # in the order of the columns
 DENSE_NAMES: Final = tuple(feature.name for feature in DENSE)
 NUM_DENSE: Final = len(DENSE)
+OF_ITEM: Final = tuple(  # the places of features that are made of an item's state
+    place
+    for place, feature in enumerate(DENSE)
+    if ITEM in (feature.entity, getattr(feature.aggregator.over, "whose", ""))
+)
 RATES: Final = tuple(  # the places of features that lie between 0 and 1
     place for place, feature in enumerate(DENSE) if isinstance(feature.aggregator, Rate)
 )

@@ -34,7 +34,7 @@ from headrace.event import ImpressionEvent
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.checks.parity import EXACT, FLOAT, TOLD, Agreement, Parity
-from headrace.features.inputs import DENSE_NAMES
+from headrace.features.inputs import DENSE_NAMES, OF_ITEM
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.state_row import Rows, decode_rows
@@ -65,7 +65,7 @@ WIDTH: Final = 100  # of the tables, also where there is no terminal
 
 _ALLOWED: Final = {EXACT: "equal", FLOAT: "within 1e-6"}
 
-_ITEM_NAMES: Final = {feature.name for feature in ITEM_LAYOUT.dense}
+_ITEM_NAMES: Final = {DENSE_NAMES[place] for place in OF_ITEM}
 
 
 def run(settings: config.Settings, period: Period, json_path: Path | None) -> int:

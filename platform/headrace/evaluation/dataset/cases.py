@@ -26,7 +26,7 @@ from headrace.evaluation.days import Days
 from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.event import Event, ImpressionEvent
 from headrace.features.aggregation.crosses import Requests
-from headrace.features.inputs import assemble
+from headrace.features.inputs import OF_ITEM, assemble
 from headrace.features.rows.state_row import blank_rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.model.config import heads_of
@@ -39,7 +39,6 @@ from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
 STEP: Final = 4_096  # events that are worked on at once
-OF_ITEM: Final = slice(len(USER_LAYOUT.dense), len(USER_LAYOUT.dense) + len(ITEM_LAYOUT.dense))
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +206,7 @@ class Cases:
         items = self._path.merged.catalogue.asked(item_N, request_N)
         features = assemble(rows_Q["state"], ITEM_LAYOUT.new(len(item_N)), requests, items)
         for (sample, _), of_user in zip(chosen, features, strict=True):
-            of_user.dense_NF[:, OF_ITEM] = sample.dense_NF[:, OF_ITEM]
+            of_user.dense_NF[:, list(OF_ITEM)] = sample.dense_NF[:, list(OF_ITEM)]
             dense, history = of_user.dense_NF.tobytes(), of_user.history_3T.tobytes()
             yield msgspec.structs.replace(sample, dense=dense, history=history)
 

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from headrace.declared import ATTRIBUTES, NUMBERS, WORDS, Told, numbers, word_codes
 from headrace.features.aggregation.accumulators import Accumulator, State, Values
 from headrace.features.aggregation.aggregators import SlotRates, kept_by
-from headrace.features.aggregation.facts import Ints
+from headrace.features.aggregation.by_word import ByWord
+from headrace.features.aggregation.facts import Ints, codes_of
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent
 from headrace.keys import surface_code
@@ -36,6 +37,10 @@ class Requests:
     surface_B: Ints  # `headrace.keys.surface_code`
     number_BK: Values  # NaN where it is not told
     word_BW: Ints  # `headrace.declared.word_codes`
+
+    def codes(self, field: str) -> Ints:
+        """[B]: the codes of the surfaces, or of the words of a field (`Facts.codes`)."""
+        return codes_of(field, self.surface_B, self.word_BW)
 
     @classmethod
     def of(cls, times_ms: Sequence[int], surfaces: Sequence[str], told: Sequence[Told]) -> Requests:
@@ -128,6 +133,35 @@ class InCategories:
         items = asked.items
         rate_NS = rate_BK[items.request_N[:, None], np.maximum(items.slot_NS, 0)]
         return np.where(items.slot_NS >= 0, rate_NS, np.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Of the sums by word that a user or a candidate keeps those of the request's word. Reads
+    [B, m] of users, [N, m] of candidates."""
+
+    of: ByWord
+    whose: str
+
+    @property
+    def of_request(self) -> bool:
+        return self.whose == "user"
+
+    @property
+    def window(self) -> str:
+        return f"{self.of.window}, on the {self.of.field} of the request"
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return self.of.measures
+
+    def read(self, asked: Asked, now_ms_B: Ints) -> Values:
+        code_X = asked.requests.codes(self.of.field)
+        if not self.of_request:
+            code_X = code_X[asked.items.request_N]
+        state_XKm = asked.state_of(self.of, self.whose)
+        sums_Xm: Values = state_XKm[np.arange(len(code_X)), self.of.slots(code_X)]
+        return sums_Xm.astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True)

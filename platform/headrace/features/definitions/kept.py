@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from headrace.application.declared import NUMBER
+from headrace.application.declared import NUMBER, WORD
 from headrace.application.document import shown
 from headrace.application.reading import keys_of, unknown
 from headrace.application.sections import Application
 from headrace.features.aggregation.crosses import Attribute, ContextNumber
-from headrace.features.aggregation.facts import AMOUNT, SHOWN, VALUE
+from headrace.features.aggregation.facts import AMOUNT, SHOWN, SURFACE, VALUE
 from headrace.features.definitions.kinds import ACCUMULATORS, COUNTING, Kind
 
 DEFAULT_MEASURES: Final = ("shown", "click")
@@ -23,13 +23,15 @@ class Measured:
 
     every: tuple[str, ...]
     counted: tuple[str, ...]  # of the last outcomes
+    words: tuple[str, ...]  # by which there may be sums
 
     @classmethod
     def of(cls, application: Application) -> Measured:
         """The measures of facts about outcomes of an application's actions."""
         names = [row.name for row in application.actions]
         featured = [row.name for row in application.actions if row.features]
-        return cls((SHOWN, *names, VALUE, AMOUNT), (SHOWN, *featured))
+        words = [field.name for field in application.context if field.kind == WORD]
+        return cls((SHOWN, *names, VALUE, AMOUNT), (SHOWN, *featured), (SURFACE, *words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,9 @@ def _made(
     if "measure" in found:
         known = measures if of else measured.every
         if wrong_measures([found["measure"]], known, f"{path}.measure", problems):
+            return None
+    if "field" in found:
+        if wrong_measures([found["field"]], measured.words, f"{path}.field", problems):
             return None
     if of:
         if found.get("num", 0) > getattr(of.view, "length", found.get("num", 0)):

@@ -29,7 +29,8 @@ from headrace.features.aggregation.aggregators import (
     Sum,
     TopKeys,
 )
-from headrace.features.aggregation.crosses import InCategories, OnSurface
+from headrace.features.aggregation.by_word import ByWord
+from headrace.features.aggregation.crosses import Here, InCategories, OnSurface
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 from headrace.keys import NUM_CATEGORY_SLOTS
@@ -43,6 +44,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 NumTiles = Annotated[int, msgspec.Meta(ge=1, le=400)]
 Length = Annotated[int, msgspec.Meta(ge=1, le=MAX_LENGTH)]
 NumRegisters = Annotated[int, msgspec.Meta(ge=16, le=4096)]
+NumSlots = Annotated[int, msgspec.Meta(ge=2, le=256)]
 Capacity = Annotated[int, msgspec.Meta(ge=1, le=64)]
 Extreme = Literal["least", "greatest", "latest"]
 EXTREMES: Final = ("least", "greatest", "latest")
@@ -94,12 +96,16 @@ ACCUMULATORS: Final = {
     "distinct": Kind(Distinct, {"num_registers": NumRegisters}),
     "top_items": Kind(TopItems, {"capacity": Capacity, "measure": Measure}),
     "by_slot": Kind(lambda **keys: BySlot(NUM_CATEGORY_SLOTS, **keys), {"measures": Measures}),
+    "by_word": Kind(
+        ByWord, {"field": Measure, "num_slots": NumSlots, "measures": Measures}, ("field",)
+    ),
     "last_n": Kind(LastN, {"length": Length}, ("length",)),
     "recent": Kind(Recent, {"num": Length}, ("num",), ("last_n",)),
     "session": Kind(_session, {"pause": Duration}, (), ("last_n",)),
     "on_surface": Kind(
         lambda of, num: OnSurface(Recent(of, num)), {"num": Length}, ("num",), ("last_n",)
     ),
+    "here": Kind(Here, {"whose": Literal["user", "item"]}, ("whose",), ("by_word",)),
     "in_categories": Kind(
         lambda of, **keys: InCategories(SlotRates(of, **keys)),
         {"measure": Measure, "strength": Amount},
@@ -108,9 +114,9 @@ ACCUMULATORS: Final = {
     ),
 }
 DECLARED: Final = ("context", "attribute")  # numbers by the names `context.NAME`, `attribute.NAME`
-OF_CROSSES: Final = ("on_surface", "in_categories", *DECLARED)  # they read a request
+OF_CROSSES: Final = ("on_surface", "in_categories", "here", *DECLARED)  # they read a request
 COUNTING: Final = ("recent", "session", "on_surface")  # sums of what is counted, whatever it is
-SUMS: Final = ("lifetime", "tiles", "decayed", *COUNTING)
+SUMS: Final = ("lifetime", "tiles", "decayed", "here", *COUNTING)
 
 _SUM: Final = {"measure": Measure}
 AGGREGATORS: Final = {

@@ -108,6 +108,7 @@ class PartitionRows:
             measure_NM=columns.measure_NM,
             settled_N=columns.settled_N,
             slot_NS=catalogue.slots(item_N),
+            word_NW=columns.word_NW,
         )
 
     def _apply_users(
