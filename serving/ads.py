@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from headrace.ads.campaign import Campaign
 from headrace.api.slate import AdSlate, AdsRequest
 from headrace.catalogue.table.table import ItemTable
-from headrace.declared import as_declared
+from headrace.events.declared import as_declared
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage

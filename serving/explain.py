@@ -16,14 +16,15 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from headrace import config, declared
+from headrace import config
 from headrace.action import BIT, CLICK
 from headrace.catalogue.table.columns import WORD_FIELDS
 from headrace.clock import now_ms
 from headrace.commands.flags import add_explain_flags, context_told
-from headrace.declared import Told
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
+from headrace.events.declared import CONTEXT as DECLARED
+from headrace.events.declared import Told
 from headrace.features.aggregation.crosses import (
     Attribute,
     ContextNumber,
@@ -108,7 +109,7 @@ def dense_groups() -> dict[str, list[int]]:
     for place, feature in enumerate(DENSE):
         about = type(feature.aggregator.over) if feature.entity == CANDIDATE else feature.entity
         groups.setdefault(GROUPS[about], []).append(place)
-    return groups | ({CONTEXT: groups.get(CONTEXT, [])} if declared.CONTEXT else {})
+    return groups | ({CONTEXT: groups.get(CONTEXT, [])} if DECLARED else {})
 
 
 class Explainer:

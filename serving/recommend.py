@@ -7,8 +7,8 @@ from typing import Final
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.application.seen import SeenPolicy
 from headrace.catalogue.table.table import ItemTable
-from headrace.declared import as_declared
 from headrace.event import ImpressionEvent
+from headrace.events.declared import as_declared
 from headrace.pipeline.context import Context
 from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.hidden import Hidden

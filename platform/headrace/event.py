@@ -23,9 +23,9 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from headrace.action import GRADED, TABLE
-from headrace.declared import fault_of
 from headrace.epoch import EARLIEST_MS, wrong_time
 from headrace.errors import InvalidEvent
+from headrace.events.declared import fault_of
 from headrace.events.faults import EVENT_VERSION as EVENT_VERSION
 from headrace.events.faults import fault_of_action, fault_of_items, fault_of_text, fault_of_version
 
@@ -48,7 +48,7 @@ Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # a rating,
 Micros = Annotated[int, msgspec.Meta(ge=-MAX_MICROS, le=MAX_MICROS)]  # millionths of a currency
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]  # ISO 4217
 Told = tuple[bool | None, ...]  # of each action of the table
-ContextTold = dict[str, Any]  # what else the request told: `headrace.declared`
+ContextTold = dict[str, Any]  # what else the request told: `headrace.events.declared`
 
 
 class _Strict(

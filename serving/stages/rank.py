@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from headrace.declared import word_keys
 from headrace.errors import ServiceError
-from headrace.features.aggregation.crosses import AskedItems, Requests
+from headrace.events.declared import word_keys
+from headrace.features.aggregation.asked import AskedItems, Requests
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.keys import key
 from headrace.model.batch import Batch, BatchRequest, make_request_batch

@@ -19,7 +19,7 @@ from headrace.event import accept
 
 ASK = """
 import json, sys
-from headrace.declared import as_declared, fault_of, numbers, word_codes, word_keys
+from headrace.events.declared import as_declared, fault_of, numbers, word_codes, word_keys
 told = json.loads(sys.argv[1])
 keys, codes = word_keys(told), word_codes(told)
 print(json.dumps([fault_of(told), as_declared(told), len(keys), codes, str(numbers(told))]))

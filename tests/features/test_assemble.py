@@ -21,7 +21,7 @@ from plain_facts import (
 )
 
 from headrace.features.aggregation.accumulators import State
-from headrace.features.aggregation.crosses import AskedItems, Requests
+from headrace.features.aggregation.asked import AskedItems, Requests
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import (

@@ -7,9 +7,9 @@ from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from headrace.declared import fault_of
 from headrace.errors import HeadraceError
 from headrace.event import DEFAULT_SURFACE, ContextTold, Id, Surface
+from headrace.events.declared import fault_of
 
 MAX_SLATE = 100
 MAX_EXCLUDED = 1_000  # items that a request does not want

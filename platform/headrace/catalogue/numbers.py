@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.catalogue.item import Item
-from headrace.declared import ATTRIBUTE_LIMITS, ATTRIBUTES
 from headrace.event import MICROS
+from headrace.events.declared import ATTRIBUTE_LIMITS, ATTRIBUTES
 
 PRICE: Final = "price"  # in units of the currency, where no attribute of this name tells another
 

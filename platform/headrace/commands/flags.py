@@ -13,10 +13,10 @@ from headrace.application import document
 from headrace.application.current import APPLICATION
 from headrace.catalogue.item import Dataset
 from headrace.datasets.registry import LOADERS, detect, load_dataset
-from headrace.declared import NUMBERS, fault_of
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError
 from headrace.event import DEFAULT_SURFACE
+from headrace.events.declared import NUMBERS, fault_of
 from headrace.offline.period import Period
 from headrace.settings.rooms import FusionName, RankerSize
 

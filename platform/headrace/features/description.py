@@ -15,7 +15,8 @@ import numpy as np
 from headrace.action import GRADE, MONEY, TABLE
 from headrace.features.aggregation.accumulators import span
 from headrace.features.aggregation.aggregators import History, Rate, SlotRates, keeps, kept_by
-from headrace.features.aggregation.crosses import Asked, AskedItems, Requests, cross_values
+from headrace.features.aggregation.asked import Asked, AskedItems, Requests
+from headrace.features.aggregation.crosses import cross_values
 from headrace.features.aggregation.facts import ACTIONS, AMOUNT, CLICK, SHOWN, VALUE
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.table import CANDIDATE, ITEM_LAYOUT, LAYOUTS, USER_LAYOUT

@@ -23,30 +23,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headrace.catalogue.words import ContentTable
-from headrace.declared import word_keys
 from headrace.event import POSITION_UNKNOWN
+from headrace.events.declared import word_keys
 from headrace.features.aggregation.facts import grades, told_apart
 from headrace.features.inputs import RequestFeatures
 from headrace.model.config import RankerConfig
 from headrace.model.drawn import DrawnRequests, drawn_requests
 from headrace.model.labels import known_heads, labels_of
+from headrace.model.word_bags import WordBags, bags_of, word_bags
 from headrace.sample import Sample
 
 Part = TypeVar("Part")
-
-
-@dataclass(frozen=True, slots=True)
-class WordBags:
-    """Bags of words, one after the other: bag g is `row_N[start_G[g] : start_G[g + 1]]`."""
-
-    key_V: Tensor  # the distinct words
-    row_N: Tensor  # rows of `key_V`
-    start_G: Tensor
-
-    def has_some_G(self) -> NDArray[np.bool_]:
-        """[G]: which bags are not empty."""
-        sizes_G = np.diff(self.start_G.cpu().numpy(), append=len(self.row_N))
-        return sizes_G > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,29 +202,14 @@ def make_items(item_key_U: NDArray[np.int64], content: ContentTable) -> Items:
     return Items(torch.from_numpy(item_key_U), words, vector_UMW, mask_UM)
 
 
-def word_bags(word_GL: NDArray[np.int64]) -> WordBags:
-    """The bags of these words: one per row, of its entries that are not zero."""
-    there_GL = word_GL != 0
-    key_V, row_N = np.unique(word_GL[there_GL], return_inverse=True)
-    start_G = np.cumsum(there_GL.sum(1)) - there_GL.sum(1)
-    return WordBags(*map(torch.from_numpy, (key_V, row_N.reshape(-1), start_G)))
-
-
 def _users(requests: Sequence[BatchRequest]) -> Users:
     told = [r.context_words for r in requests]
     return Users(
         key_B=torch.tensor([r.user_key for r in requests]),
-        words=_bags([r.user_words for r in requests]),
+        words=bags_of([r.user_words for r in requests]),
         surface_B=torch.tensor([r.surface for r in requests]),
-        context=_bags(told) if any(told) else None,
+        context=bags_of(told) if any(told) else None,
     )
-
-
-def _bags(words: Sequence[tuple[int, ...]]) -> WordBags:
-    word_BA = np.zeros((len(words), max(map(len, words))), dtype=np.int64)
-    for row, keys in enumerate(words):
-        word_BA[row, : len(keys)] = keys
-    return word_bags(word_BA)
 
 
 def _history(

@@ -24,11 +24,12 @@ from torch import Tensor
 
 from headrace.catalogue.table.columns import WORD_FIELDS
 from headrace.catalogue.words import ContentTable
-from headrace.model.batch import Batch, Items, WordBags, make_items
+from headrace.model.batch import Batch, Items, make_items
 from headrace.model.config import CLICK
 from headrace.model.layers.item_tower import ItemSide
 from headrace.model.layers.target_attention import Slots
 from headrace.model.ranker import Ranker, attention
+from headrace.model.word_bags import WordBags
 
 CONTEXT: Final = "context"  # the group of what requests told: numbers, and words with them
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headrace.model.batch import Batch, Candidates, History, Items, Users, WordBags, moved
+from headrace.model.batch import Batch, Candidates, History, Items, Users, moved
 from headrace.model.config import RankerConfig
 from headrace.model.embedding.table import DynamicEmbedding, Lifetime
 from headrace.model.item_factors import NUM_AFFINITIES, ItemFactors, affinities, folded
@@ -33,6 +33,7 @@ from headrace.model.layers.scale import RunningScale
 from headrace.model.layers.similarity import NUM_SIMILARITIES, similarity_tiers
 from headrace.model.layers.target_attention import Slots, attend, far
 from headrace.model.layers.user_tower import UserSide, UserTower
+from headrace.model.word_bags import WordBags
 
 NUM_PARTS = 5  # of what the pair network reads, see `Ranker.score`
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.config import Settings
-from headrace.declared import word_codes
+from headrace.events.declared import word_codes
 from headrace.features.aggregation.facts import Ints
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.offline.folder import SAMPLES, between, log_folder

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.catalogue.table.table import ItemTable
-from headrace.declared import Told
 from headrace.event import DEFAULT_SURFACE
+from headrace.events.declared import Told
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.item import Item
 from headrace.catalogue.numbers import attribute_numbers, words_beside
-from headrace.declared import ATTRIBUTES
+from headrace.events.declared import ATTRIBUTES
 from headrace.keys import NUM_CATEGORY_SLOTS, category_slots, key
 
 Ints = NDArray[np.int64]

@@ -23,7 +23,7 @@ from headrace.catalogue.table import columns
 from headrace.catalogue.table.columns import ABSENT, ATTRIBUTE, COLUMNS, NUMBERS, SLOTS
 from headrace.catalogue.table.key_index import KeyIndex, longer
 from headrace.catalogue.table.ragged import Ragged
-from headrace.declared import ATTRIBUTES
+from headrace.events.declared import ATTRIBUTES
 from headrace.keys import key
 
 Ints = NDArray[np.int64]

@@ -25,8 +25,8 @@ from headrace.evaluation.dataset.delayed_facts import Delay, DelayedPartition
 from headrace.evaluation.days import Days
 from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.event import Event, ImpressionEvent
-from headrace.features.aggregation.crosses import Requests
-from headrace.features.inputs import OF_ITEM, assemble
+from headrace.features.aggregation.asked import Requests
+from headrace.features.inputs import OF_SHARED, assemble
 from headrace.features.rows.state_row import blank_rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.model.config import heads_of
@@ -206,7 +206,7 @@ class Cases:
         items = self._path.merged.catalogue.asked(item_N, request_N)
         features = assemble(rows_Q["state"], ITEM_LAYOUT.new(len(item_N)), requests, items)
         for (sample, _), of_user in zip(chosen, features, strict=True):
-            of_user.dense_NF[:, list(OF_ITEM)] = sample.dense_NF[:, list(OF_ITEM)]
+            of_user.dense_NF[:, list(OF_SHARED)] = sample.dense_NF[:, list(OF_SHARED)]
             dense, history = of_user.dense_NF.tobytes(), of_user.history_3T.tobytes()
             yield msgspec.structs.replace(sample, dense=dense, history=history)
 

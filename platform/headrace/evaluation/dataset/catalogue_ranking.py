@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from headrace.catalogue.item import Item
 from headrace.catalogue.numbers import attribute_numbers
 from headrace.catalogue.words import ContentTable
-from headrace.declared import word_keys
 from headrace.event import Event
+from headrace.events.declared import word_keys
 from headrace.features.aggregation.accumulators import State
-from headrace.features.aggregation.crosses import AskedItems, Requests
+from headrace.features.aggregation.asked import AskedItems, Requests
 from headrace.features.inputs import assemble
 from headrace.features.rows.item_columns import padded_slots
 from headrace.keys import key

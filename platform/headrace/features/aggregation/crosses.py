@@ -1,7 +1,7 @@
-"""Feature crosses: what one request and its candidates say, and views of states by that.
+"""Feature crosses: views of states by what one request and its candidates say.
 
-    B requests   N candidates of all requests   S category slots of a candidate, padded with -1
-    K numbers and W words of a context   A numbers of a candidate   m measures kept
+    B requests   N candidates of all requests   S category slots, padded with -1   m measures kept
+    G groups of a candidate: its authors, then its categories   P states of groups
 
 A cross is read like any feature, of `Asked` in the place of a state: at each request, for each of
 its candidates. It keeps nothing of its own. A view says whose state it reads (`whose`, empty where
@@ -10,77 +10,24 @@ it reads none), and whether it is the same for all candidates of a request (`of_
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.declared import ATTRIBUTES, NUMBERS, WORDS, Told, numbers, word_codes
-from headrace.features.aggregation.accumulators import Accumulator, State, Values
+from headrace.events.declared import ATTRIBUTES, NUMBERS
+from headrace.features.aggregation.accumulators import Accumulator, Decayed, Lifetime, Tiles, Values
 from headrace.features.aggregation.aggregators import SlotRates, kept_by
+from headrace.features.aggregation.asked import Asked
 from headrace.features.aggregation.by_word import ByWord
-from headrace.features.aggregation.facts import Ints, codes_of
-from headrace.features.aggregation.layout import Feature, Layout
+from headrace.features.aggregation.facts import Ints
+from headrace.features.aggregation.layout import Feature
 from headrace.features.aggregation.sequence import LastN, Recent
-from headrace.keys import surface_code
 
 NOW: Final = "the request"
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """B requests in columns: their times, surfaces, and what else they told."""
-
-    now_ms_B: Ints
-    surface_B: Ints  # `headrace.keys.surface_code`
-    number_BK: Values  # NaN where it is not told
-    word_BW: Ints  # `headrace.declared.word_codes`
-
-    def codes(self, field: str) -> Ints:
-        """[B]: the codes of the surfaces, or of the words of a field (`Facts.codes`)."""
-        return codes_of(field, self.surface_B, self.word_BW)
-
-    @classmethod
-    def of(cls, times_ms: Sequence[int], surfaces: Sequence[str], told: Sequence[Told]) -> Requests:
-        """The columns of requests."""
-        return cls(
-            np.array(times_ms, np.int64),
-            np.array([surface_code(surface) for surface in surfaces], np.int64),
-            np.array([numbers(one) for one in told], np.float64).reshape(len(told), len(NUMBERS)),
-            np.array([word_codes(one) for one in told], np.int64).reshape(len(told), len(WORDS)),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class AskedItems:
-    """N candidates in columns: whose each is, its category slots, and its numbers."""
-
-    request_N: Ints  # in ascending order
-    slot_NS: Ints
-    number_NA: Values  # `headrace.declared.ATTRIBUTES`, NaN where it has none
-
-    @classmethod
-    def unknown(cls, request_N: Ints) -> AskedItems:
-        """Candidates of which nothing is known."""
-        num = len(request_N)
-        return cls(request_N, np.full((num, 1), -1), np.full((num, len(ATTRIBUTES)), np.nan))
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """B requests and their candidates, with the states of users [B] and of candidates [N]."""
-
-    requests: Requests
-    items: AskedItems
-    states: Mapping[str, tuple[Layout, State]]  # by kind of entity
-
-    def state_of(self, kept: Accumulator, entity: str = "user") -> State:
-        """The states of an accumulator of this kind of entity."""
-        layout, state_X = self.states[entity]
-        of_kept_X: State = state_X[layout.field_of[kept]]
-        return of_kept_X
+AUTHOR: Final = "author"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +112,45 @@ class Here:
 
 
 @dataclass(frozen=True, slots=True)
+class OfGroups:
+    """The sums that the candidate's authors or its categories keep, of all of them together; where
+    they are kept by word, those of the request's. Reads [N, m]."""
+
+    of: Lifetime | Tiles | Decayed | ByWord
+    groups: str  # "author" or "category"
+    whose: ClassVar = "category"
+    of_request: ClassVar = False
+
+    @property
+    def window(self) -> str:
+        on = f", on the {self.of.field} of the request" if isinstance(self.of, ByWord) else ""
+        return f"{self.of.window}{on}, of the {self.groups}"
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return self.of.measures
+
+    def read(self, asked: Asked, now_ms_B: Ints) -> Values:
+        request_N, groups = asked.items.request_N, asked.groups
+        if groups is None or not groups.place_NG.size:
+            return np.zeros((len(request_N), len(self.measures)))
+        state_P, place_NG = asked.state_of(self.of, self.whose), groups.place_NG
+        some_NG = np.maximum(place_NG, 0)
+        if isinstance(self.of, ByWord):
+            slot_N = self.of.slots(asked.requests.codes(self.of.field))[request_N]
+            sums_NGm = state_P[some_NG, slot_N[:, None]].astype(np.float64)
+        else:
+            now_ms_X = np.repeat(now_ms_B[request_N], place_NG.shape[1])
+            sums_Xm = self.of.read(state_P[some_NG.ravel()], now_ms_X)
+            sums_NGm = sums_Xm.reshape(*place_NG.shape, -1)
+        counts_NG = (place_NG >= 0) & (groups.is_author_NG == (self.groups == AUTHOR))
+        sums_Nm: Values = (sums_NGm * counts_NG[..., None]).sum(1)
+        return sums_Nm
+
+
+@dataclass(frozen=True, slots=True)
 class ContextNumber:
-    """A number that the request told (`headrace.declared.NUMBERS`). Reads [B]."""
+    """A number that the request told (`headrace.events.declared.NUMBERS`). Reads [B]."""
 
     field: str
     whose: ClassVar = ""
@@ -180,7 +164,7 @@ class ContextNumber:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """A number of the candidate (`headrace.declared.ATTRIBUTES`). Reads [N]."""
+    """A number of the candidate (`headrace.events.declared.ATTRIBUTES`). Reads [N]."""
 
     name: str
     whose: ClassVar = ""

@@ -28,7 +28,7 @@ from headrace.action import (
     TABLE,
 )
 from headrace.action import CLICK as CLICK
-from headrace.declared import WORDS
+from headrace.events.declared import WORDS
 
 SHOWN: Final = "shown"
 SURFACE: Final = "surface"  # beside the words of a context
@@ -77,7 +77,7 @@ class Facts:
     measure_NM: NDArray[np.float32]
     settled_N: NDArray[np.bool_]
     slot_NS: Ints
-    word_NW: Ints  # `headrace.declared.word_codes`
+    word_NW: Ints  # `headrace.events.declared.word_codes`
 
     def __len__(self) -> int:
         return len(self.entity_N)

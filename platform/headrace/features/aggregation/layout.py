@@ -88,6 +88,13 @@ class Layout:
         for kept, name in self.field_of.items():
             kept.merge(state_U[name], other_U[name])
 
+    def part_of(self, state_U: State, whole: Layout) -> State:
+        """[U]: of states of another layout what this one keeps, too."""
+        part_U = np.zeros(len(state_U), self.dtype)
+        for kept, name in self.field_of.items():
+            part_U[name] = state_U[whole.field_of[kept]]
+        return part_U
+
     def are_possible(self, state_U: State) -> bool:
         """Whether every number in these states is one that facts can lead to."""
         return all(_is_possible(state_U[name]) for name in self.field_of.values())

@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.declared import WORDS
+from headrace.events.declared import WORDS
 from headrace.features.aggregation.aggregators import keeps, kept_by
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Feature, Layout

@@ -30,7 +30,7 @@ from headrace.features.aggregation.aggregators import (
     TopKeys,
 )
 from headrace.features.aggregation.by_word import ByWord
-from headrace.features.aggregation.crosses import Here, InCategories, OnSurface
+from headrace.features.aggregation.crosses import Here, InCategories, OfGroups, OnSurface
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
 from headrace.keys import NUM_CATEGORY_SLOTS
@@ -46,6 +46,9 @@ Length = Annotated[int, msgspec.Meta(ge=1, le=MAX_LENGTH)]
 NumRegisters = Annotated[int, msgspec.Meta(ge=16, le=4096)]
 NumSlots = Annotated[int, msgspec.Meta(ge=2, le=256)]
 Capacity = Annotated[int, msgspec.Meta(ge=1, le=64)]
+Whose = Literal["user", "item", "author", "category"]
+Group = Literal["author", "category"]
+GROUPS: Final = ("author", "category")
 Extreme = Literal["least", "greatest", "latest"]
 EXTREMES: Final = ("least", "greatest", "latest")
 
@@ -82,6 +85,10 @@ def _since_last(over: Newest, if_never: Duration | None = None) -> SinceLast:
     return SinceLast(over) if if_never is None else SinceLast(over, float(if_never))
 
 
+def _here(of: ByWord, whose: str) -> Here | OfGroups:
+    return OfGroups(of, whose) if whose in GROUPS else Here(of, whose)
+
+
 # What is kept of an entity's facts, and views of that.
 ACCUMULATORS: Final = {
     "lifetime": Kind(Lifetime, {"measures": Measures}),
@@ -105,7 +112,10 @@ ACCUMULATORS: Final = {
     "on_surface": Kind(
         lambda of, num: OnSurface(Recent(of, num)), {"num": Length}, ("num",), ("last_n",)
     ),
-    "here": Kind(Here, {"whose": Literal["user", "item"]}, ("whose",), ("by_word",)),
+    "here": Kind(_here, {"whose": Whose}, ("whose",), ("by_word",)),
+    "of_groups": Kind(
+        OfGroups, {"groups": Group}, ("groups",), ("lifetime", "tiles", "decayed", "by_word")
+    ),
     "in_categories": Kind(
         lambda of, **keys: InCategories(SlotRates(of, **keys)),
         {"measure": Measure, "strength": Amount},
@@ -114,9 +124,10 @@ ACCUMULATORS: Final = {
     ),
 }
 DECLARED: Final = ("context", "attribute")  # numbers by the names `context.NAME`, `attribute.NAME`
-OF_CROSSES: Final = ("on_surface", "in_categories", "here", *DECLARED)  # they read a request
+# They read a request.
+OF_CROSSES: Final = ("on_surface", "in_categories", "here", "of_groups", *DECLARED)
 COUNTING: Final = ("recent", "session", "on_surface")  # sums of what is counted, whatever it is
-SUMS: Final = ("lifetime", "tiles", "decayed", "here", *COUNTING)
+SUMS: Final = ("lifetime", "tiles", "decayed", "here", "of_groups", *COUNTING)
 
 _SUM: Final = {"measure": Measure}
 AGGREGATORS: Final = {

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.broker.record import Record
-from headrace.declared import WORDS
 from headrace.event import Event
+from headrace.events.declared import WORDS
 from headrace.features.aggregation.facts import Ints, measures_of
 from headrace.features.inputs import RequestFeatures
 

@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 from headrace.action import BIT, CLICK, EVERY_ACTION, GRADED, windows_s
 from headrace.broker.record import Record
-from headrace.declared import word_codes
 from headrace.event import (
     MICROS,
     ActionEvent,
@@ -19,6 +18,7 @@ from headrace.event import (
     Shown,
     Told,
 )
+from headrace.events.declared import word_codes
 from headrace.features.aggregation.facts import outcome
 from headrace.features.served import as_served
 from headrace.keys import surface_code

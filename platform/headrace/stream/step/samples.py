@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from headrace.declared import as_declared
 from headrace.event import ImpressionEvent
+from headrace.events.declared import as_declared
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.keys import key
 from headrace.sample import Sample
