@@ -15,10 +15,18 @@ accumulators:
   item_here: {{kind: here, of: by_surface, whose: item}}
   item_device: {{kind: here, of: by_device, whose: item}}
   user_device: {{kind: here, of: by_device, whose: user}}
+  its_author: {{kind: of_groups, of: life, groups: author}}
+  its_author_today: {{kind: of_groups, of: day, groups: author}}
+  category_here: {{kind: here, of: by_surface, whose: category}}
+  category_device: {{kind: here, of: by_device, whose: category}}
 features:
   item_here_rate: {ROW}, over: item_here, description: on the surface}}
   item_device_rate: {ROW}, over: item_device, description: on the device}}
   user_device_rate: {ROW}, over: user_device, description: of the user on the device}}
+  author_rate: {ROW}, over: its_author, description: of the author}}
+  author_day_rate: {ROW}, over: its_author_today, description: of the author today}}
+  category_here_rate: {ROW}, over: category_here, description: of the categories on the surface}}
+  category_device_rate: {ROW}, over: category_device, description: of them on the device}}
 """
 
 
