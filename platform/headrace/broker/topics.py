@@ -52,6 +52,10 @@ class Topics:
         return f"{self.namespace}.item-features"
 
     @property
+    def item_partials(self) -> str:
+        return f"{self.namespace}.item-partials"
+
+    @property
     def feature_rows(self) -> str:
         return f"{self.namespace}.feature-rows"
 
@@ -133,6 +137,7 @@ def plans(settings: Settings) -> dict[str, TopicPlan]:
         topics.events: TopicPlan(num_partitions, stream),
         topics.samples: TopicPlan(num_partitions, stream),
         topics.feature_rows: TopicPlan(num_partitions, stream),
+        topics.item_partials: TopicPlan(num_partitions, states),
         topics.item_features: TopicPlan(num_partitions, states),
         topics.models: TopicPlan(1, manifests),
         topics.dead_letters: TopicPlan(1, letters),
@@ -169,8 +174,8 @@ def check_partitions(settings: Settings, found: Mapping[str, FoundTopic]) -> Non
         name = variable("num_partitions")
         raise LogMismatch(
             f"{'; '.join(wrong)} ({name}={settings.stream.num_partitions}): set {name} to what the "
-            "topics of events, samples, feature-rows and item-features have, the same in every "
-            "part (models and dead-letters have 1), or choose another namespace "
+            "topics of events, samples, feature-rows, item-partials and item-features have, the "
+            "same in every part (models and dead-letters have 1), or choose another namespace "
             f"({variable('namespace')}); if a topic grew, see docs/topics.md"
         )
 
