@@ -65,8 +65,8 @@ def run() -> dict[str, Any]:
 def into_topics(settings: config.Settings) -> int:
     """One of each kind to each partition of each topic, with keys and without; how many."""
     topics, num = Topics(settings.namespace), 0
-    names = (topics.events, topics.samples, topics.feature_rows)
-    names += (topics.item_partials, topics.item_features)
+    states = (topics.item_partials, topics.item_features)
+    names = (topics.events, topics.samples, topics.feature_rows, *states)
     with closing(KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)) as producer:
         for name in (*names, topics.models, topics.dead_letters):
             for partition in producer.partitions_for(name):

@@ -237,7 +237,8 @@ class StreamUnderLoad:
             is_all = set(new.ids) == set(state.items.ids)
             same = is_all and np.array_equal(merged["position"], new.rows["position"])
             if same or time.monotonic() > deadline_s:
-                return dict(zip(new.ids, map(_item_counts, np.split(new.rows, len(new.ids)))))
+                rows = np.split(new.rows, len(new.ids))
+                return {id_: _item_counts(row) for id_, row in zip(new.ids, rows, strict=True)}
             time.sleep(0.2)
 
     def _read(self, topic: str, num_partitions: int | None = None) -> list[Record]:
@@ -274,11 +275,8 @@ def _item_counts(rows: Rows) -> list[float]:
 
 def _online_items(store: OnlineStore) -> dict[str, list[float]]:
     """The counts of the items' rows in the online store."""
-    payloads = zip(ITEMS, store.read_rows(ITEM_LAYOUT, ITEMS), strict=True)
-    rows = {
-        id_: decode_rows([payload] if payload else [], ITEM_LAYOUT) for id_, payload in payloads
-    }
-    return {id_: _item_counts(row) for id_, row in rows.items()}
+    rows = zip(ITEMS, store.read_rows(ITEM_LAYOUT, ITEMS), strict=True)
+    return {id_: _item_counts(decode_rows([row] if row else [], ITEM_LAYOUT)) for id_, row in rows}
 
 
 def _hidden(store: OnlineStore) -> dict[tuple[str, str], dict[int, int]]:

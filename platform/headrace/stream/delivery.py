@@ -163,12 +163,7 @@ class Delivery:
             for rows in step.changed:
                 self._send_numbers(rows)
             self._writer.flush()
-            for partition, effects in step.effects.items():
-                self._send_partial(partition, effects, step.records.get(partition, []))
-            self._writer.flush()
-            for number, row_key in step.gone.partials:
-                self._writer.send(self._topics.item_partials, None, row_key, number)
-            self._writer.flush()
+            self._send_partials(step)
             self._commits.check()
             for rows in step.published:
                 self._send_merged(rows)
@@ -216,7 +211,15 @@ class Delivery:
         for message in encode_feature_rows(feature_rows):
             self._writer.send(self._topics.feature_rows, message, partition=one.partition)
 
-    def _send_partial(self, partition: int, effects: Effects, records: Sequence[Record]) -> None:
+    def _send_partials(self, step: Step) -> None:
+        for partition, effects in step.effects.items():
+            self._send_partial(effects, step.records.get(partition, []))
+        self._writer.flush()
+        for number, row_key in step.gone.partials:
+            self._writer.send(self._topics.item_partials, None, row_key, number)
+        self._writer.flush()
+
+    def _send_partial(self, effects: Effects, records: Sequence[Record]) -> None:
         """Send partial states; each arrived when the newest event in it did."""
         arrival_of = {record.offset: record.arrival_ms for record in records}
         partials = effects.changed.partials
