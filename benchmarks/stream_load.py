@@ -31,8 +31,8 @@ from headrace.event import encode
 from headrace.features.aggregation.facts import COUNTED
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.merged_rows import MergedRows
-from headrace.features.rows.row_messages import MERGED, RowDecoder
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import nothing_described
 from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.store.last_items import USER_HIDES

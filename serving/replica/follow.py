@@ -23,8 +23,8 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
-from headrace.features.rows.merged_rows import MergedRows
-from headrace.features.rows.row_messages import MERGED, RowDecoder
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
 from headrace.features.table import ITEM
 from headrace.metrics.latency import Latencies

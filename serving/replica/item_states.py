@@ -9,7 +9,7 @@ import numpy as np
 from headrace.broker.record import Record
 from headrace.catalogue.table.table import ItemTable
 from headrace.features.aggregation.facts import Ints
-from headrace.features.rows.merged_rows import MergedRows
+from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.table import ITEM, ITEM_LAYOUT
 from serving.replica.state_pages import StatePages, States
 from serving.replica.trending import Trending

@@ -11,7 +11,7 @@ from plain_facts import START_MS, Fact, columns
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.row_messages import partial_messages
+from headrace.features.rows.messages.row_messages import partial_messages
 from headrace.features.rows.state_row import Rows, blank_rows, encode_rows, row_dtype
 from headrace.features.schema import STATE_SCHEMA
 from headrace.features.table import (

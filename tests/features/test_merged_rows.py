@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from plain_facts import START_MS, Fact, columns
 
 from headrace.broker.record import Record
-from headrace.features.rows.merged_rows import MergedRows
-from headrace.features.rows.ownership import Ownership, owner_of
-from headrace.features.rows.row_messages import (
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.ownership import Ownership, owner_of
+from headrace.features.rows.messages.row_messages import (
     MERGED,
     OF_ALL,
     RowDecoder,

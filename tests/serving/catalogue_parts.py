@@ -23,8 +23,8 @@ from headrace.catalogue.table.table import REUSE_AFTER_MS, ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.features.inputs import NUM_DENSE
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.merged_rows import MergedRows
-from headrace.features.rows.row_messages import (
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.row_messages import (
     MERGED,
     RowDecoder,
     merged_messages,

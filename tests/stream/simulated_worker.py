@@ -17,8 +17,8 @@ from headrace.broker.topics import LogIdentity
 from headrace.catalogue.item import Item
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.ownership import Ownership, owner_of
-from headrace.features.rows.row_messages import (
+from headrace.features.rows.messages.ownership import Ownership, owner_of
+from headrace.features.rows.messages.row_messages import (
     MERGED,
     RowDecoder,
     RowKey,

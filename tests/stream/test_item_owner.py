@@ -22,9 +22,9 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import table_of
 from headrace.clock import now_ms
 from headrace.event import ImpressionEvent, Shown, encode
-from headrace.features.rows.merged_rows import MergedRows
-from headrace.features.rows.ownership import owner_of
-from headrace.features.rows.row_messages import MERGED, RowDecoder, partial_messages
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.ownership import owner_of
+from headrace.features.rows.messages.row_messages import MERGED, RowDecoder, partial_messages
 from headrace.features.rows.schemas import nothing_described
 from headrace.features.rows.state_row import blank_rows
 from headrace.features.table import ITEM, ITEM_LAYOUT, LIFE

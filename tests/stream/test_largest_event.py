@@ -8,8 +8,8 @@ import pytest
 from one_partition import START_MS, Stream
 
 from headrace.event import MAX_EVENT_BYTES, MAX_ITEMS, MAX_SURFACE, ImpressionEvent, Shown, encode
+from headrace.features.rows.messages.row_messages import partial_messages
 from headrace.features.rows.numbers_message import encode_feature_rows, numbered
-from headrace.features.rows.row_messages import partial_messages
 from headrace.features.table import ITEM, ITEM_LAYOUT
 from headrace.sample import MAX_MESSAGE_BYTES, encode_batches
 from headrace.stream.step.partition import Effects

@@ -45,8 +45,8 @@ from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.merged_rows import MergedRows
-from headrace.features.rows.row_messages import MERGED, RowDecoder
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import nothing_described
 from headrace.features.rows.state_row import Rows, blank_rows, decode_rows
 from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, SHARED_LAYOUTS, USER_LAYOUT

@@ -13,7 +13,7 @@ from headrace.event import Event, ImpressionEvent, Shown
 from headrace.features.rows.bounds import Bounds, Share
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.merged_table import Forgotten
-from headrace.features.rows.row_messages import RowKey, partial_messages
+from headrace.features.rows.messages.row_messages import RowKey, partial_messages
 from headrace.features.table import CAMPAIGN, ITEM
 
 SHARE, TTL_MS = 1_000, 60_000

@@ -18,8 +18,8 @@ from headrace.config import Settings
 from headrace.features.aggregation.layout import Layout
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds, row_ttls_s
-from headrace.features.rows.ownership import owner_of
-from headrace.features.rows.row_messages import merged_messages, partial_messages
+from headrace.features.rows.messages.ownership import owner_of
+from headrace.features.rows.messages.row_messages import merged_messages, partial_messages
 from headrace.features.rows.schemas import RowSchemas
 from headrace.features.rows.state_row import Rows
 from headrace.features.store.columns import Expiry

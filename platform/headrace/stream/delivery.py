@@ -18,9 +18,9 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import row_ttls_s
+from headrace.features.rows.messages.ownership import owner_of
+from headrace.features.rows.messages.row_messages import RowKey, merged_messages, partial_messages
 from headrace.features.rows.numbers_message import encode_feature_rows, numbered
-from headrace.features.rows.ownership import owner_of
-from headrace.features.rows.row_messages import RowKey, merged_messages, partial_messages
 from headrace.features.rows.state_row import Rows
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.store.columns import Expiry

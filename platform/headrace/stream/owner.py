@@ -1,4 +1,4 @@
-"""The owner of items: merges what all partitions say of those entities that are its own.
+"""The owner of items: partial rows of all partitions in, merged rows of its own entities out.
 
 All that a merged row is made of lies in the topic `item-partials`, so a new owner reads that, and
 publishes what `item-features` lacks. Partial rows are whole and know what they include: one that
@@ -18,10 +18,10 @@ from headrace.broker.record import Record
 from headrace.broker.topics import LogIdentity, Topics
 from headrace.config import Settings
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.merged_rows import MergedRows
 from headrace.features.rows.merged_table import Forgotten
-from headrace.features.rows.ownership import Ownership, by_owner, owner_of
-from headrace.features.rows.row_messages import RowDecoder, RowKey, row_key_of
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.ownership import Ownership, by_owner, owner_of
+from headrace.features.rows.messages.row_messages import RowDecoder, RowKey, row_key_of
 from headrace.stream.delivery import Changed, Gone
 from headrace.stream.published import Published, move_partial_rows, published_rows
 from headrace.stream.step.intake import arrived_records
@@ -80,7 +80,7 @@ class ItemOwner:
         return Owned(changed, [_news(one, published) for one in changed])
 
     def poll(self, now_ms: int) -> Owned:
-        """What came by the topics since: the rows that it changed."""
+        """The rows that changed by the messages which came since."""
         if self._merged_reader:
             self._merged.take_merged(self._rows.read(self._merged_reader.poll(0)))
         polled = self._partial_reader.poll(0) if self._partial_reader else []

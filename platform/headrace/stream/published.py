@@ -1,4 +1,4 @@
-"""Published rows: what `item-features` has of a worker's own entities when the worker starts."""
+"""Published rows: those of a worker's own entities in `item-features` when the worker starts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from headrace.broker.record import Record
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.config import Settings
-from headrace.features.rows.ownership import owner_of
-from headrace.features.rows.row_messages import OF_ALL, RowDecoder, RowKey, row_key_of
+from headrace.features.rows.messages.ownership import owner_of
+from headrace.features.rows.messages.row_messages import OF_ALL, RowDecoder, RowKey, row_key_of
 from headrace.features.rows.state_row import START_PARTITION, position_in
 
 

@@ -17,9 +17,9 @@ from headrace.errors import CommitDamaged
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.merged import MergedState
+from headrace.features.rows.messages.ownership import Ownership
+from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.namespace_actions import bind_actions
-from headrace.features.rows.ownership import Ownership
-from headrace.features.rows.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
 from headrace.features.serving_key import ServingKey
 from headrace.features.table import USER_LAYOUT

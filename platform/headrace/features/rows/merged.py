@@ -1,4 +1,4 @@
-"""The merged state: items, categories and campaigns, from what all partitions say of them.
+"""The merged state: items, categories and campaigns, merged over the partitions of events.
 
 K rows
 """
@@ -13,10 +13,10 @@ from headrace.broker.record import Record
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.item_columns import CatalogueColumns, ItemOf
-from headrace.features.rows.merged_rows import NewRows
 from headrace.features.rows.merged_table import Forgotten, MergedTable
-from headrace.features.rows.ownership import Ownership
-from headrace.features.rows.row_messages import (
+from headrace.features.rows.messages.merged_rows import NewRows
+from headrace.features.rows.messages.ownership import Ownership
+from headrace.features.rows.messages.row_messages import (
     OF_ALL,
     PARTIALS,
     SHARED,

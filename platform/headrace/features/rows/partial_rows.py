@@ -74,7 +74,7 @@ class PartialRows:
 
 
 class AllPartialRows:
-    """The rows of all partitions that spoke of entities of a kind."""
+    """The partial rows of all partitions, of one kind of entity."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout

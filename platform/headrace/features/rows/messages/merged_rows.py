@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from headrace.broker.record import Record
-from headrace.features.rows.ownership import owner_of
-from headrace.features.rows.row_messages import OF_ALL, RowDecoder, RowKey, row_key_of
+from headrace.features.rows.messages.ownership import owner_of
+from headrace.features.rows.messages.row_messages import OF_ALL, RowDecoder, RowKey, row_key_of
 from headrace.features.rows.state_row import Rows
 from headrace.features.table import SHARED_LAYOUTS
 

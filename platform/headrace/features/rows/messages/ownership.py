@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from headrace.features.rows.row_messages import RowKey
+from headrace.features.rows.messages.row_messages import RowKey
 from headrace.features.rows.state_row import START_PARTITION
 from headrace.keys import key
 
