@@ -61,6 +61,8 @@ def kill_each(
                 stream.kill(target)
             stream.wait_progress()
             recovery_s.append(round(time.monotonic() - killed_s, 2))
+            told = f"{len(recovery_s)} of {len(targets)}: {target}, {recovery_s[-1]} s to recover"
+            print(told, file=sys.stderr, flush=True)
         stream.finish()
         counts, lines = stream.differences(), stream.log_text.splitlines()
         said = "\n".join(line for line in lines if line.startswith("stream worker"))  # not Ray's

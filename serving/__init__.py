@@ -5,7 +5,6 @@ deployment.py   the deployment, without what a replica imports
 app.py          a replica: what answers the routes
 health.py       /livez, /readyz, /healthz
 reporter.py     what a replica says of itself in Redis
-posted.py       events of a body, all or none
 impressions.py  impressions on their way to the log, behind the answers
 breaker.py      a server that does not answer is left alone until it does
 recommend.py    the stages by which a request becomes a slate

@@ -1,7 +1,8 @@
-"""Ads: the stages by which a request becomes ads that are paid for.
+"""Ads: the stages by which a request becomes ads whose prices are reserved.
 
 A campaign bids per click, and one auction is held per request (`headrace.ads.auction`). The price
-leaves the budget in one atomic step, and an ad whose budget cannot pay it is not shown.
+is reserved in the budget in one atomic step, and an ad whose budget cannot pay it is not placed; it
+is charged once an event says that the ad was shown (`headrace.ads.budgets`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
 from serving.replica.snapshot import Snapshot
 from serving.stages.auction import AdsContext, Auction, Campaigns, Gone, Untargeted, answer
-from serving.stages.budgets import Budgets
 from serving.stages.context import enveloped
 from serving.stages.hydrate import Hydrate
 from serving.stages.rank import rank
+from serving.stages.reservations import Reserves
 
 
 class AdServer:
@@ -32,7 +33,7 @@ class AdServer:
     def __init__(
         self,
         campaigns: Sequence[Campaign],
-        budgets: Budgets,
+        budgets: Reserves,
         hydrate: Hydrate,
         catalogue: ItemTable,
     ) -> None:
@@ -50,7 +51,7 @@ class AdServer:
         self, request: AdsRequest, snapshot: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
     ) -> AdSlate:
         """The ads of a request; none, marked, while there is no model to price clicks with, and
-        none that nobody can charge. `marks` are what else has to be done without."""
+        none that nobody can reserve. `marks` are what else has to be done without."""
         context = AdsContext(
             user_id=request.user_id,
             now_ms=now_ms,

@@ -22,6 +22,7 @@ from headrace import config
 from headrace.access.api_keys.ring import Keyring
 from headrace.access.api_keys.store import KeyStore
 from headrace.access.redis import prompt_redis
+from headrace.ads.budgets import Budgets
 from headrace.ads.campaign import read_campaigns
 from headrace.api.events import Taken
 from headrace.api.slate import AdsRequest, RecommendRequest
@@ -51,13 +52,14 @@ from serving.http.router import Router
 from serving.http.routes import routes
 from serving.impressions import ImpressionLog
 from serving.loopback import keep_on_loopback
-from serving.posted import Accepted, read_events
+from serving.posted.documents import DocumentRoutes, Present, document_senders
+from serving.posted.events import Accepted, read_events
 from serving.recommend import Recommender
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
 from serving.reporter import Reporter
-from serving.stages.budgets import Budgets
 from serving.stages.hydrate import Hydrate
+from serving.stages.reservations import Reservations
 
 MAX_POSTS: Final = 64  # of events, that wait to be read at one time
 SWITCH_S: Final = 0.001  # that a thread may keep the event loop waiting
@@ -75,13 +77,15 @@ class Gateway:
         skipped, namespace = self._live.skipped, settings.namespace
         redis = prompt_redis(settings.redis_url, given.store_timeout_s)
         store = OnlineStore(settings, skipped, given.store_timeout_s)
+        self._users = store
         self._store = Breaker("the online store", lambda: store.read_users([""]))
         policy, catalogue = seen_policy(given.seen), self._live.catalogue
         hydrate = Hydrate(store, self._store, (*USER_HIDES, *lists_of(policy)))
         self._recommender = Recommender(hydrate, catalogue, given.max_candidates, policy)
         campaigns = read_campaigns(settings.campaigns, catalogue)
-        budgets = Budgets(redis, namespace, skipped)
-        self._ads = AdServer(campaigns, budgets, hydrate, catalogue)
+        budgets = Budgets(redis, namespace, skipped, given.ad_reservation_s)
+        reservations = Reservations(budgets, Breaker("the budgets' Redis", redis.ping))
+        self._ads = AdServer(campaigns, reservations, hydrate, catalogue)
         self._key: ServingKey | None = None
         topic, deadline_s = Topics(namespace).events, given.events_deadline_s
         self._events = LogSender(settings, topic, deadline_s, given.max_waiting_events)
@@ -94,10 +98,13 @@ class Gateway:
         first = (lambda: self._find_key(redis), lambda: budgets.open(campaigns))
         self._reporter = Reporter(StatusBoard(redis, namespace, skipped), self._document, first)
         self.health = Health(settings, self._live, self._errors(), lambda: self._reporter.held)
+        present = Present(catalogue.get, self._attributes, lambda: self._live.followed.num_looks)
+        senders, num_partitions = document_senders(settings), settings.stream.num_partitions
+        self._documents = DocumentRoutes(senders, num_partitions, present, deadline_s)
         self.ads_rate = Rate("ads", settings.http.ads_rate)
         self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.http.own_key)
         door = Door(settings, self._keyring)
-        table = routes(self)
+        table = routes(self, others=[self._documents])
         self._openapi = cache(lambda: openapi_document(table))
         self._router = Router(table, Bodies(given.body_timeout_s), door)
         self._begin()
@@ -107,7 +114,14 @@ class Gateway:
         for begun in (self._keyring, self._live, self._reporter):
             begun.start()
             self._ending.callback(begun.close)
-        for ends in (self._store, self._events, self._impressions, self.events, self.slates):
+        for ends in (
+            self._store,
+            self._events,
+            self._impressions,
+            self._documents,
+            self.events,
+            self.slates,
+        ):
             self._ending.callback(ends.close)
 
     def close(self) -> None:
@@ -193,11 +207,16 @@ class Gateway:
         return {
             "following": lambda: self._live.followed.last_error,
             "store": lambda: self._store.last_error,
-            "log": lambda: self._events.last_error,
+            "log": lambda: self._events.last_error or self._documents.last_error,
             "impressions": lambda: self._impressions.last_error,
             "status": lambda: self._reporter.last_error,
             "keys": lambda: self._keyring.last_error,
         }
+
+    def _attributes(self, user_id: str) -> Sequence[str] | None:
+        """The attributes of a user, None where nobody told of him."""
+        found = self._store.call(lambda: self._users.read_users([user_id]))
+        return None if found.unknown[0] else found.attributes[0]
 
     def _find_key(self, redis: Redis) -> None:
         self._key = ServingKey.of(redis, self._settings.namespace)

@@ -16,10 +16,10 @@ CORE = ROOT / "platform" / "headrace"
 
 # The longest name that matches a module counts: headrace.features.rows is on a level of its own.
 LEVELS: Final = (
-    "__init__ action clock config epoch errors event events keys paths rooms sample settings "
-    "skipped access application features/aggregation metrics",
+    "__init__ action clock config documents/document epoch errors event events keys paths rooms "
+    "sample settings skipped access application features/aggregation metrics",
     "api broker catalogue features features/store positions services",
-    "ads encoders features/rows model pipeline",
+    "ads documents encoders features/rows model pipeline",
     "features/checks features/online learning registry retrieval",
     "feast_adapter monitoring",
     "datasets feature_repo stream up",

@@ -11,6 +11,7 @@
         LogMismatch               a topic is not the one that was expected
         CommitDamaged             it is not known how far a partition was processed
       InvalidEvent                one event that cannot be accepted
+      InvalidDocument             one item or user that cannot be accepted
       FeatureError                a view or feature is unknown, or a value does not fit it
 
 Messages say what was wrong, what came, what was expected and what to do, in one line: the command
@@ -61,6 +62,15 @@ class CommitDamaged(ServiceError):
 
 class InvalidEvent(HeadraceError):
     """One event that cannot be accepted; `field` is the path of the field at fault."""
+
+    def __init__(self, reason: str, field: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class InvalidDocument(HeadraceError):
+    """One document of an item or a user that cannot be accepted; `field` is the path of the field
+    at fault."""
 
     def __init__(self, reason: str, field: str) -> None:
         super().__init__(reason)

@@ -31,6 +31,7 @@ from headrace.events.faults import fault_of_action, fault_of_items, fault_of_tex
 POSITION_UNKNOWN: Final = -1
 DEFAULT_SURFACE: Final = "home"
 MAX_ITEMS: Final = 1_000
+MAX_ID: Final = 256  # characters
 MAX_SURFACE: Final = 128  # characters of the name of a surface
 MAX_EVENT_BYTES: Final = 1_000_000  # of an event as JSON: brokers take 1,048,576 by default
 MAX_AHEAD_MS: Final = 300_000  # clocks differ: how far ahead of its arrival an event's time may be
@@ -38,7 +39,7 @@ MAX_VALUE: Final = 1e9  # of an outcome, and its negative the least
 MICROS: Final = 1_000_000  # in a unit of a currency
 MAX_MICROS: Final = 10**15  # of an amount: a thousand million units of a currency
 
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Id = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]
 Surface = Annotated[str, msgspec.Meta(max_length=MAX_SURFACE)]
 EpochMs = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]  # holds nanoseconds sent by mistake
 Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # of a model

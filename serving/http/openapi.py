@@ -11,7 +11,7 @@ import msgspec
 from headrace import __version__
 from headrace.api.events import FILLED
 from headrace.api.fault import Fault
-from headrace.event import Event
+from headrace.event import MAX_ID, Event
 from serving.http.route import Route
 
 REFERENCE: Final = "#/components/schemas/{name}"
@@ -62,7 +62,7 @@ def _schemas(types: Sequence[Any]) -> tuple[dict[Any, Document], dict[str, Docum
 
 def _operation(route: Route, schema_of: dict[Any, Document]) -> Document:
     operation: Document = {
-        "operationId": "_".join([route.method.lower(), *route.path.strip("/").split("/")]),
+        "operationId": "_".join([route.method.lower(), *_words(route.path)]),
         "summary": (inspect.getdoc(route.handler) or "").partition("\n\n")[0].replace("\n", " "),
         "responses": {
             str(route.status): _json("a success", schema_of[route.answer]),
@@ -72,9 +72,16 @@ def _operation(route: Route, schema_of: dict[Any, Document]) -> Document:
     if route.request is not None:
         body = _json("the request", schema_of[route.request])
         operation["requestBody"] = {"required": True, **body}
+    if route.prefix:
+        text = {"type": "string", "minLength": 1, "maxLength": MAX_ID}
+        operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": text}]
     if route.scope != "open":  # without a key where none is required
         operation["security"] = [{name: [route.scope]} for name in KEYS] + [{}]
     return operation
+
+
+def _words(path: str) -> list[str]:
+    return path.strip("/").replace("{", "").replace("}", "").split("/")
 
 
 def _json(description: str, schema: Document) -> Document:

@@ -27,7 +27,7 @@ class Route:
     the handler is given whether whoever asks may read more than that all is well. It runs in a
     thread of the `budget`, or on the event loop where there is none. `rate` bounds how often one
     key or address may ask, beside the rate of all routes. `reader` reads a body that is not simply
-    JSON of the request's type.
+    JSON of the request's type. Where the path ends with an id, the handler is given that.
     """
 
     method: str
@@ -40,6 +40,7 @@ class Route:
     rate: Rate | None = None
     reader: Callable[[Body], Any] | None = None
     status: int = 200  # of a success
+    prefix: str = ""  # of a path that ends with an id
 
     def read(self, body: Body) -> Any:
         """The request in a body."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from headrace.api.slate import InvalidRequest
-from headrace.errors import InvalidEvent, ServiceError
+from headrace.errors import InvalidDocument, InvalidEvent, ServiceError
+from headrace.event import MAX_ID
 from headrace.metrics.latency import Latencies
 from serving.http.body import Bodies, Body, require_json
 from serving.http.door import Door
@@ -44,8 +45,11 @@ class Router:
         self._bodies, self._door = bodies, door
         self._known = ", ".join(f"{route.method} {route.path}" for route in table)
         self._by_path: dict[str, dict[str, Route]] = {}
+        self._by_prefix: dict[str, dict[str, Route]] = {}
         for route in table:
-            self._by_path.setdefault(route.path, {})[route.method] = route
+            known, path = (self._by_prefix, route.prefix) if route.prefix else (self._by_path, "")
+            known.setdefault(path or route.path, {})[route.method] = route
+        self._methods = {route.method: route for route in table}
 
     async def answer(self, request: Request) -> Response:
         """The answer to one request; it never raises."""
@@ -63,7 +67,7 @@ class Router:
             return await self._routed(request, headers)
         except Problem as problem:
             return problem.response()
-        except (InvalidRequest, InvalidEvent) as error:
+        except (InvalidRequest, InvalidEvent, InvalidDocument) as error:
             return Problem(422, str(error), {"field": error.field}).response()
         except ServiceError as error:
             return busy(str(error)).response()
@@ -76,21 +80,32 @@ class Router:
         self._door.enter(headers, peer)
         if "\0" in path:
             raise Problem(400, "a path has no NUL")
-        methods = self._by_path.get(path)
+        methods, id_ = self._found(path)
         if methods is None and path != "*":
             raise Problem(404, f"no {path[:200]}; there are {self._known}")
         if request.method == "OPTIONS":
-            return self._options(headers, _allowed(methods))
+            return self._options(headers, _allowed(methods or self._methods))
         route = (methods or {}).get(HEAD_OF if request.method == "HEAD" else request.method)
         if route is None:
             told = f"no {request.method[:20]} {path}; there are {self._known}"
-            raise Problem(405, told, headers={"Allow": _allowed(methods)})
+            raise Problem(405, told, headers={"Allow": _allowed(methods or self._methods)})
         self._door.require(headers, peer, route)
+        if route.prefix:
+            return await _budgeted(route, lambda: route.handler(_whole(id_)))
         if route.request is None:
             return await _settled(route.handler(self._door.auth.may_read(headers)))
         require_json(headers)
         async with self._bodies.read(headers, request.stream()) as body:
             return await _posted(route, body)
+
+    def _found(self, path: str) -> tuple[dict[str, Route] | None, str]:
+        """The routes of a path by method, None for none, and the id that ends it, if one does."""
+        if path in self._by_path:
+            return self._by_path[path], ""
+        for prefix, methods in self._by_prefix.items():
+            if path.startswith(prefix) and len(path) > len(prefix):
+                return methods, path[len(prefix) :]
+        return None, ""
 
     def _options(self, headers: Mapping[str, str], allowed: str) -> Response:
         """The answer to OPTIONS: the methods there are, for a browser's CORS preflight as well."""
@@ -101,9 +116,20 @@ class Router:
 
 
 async def _posted(route: Route, body: Body) -> Response:
-    handler, budget = route.handler, route.budget
-    assert budget is not None, f"{route.path} takes bodies from no budget"
-    return await _settled(await budget.run(lambda: handler(route.read(body))))
+    return await _budgeted(route, lambda: route.handler(route.read(body)))
+
+
+async def _budgeted(route: Route, work: Callable[[], Answer]) -> Response:
+    budget = route.budget
+    assert budget is not None, f"{route.path} works in no budget"
+    return await _settled(await budget.run(work))
+
+
+def _whole(id_: str) -> str:
+    """The id that a path ends with; raises `Problem` where it can be none."""
+    if len(id_) > MAX_ID:
+        raise Problem(404, f"an id has at most {MAX_ID} characters, got {len(id_)}")
+    return id_
 
 
 async def _settled(answer: Answer) -> Response:
@@ -117,9 +143,9 @@ def _headers(request: Request) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(given)}
 
 
-def _allowed(methods: Mapping[str, Route] | None) -> str:
-    """The value of Allow; that of the server as a whole for no path in particular."""
-    given = set(methods) if methods else {HEAD_OF, "POST"}
+def _allowed(methods: Mapping[str, Route]) -> str:
+    """The value of Allow."""
+    given = set(methods)
     return ", ".join(sorted(given | {"OPTIONS"} | ({"HEAD"} if HEAD_OF in given else set())))
 
 

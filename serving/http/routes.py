@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from headrace.api.endpoint import Endpoint
@@ -9,9 +10,14 @@ from headrace.api.routes import Routes, endpoints
 from serving.http.route import Route
 
 
-def routes(by: Any, table: type[Routes] = Routes) -> tuple[Route, ...]:
-    """The table, answered by this replica."""
-    return tuple(_answered(row, by) for row in endpoints(table))
+def routes(by: Any, table: type[Routes] = Routes, others: Sequence[Any] = ()) -> tuple[Route, ...]:
+    """The table, answered by this replica: each row by it, or by the first of its other parts that
+    has the method of the row's name."""
+    return tuple(_answered(row, _having(row.name, (by, *others))) for row in endpoints(table))
+
+
+def _having(name: str, parts: Sequence[Any]) -> Any:
+    return next((part for part in parts if hasattr(part, name)), parts[0])
 
 
 def _answered(row: Endpoint[Any], by: Any) -> Route:
@@ -29,4 +35,5 @@ def _answered(row: Endpoint[Any], by: Any) -> Route:
         rate=rate,
         reader=reader,
         status=row.status,
+        prefix=row.prefix,
     )

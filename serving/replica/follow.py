@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -18,11 +18,13 @@ from headrace import config
 from headrace.access.own_key import write_key
 from headrace.access.redis import prompt_redis
 from headrace.broker.reader import LogReader
+from headrace.broker.record import Record
 from headrace.broker.topics import Topics
 from headrace.catalogue.item import Item
-from headrace.catalogue.table.shared import open_items
+from headrace.catalogue.table.shared import open_catalogue
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
+from headrace.documents.follower import ItemFollower
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
@@ -38,6 +40,7 @@ from serving.replica.snapshot import Snapshot
 
 REFRESH_S = 0.2
 FIRST_LOOK_S = 5.0
+MAX_POLLS = 10  # of the items' topic, one after the other
 WARM_ROWS = 4_096  # items that are computed of a version before it answers
 
 
@@ -46,6 +49,7 @@ class Followed:
     """The background thread's measurements and errors, for the status."""
 
     model_freshness: Latencies = field(default_factory=Latencies)
+    num_looks: int = 0  # at the items' topic that found nothing more in it
     version_error: str = ""  # why a newer version is not served, until one is
     reading_error: str = ""  # what was wrong when the topics were read last
 
@@ -55,12 +59,21 @@ class Followed:
         return self.reading_error or self.version_error
 
 
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """The readers of the topics that a replica follows."""
+
+    models: Subscriber
+    states: LogReader
+    items: LogReader
+
+
 class Live:
-    """Follows published versions and the `item-features` topic; `snapshot` is always whole."""
+    """Follows published versions, the items and their states; `snapshot` is always whole."""
 
     def __init__(self, settings: config.Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
-        self.catalogue = open_items(config.catalogue_path(settings))
+        self.catalogue, self._place = open_catalogue(config.catalogue_path(settings))
         self.followed = Followed()
         self.content = ContentTable(self.catalogue, ContentVectors.of(settings))
         self._redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
@@ -69,6 +82,7 @@ class Live:
         decoder = RowDecoder(MERGED, schemas.description, self.skipped)
         merged_rows = MergedRows(settings.stream.num_partitions, decoder, (ITEM,))
         self._states = ItemStates(self.catalogue, merged_rows, clock)
+        self._documents = ItemFollower(self.catalogue.get, self.skipped)
         self._stopping, self._has_looked = threading.Event(), threading.Event()
         self.snapshot = Snapshot((), self._states.states, self._states.trending_rows)
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
@@ -97,11 +111,14 @@ class Live:
         Without a version it is the newest, if there is one. Raises `ConfigError` for a version that
         was not published, is gone or does not fit the settings, `ServiceError` for damaged weights.
         """
-        with self._readers() as (models, states):
+        with self._readers() as readers:
+            models = readers.models
             chosen = models.newest() if version is None else models.find(version)
+            for records in readers.items.read_to_end():
+                self._take_documents(records)
             loaded = (self._load(chosen),) if chosen else ()
             self.snapshot = replace(self.snapshot, models=loaded)
-            for records in states.read_to_end():
+            for records in readers.states.read_to_end():
                 if self._states.take(records):
                     self._show_states()
         return self.snapshot
@@ -121,21 +138,36 @@ class Live:
         """Follow the topics from their beginning, anew where no broker answers at first."""
         while not self._stopping.wait(REFRESH_S):
             try:
-                with self._readers() as (models, states):
-                    self._follow_with(models, states)
+                with self._readers() as readers:
+                    self._follow_with(readers)
             except Exception as error:
                 self._say(error)
 
-    def _follow_with(self, models: Subscriber, states: LogReader) -> None:
+    def _follow_with(self, readers: Readers) -> None:
         while not self._stopping.wait(REFRESH_S):
             try:
-                self._load_newest(models)
-                if self._states.take(states.poll(timeout_ms=0)):
+                self._follow_documents(readers.items)
+                self._load_newest(readers.models)
+                if self._states.take(readers.states.poll(timeout_ms=0)):
                     self._show_states()
                 self.followed.reading_error = ""
                 self._has_looked.set()
             except Exception as error:  # the replica goes on with what it has, and says so
                 self._say(error)
+
+    def _follow_documents(self, items: LogReader) -> None:
+        """Take in the documents of items, some of it a round where it is much: versions and states
+        are not to wait for long."""
+        for _ in range(MAX_POLLS):
+            records = items.poll(timeout_ms=0)
+            self._take_documents(records)
+            if not records:
+                self.followed.num_looks += items.is_at_end()
+                return
+
+    def _take_documents(self, records: Sequence[Record]) -> None:
+        if changes := self._documents.take(records):
+            self.follow_items(changes.put, changes.removed)
 
     def _load_newest(self, models: Subscriber) -> None:
         """Load the newest versions of those that were announced and can be served, and serve the
@@ -164,14 +196,16 @@ class Live:
         self.followed.reading_error = shortened(f"{type(error).__name__}: {error}")
 
     @contextmanager
-    def _readers(self) -> Iterator[tuple[Subscriber, LogReader]]:
-        topic = Topics(self._settings.namespace).item_features
-        partitions = dict.fromkeys(range(self._settings.stream.num_partitions), 0)
-        with (
-            closing(Subscriber(self._settings, self.skipped)) as models,
-            closing(LogReader(self._settings, topic, partitions, max_records=20_000)) as states,
-        ):
-            yield models, states
+    def _readers(self) -> Iterator[Readers]:
+        settings, topics = self._settings, Topics(self._settings.namespace)
+        begin = dict.fromkeys(range(settings.stream.num_partitions), 0)
+        states = LogReader(settings, topics.item_features, begin, max_records=20_000)
+        items = LogReader(settings, topics.items, {**begin, **self._place.offsets})
+        with ExitStack() as stack:
+            models = Subscriber(settings, self.skipped)
+            for opened in (models, states, items):
+                stack.enter_context(closing(opened))
+            yield Readers(models, states, items)
 
     def _serve(self, manifest: Manifest) -> LiveModel:
         """The version ready to rank; from now on it counts as served."""

@@ -5,5 +5,5 @@ hydrate.py  reads the user
 rank.py     probabilities and scores
 answer.py   the items of a slate, and its impression
 auction.py  campaigns, targeting, and the auction with its prices
-budgets.py  what campaigns have left
+reservations.py  the prices of ads, out of their budgets
 """

@@ -21,8 +21,8 @@ from headrace.errors import StoreUnavailable
 from headrace.keys import key
 from headrace.pipeline.candidates import Candidates, Kept
 from headrace.pipeline.context import Context
-from serving.stages.budgets import Budgets
 from serving.stages.context import ReplicaContext
+from serving.stages.reservations import Reserves
 
 CAMPAIGNS: Final = "campaigns"  # the source: its n-th candidate is the n-th campaign
 
@@ -31,7 +31,7 @@ CAMPAIGNS: Final = "campaigns"  # the source: its n-th candidate is the n-th cam
 class AdsContext(ReplicaContext):
     """The context of a request for ads."""
 
-    sold: list[tuple[Bid, int]] = field(default_factory=list)  # with the price in micros, paid
+    sold: list[tuple[Bid, int]] = field(default_factory=list)  # with the price in micros, reserved
     ads: tuple[PlacedAd, ...] = ()
 
 
@@ -76,12 +76,12 @@ class Untargeted:
 class Auction:
     """The work of `rerank`: fill the slots from the best bid down.
 
-    Who cannot pay leaves, and prices are made anew. Raises `StoreUnavailable` with the ads that
-    are paid in `sold` where budgets could not be charged any more: one that was asked to be charged
-    then may be, and is not shown, so nobody pays less than he is shown.
+    Who cannot pay leaves, and prices are made anew. Raises `StoreUnavailable` with the ads
+    whose prices are reserved in `sold` where no more could be: one that was asked for then may be,
+    is not shown, and goes back to its budget.
     """
 
-    def __init__(self, campaigns: Sequence[Campaign], budgets: Budgets) -> None:
+    def __init__(self, campaigns: Sequence[Campaign], budgets: Reserves) -> None:
         self._campaigns, self._budgets = tuple(campaigns), budgets
 
     def __call__(self, context: AdsContext) -> None:
@@ -90,12 +90,13 @@ class Auction:
             while running and len(context.sold) < context.num_items:
                 bid, price_micros = second_price(running)[0]
                 running.remove(bid)
-                if self._budgets.charge(bid.campaign.id, price_micros):
+                asked = bid.campaign.id, context.request_id, price_micros, context.now_ms
+                if self._budgets.reserve(*asked):
                     context.sold.append((bid, price_micros))
                 else:
                     self._remove(context.candidates, bid, "cannot_pay")
         except StoreUnavailable:
-            self._keep_sold(context, "not_charged")
+            self._keep_sold(context, "not_reserved")
             raise
         self._keep_sold(context, "outbid")
 

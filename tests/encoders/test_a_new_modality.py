@@ -46,6 +46,7 @@ def test_a_modality_is_a_row_a_column_of_the_mapping_and_an_encoder(tmp_path: Pa
     assert "scent" not in MODALITIES and len(CHANGES) <= 3
     core, shop = tmp_path / "platform" / "headrace", tmp_path / "shop"
     shutil.copytree(CORE, core, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "feature_repo", tmp_path / "feature_repo")
     shop.mkdir()
     for file, (before, added) in CHANGES.items():
         text = (core / file).read_text() if before else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,9 @@ from written_by_a_build import write
 from headrace.features.schema import INPUT_SCHEMA, STATE_SCHEMA, VIEW_SCHEMA
 
 HERE = Path(__file__).resolve().parent
-CORE = HERE.parents[1] / "platform" / "headrace"
-TABLE, FACTS = "features/table.py", "features/aggregation/facts.py"
+ROOT = HERE.parents[1]
+CORE = ROOT / "platform" / "headrace"
+TABLE, FACTS = "feature_repo/features.yaml", "features/aggregation/facts.py"
 ACTION: Final = "application/action.py"
 DECLARED: Final = "action.py"
 
@@ -48,19 +50,23 @@ def first(name: str) -> Edit:
     """The row of this name before all others."""
 
     def change(text: str) -> str:
-        start = text.index(f'    Feature("{name}"')
-        end = text.index("    Feature(", start + 1)
-        row, begin = text[start:end], "FEATURES: Final = (\n"
-        return f"{text[:start]}{text[end:]}".replace(begin, f"{begin}{row}")
+        start = text.index(f"  {name}:\n")
+        end = re.compile(r"^  [a-z\"#]", re.M).search(text, start + 3)
+        assert end
+        row, begin = text[start : end.start()], "\nfeatures:\n"
+        return f"{text[:start]}{text[end.start() :]}".replace(begin, f"{begin}{row}")
 
     return TABLE, change
 
 
 def added(row: str) -> Edit:
     """One row more."""
-    return edited("FEATURES: Final = (\n", f"FEATURES: Final = (\n    {row},\n")
+    return edited("\nfeatures:\n", f"\nfeatures:\n  {row}\n")
 
 
+LIKES: Final = (
+    "{0}_likes_log: {{entity: {0}, aggregator: log_sum, measure: like, over: life, description: l}}"
+)
 CHANGES: Final[dict[str, tuple[Edit, str]]] = {  # and the schemas that are then others
     "a description": (edited("items ever shown)", "items)"), ""),
     "the description of a cross": (edited("the greatest of the same", "the greatest"), ""),
@@ -69,19 +75,19 @@ CHANGES: Final[dict[str, tuple[Edit, str]]] = {  # and the schemas that are then
     "the order of accumulators": (first("user_history"), ""),
     "the order of numbers that nobody ranks by": (first("item_value_max"), "view"),
     "the order of columns": (first("user_idle_log"), "input view"),
-    "a name": (edited('"user_idle_log"', '"user_quiet_log"'), "input view"),
-    "a window": (edited("Tiles(HOUR_MS, 24)", "Tiles(HOUR_MS, 25)"), "state input view"),
-    "a half-life": (edited("Decayed(DAY_MS)", "Decayed(HOUR_MS)"), "state input view"),
-    "the length of histories": (edited("LastN(64)", "LastN(32)"), "state input view"),
+    "a name": (edited("user_idle_log", "user_quiet_log"), "input view"),
+    "a window": (edited("num_tiles: 24}", "num_tiles: 25}"), "state input view"),
+    "a half-life": (edited("half_life: 1d", "half_life: 1h"), "state input view"),
+    "the length of histories": (edited("length: 64", "length: 128"), "state input view"),
     "a window that nobody ranks by": (
-        edited('WEEK), "the same', 'Tiles(DAY_MS, 8)), "the same'), "state view"
+        edited('week, description: "the same', 'day, description: "the same'), "state view"
     ),
-    "a window within what is kept": (edited("Recent(LAST, 3)", "Recent(LAST, 4)"), "input view"),
-    "a prior": (edited("Recent(LAST, 10), 0.5", "Recent(LAST, 10), 0.4"), "input view"),
-    "a prior that nobody ranks by": (edited("DAY, 0.02, 50", "DAY, 0.02, 60"), "view"),
-    "a cross": (edited("Greatest(IN_CATEGORIES)", "Mean(IN_CATEGORIES)"), "input"),
-    "priors of crosses": (edited("ON_SURFACE, one.prior", "ON_SURFACE, one.prior / 2"), "input"),
-    "what a cross reads": (edited("SlotRates(SLOTS)", "SlotRates(SLOTS, strength=5)"), "input"),
+    "a window within what is kept": (edited("num: 3}", "num: 4}"), "input view"),
+    "a prior": (edited("over: last10, prior: 0.5", "over: last10, prior: 0.4"), "input view"),
+    "a prior that nobody ranks by": (edited("day, prior: 0.02", "day, prior: 0.03"), "view"),
+    "a cross": (edited("aggregator: greatest, over", "aggregator: mean, over"), "input"),
+    "priors of crosses": (edited('on_surface, prior: "{prior}"', "on_surface, prior: 1"), "input"),
+    "what a cross reads": (edited("strength: 4.0", "strength: 5.0"), "input"),
     "the code of outcomes": (edited("WHOLE: Final = 255", "WHOLE: Final = 127", FACTS), "input"),
     "an aversion": (edited('strength=2, prior=0.3', 'wish=False, prior=0.3', ACTION), "input"),
     "actions without features": (
@@ -89,10 +95,10 @@ CHANGES: Final[dict[str, tuple[Edit, str]]] = {  # and the schemas that are then
         "input",
     ),
     "a feature of what is kept": (
-        added('Feature("user_likes_log", USER, LogSum("like", LIFE), "likes")'), "input view"
+        added(LIKES.format("user")), "input view"
     ),
     "a feature that nobody ranks by": (
-        added('Feature("category_likes_log", CATEGORY, LogSum("like", LIFE), "", ranked=False)'),
+        added(LIKES.format("category")),
         "view",
     ),
 }  # fmt: skip
@@ -102,14 +108,15 @@ class Copy:
     """A copy of the core, in which one change at a time is made."""
 
     def __init__(self, folder: Path) -> None:
-        self._platform, self._num_changes = folder / "platform", 0
+        self._folder, self._platform, self._num_changes = folder, folder / "platform", 0
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(CORE, self._platform / "headrace", ignore=ignore)
+        shutil.copytree(ROOT / "feature_repo", folder / "feature_repo", ignore=ignore)
 
     def run(self, changed: str, *command: str) -> str:
         """What a command says in the copy with this change."""
         (file, change), _ = CHANGES[changed]
-        path = self._platform / "headrace" / file
+        path = self._folder / file if file == TABLE else self._platform / "headrace" / file
         before = path.read_text()
         self._write(path, change(before))
         environ = {**os.environ, "PYTHONPATH": str(self._platform)}

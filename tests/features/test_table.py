@@ -12,14 +12,13 @@ from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.state_row import row_dtype
 from headrace.features.table import (
     CATEGORY_LAYOUT,
-    DAY_MS,
     FEATURES,
-    HOUR_MS,
     ITEM_LAYOUT,
     LAYOUTS,
     USER_LAYOUT,
 )
 
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
 MAX_USER_ROW_BYTES = 2_000  # 100 million users are then 200 GB
 
 layouts = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.entity)

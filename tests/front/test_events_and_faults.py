@@ -10,7 +10,7 @@ import pytest
 from stand import DEADLINE_S, Reply, Stand, ask, click, paused, together, wait_for
 
 from headrace.event import ImpressionEvent
-from serving.posted import MAX_EVENTS
+from serving.posted.events import MAX_EVENTS
 
 pytestmark = pytest.mark.services
 

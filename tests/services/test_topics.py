@@ -249,7 +249,8 @@ def test_each_topic_is_kept_as_its_plan_says(
     assert kept[topics.dead_letters] == str(30 * 24 * hour_ms)
     policies = {name: found[name]["cleanup.policy"]["value"] for name in planned}
     compacted = {name for name, policy in policies.items() if policy == "compact"}
-    assert compacted == {topics.item_partials, topics.item_features, topics.models}
+    documents = {topics.items, topics.users}
+    assert compacted == {topics.item_partials, topics.item_features, topics.models, *documents}
 
 
 @pytest.mark.usefixtures("apache")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any
 
 from headrace import config
 from headrace.api.events import Taken
@@ -15,6 +18,9 @@ from headrace.api.slate import (
     RecommendRequest,
     Slate,
 )
+from headrace.broker.log_sender import Message
+from headrace.catalogue.item import Item
+from headrace.errors import LogUnavailable
 from serving.health import Health
 from serving.http.budget import Budget
 from serving.http.openapi import openapi_document
@@ -22,7 +28,8 @@ from serving.http.problem import Problem, json_response
 from serving.http.rate import Rate
 from serving.http.route import Answer
 from serving.http.routes import routes
-from serving.posted import Accepted, read_events
+from serving.posted.documents import DocumentRoutes
+from serving.posted.events import Accepted, read_events
 
 
 class NoModel:
@@ -32,12 +39,49 @@ class NoModel:
         model = None
 
 
+class Shelf:
+    """A log that takes everything, and a replica that has an item and a user, and reads nothing."""
+
+    last_error, looks = "", 0
+
+    def __init__(self) -> None:
+        self.sent: list[Message] = []
+
+    def submit(self, messages: Sequence[Message]) -> Future[None]:
+        if any(message.key.startswith(b"nobody") for message in messages):
+            raise LogUnavailable("no broker")
+        self.sent += messages
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def close(self) -> None:
+        pass
+
+    def item_of(self, item_id: str) -> Item | None:
+        if item_id != "mug":
+            return None
+        return Item("mug", "A mug", ("kitchen",), ("colour=red",), 9_990_000, "EUR", 3)
+
+    def attributes_of(self, user_id: str) -> Sequence[str] | None:
+        return ("age=40",) if user_id == "ann" else None
+
+    def num_looks(self) -> int:
+        self.looks += 1
+        return self.looks
+
+
 class BareReplica:
     """Answers that do not depend on the request."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__dict__["written"], name)
 
     def __init__(self) -> None:
         self.slates = self.events = Budget("all", 1, places=8, deadline_s=1)
         self.ads_rate = Rate("ads", 0)
+        self.shelf = Shelf()
+        self.written = DocumentRoutes({"item": self.shelf, "user": self.shelf}, 1, self.shelf, 1)
         settings = config.settings(ready_without_model=True)
         told = {*Readyz.__struct_fields__} - {"ready", "model_version"}
         errors = {name: (lambda: "") for name in told}

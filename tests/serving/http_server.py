@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote
 
 from starlette.responses import Response
 
@@ -25,14 +26,14 @@ def http_server(answered: Answered, certificate: Path | None = None) -> Iterator
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            response = answered(self.command, self.path, dict(self.headers), body)
+            response = answered(self.command, unquote(self.path), dict(self.headers), body)
             self.send_response(response.status_code)
             for name, value in response.headers.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(response.body)
 
-        do_POST = do_GET
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
 
         def log_message(self, *_: object) -> None:
             """Nothing: a test says by itself what came."""

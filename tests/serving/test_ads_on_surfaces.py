@@ -12,6 +12,7 @@ from redis import Redis
 from small_loop import NOW_MS, replica
 from two_surfaces import SURFACES
 
+from headrace.ads.budgets import Budgets
 from headrace.ads.campaign import Campaign
 from headrace.api.slate import AdsRequest, InvalidRequest, RecommendRequest, parse
 from headrace.config import Settings
@@ -19,7 +20,6 @@ from headrace.features.online.store import OnlineStore
 from serving.ads import AdServer
 from serving.recommend import Recommender
 from serving.replica.snapshot import Snapshot
-from serving.stages.budgets import Budgets
 from serving.stages.hydrate import Hydrate
 
 pytestmark = pytest.mark.services

@@ -14,13 +14,13 @@ import pytest
 from redis import Redis
 from small_loop import NOW_MS, SmallLoop, replica, sample, small_loop
 
+from headrace.ads.budgets import Budgets
 from headrace.ads.campaign import Campaign
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.config import Settings
 from headrace.registry.subscriber import Subscriber
 from headrace.sample import Sample, encode_batches
-from serving.stages.budgets import Budgets
 from trainers.online import OnlineTrainer
 
 pytestmark = pytest.mark.services
@@ -136,10 +136,13 @@ def test_a_budget_that_is_no_number_pays_nothing_and_is_counted(loop: SmallLoop)
         budgets.open([Campaign("good", "i1", bid_micros=1, budget_micros=100)])
         for number, junk in enumerate((b"junk", b"\xff", b"1.5", b"nan", b"9" * 40, b"")):
             redis.set(f"{settings.namespace}:budget:c{number}", junk)
-            assert not budgets.charge(f"c{number}", 1)
+            assert not budgets.reserve(f"c{number}", "r", 1, 0)
         redis.lpush(f"{settings.namespace}:budget:list", 1)
-        assert not budgets.charge("list", 1) and budgets.charge("good", 40)
+        assert not budgets.reserve("list", "r", 1, 0) and budgets.reserve("good", "r1", 40, 0)
         assert budgets.left_micros("good") == 60 and budgets._skipped.total() == 7
+        redis.set(f"{{{settings.namespace}:budget:good}}:ends", "junk")
+        assert not budgets.reserve("good", "r2", 1, 0) and budgets._skipped.total() == 8
+        redis.delete(f"{{{settings.namespace}:budget:good}}:ends")
         redis.delete(f"{settings.namespace}:budget:good")  # a Redis that came back empty
-        assert budgets.charge("good", 30) and budgets.left_micros("good") == 70
-        assert not budgets.charge("nobody's", 1)
+        assert budgets.reserve("good", "r3", 30, 0) and budgets.left_micros("good") == 70
+        assert not budgets.reserve("nobody's", "r", 1, 0) and not budgets.charge([("no", "r")])

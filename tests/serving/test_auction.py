@@ -135,12 +135,14 @@ def test_all_problems_of_a_campaign_file_are_named_at_once(tmp_path: Path) -> No
             GOOD,
             GOOD.replace("mug", "cup"),
             GOOD.replace("c1", "c2").replace("mug", "hat"),
+            GOOD.replace("c1", "'c{3}'"),
         )
     message = str(caught.value)
     assert "campaigns.yaml" in message and "\n" not in message
     assert "id 'c1' is used twice" in message
     assert "campaign 'c1' advertises unknown item 'cup'" in message
     assert "campaign 'c2' advertises unknown item 'hat'" in message
+    assert "id 'c{3}' has a brace" in message
 
 
 @pytest.mark.parametrize(

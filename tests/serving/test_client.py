@@ -31,6 +31,7 @@ from headrace.api.events import Taken
 from headrace.api.health import Healthz, Livez
 from headrace.api.routes import Routes, endpoints
 from headrace.api.slate import AdSlate, AdsRequest, RecommendRequest, Slate
+from headrace.documents.document import ItemDocument, ItemPatch, UserDocument, UserPatch
 from headrace.errors import HeadraceError
 from headrace.event import ClickEvent, ImpressionEvent, Shown
 from headrace.services.ports import LOOPBACK, free_port
@@ -49,6 +50,14 @@ CALLS: dict[str, tuple[object, ...]] = {
     "recommend": (RecommendRequest("ann", num_items=3, exclude=("cup",)),),
     "place_ads": (AdsRequest("ann"),),
     "post_events": ((CLICK, SHOWN),),
+    "put_items": (ItemDocument("mug", price_micros=9_990_000, currency="EUR"),),
+    "patch_items": ((ItemPatch("mug", stock=0), ItemPatch("mug", title="A cup")),),
+    "get_item": ("mug",),
+    "delete_item": ("a/b c%?",),
+    "put_users": (UserDocument("ann", {"age": 40}),),
+    "patch_users": (UserPatch("ann", attributes={"age": None}),),
+    "get_user": ("ann",),
+    "delete_user": ("ann",),
 }
 
 
@@ -75,7 +84,7 @@ def test_every_route_of_the_table_is_a_call_whose_answer_has_the_type_of_the_row
     client: Client, row: Any
 ) -> None:
     posted = CALLS.get(row.name, ())
-    assert len(posted) == (row.request is not None)
+    assert len(posted) == (row.request is not None or bool(row.prefix))
     answer = getattr(client, row.name)(*posted)
     assert isinstance(answer, dict if row.name == "openapi" else row.answer)
 
@@ -88,6 +97,8 @@ def test_what_is_asked_arrives_and_what_is_answered_comes_back(client: Client) -
     taken: Taken = client.post_events(CLICK)
     assert taken == Taken(1, (CLICK.event_id,))
     assert client.post_events((SHOWN, CLICK)).event_ids == (SHOWN.event_id, CLICK.event_id)
+    assert client.delete_item("a/b c%?").ids == ("a/b c%?",)
+    assert client.get_item("mug").price_micros == 9_990_000
     live: Livez = client.livez()
     health: Healthz = client.healthz()
     assert live.live and health.model_version == 0

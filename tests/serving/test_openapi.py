@@ -17,6 +17,18 @@ from serving.http.routes import routes
 
 JSON = {"content-type": "application/json"}
 CLICK = {"type": "click", "user_id": "ann", "item_id": "mug"}
+MUG = {
+    "item_id": "mug",
+    "title": "A mug",
+    "categories": ["kitchen"],
+    "attributes": {"colour": "red", "sizes": [1, 2.5], "new": True},
+    "price_micros": 9_990_000,
+    "currency": "EUR",
+    "stock": 3,
+    "available_from_ms": 1_714_554_000_000,
+    "available_until_ms": 1_814_554_000_000,
+    "min_age": 18,
+}
 SHOWN = {"type": "impression", "user_id": "ann", "request_id": "r", "items": [{"item_id": "mug"}]}
 
 
@@ -42,6 +54,11 @@ def check(document: Any, schema: Any, value: object) -> None:
     Draft202012Validator({**schema, "components": document["components"]}).validate(value)
 
 
+def named(path: str) -> str:
+    """The path of the document: one that ends with an id has a name there."""
+    return path.replace("/mug", "/{id}").replace("/ann", "/{id}")
+
+
 def body_of(part: Any) -> Any:
     return part["content"]["application/json"]["schema"]
 
@@ -65,9 +82,9 @@ def test_each_operation_says_its_scope_its_body_and_its_statuses(
 ) -> None:
     for route in table:
         operation = document["paths"][route.path][route.method.lower()]
-        assert (
-            ("requestBody" in operation) == (route.request is not None) == (route.method != "GET")
-        )
+        has_body = route.method not in ("GET", "DELETE")
+        assert ("requestBody" in operation) == (route.request is not None) == has_body
+        assert ("parameters" in operation) == route.path.endswith("{id}")
         scopes = {
             scope for way in operation.get("security", ()) for of in way.values() for scope in of
         }
@@ -93,6 +110,15 @@ def test_every_schema_is_one_and_every_reference_leads_to_one(document: Any) -> 
         ("POST", "/v1/ads", {"user_id": "ann"}),
         ("POST", "/v1/events", CLICK),
         ("POST", "/v1/events", [CLICK, SHOWN]),
+        ("PUT", "/v1/items", MUG),
+        ("PUT", "/v1/items", [MUG, {"item_id": "cup"}]),
+        ("PATCH", "/v1/items", {"item_id": "mug", "stock": None, "attributes": {"colour": None}}),
+        ("GET", "/v1/items/mug", None),
+        ("DELETE", "/v1/items/mug", None),
+        ("PUT", "/v1/users", {"user_id": "ann", "attributes": {"age": 40, "likes": ["a", "b"]}}),
+        ("PATCH", "/v1/users", [{"user_id": "ann", "attributes": {"age": 41}}]),
+        ("GET", "/v1/users/ann", None),
+        ("DELETE", "/v1/users/ann", None),
         ("GET", "/livez", None),
         ("GET", "/readyz", None),
         ("GET", "/healthz", None),
@@ -102,7 +128,7 @@ def test_every_schema_is_one_and_every_reference_leads_to_one(document: Any) -> 
 def test_requests_and_answers_are_as_the_document_says(
     table: tuple[Route, ...], document: Any, method: str, path: str, sent: object
 ) -> None:
-    operation = document["paths"][path][method.lower()]
+    operation = document["paths"][named(path)][method.lower()]
     if sent is not None:
         check(document, body_of(operation["requestBody"]), sent)
     response = answered(table, method, path, sent)
@@ -111,22 +137,27 @@ def test_requests_and_answers_are_as_the_document_says(
 
 
 @pytest.mark.parametrize(
-    ("path", "sent", "status"),
+    ("method", "path", "sent", "status"),
     [
-        ("/v1/recommend", {"user_id": "ann", "num_items": 0}, 422),
-        ("/v1/recommend", {"user": "ann"}, 422),
-        ("/v1/ads", {"user_id": "ann", "num_ads": 11}, 422),
-        ("/v1/events", [], 422),
-        ("/v1/events", {"type": "view", "user_id": "ann", "item_id": "mug"}, 422),
+        ("POST", "/v1/recommend", {"user_id": "ann", "num_items": 0}, 422),
+        ("POST", "/v1/recommend", {"user": "ann"}, 422),
+        ("POST", "/v1/ads", {"user_id": "ann", "num_ads": 11}, 422),
+        ("POST", "/v1/events", [], 422),
+        ("POST", "/v1/events", {"type": "view", "user_id": "ann", "item_id": "mug"}, 422),
+        ("PUT", "/v1/items", {**MUG, "stock": -1}, 422),
+        ("PUT", "/v1/items", {**MUG, "currency": "euro"}, 422),
+        ("PUT", "/v1/items", [], 422),
+        ("PATCH", "/v1/items", {"item_id": "mug", "price": 3}, 422),
+        ("PUT", "/v1/users", {"user_id": ""}, 422),
     ],
 )
 def test_what_is_refused_is_not_as_the_document_says(
-    table: tuple[Route, ...], document: Any, path: str, sent: object, status: int
+    table: tuple[Route, ...], document: Any, method: str, path: str, sent: object, status: int
 ) -> None:
-    operation = document["paths"][path]["post"]
+    operation = document["paths"][path][method.lower()]
     with pytest.raises(ValidationError):
         check(document, body_of(operation["requestBody"]), sent)
-    response = answered(table, "POST", path, sent)
+    response = answered(table, method, path, sent)
     assert response.status_code == status
     fault = msgspec.json.decode(response.body)
     check(document, body_of(operation["responses"]["default"]), fault)

@@ -15,7 +15,7 @@ from headrace.errors import InvalidEvent
 from headrace.event import MAX_EVENT_BYTES, decode
 from headrace.services.haproxy import MAX_BODY_BYTES
 from serving.http.body import BodyTooLarge, read_body
-from serving.posted import MAX_EVENTS, read_events
+from serving.posted.events import MAX_EVENTS, read_events
 
 NOW_MS = 1_714_554_000_000
 CLICK = {"type": "click", "user_id": "ann", "item_id": "mug"}

@@ -140,7 +140,14 @@ def test_who_reads_may_not_have_ads() -> None:
         def __getattr__(self, name: str) -> None:
             return None
 
-    scopes = {route.path: route.scope for route in routes(Replica())}
+    every = {(route.method, route.path): route.scope for route in routes(Replica())}
+    documents = {
+        (method, f"/v1/{kind}{end}"): "read" if method == "GET" else "write"
+        for kind in ("items", "users")
+        for method, end in (("PUT", ""), ("PATCH", ""), ("GET", "/{id}"), ("DELETE", "/{id}"))
+    }
+    assert documents.items() <= every.items()
+    scopes = {path: scope for (method, path), scope in every.items() - documents.items()}
     assert scopes == {
         "/v1/recommend": "read",
         "/v1/ads": "write",

@@ -33,7 +33,7 @@ class Budgets:
     def __init__(self, left_micros: Mapping[str, int | None]) -> None:
         self._left = dict(left_micros)
 
-    def charge(self, campaign_id: str, price_micros: int) -> bool:
+    def reserve(self, campaign_id: str, request_id: str, price_micros: int, now_ms: int) -> bool:
         left = self._left.get(campaign_id, 1_000_000)
         if left is None:
             raise StoreUnavailable("silent")
@@ -106,7 +106,7 @@ def test_who_cannot_pay_leaves_and_prices_are_made_anew() -> None:
     assert removed(context)[5] == "cannot_pay"
 
 
-def test_where_budgets_are_silent_what_is_paid_for_is_shown_and_marked() -> None:
+def test_where_budgets_are_silent_what_is_reserved_is_placed_and_marked() -> None:
     context = hold({"tea": None}, categories=("tea",))
     assert placed(context) == [("rich", 2_000)] and context.degraded == ["no_budgets"]
-    assert removed(context) == {1: "not_charged", 3: "not_charged"}
+    assert removed(context) == {1: "not_reserved", 3: "not_reserved"}

@@ -37,8 +37,10 @@ ROOT = Path(__file__).resolve().parents[2]
 REMOVED = "user_since_click_log"  # nothing else reads its accumulator
 ADDED = "user_likes_lately_log"
 NEW_ROW = (
-    f'    Feature("{ADDED}", USER, LogSum("like", Decayed(DAY_MS, ("like",))), "likes of late"),\n'
+    f"  {ADDED}:\n    {{entity: user, aggregator: log_sum, measure: like, over: likes_lately,\n"
+    "     description: likes of late}\n"
 )
+NEW_ACCUMULATOR = "  likes_lately: {kind: decayed, half_life: 1d, measures: [like]}\n"
 KEPT = "user_impressions_log"
 NUM_EACH = 150
 
@@ -49,14 +51,15 @@ class Project:
     def __init__(self, folder: Path, environ: dict[str, str]) -> None:
         for room in ("platform", "feature_repo"):
             shutil.copytree(ROOT / room, folder / room)
-        self.table = folder / "platform" / "headrace" / "features" / "table.py"
+        self.table = folder / "feature_repo" / "features.yaml"
         self._environ = {**environ, "PYTHONPATH": f"{folder / 'platform'}"}
         self._folder = folder
 
     def change_table(self) -> None:
         lines = self.table.read_text().splitlines(keepends=True)
-        (place,) = [n for n, line in enumerate(lines) if f'Feature("{REMOVED}"' in line]
-        lines[place] = NEW_ROW
+        place = lines.index(f"  {REMOVED}:\n")
+        lines[place : place + 2] = [NEW_ROW]  # the name, and a line of keys
+        lines.insert(lines.index("accumulators:\n") + 1, NEW_ACCUMULATOR)
         self.table.write_text("".join(lines))
 
     def run(self, *command: str) -> str:

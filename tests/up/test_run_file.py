@@ -68,6 +68,18 @@ def test_a_place_in_the_environment_wins_wholly(
         settings("shop")
 
 
+def test_a_place_of_a_running_platform_names_it(
+    runs: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("shop", "books"):
+        runs.write(platform(name, max_ahead_s=7.0))
+    monkeypatch.setenv("HEADRACE_NAMESPACE", "books")
+    taken = settings()
+    assert (taken.namespace, taken.stream.max_ahead_s) == ("books", 7.0)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    assert find(None) is None
+
+
 def test_other_variables_are_laid_over_the_platforms(
     runs: RunFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

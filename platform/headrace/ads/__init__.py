@@ -2,4 +2,5 @@
 
 campaign.py  campaigns and their file
 auction.py   who wins and for how much
+budgets.py   money: reserved, charged, given back
 """

@@ -45,6 +45,9 @@ def read_campaigns(path: str, item_ids: Container[str]) -> tuple[Campaign, ...]:
         raise ConfigError(f"campaigns file {path}: {error}") from None
     ids = [campaign.id for campaign in file.campaigns]
     problems = [f"id {i!r} is used twice" for i in sorted(set(ids)) if ids.count(i) > 1]
+    problems += [  # on a cluster the keys of one budget lie together by the part in braces
+        f"id {i!r} has a brace, expected none" for i in ids if "{" in i or "}" in i
+    ]
     problems += [
         f"campaign {c.id!r} advertises unknown item {c.item_id!r}"
         for c in file.campaigns

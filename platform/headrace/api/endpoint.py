@@ -7,11 +7,13 @@ call of its route.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar, overload
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, overload
+from urllib.parse import quote
 
 Scope = Literal["open", "read", "write", "admin"]  # whom a route is for, where keys are required
+ID: Final = "{id}"  # at the end of a path: the id of one item or user
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
 
@@ -44,6 +46,11 @@ class Endpoint(Generic[Answer]):
     reader: str = ""
     name: str = ""
 
+    @property
+    def prefix(self) -> str:
+        """The path before the id that ends it; empty for a path without one."""
+        return self.path.removesuffix(ID) if self.path.endswith(ID) else ""
+
     def __set_name__(self, table: type, name: str) -> None:
         self.name = name
 
@@ -74,3 +81,39 @@ class Post(Endpoint[Answer], Generic[Request, Answer]):
         self, caller: Caller | None, table: type
     ) -> Post[Request, Answer] | Callable[[Request], Answer]:
         return self if caller is None else partial(caller.send, self)
+
+
+class Put(Post[Request, Answer]):
+    """A route that takes things whole, each in the place of the one with its id."""
+
+    method = "PUT"
+
+
+class Patch(Post[Request, Answer]):
+    """A route that takes changes of things."""
+
+    method = "PATCH"
+
+
+class GetOne(Endpoint[Answer]):
+    """A route whose path ends with the id of the one thing that is asked for."""
+
+    method = "GET"
+
+    @overload
+    def __get__(self, caller: None, table: type) -> GetOne[Answer]: ...
+    @overload
+    def __get__(self, caller: Caller, table: type) -> Callable[[str], Answer]: ...
+    def __get__(
+        self, caller: Caller | None, table: type
+    ) -> GetOne[Answer] | Callable[[str], Answer]:
+        return self if caller is None else partial(self._send, caller)
+
+    def _send(self, caller: Caller, id_: str) -> Answer:
+        return caller.send(replace(self, path=self.prefix + quote(id_, safe="")), None)
+
+
+class Delete(GetOne[Answer]):
+    """A route whose path ends with the id of the one thing that is taken away."""
+
+    method = "DELETE"

@@ -11,4 +11,5 @@ class Fault(msgspec.Struct, frozen=True):
 
     error: str
     field: str | UnsetType = UNSET  # the path of a field at fault
+    ids: tuple[str, ...] | UnsetType = UNSET  # of the items or users that it is about
     event_ids: tuple[str, ...] | UnsetType = UNSET  # under which events can be sent again

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from headrace.api.endpoint import Endpoint, Get, Post
+from headrace.api.documents import ItemPatches, Items, Logged, UserPatches, Users
+from headrace.api.endpoint import Delete, Endpoint, Get, GetOne, Patch, Post, Put
 from headrace.api.events import Posted, Taken
 from headrace.api.health import Healthz, Livez, Readyz
 from headrace.api.slate import AdSlate, AdsRequest, RecommendRequest, Slate
+from headrace.documents.document import ItemDocument, UserDocument
 
 
 class Routes:
@@ -28,6 +30,26 @@ class Routes:
     post_events = Post[Posted, Taken](
         path="/v1/events", request=Posted, answer=Taken, scope="write", status=202,
         budget="events", reader="read_events")
+    put_items = Put[Items, Logged](
+        path="/v1/items", request=Items, answer=Logged, scope="write", status=202,
+        budget="documents", reader="read_items")
+    patch_items = Patch[ItemPatches, Logged](
+        path="/v1/items", request=ItemPatches, answer=Logged, scope="write", status=202,
+        budget="documents", reader="read_item_patches")
+    get_item = GetOne[ItemDocument](
+        path="/v1/items/{id}", answer=ItemDocument, scope="read", budget="documents")
+    delete_item = Delete[Logged](
+        path="/v1/items/{id}", answer=Logged, scope="write", status=202, budget="documents")
+    put_users = Put[Users, Logged](
+        path="/v1/users", request=Users, answer=Logged, scope="write", status=202,
+        budget="documents", reader="read_users")
+    patch_users = Patch[UserPatches, Logged](
+        path="/v1/users", request=UserPatches, answer=Logged, scope="write", status=202,
+        budget="documents", reader="read_user_patches")
+    get_user = GetOne[UserDocument](
+        path="/v1/users/{id}", answer=UserDocument, scope="read", budget="documents")
+    delete_user = Delete[Logged](
+        path="/v1/users/{id}", answer=Logged, scope="write", status=202, budget="documents")
     livez = Get[Livez](path="/livez", answer=Livez, scope="open")
     readyz = Get[Readyz](path="/readyz", answer=Readyz, scope="open")
     healthz = Get[Healthz](path="/healthz", answer=Healthz, scope="read")

@@ -83,7 +83,8 @@ class Slate(Envelope, frozen=True):
 
 
 class PlacedAd(msgspec.Struct, frozen=True):
-    """One ad that won its slot, and the price it was charged for this impression."""
+    """One ad that won its slot, and the price of this impression: charged once an
+    impression event names the campaign and the request."""
 
     campaign_id: str
     item_id: str
@@ -92,7 +93,7 @@ class PlacedAd(msgspec.Struct, frozen=True):
     p_click: float
     bid_micros: int  # per click
     ecpm_micros: int  # bid x p_click x 1,000
-    price_micros: int  # charged for this impression: the next eCPM / 1,000
+    price_micros: int  # of this impression, reserved: the next eCPM / 1,000
 
 
 class AdSlate(Envelope, frozen=True):

@@ -1,4 +1,4 @@
-"""The application file: headrace.yaml, found and parsed."""
+"""The application file, headrace.yaml, and features.yaml beside it: found and parsed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import yaml
 from headrace.errors import ConfigError
 
 FILE: Final = "headrace.yaml"
+FEATURES_FILE: Final = "features.yaml"  # beside it
 
 
 class _Loader(yaml.SafeLoader):

@@ -87,8 +87,12 @@ class LogReader:
         """
         while True:
             yield self.poll()
-            if all(self._at_end(partition) for partition in self._partitions):
+            if self.is_at_end():
                 return
+
+    def is_at_end(self) -> bool:
+        """Whether everything that the last fetches knew of was read, in every partition."""
+        return all(self._at_end(partition) for partition in self._partitions)
 
     def lag(self) -> int:
         """Messages in the log that were not read yet, as of the last fetch."""

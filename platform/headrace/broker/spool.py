@@ -130,7 +130,9 @@ class Spool:
 
 
 def _record(message: Message) -> bytes:
-    rest = _REST.pack(message.arrival_ms or 0, len(message.key)) + message.key + message.value
+    rest = (
+        _REST.pack(message.arrival_ms or 0, len(message.key)) + message.key + (message.value or b"")
+    )
     return _HEAD.pack(zlib.crc32(rest), len(rest)) + rest
 
 

@@ -25,6 +25,7 @@ from headrace.errors import LogMismatch, ServiceError
 from headrace.settings.variables import variable
 
 HOUR_MS: Final = 3_600_000
+REMOVALS_KEPT_H: Final = 14 * 24  # of items and users: who follows reads each of them within this
 MAX_MESSAGE_BYTES: Final = 1_048_588  # what a producer's default of 1 MiB needs
 READY_TIMEOUT_MS: Final = 10_000
 # Of a config that a broker refuses (an older or a managed one), these two are not given up.
@@ -54,6 +55,14 @@ class Topics:
     @property
     def item_partials(self) -> str:
         return f"{self.namespace}.item-partials"
+
+    @property
+    def items(self) -> str:
+        return f"{self.namespace}.items"
+
+    @property
+    def users(self) -> str:
+        return f"{self.namespace}.users"
 
     @property
     def feature_rows(self) -> str:
@@ -130,6 +139,10 @@ def plans(settings: Settings) -> dict[str, TopicPlan]:
         **{"cleanup.policy": "compact", "segment.ms": str(24 * HOUR_MS), **every},
         "message.timestamp.after.max.ms": str(2**63 - 1),
     }
+    documents = {
+        **{"cleanup.policy": "compact", "segment.ms": str(24 * HOUR_MS), **every},
+        "delete.retention.ms": str(REMOVALS_KEPT_H * HOUR_MS),
+    }
     # The key of a manifest is its place among the versions whose files are kept.
     manifests = {"cleanup.policy": "compact", "segment.ms": str(HOUR_MS), **every}
     letters = {"cleanup.policy": "delete", "retention.ms": str(30 * 24 * HOUR_MS), **every}
@@ -139,6 +152,8 @@ def plans(settings: Settings) -> dict[str, TopicPlan]:
         topics.feature_rows: TopicPlan(num_partitions, stream),
         topics.item_partials: TopicPlan(num_partitions, states),
         topics.item_features: TopicPlan(num_partitions, states),
+        topics.items: TopicPlan(num_partitions, documents),
+        topics.users: TopicPlan(num_partitions, documents),
         topics.models: TopicPlan(1, manifests),
         topics.dead_letters: TopicPlan(1, letters),
     }
@@ -174,8 +189,8 @@ def check_partitions(settings: Settings, found: Mapping[str, FoundTopic]) -> Non
         name = variable("num_partitions")
         raise LogMismatch(
             f"{'; '.join(wrong)} ({name}={settings.stream.num_partitions}): set {name} to what the "
-            "topics of events, samples, feature-rows, item-partials and item-features have, the "
-            "same in every part (models and dead-letters have 1), or choose another namespace "
+            "topics of events, samples, feature-rows, items and others have, the same in every "
+            "part (models and dead-letters have 1), or choose another namespace "
             f"({variable('namespace')}); if a topic grew, see docs/topics.md"
         )
 

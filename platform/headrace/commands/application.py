@@ -23,6 +23,7 @@ from headrace.application.sections import OWN, read_sections
 from headrace.commands.running import find, looks_at_platform
 from headrace.datasets.table.mapping import problems_of
 from headrace.errors import ConfigError
+from headrace.features.definitions.files import load, own_file
 from headrace.settings.variables import variable
 from headrace.up.run_file import RunFile
 
@@ -44,13 +45,15 @@ def take_application(options: argparse.Namespace, arguments: Sequence[str]) -> N
 
 
 def check(path: Path) -> None:
-    """Raises `ConfigError` with everything that is wrong with an application file."""
+    """Raises `ConfigError` with everything that is wrong with an application file, or else with the
+    features beside it."""
     sections = document.read(path)
     application, problems = read_sections(sections, str(path))
     if application.mapping:
         problems += problems_of(sections, [row.name for row in application.actions])
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}")
+    load(own_file(str(path)), application.actions)
 
 
 def application_of(options: argparse.Namespace) -> str:
@@ -97,4 +100,10 @@ def _own_sections(path: Path) -> list[str]:
 
 
 def _same(one: Path, other: Path) -> bool:
-    return one == other or one.read_bytes() == other.read_bytes()
+    """Whether two application files say the same, and the features beside them."""
+    return one == other or _texts(one) == _texts(other)
+
+
+def _texts(path: Path) -> tuple[bytes, bytes]:
+    features = own_file(str(path))
+    return path.read_bytes(), features.read_bytes() if features else b""

@@ -56,16 +56,18 @@ def settings_for(options: argparse.Namespace) -> config.Settings:
 
 def find(name: str | None) -> RunFile | None:
     """The running platform of this name, or the only one; None where the environment says where a
-    platform is, or none runs."""
-    places = [variable(field) for field in PLACES if config.is_given(field)]
+    platform is, or none runs. One that lies where the environment says is that one."""
+    running = RunFolder(config.runtime_path()).running()
+    given = config.given()
+    places = [variable(field) for field in PLACES if variable(field) in given]
     if places and name is None:
-        return None
+        there = [run for run in running if all(run.variables[at] == given[at] for at in places)]
+        return there[0] if len(there) == 1 else None
     if places:
         raise ConfigError(
             f"--platform {name} and {', '.join(places)} in the environment: expected one of them; "
             "unset the latter, or leave out --platform"
         )
-    running = RunFolder(config.runtime_path()).running()
     found = [run for run in running if name is None or name in run.names]
     if len(found) == 1:
         return found[0]

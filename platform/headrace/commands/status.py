@@ -14,6 +14,7 @@ from headrace.api.front import Front
 from headrace.clock import now_ms
 from headrace.commands.running import add_platform_flag
 from headrace.errors import ConfigError
+from headrace.settings.variables import variable
 from headrace.up.home import MIN_BYTES, free_bytes, full_disk
 from headrace.up.run_file import PartState, RunFile
 from headrace.up.supervision.health import probe
@@ -44,9 +45,11 @@ def _status(options: argparse.Namespace, settings: config.Settings) -> int:
             print(f"export {name}={shlex.quote(text)}")
         return 0
     if run is None and not any(map(config.is_given, ("redis_url", "namespace"))):
+        home = variable("home")
+        elsewhere = f" with {home}={settings.home_path}" if config.is_given("home") else ""
         raise ConfigError(
-            "no platform of this user runs here: start one with `headrace up`, or say where one is "
-            "with REDIS_URL, KAFKA_BOOTSTRAP, HEADRACE_HOME and HEADRACE_NAMESPACE"
+            f"no platform of this user runs here{elsewhere}: start one with `headrace up`, or say "
+            f"where one is with REDIS_URL, KAFKA_BOOTSTRAP, {home} and HEADRACE_NAMESPACE"
         )
     document = status_document(settings, run)
     if options.json:
@@ -169,7 +172,7 @@ def _show(document: dict[str, Any]) -> None:
             part["name"],
             "-" if part["pid"] is None else str(part["pid"]),
             "-" if part["restarts"] is None else str(part["restarts"]),
-            "-" if age is None else f"{age / 1_000:.1f} s ago",
+            "-" if age is None else f"{max(age, 0) / 1_000:.1f} s ago",
             part["said"] or "well",
         )
     console.print(table)

@@ -1,6 +1,6 @@
 """Features: one table of definitions, the aggregators behind it, and the rows they live in.
 
-table.py        every streaming feature, defined once
+table.py        every streaming feature of this process, as features.yaml defines them
 schema.py       what must be the same for a state, a sample or a version to be read
 inputs.py       from states to the ranker's inputs, in training and serving alike
 served.py       the features of a slate, as serving logged them

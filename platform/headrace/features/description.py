@@ -33,8 +33,9 @@ EVENTS: Final = {
 
 PREAMBLE: Final = """# Features
 
-Every streaming feature, as `headrace features list --markdown` prints them from the table
-([table.py](../platform/headrace/features/table.py)); `headrace features describe NAME` says more of
+Every streaming feature, as `headrace features list --markdown` prints them from
+[features.yaml](../feature_repo/features.yaml), to which a shop's own file adds
+([own_features.md](own_features.md)); `headrace features describe NAME` says more of
 one. Numbers of an entity are the columns of its view in Feast, `<entity>_activity`; those of a
 candidate are crosses of its user's state and the request, made at each request and in no view. A
 rate's arguments are its measure, the rate that is assumed before any impression, and the

@@ -163,7 +163,8 @@ def _rules(front: Front) -> list[str]:
     methods = "GET HEAD POST PUT DELETE PATCH OPTIONS TRACE"  # what a replica knows to refuse
     return [
         f"http-request return {_answer(505, 'HTTP/1.1')} if !{{ req.ver 1.0 1.1 2.0 }}",
-        f"http-request return {_answer(405, 'no such method')} hdr Allow GET,HEAD,POST,OPTIONS "
+        f"http-request return {_answer(405, 'no such method')} hdr Allow GET,HEAD,POST,PUT,"
+        "PATCH,DELETE,OPTIONS "
         f"if !{{ method {methods} }}",
         f"http-request return {_answer(400, 'HTTP only')} if {{ hdr(upgrade) -m found }}",
         f"http-request return {_answer(400, 'a path has no NUL')} if {{ path -m sub -i %00 }}",

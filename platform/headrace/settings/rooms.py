@@ -110,4 +110,5 @@ class ServingSettings(Room, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     events_deadline_s: Wait = 3.0  # that the log may take to acknowledge events
     body_timeout_s: Wait = 4.0  # that a body may take to arrive
     store_timeout_s: Positive = 0.25  # that Redis may take for an answer
+    ad_reservation_s: Positive = 600.0  # that the price of an ad waits for the ad to be shown
     spool_bytes: Annotated[int, msgspec.Meta(ge=0)] = 64_000_000  # for impressions; 0: no spool

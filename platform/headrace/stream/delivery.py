@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from redis import Redis
 
+from headrace.ads.budgets import Budgets
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
@@ -133,6 +134,7 @@ class Delivery:
         self._lists = (*USER_HIDES, *lists_of(seen_policy(settings.serving.seen)))
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace, skipped)
+        self._budgets = Budgets(redis, settings.namespace, skipped)
         self._monitor = Monitor(ReferenceStore(redis, settings.namespace, skipped))
         self._watch = RedisWatch(settings, [redis, *store.clients_elsewhere])
         self._watch.look(clock())
@@ -148,7 +150,8 @@ class Delivery:
            that knows its outcome; those of entities that were forgotten are deleted there;
         3. if the partitions are still this worker's, the rows of merged entities that it owns go to
            their topic, and those of users and of these entities to the online store, with what
-           users have seen; rows of forgotten entities are deleted in both;
+           users have seen; ads that were shown are charged; rows of forgotten entities are deleted
+           in both;
         4. the commit: an event before it is in all of these.
 
         Raises `ServiceError` before all of it if Redis may forget what it is given.
@@ -171,6 +174,7 @@ class Delivery:
                 self._write(rows)
             for effects in step.effects.values():
                 self._write_seen(effects)
+                self._budgets.charge(effects.shown_ads)
             self._writer.flush()
             self._delete_merged(step.gone)
             self._commits.write(step.commits)

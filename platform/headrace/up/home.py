@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
-from headrace.application.document import FILE, path_of
+from headrace.application.document import FEATURES_FILE, FILE, path_of
 from headrace.config import Settings
 from headrace.errors import ConfigError
 
@@ -56,18 +56,23 @@ def require_space(home: Path, free: FreeBytes = free_bytes) -> None:
 
 
 def keep_application(settings: Settings) -> str:
-    """The path of a copy of the application file in the home; empty where there is none.
+    """The path of a copy of the application file in the home, its features beside it; empty where
+    there is none.
 
-    A part that starts again an hour later must have the actions of the others, whatever has become
-    of the file by then.
+    A part that starts again an hour later must have the actions and features of the others,
+    whatever has become of the files by then.
     """
-    copy = settings.home_path / FILE
-    if not settings.app:
-        copy.unlink(missing_ok=True)  # of an earlier run
+    copy, features = settings.home_path / FILE, settings.home_path / FEATURES_FILE
+    path = path_of(settings.app) if settings.app else None
+    if path == copy:
+        return str(copy)
+    copy.unlink(missing_ok=True)  # of an earlier run
+    features.unlink(missing_ok=True)
+    if path is None:
         return ""
-    path = path_of(settings.app)
-    if path != copy:
-        shutil.copyfile(path, copy)
+    shutil.copyfile(path, copy)
+    if (path.parent / FEATURES_FILE).is_file():
+        shutil.copyfile(path.parent / FEATURES_FILE, features)
     return str(copy)
 
 

@@ -22,28 +22,32 @@ log = logging.getLogger(__name__)
 
 
 def open_items(folder: Path) -> ItemTable:
-    """The table of the items that `write_catalogue` wrote into a folder, mapped.
+    """The table of `open_catalogue`."""
+    return open_catalogue(folder)[0]
+
+
+def open_catalogue(folder: Path) -> tuple[ItemTable, Place]:
+    """The table of the items that `write_catalogue` wrote into a folder, mapped, and its place.
 
     A snapshot that is missing, damaged or of other files is made anew, by one process at a time;
     where nothing can be written, each has a table of its own. Raises `DatasetError` where there is
     no catalogue.
     """
-    table = _opened(folder)
-    if table is not None:
-        return table
+    opened = _opened(folder)
+    if opened is not None:
+        return opened
     if not os.access(folder, os.W_OK):
-        return table_of(each_item(folder))
+        return table_of(each_item(folder)), Place()
     with _alone(folder):
-        table = _opened(folder)  # somebody else may have made it meanwhile
-        if table is not None:
-            return table
+        opened = _opened(folder)  # somebody else may have made it meanwhile
+        if opened is not None:
+            return opened
         source = _source(folder)
         write_snapshot(table_of(each_item(folder)), folder / SNAPSHOT_FILE, Place(source=source))
-    table, _ = open_snapshot(folder / SNAPSHOT_FILE)
-    return table
+    return open_snapshot(folder / SNAPSHOT_FILE)
 
 
-def _opened(folder: Path) -> ItemTable | None:
+def _opened(folder: Path) -> tuple[ItemTable, Place] | None:
     path = folder / SNAPSHOT_FILE
     if not path.exists():
         return None
@@ -52,7 +56,7 @@ def _opened(folder: Path) -> ItemTable | None:
     except DatasetError as error:
         log.warning("%s", error)
         return None
-    return table if place.source == _source(folder) else None
+    return (table, place) if place.source == _source(folder) else None
 
 
 def _source(folder: Path) -> str:

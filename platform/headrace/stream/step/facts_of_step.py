@@ -51,13 +51,14 @@ class Labelled(msgspec.Struct, frozen=True, gc=False):
 @dataclass(slots=True)
 class StepFacts:
     """Facts in the order of the log, requests that need features, and requests now labelled;
-    without requests where no samples are made (`with_requests`)."""
+    the ads that were shown; without requests where no samples are made (`with_requests`)."""
 
     with_requests: bool = True
     facts: list[Fact] = field(default_factory=list)
     requests: list[SampleRequest] = field(default_factory=list)
     complete: list[Labelled] = field(default_factory=list)
     times_ms: list[int] = field(default_factory=list)  # of the events, the newest last
+    shown_ads: list[tuple[str, str]] = field(default_factory=list)  # campaign and request
 
     def columns(self) -> Columns:
         """The facts in columns."""

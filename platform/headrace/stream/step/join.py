@@ -181,6 +181,8 @@ def take_shown(event: ImpressionEvent, record: Record, facts_of_step: StepFacts)
     ordinal, surface = len(facts_of_step.times_ms), surface_code(event.surface)
     for shown in event.items:
         came = _reading(shown.told).came
+        if shown.campaign_id is not None:
+            facts_of_step.shown_ads.append((shown.campaign_id, event.request_id))
         facts_of_step.facts.append(
             (user_id, shown.item_id, time_ms, shown.position or 0, surface,
              shown.clicked is not None, shown.campaign_id, offset, ordinal, 1.0, came,

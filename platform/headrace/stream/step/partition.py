@@ -50,11 +50,13 @@ MAX_USERS = 100_000  # rows kept in memory per partition; others are read again 
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """The effects of some records, in the order to write: letters, samples, partial rows, users."""
+    """The effects of some records, in the order to write: letters, samples, partial rows, users,
+    ads that were shown."""
 
     dead_letters: list[DeadLetter]
     samples: list[Sample]
     changed: ChangedRows
+    shown_ads: Sequence[tuple[str, str]] = ()  # campaign and request
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +198,7 @@ class Partition:
         self._draws.draw(facts_of_step.requests)
         changed = self._rows.apply(facts_of_step)
         samples = samples_of(self.number, complete, self._rows)
-        effects = Effects(dead_letters(decoded), samples, changed)
+        effects = Effects(dead_letters(decoded), samples, changed, facts_of_step.shown_ads)
         offset = decoded[-1].record.offset + 1 if decoded else self.commit.offset
         self._advance(offset, facts_of_step, sum(are_copies), effects.dead_letters)
         if any(one.corrected for one in decoded):

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from headrace.api.events import MAX_EVENTS
 from headrace.errors import InvalidEvent
@@ -18,9 +16,9 @@ from headrace.event import (
     encode,
 )
 from serving.http.body import Body
+from serving.posted.parts import parts_of
 
 MAX_SHOWN: Final = 20_000  # items in its impressions, all together
-MAX_NESTED: Final = 100_000  # arrays and objects: to parse millions of them would take seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ def read_events(body: Body, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> li
     first event and field at fault."""
     events: list[Accepted] = []
     num_shown = 0
-    for name, document in _documents(body):
+    for name, document in parts_of(body, MAX_EVENTS, "events", InvalidEvent):
         try:
             event = accept(document, now_ms, max_ahead_ms)
             events.append(Accepted(event, _fitting(event)))
@@ -48,21 +46,6 @@ def read_events(body: Body, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> li
             reason = f"one request may show {MAX_SHOWN:,} items, these are more: send several"
             raise InvalidEvent(reason, f"{name}.items" if name else "items")
     return events
-
-
-def _documents(body: Body) -> list[tuple[str, Any]]:
-    """The parts of a body that should be events, with their places where there are several."""
-    if body.count(b"[") + body.count(b"{") > MAX_NESTED:
-        raise InvalidEvent(f"more than {MAX_NESTED:,} arrays and objects", field="$")
-    try:
-        document = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEvent(f"not JSON: {error}", field="$") from None
-    if not isinstance(document, list):
-        return [("", document)]
-    if not 1 <= len(document) <= MAX_EVENTS:
-        raise InvalidEvent(f"expected 1 to {MAX_EVENTS} events, got {len(document)}", field="$")
-    return [(f"[{number}]", one) for number, one in enumerate(document)]
 
 
 def _fitting(event: Event) -> bytes:

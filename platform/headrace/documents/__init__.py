@@ -1,0 +1,7 @@
+"""Documents of items and users on their topics: written, read, and followed.
+
+document.py   items and users as they are told: their JSON form, and its check
+messages.py   documents, parts and removals as messages, and back
+items.py      an item as its document, and back
+follower.py   items as the topic tells them, for whoever has a table of them
+"""
