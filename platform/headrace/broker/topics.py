@@ -135,10 +135,8 @@ def plans(settings: Settings) -> dict[str, TopicPlan]:
     kept = str(round(settings.stream.events_retention_h * HOUR_MS))
     stream = {"cleanup.policy": "delete", "retention.ms": kept, **every}
     # Partial states pass on when their events arrived, whatever that says: none must be refused.
-    states = {
-        **{"cleanup.policy": "compact", "segment.ms": str(24 * HOUR_MS), **every},
-        "message.timestamp.after.max.ms": str(2**63 - 1),
-    }
+    states = {"cleanup.policy": "compact", "segment.ms": str(24 * HOUR_MS), **every}
+    states["message.timestamp.after.max.ms"] = str(2**63 - 1)
     documents = {
         **{"cleanup.policy": "compact", "segment.ms": str(24 * HOUR_MS), **every},
         "delete.retention.ms": str(REMOVALS_KEPT_H * HOUR_MS),
