@@ -30,6 +30,7 @@ from headrace.features.aggregation.crosses import (
     ContextNumber,
     Here,
     InCategories,
+    OfGroups,
     OnSurface,
 )
 from headrace.features.aggregation.facts import action_masks
@@ -51,6 +52,7 @@ GROUPS: Final[Mapping[str | type, str]] = {  # by the entity of a feature, or th
     OnSurface: "surface_features",  # of the user on it, the same for all candidates
     InCategories: "user_item_features",
     Here: "crossed_features",  # of user or item with the request's surface or words
+    OfGroups: "crossed_features",  # of the candidate's categories and authors
     ContextNumber: CONTEXT,
     Attribute: "item_numbers",
 }

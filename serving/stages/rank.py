@@ -48,7 +48,8 @@ def inputs(context: ReplicaContext) -> RequestFeatures:
     catalogue, request_C = context.catalogue, np.zeros(len(row_C), np.int64)
     items = AskedItems(request_C, catalogue.slots(row_C), catalogue.attributes(row_C))
     states = context.snapshot.states.take(row_C)
-    (features,) = assemble(context.user.state_1, states, requests, items)
+    groups = context.snapshot.groups.of_items(catalogue, row_C)
+    (features,) = assemble(context.user.state_1, states, requests, items, groups)
     return features
 
 

@@ -46,12 +46,14 @@ from serving.stages.hydrate import Hydrate
 from trainers.online import OnlineTrainer
 
 NUM_EVENTS, NUM_STEPS, NUM_ITEMS = 60, 40, 6
-ITEMS = tuple(Item(f"i{n}", f"item {n}", (), (f"weight={n}.5",)) for n in range(NUM_ITEMS))
+ITEMS = tuple(
+    Item(f"i{n}", f"item {n}", (), (f"weight={n}.5", f"author=a{n % 2}")) for n in range(NUM_ITEMS)
+)
 USERS = (User("ann", ("age=30",)),)
 
 
 def send(settings: config.Settings, first: int, context: dict[str, Any]) -> None:
-    """Ann is shown two items in each request, and buys one of them."""
+    """Ann is shown two items in each request, and buys the one of the author a0."""
     with closing(LogWriter(settings)) as writer:
         for n in range(first, first + NUM_EVENTS):
             shown = tuple(

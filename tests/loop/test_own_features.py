@@ -28,12 +28,16 @@ NUM_EVENTS, BOUGHT = 60, 30
 ACTIONS = "actions: [click, purchase]\n"
 DECLARED = "context: {device: word, hour: number}\nattributes: {weight: {log: true}}\n"
 FEATURES = """
+accumulators:
+  its_author: {kind: of_groups, of: life, groups: author}
 features:
+  author_click_rate:
+    {entity: candidate, aggregator: rate, measure: click, over: its_author, description: "ever"}
   user_purchase_share:
     {entity: user, aggregator: rate, measure: purchase, over: life, prior: 0, strength: 0,
      default: 0, description: "purchases per impression, ever"}
 """
-OWN = ("user_purchase_share", "context_hour", "item_number_weight")
+OWN = ("author_click_rate", "user_purchase_share", "context_hour", "item_number_weight")
 KEPT = "user_impressions_log"
 CONTEXT = {"device": "phone", "hour": 13.0}
 
@@ -95,6 +99,9 @@ def test_the_feature_and_the_context_are_in_slates(runs: list[dict[str, Any]]) -
     assert served["dense"]["user_purchase_share"] == [0.5] * 3
     weights = [math.log1p(int(item[1:]) + 0.5) for item in served["items"]]
     assert served["dense"]["item_number_weight"] == pytest.approx(weights)
+    rates = [(5 + 2 * NUM_EVENTS * (int(item[1:]) % 2 == 0)) / (10 + 2 * NUM_EVENTS)
+             for item in served["items"]]  # fmt: skip
+    assert served["dense"]["author_click_rate"] == pytest.approx(rates)
 
 
 def test_they_are_in_training_sets_and_trained_on(runs: list[dict[str, Any]]) -> None:
@@ -117,8 +124,9 @@ def test_they_agree_with_a_replay(runs: list[dict[str, Any]]) -> None:
 
 def test_explanations_have_effects_of_them(runs: list[dict[str, Any]]) -> None:
     before, after = runs
-    assert not {"context", "item_numbers"} & {*before["served"]["effects"]}
-    assert {"context", "item_numbers"} <= {*after["served"]["effects"]}
+    own = {"context", "item_numbers", "crossed_features"}
+    assert not own & {*before["served"]["effects"]}
+    assert own <= {*after["served"]["effects"]}
     assert after["served"]["effects"]["context"] != 0
 
 

@@ -14,7 +14,7 @@ from headrace.catalogue.words import ContentTable
 from headrace.event import Event
 from headrace.events.declared import word_keys
 from headrace.features.aggregation.accumulators import State
-from headrace.features.aggregation.asked import AskedItems, Requests
+from headrace.features.aggregation.asked import AskedItems, Groups, Requests
 from headrace.features.inputs import assemble
 from headrace.features.rows.item_columns import padded_slots
 from headrace.keys import key
@@ -52,8 +52,9 @@ class CatalogueRanking:
         event: Event,
         words: tuple[int, ...],
         states: tuple[State, State],
+        groups: Groups | None = None,
     ) -> NDArray[np.float32]:
-        """[N]: by the states of the event's user and of the items, where and when it came."""
+        """[N]: by the states of the event's user, the items and their groups, as of the event."""
         assert self._ranker is not None and self._cache is not None, "no ranker is in use"
         user_1, item_N = states
         (features,) = assemble(
@@ -61,6 +62,7 @@ class CatalogueRanking:
             item_N,
             Requests.of([event.event_time_ms], [event.surface], [event.context]),
             self._items,
+            groups,
         )
         request = BatchRequest(
             key(event.user_id),
