@@ -1,7 +1,8 @@
 """Events: the immutable facts that enter headrace, their JSON form and its validation.
 
 Nothing in an event can be part of a cycle, so the collector of cycles need not look at them
-(`gc=False`): a stream worker makes tens of thousands a second.
+(`gc=False`): a stream worker makes tens of thousands a second. For the same reason an event that
+tells no context has None, and not an empty dictionary.
 
 Three kinds exist. An `ImpressionEvent` says which items a request showed to a user, and what came
 of them where that is known (a replayed log). A `ClickEvent` says that a user clicked an item, an
@@ -113,7 +114,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     surface: Surface = DEFAULT_SURFACE
     model_version: Version | None = None
     served: Served | None = None
-    context: ContextTold = {}
+    context: ContextTold | None = None
     version: int = EVENT_VERSION
 
     @property
@@ -145,7 +146,7 @@ class ClickEvent(_Strict, frozen=True, tag="click"):
     item_id: Id
     request_id: Id | None = None
     surface: Surface = DEFAULT_SURFACE
-    context: ContextTold = {}
+    context: ContextTold | None = None
     version: int = EVENT_VERSION
 
 
@@ -166,7 +167,7 @@ class ActionEvent(_Strict, frozen=True, tag="action"):
     amount_micros: Micros | None = None  # paid, or paid back, where the action carries money
     currency: Currency | None = None
     taken_back: bool = False
-    context: ContextTold = {}
+    context: ContextTold | None = None
     version: int = EVENT_VERSION
 
     @property

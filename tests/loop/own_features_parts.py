@@ -154,7 +154,7 @@ def main(first: int, context: dict[str, Any], names: Sequence[str]) -> None:
         "broken": broken,
         "parity": json.loads(report.read_text()),
         "values": {name: values[name] for name in names if name in values},
-        "contexts": [sample.context for sample in samples],
+        "contexts": [sample.context or {} for sample in samples],
         "trained": {
             name: np.concatenate([one.dense_NF[:, n] for one in samples]).tolist()
             for n, name in enumerate(DENSE_NAMES)

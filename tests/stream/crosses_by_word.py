@@ -55,7 +55,7 @@ def events(random: Random) -> list[Event]:
 
 def keys_of(event: Event, item_id: str) -> list[list[Key]]:
     """Of each column the things whose counts it reads, all together."""
-    device, item = event.context.get("device", ""), ITEMS.get(item_id, Item(item_id))
+    device, item = (event.context or {}).get("device", ""), ITEMS.get(item_id, Item(item_id))
     authors = [("author", one) for one in item.attributes if one.startswith("author=")]
     return [
         [("item", item_id, event.surface)],
@@ -96,7 +96,7 @@ def main() -> None:
         decoded = decode_records(records[start : start + STEP], START_MS + NUM_EVENTS)
         samples += path.process(0, decoded, START_MS + NUM_EVENTS).samples
     assert [one.request_id for one in samples] == [f"r{n}" for n in range(NUM_EVENTS)]
-    assert [one.context for one in samples] == [one.context for one in log]
+    assert [one.context or {} for one in samples] == [one.context for one in log]
     places = [DENSE_NAMES.index(name) for name in COLUMNS]
     check(log, [one.dense_NF[:, places] for one in samples])
     print("as counted")

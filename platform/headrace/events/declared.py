@@ -37,8 +37,10 @@ def fault_of(told: Told) -> tuple[str, str] | None:
     return None
 
 
-def as_declared(told: Told) -> dict[str, str | float]:
+def as_declared(told: Told | None) -> dict[str, str | float]:
     """The fields that are told as they are declared."""
+    if not told:
+        return {}
     return {
         name: value
         for name, value in told.items()
@@ -46,13 +48,13 @@ def as_declared(told: Told) -> dict[str, str | float]:
     }
 
 
-def word_keys(told: Told) -> tuple[int, ...]:
+def word_keys(told: Told | None) -> tuple[int, ...]:
     """The keys of the words, which the ranker reads."""
-    found = as_declared(told) if told else {}
+    found = as_declared(told)
     return tuple(key(f"context:{name}={found[name]}") for name in WORDS if name in found)
 
 
-def word_codes(told: Told) -> tuple[int, ...]:
+def word_codes(told: Told | None) -> tuple[int, ...]:
     """[W]: the byte that stands for each word in states, 0 where it is not told; two of five words
     share one with probability .04."""
     if not WORDS:
@@ -63,7 +65,7 @@ def word_codes(told: Told) -> tuple[int, ...]:
     return tuple(codes)
 
 
-def numbers(told: Told) -> list[float]:
+def numbers(told: Told | None) -> list[float]:
     """[K]: each number, NaN where it is not told."""
     found = as_declared(told) if NUMBERS else {}
     return [float(found.get(name, math.nan)) for name in NUMBERS]

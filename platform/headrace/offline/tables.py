@@ -111,13 +111,13 @@ def samples_of(table: pa.Table) -> Iterator[Sample]:
     """The samples in these rows, in their order. Rows of before samples told positions and
     surfaces are of unknown ones, whether those columns are absent or null."""
     columns = [_values(table, name) for name in SAMPLE_SCHEMA.names]
-    columns[-1] = [msgspec.json.decode(told) for told in columns[-1]]
+    columns[-1] = [msgspec.json.decode(told) or None for told in columns[-1]]
     return (msgspec.convert(row, Sample) for row in zip(*columns, strict=True))
 
 
 def _cell(sample: Sample, name: str) -> Any:
     value = getattr(sample, name)
-    return msgspec.json.encode(value).decode() if name == CONTEXT else value
+    return msgspec.json.encode(value or {}).decode() if name == CONTEXT else value
 
 
 def feature_row_tables(records: Sequence[Record], skipped: Skipped | None = None) -> Tables:

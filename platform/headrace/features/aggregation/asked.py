@@ -34,13 +34,17 @@ class Requests:
         return codes_of(field, self.surface_B, self.word_BW)
 
     @classmethod
-    def of(cls, times_ms: Sequence[int], surfaces: Sequence[str], told: Sequence[Told]) -> Requests:
+    def of(
+        cls, times_ms: Sequence[int], surfaces: Sequence[str], told: Sequence[Told | None]
+    ) -> Requests:
         """The columns of requests."""
         return cls(
             np.array(times_ms, np.int64),
             np.array([surface_code(surface) for surface in surfaces], np.int64),
-            np.array([numbers(one) for one in told], np.float64).reshape(len(told), len(NUMBERS)),
-            np.array([word_codes(one) for one in told], np.int64).reshape(len(told), len(WORDS)),
+            np.array([*map(numbers, told)] if NUMBERS else ()).reshape(len(told), len(NUMBERS)),
+            np.array([*map(word_codes, told)] if WORDS else (), np.int64).reshape(
+                len(told), len(WORDS)
+            ),
         )
 
 

@@ -80,7 +80,7 @@ class StepFacts:
             settled_N=np.array(settled, bool),
             offset_N=np.array(offsets, np.int64),
             ordinal_N=np.array(ordinals, np.int64),
-            word_NW=np.array(words, np.int64).reshape(len(words), len(WORDS)),
+            word_NW=np.array(words if WORDS else (), np.int64).reshape(len(words), len(WORDS)),
         )
 
 

@@ -18,7 +18,7 @@ from headrace.event import (
     Shown,
     Told,
 )
-from headrace.events.declared import word_codes
+from headrace.events.declared import WORDS, word_codes
 from headrace.features.aggregation.facts import outcome
 from headrace.features.served import as_served
 from headrace.keys import surface_code
@@ -180,7 +180,7 @@ def take_shown(event: ImpressionEvent, record: Record, facts_of_step: StepFacts)
     """A fact for each item; an impression is settled once it says whether it was clicked."""
     user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
     ordinal, surface = len(facts_of_step.times_ms), surface_code(event.surface)
-    words = word_codes(event.context)
+    words = word_codes(event.context) if WORDS else ()
     for shown in event.items:
         came = _reading(shown.told).came
         if shown.campaign_id is not None:

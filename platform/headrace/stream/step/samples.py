@@ -44,5 +44,5 @@ def _sample(partition: int, labelled: Labelled, keys_left: Iterator[int]) -> Sam
         positions=event.positions if isinstance(event, ImpressionEvent) else (),
         surface=event.surface,
         log_q=request.log_q,
-        context=as_declared(event.context),
+        context=as_declared(event.context) if event.context else None,
     )
