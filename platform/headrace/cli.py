@@ -180,6 +180,12 @@ def _add_data_commands(commands: Commands) -> None:
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
     add_data_flags(encode)
     add_encoder_flag(encode)
+    encode.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on, and encode items as they arrive, for the tables that --vectors names",
+    )
+    add_vectors_flag(encode)
     add_platform_flag(encode)
     encode.set_defaults(run=_encode, writes_home=True)
 
@@ -271,6 +277,8 @@ def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
+    if options.follow:
+        return run_module("trainers.arrivals", settings)
     names: Sequence[str] = options.encoder or ENCODERS
     for name in names:
         encoders.check(name)

@@ -61,6 +61,10 @@ class Topics:
         return f"{self.namespace}.users"
 
     @property
+    def item_vectors(self) -> str:
+        return f"{self.namespace}.item-vectors"
+
+    @property
     def feature_rows(self) -> str:
         return f"{self.namespace}.feature-rows"
 
@@ -149,6 +153,7 @@ def plans(settings: Settings) -> dict[str, TopicPlan]:
         topics.item_features: TopicPlan(num_partitions, states),
         topics.items: TopicPlan(num_partitions, documents),
         topics.users: TopicPlan(num_partitions, documents),
+        topics.item_vectors: TopicPlan(num_partitions, documents),
         topics.models: TopicPlan(1, manifests),
         topics.dead_letters: TopicPlan(1, letters),
     }
