@@ -25,7 +25,7 @@ from headrace.catalogue.table.shared import open_catalogue
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.documents.follower import ItemFollower
-from headrace.encoding.messages import VectorFollower
+from headrace.encoders.arrivals.messages import VectorFollower
 from headrace.features.rows.schemas import RowSchemas
 from headrace.metrics.latency import Latencies
 from headrace.registry.manifest import Manifest

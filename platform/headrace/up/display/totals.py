@@ -22,6 +22,7 @@ from headrace.monitoring.documents import (
     DOCUMENT_OF,
     Choices,
     Document,
+    EncodeDocument,
     Quality,
     ReplayDocument,
     ServeDocument,
@@ -68,6 +69,7 @@ class Totals:
     quality: dict[str, Quality] = field(default_factory=dict)  # by slice, newest impressions
     choices: Choices | None = None  # newest drawn requests
     choice_windows: dict[int, RankedLists] = field(default_factory=dict)
+    encoding: EncodeDocument | None = None  # of items as they arrive, where that is done
     skipped: int = 0  # messages and keys that the running parts and this view passed over
 
     @property
@@ -137,6 +139,7 @@ class Observer:
             quality=train.quality if train else {},
             choices=train.choices if train else None,
             choice_windows=choice_windows,
+            encoding=_newest(_fresh(self._board.read(EncodeDocument), now_ms)),
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
             num_published=num_published,

@@ -23,7 +23,7 @@ from headrace.catalogue.vector_table import SCHEMA, VectorTable
 from headrace.catalogue.vectors import ContentVectors, VectorColumn
 from headrace.documents.document import ITEM, ItemDocument
 from headrace.documents.messages import removal, whole_message
-from headrace.encoding.messages import VectorFollower, vector_message
+from headrace.encoders.arrivals.messages import VectorFollower, vector_message
 from headrace.errors import ConfigError
 from headrace.keys import key
 from headrace.monitoring.documents import EncodeDocument

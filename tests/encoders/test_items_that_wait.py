@@ -23,8 +23,8 @@ from headrace.documents.document import (
     merged,
 )
 from headrace.documents.messages import MessageReader, part_message, removal, whole_message
-from headrace.encoding.locations import Locations
-from headrace.encoding.waiting import Waiting
+from headrace.encoders.arrivals.locations import Locations
+from headrace.encoders.arrivals.waiting import Waiting
 from headrace.skipped import Skipped
 
 LOG = LogIdentity("here", {"items": "1"})
