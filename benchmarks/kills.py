@@ -64,7 +64,8 @@ def kill_each(
             told = f"{len(recovery_s)} of {len(targets)}: {target}, {recovery_s[-1]} s to recover"
             print(told, file=sys.stderr, flush=True)
         stream.finish()
-        counts, said = stream.differences(), stream.log_text
+        counts, lines = stream.differences(), stream.log_text.splitlines()
+        said = "\n".join(line for line in lines if line.startswith("stream worker"))  # not Ray's
         return {"kills": len(targets), "recovery_s": recovery_s, **counts, "said": said[-4_000:]}
 
 

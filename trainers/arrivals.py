@@ -30,10 +30,10 @@ from headrace.catalogue.vector_table import VectorTable
 from headrace.clock import now_ms
 from headrace.datasets.table.entities.web import Web
 from headrace.encoders import registry
-from headrace.encoders.encoder import Encoder, Setup
 from headrace.encoders.arrivals.locations import Locations, located, value_of
 from headrace.encoders.arrivals.messages import vector_message
 from headrace.encoders.arrivals.waiting import Waiting, Waits
+from headrace.encoders.encoder import Encoder, Setup
 from headrace.errors import ConfigError, HeadraceError
 from headrace.monitoring.documents import EncodeDocument
 from headrace.monitoring.status import StatusBoard
