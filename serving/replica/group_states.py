@@ -1,4 +1,4 @@
-"""Group states of a replica: what crosses read of categories and authors.
+"""Group states of a replica: the states of categories and authors, as far as crosses read them.
 
 C candidates   G groups of each, its authors and then its categories   U groups that are known
 """

@@ -28,6 +28,7 @@ from headrace.clock import now_ms
 from headrace.event import ImpressionEvent, Shown, encode
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.online.store import OnlineStore
+from headrace.features.online.views import activity_view
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.offline.archive import Archive
@@ -35,7 +36,6 @@ from headrace.offline.folder import SAMPLES, log_folder
 from headrace.offline.parity_check import run as check_parity
 from headrace.offline.period import Period
 from headrace.offline.tables import samples_of
-from headrace.paths import rows_path
 from headrace.positions.store import CommitStore
 from headrace.sample import Sample
 from headrace.stream.worker import Worker
@@ -56,11 +56,10 @@ def send(settings: config.Settings, first: int, context: dict[str, Any]) -> None
     """Ann is shown two items in each request, and buys the one of the author a0."""
     with closing(LogWriter(settings)) as writer:
         for n in range(first, first + NUM_EVENTS):
+            ids = [f"i{(n + place) % NUM_ITEMS}" for place in (0, 1)]
             shown = tuple(
-                Shown(
-                    f"i{(n + k) % NUM_ITEMS}", k, n % 2 == k == 0, outcomes={"purchase": n % 2 == k}
-                )
-                for k in (0, 1)
+                Shown(id_, place, n % 2 == place, outcomes={"purchase": n % 2 == place})
+                for place, id_ in enumerate(ids)
             )
             event = ImpressionEvent(f"e{n}", now_ms(), "ann", f"r{n}", shown, context=context)
             writer.send(Topics(settings.namespace).events, encode(event), key=b"ann")
@@ -160,7 +159,7 @@ def main(first: int, context: dict[str, Any], names: Sequence[str]) -> None:
             for n, name in enumerate(DENSE_NAMES)
             if name in names
         },
-        "rows": sorted(path.name for path in rows_path(settings, "user").parent.iterdir()),
+        "columns": [column.name for column in activity_view(USER_LAYOUT).columns],
         "served": served(settings, context),
         "refused": [refused({"colour": "red"}), refused({**context, "hour": "noon"})],
     }

@@ -91,6 +91,12 @@ def test_kept_features_go_on_and_new_ones_begin(runs: list[dict[str, Any]]) -> N
     assert after["values"]["user_purchase_share"] == [0.5]
 
 
+def test_the_view_in_feast_has_the_feature(runs: list[dict[str, Any]]) -> None:
+    before, after = runs
+    assert [*after["columns"]].count("user_purchase_share") == 1
+    assert set(after["columns"]) - set(before["columns"]) == {"user_purchase_share"}
+
+
 def test_the_feature_and_the_context_are_in_slates(runs: list[dict[str, Any]]) -> None:
     served = runs[1]["served"]
     assert served["version"] > 1 and served["degraded"] == ["seen_again"]

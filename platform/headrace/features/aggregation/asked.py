@@ -1,4 +1,4 @@
-"""What is asked: requests, their candidates, and the states of both, in columns.
+"""Requests, their candidates, and the states of both, in columns.
 
 B requests   N candidates of all requests   S category slots of a candidate, padded with -1
 K numbers and W words of a context   A numbers of a candidate
@@ -22,7 +22,7 @@ from headrace.keys import surface_code
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """B requests in columns: their times, surfaces, and what else they told."""
+    """B requests in columns: their times, surfaces, and contexts."""
 
     now_ms_B: Ints
     surface_B: Ints  # `headrace.keys.surface_code`

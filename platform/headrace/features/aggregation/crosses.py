@@ -1,4 +1,4 @@
-"""Feature crosses: views of states by what one request and its candidates say.
+"""Feature crosses: views of states by one request and its candidates.
 
     B requests   N candidates of all requests   S category slots, padded with -1   m measures kept
     G groups of a candidate: its authors, then its categories   P states of groups

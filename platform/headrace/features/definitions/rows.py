@@ -41,7 +41,7 @@ _ELSEWHERE: Final = ("entity", "aggregator", "over", *_KEYS)
 
 
 def read_rows(rows: Rows, kept: Mapping[str, Kept | None], problems: list[str]) -> list[Feature]:
-    """The features that these rows define, in their order; adds what is wrong."""
+    """The features that these rows define, in their order; adds all problems."""
     made = (_read(name, path, keys, kept, problems) for name, (path, keys) in rows.items())
     return [feature for feature in made if feature is not None]
 
