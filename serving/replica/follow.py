@@ -25,10 +25,11 @@ from headrace.catalogue.table.shared import open_catalogue
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.documents.follower import ItemFollower
+from headrace.encoders.arrivals.messages import VectorFollower
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
-from headrace.features.table import ITEM
+from headrace.features.table import CATEGORY, HAS_GROUPS, ITEM
 from headrace.metrics.latency import Latencies
 from headrace.registry.manifest import Manifest
 from headrace.registry.subscriber import Subscriber
@@ -66,6 +67,7 @@ class Readers:
     models: Subscriber
     states: LogReader
     items: LogReader
+    vectors: LogReader
 
 
 class Live:
@@ -75,14 +77,17 @@ class Live:
         self._settings, self._clock = settings, clock
         self.catalogue, self._place = open_catalogue(config.catalogue_path(settings))
         self.followed = Followed()
-        self.content = ContentTable(self.catalogue, ContentVectors.of(settings))
+        vectors = ContentVectors.of(settings)
+        self.content = ContentTable(self.catalogue, vectors)
         self._redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
         decoder = RowDecoder(MERGED, schemas.description, self.skipped)
-        merged_rows = MergedRows(settings.stream.num_partitions, decoder, (ITEM,))
+        kinds = (ITEM, CATEGORY) if HAS_GROUPS else (ITEM,)
+        merged_rows = MergedRows(settings.stream.num_partitions, decoder, kinds)
         self._states = ItemStates(self.catalogue, merged_rows, clock)
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
+        self._vectors = VectorFollower(vectors, self.skipped)
         self._stopping, self._has_looked = threading.Event(), threading.Event()
         self.snapshot = Snapshot((), self._states.states, self._states.trending_rows)
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
@@ -116,6 +121,8 @@ class Live:
             chosen = models.newest() if version is None else models.find(version)
             for records in readers.items.read_to_end():
                 self._take_documents(records)
+            for records in readers.vectors.read_to_end():
+                self._take_vectors(records)
             loaded = (self._load(chosen),) if chosen else ()
             self.snapshot = replace(self.snapshot, models=loaded)
             for records in readers.states.read_to_end():
@@ -147,6 +154,7 @@ class Live:
         while not self._stopping.wait(REFRESH_S):
             try:
                 self._follow_documents(readers.items)
+                self._take_vectors(readers.vectors.poll(timeout_ms=0))
                 self._load_newest(readers.models)
                 if self._states.take(readers.states.poll(timeout_ms=0)):
                     self._show_states()
@@ -169,6 +177,12 @@ class Live:
         if changes := self._documents.take(records):
             self.follow_items(changes.put, changes.removed)
 
+    def _take_vectors(self, records: Sequence[Record]) -> None:
+        """Compute the items anew whose vectors came, changed or went."""
+        if len(keys := self._vectors.take(records)):
+            for model in self.snapshot.models:
+                model.items.forget(keys)
+
     def _load_newest(self, models: Subscriber) -> None:
         """Load the newest versions of those that were announced and can be served, and serve the
         first of them: the error of a later one is reported until one comes that can be served."""
@@ -190,7 +204,10 @@ class Live:
 
     def _show_states(self) -> None:
         states, trending_rows = self._states.states, self._states.trending_rows
-        self.snapshot = replace(self.snapshot, states=states, trending_rows=trending_rows)
+        groups = self._states.groups
+        self.snapshot = replace(
+            self.snapshot, states=states, trending_rows=trending_rows, groups=groups
+        )
 
     def _say(self, error: Exception) -> None:
         self.followed.reading_error = shortened(f"{type(error).__name__}: {error}")
@@ -201,11 +218,12 @@ class Live:
         begin = dict.fromkeys(range(settings.stream.num_partitions), 0)
         states = LogReader(settings, topics.item_features, begin, max_records=20_000)
         items = LogReader(settings, topics.items, {**begin, **self._place.offsets})
+        vectors = LogReader(settings, topics.item_vectors, begin)
         with ExitStack() as stack:
             models = Subscriber(settings, self.skipped)
-            for opened in (models, states, items):
+            for opened in (models, states, items, vectors):
                 stack.enter_context(closing(opened))
-            yield Readers(models, states, items)
+            yield Readers(models, states, items, vectors)
 
     def _serve(self, manifest: Manifest) -> LiveModel:
         """The version ready to rank; from now on it counts as served."""
