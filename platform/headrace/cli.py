@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from headrace import __version__, config
-from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.table.shared import open_items
 from headrace.clock import now_ms
 from headrace.commands.application import take_application
@@ -47,6 +46,7 @@ from headrace.commands.keys import add_keys
 from headrace.commands.room import Command, module_command, run_module
 from headrace.commands.running import add_platform_flag, settings_for
 from headrace.commands.status import add_status
+from headrace.documents.feed import publish_catalogue
 from headrace.encoders import registry as encoders
 from headrace.errors import HeadraceError
 from headrace.rooms.folder import room_path
@@ -255,7 +255,8 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 
     yield_to_requests()
     if options.data or options.dataset or not _has_catalogue(settings):
-        write_catalogue(load_data(options), config.catalogue_path(settings), now_ms())
+        told = publish_catalogue(settings, load_data(options), now_ms())
+        print(f"{told.put:,} items and users are new or other, {told.removed:,} are gone")
     materialize.apply(settings)
     materialize.materialize(settings, now_ms(), getattr(options, "incremental", False))
     return 0

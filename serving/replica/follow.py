@@ -24,6 +24,7 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.table.shared import open_catalogue
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
+from headrace.documents.followed import begun
 from headrace.documents.follower import ItemFollower
 from headrace.features.rows.schemas import RowSchemas
 from headrace.metrics.latency import Latencies
@@ -70,7 +71,9 @@ class Live:
 
     def __init__(self, settings: config.Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
-        self.catalogue, self._place = open_catalogue(config.catalogue_path(settings))
+        self.catalogue, self._place = open_catalogue(
+            config.catalogue_path(settings), settings.namespace
+        )
         self.followed = Followed()
         self.content = ContentTable(self.catalogue, ContentVectors.of(settings))
         self._redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
@@ -195,7 +198,8 @@ class Live:
         settings, topics = self._settings, Topics(self._settings.namespace)
         begin = dict.fromkeys(range(settings.stream.num_partitions), 0)
         states = LogReader(settings, topics.item_features, begin, max_records=20_000)
-        items = LogReader(settings, topics.items, {**begin, **self._place.offsets})
+        self._place = begun(settings, topics.items, self._place)
+        items = LogReader(settings, topics.items, self._place.offsets)
         with ExitStack() as stack:
             models = Subscriber(settings, self.skipped)
             for opened in (models, states, items):

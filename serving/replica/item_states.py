@@ -58,6 +58,8 @@ class ItemStates:
 
     def follow_items(self, put_rows: Ints, removed_rows: Ints) -> None:
         """Take in that the table has other items in these rows, and none in those."""
+        self._merged.follow_items([item.item_id for item in self._table.items(removed_rows)])
+        self._merged.follow_items([item.item_id for item in self._table.items(put_rows)])
         gone = removed_rows[~self._table.have_items(removed_rows)]
         if len(gone):
             self._pages.clear(np.unique(gone))

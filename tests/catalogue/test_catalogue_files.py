@@ -12,7 +12,12 @@ from headrace.catalogue import files as catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.errors import DatasetError
 
-ITEMS = (Item("mug", "Mug ☕", ("kitchen", "gift"), ("colour=red",)), Item("pen"))
+SOLD = {"price_micros": 9_990_000, "currency": "EUR", "stock": 0, "min_age": 18}
+TIMES = {"available_from_ms": 1_714_564_800_123, "available_until_ms": 1_814_564_800_123}
+ITEMS = (
+    Item("mug", "Mug ☕", ("kitchen", "gift"), ("colour=red",), **SOLD, **TIMES),  # type: ignore[arg-type]
+    Item("pen"),
+)
 USERS = (User("ann", ("country=NL",)), User("bob"))
 
 
@@ -36,6 +41,12 @@ def test_the_columns_have_the_types_that_feast_reads(tmp_path: Path) -> None:
         "title": pa.string(),
         "categories": words,
         "attributes": words,
+        "price_micros": pa.int64(),
+        "currency": pa.string(),
+        "stock": pa.int64(),
+        "available_from_ms": pa.int64(),
+        "available_until_ms": pa.int64(),
+        "min_age": pa.int64(),
         "event_timestamp": pa.timestamp("us", tz="UTC"),
     }
     stamps = items["event_timestamp"].cast(pa.int64()).to_pylist()

@@ -13,7 +13,6 @@ from headrace import config
 from headrace.broker.reader import LogReader, ends_of_log
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics
-from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.words import user_word_keys
 from headrace.errors import CommitDamaged
 from headrace.features.aggregation.layout import Layout
@@ -29,6 +28,7 @@ from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
 from headrace.positions.store import COMMITS, CommitStore
 from headrace.skipped import Skipped
+from headrace.stream.catalogue import WorkersCatalogue
 from headrace.stream.delivery import Changed, Delivery, Gone, Step
 from headrace.stream.source_log import bind_to_log
 from headrace.stream.step.intake import Decoded, IntakeRules, arrived_records, decode_records
@@ -55,7 +55,8 @@ class Worker:
         self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._store = OnlineStore(settings, self._skipped)
         self._delivery = Delivery(settings, self._store, self._commits, clock, self._skipped)
-        items = open_items(config.catalogue_path(settings))
+        self._catalogue = WorkersCatalogue(settings, self._store, redis, self._skipped, clock)
+        items = self._catalogue.items.table
         bounds = Bounds.of(settings)
         self._merged = MergedState(items.get, schemas.description, self._skipped, bounds)
         self._damaged: dict[int, bytes | None] = {}  # what lies there as partitions' commits
@@ -78,6 +79,7 @@ class Worker:
         """
         events: LogReader | None = None
         try:
+            self._catalogue.start(self._partitions)
             with ThreadPoolExecutor(max_workers=1) as thread:
                 for states in self._item_reader.read_to_end():
                     self._merged.apply(states)
@@ -89,6 +91,7 @@ class Worker:
                 delivered = thread.submit(self._delivery.deliver, step, 0)
                 events = self._warm_up()
                 while not should_stop() and not self._is_mended():
+                    self._follow_catalogue()
                     arrived = arrived_records(self._item_reader.poll(0), self._clock())
                     owned = self._owned(self._merged.apply(arrived), arrived)
                     polled, gaps = events.poll(), events.take_gaps()
@@ -99,9 +102,19 @@ class Worker:
                     delivered = thread.submit(self._delivery.deliver, step, events.lag())
                 delivered.result()
         finally:
-            for end in (events, self._item_reader, self._delivery):
+            for end in (events, self._item_reader, self._catalogue, self._delivery):
                 if end is not None:
                     end.close()
+
+    def _follow_catalogue(self) -> None:
+        """Take in the items and users that came, changed or went."""
+        followed = self._catalogue.poll()
+        if followed.item_ids:
+            self._merged.follow_items(followed.item_ids)
+        for user_id, attributes in followed.users.items():
+            for partition in self._partitions.values():
+                words = user_word_keys(attributes or ())
+                partition.tell_user(user_id, words, attributes is None)
 
     def _claimed(
         self, numbers: Sequence[int], rules: PartitionSettings
