@@ -44,8 +44,9 @@ from headrace.commands.flags import (
 from headrace.commands.init import add_init
 from headrace.commands.keys import add_keys
 from headrace.commands.room import Command, module_command, run_module
-from headrace.commands.running import add_platform_flag, settings_for
+from headrace.commands.running import add_platform_flag, settings_with_flags
 from headrace.commands.status import add_status
+from headrace.documents.exchange import export_file, import_file
 from headrace.documents.feed import publish_catalogue
 from headrace.encoders import registry as encoders
 from headrace.errors import HeadraceError
@@ -73,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_status(commands)
     _add_parts(commands)
     _add_data_commands(commands)
+    _add_exchange(commands)
     add_evaluate(commands)
     add_compare_fusion(commands)
     add_features(commands)
@@ -88,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.run
     try:
         take_application(options, arguments)
-        settings = _settings(options)
+        settings = settings_with_flags(options)
         if getattr(options, "writes_home", False):
             require_home(settings.home_path)
         code = command(options, settings)
@@ -102,15 +104,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read what it prints has ended, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-
-
-def _settings(options: argparse.Namespace) -> config.Settings:
-    """The settings of the command's platform, overridden by flags that several commands share."""
-    settings = settings_for(options)
-    flags = {name: getattr(options, name, None) for name in ("ranker_size", "fusion")}
-    flags["vector_tables"] = getattr(options, "vectors", None)
-    given = {name: value for name, value in flags.items() if value}
-    return config.changed(settings, **given) if given else settings
 
 
 def _add_up(commands: Commands) -> None:
@@ -182,6 +175,15 @@ def _add_data_commands(commands: Commands) -> None:
     add_encoder_flag(encode)
     add_platform_flag(encode)
     encode.set_defaults(run=_encode, writes_home=True)
+
+
+def _add_exchange(commands: Commands) -> None:
+    for kind in ("items", "users"):
+        exchanged = commands.add_parser(kind, help=f"{kind} as lines of JSON, in or out")
+        exchanged.add_argument("action", choices=("import", "export"))
+        exchanged.add_argument("file", metavar="FILE", help="a document a line; - is a terminal's")
+        add_platform_flag(exchanged)
+        exchanged.set_defaults(run=_exchange)
 
 
 def _up(options: argparse.Namespace, settings: config.Settings) -> int:
@@ -259,6 +261,12 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
         print(f"{told.put:,} items and users are new or other, {told.removed:,} are gone")
     materialize.apply(settings)
     materialize.materialize(settings, now_ms(), getattr(options, "incremental", False))
+    return 0
+
+
+def _exchange(options: argparse.Namespace, settings: config.Settings) -> int:
+    moved = import_file if options.action == "import" else export_file
+    print(f"{moved(settings, options.command, options.file):,} {options.command}", file=sys.stderr)
     return 0
 
 

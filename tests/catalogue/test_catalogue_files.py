@@ -12,12 +12,8 @@ from headrace.catalogue import files as catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.errors import DatasetError
 
-SOLD = {"price_micros": 9_990_000, "currency": "EUR", "stock": 0, "min_age": 18}
-TIMES = {"available_from_ms": 1_714_564_800_123, "available_until_ms": 1_814_564_800_123}
-ITEMS = (
-    Item("mug", "Mug ☕", ("kitchen", "gift"), ("colour=red",), **SOLD, **TIMES),  # type: ignore[arg-type]
-    Item("pen"),
-)
+SOLD = (9_990_000, "EUR", 0, 1_714_564_800_123, 1_814_564_800_123, 18)
+ITEMS = (Item("mug", "Mug ☕", ("kitchen", "gift"), ("colour=red",), *SOLD), Item("pen"))
 USERS = (User("ann", ("country=NL",)), User("bob"))
 
 
