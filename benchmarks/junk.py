@@ -65,11 +65,12 @@ def run() -> dict[str, Any]:
 def into_topics(settings: config.Settings) -> int:
     """One of each kind to each partition of each topic, with keys and without; how many."""
     topics, num = Topics(settings.namespace), 0
-    names = (topics.events, topics.samples, topics.item_features, topics.feature_rows)
+    states = (topics.item_partials, topics.item_features)
+    names = (topics.events, topics.samples, topics.feature_rows, *states)
     with closing(KafkaProducer(bootstrap_servers=settings.kafka_bootstrap)) as producer:
         for name in (*names, topics.models, topics.dead_letters):
             for partition in producer.partitions_for(name):
-                for key in (b"", b"item/0:50", b"\xff"):
+                for key in (b"", b"item/0:50", b"item:50", b"\xff"):
                     for value in JUNK:
                         producer.send(name, value=value, key=key, partition=partition)
                         num += 1

@@ -61,8 +61,11 @@ def kill_each(
                 stream.kill(target)
             stream.wait_progress()
             recovery_s.append(round(time.monotonic() - killed_s, 2))
+            told = f"{len(recovery_s)} of {len(targets)}: {target}, {recovery_s[-1]} s to recover"
+            print(told, file=sys.stderr, flush=True)
         stream.finish()
-        counts, said = stream.differences(), stream.log_text
+        counts, lines = stream.differences(), stream.log_text.splitlines()
+        said = "\n".join(line for line in lines if line.startswith("stream worker"))  # not Ray's
         return {"kills": len(targets), "recovery_s": recovery_s, **counts, "said": said[-4_000:]}
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import psutil
 from redis import Redis, RedisError
 
@@ -30,9 +31,12 @@ from headrace.event import encode
 from headrace.features.aggregation.facts import COUNTED
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.state_row import Rows
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
+from headrace.features.rows.schemas import nothing_described
+from headrace.features.rows.state_row import Rows, decode_rows
 from headrace.features.store.last_items import USER_HIDES
-from headrace.features.table import ITEM_LAYOUT, LIFE, USER_LAYOUT
+from headrace.features.table import ITEM, ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.offline import materialize
@@ -40,9 +44,10 @@ from headrace.positions.commit import Commit
 from headrace.positions.store import CommitStore
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.redis import RedisServer, start_redis
+from headrace.skipped import Skipped
 
 SHARE_OF_COPIES, SHARE_OF_BAD = 0.05, 0.02
-FULL_S, WAIT_S = 4.0, 120.0
+FULL_S, WAIT_S, MERGED_WITHIN_S = 4.0, 120.0, 20.0
 AWAY_S = 15.0  # longer than redis-py tries again by itself, which is 14 s at most
 
 
@@ -176,11 +181,7 @@ class StreamUnderLoad:
         store = OnlineStore(self.settings)
         users = {user: _counted(store.read_user_rows([user])) for user in USERS}
         hidden = _hidden(store)
-        state = MergedState(lambda item_id: None)
-        state.apply(self._read(self.topics.item_features))
-        merged = {id_: state.items.merged(state.items.find([id_])) for id_ in state.items.ids}
-        field = ITEM_LAYOUT.field_of[LIFE]
-        items = {id_: _counted(rows, field) for id_, rows in merged.items()}
+        items, online = self._published_items(), _online_items(store)
         return {
             "events": expected.num_accepted,
             "accepted": sum(c.accepted for c in commits) - expected.num_accepted,
@@ -192,6 +193,7 @@ class StreamUnderLoad:
             "drawn": sum(drawn.get(place) != keys for place, keys in expected.drawn.items()),
             "users": sum(users[id_] != expected.users(id_) for id_ in USERS),
             "items": sum(items.get(id_, _counted()) != expected.items(id_) for id_ in ITEMS),
+            "items_online": sum(online[id_] != expected.items(id_) for id_ in ITEMS),
             "hidden": sum(hidden[at] != expected.hidden.get(at, {}) for at in hidden),
         }
 
@@ -221,6 +223,24 @@ class StreamUnderLoad:
         writer.flush()
         writer.close()
 
+    def _published_items(self) -> dict[str, list[float]]:
+        """The counts of the merged rows in their topic, once they are those of all partial rows,
+        or have had `MERGED_WITHIN_S` to be."""
+        deadline_s = time.monotonic() + MERGED_WITHIN_S
+        while True:
+            state = MergedState(lambda item_id: None)
+            state.apply(self._read(self.topics.item_partials))
+            decoder = RowDecoder(MERGED, nothing_described, Skipped())
+            reader = MergedRows(self.settings.stream.num_partitions, decoder, (ITEM,))
+            new = reader.read(self._read(self.topics.item_features))[ITEM]
+            merged = state.items.merged(state.items.find(new.ids))
+            is_all = set(new.ids) == set(state.items.ids)
+            same = is_all and np.array_equal(merged["position"], new.rows["position"])
+            if same or time.monotonic() > deadline_s:
+                rows = np.split(new.rows, len(new.ids))
+                return {id_: _item_counts(row) for id_, row in zip(new.ids, rows, strict=True)}
+            time.sleep(0.2)
+
     def _read(self, topic: str, num_partitions: int | None = None) -> list[Record]:
         numbers = range(num_partitions or self.settings.stream.num_partitions)
         reader = LogReader(self.settings, topic, dict.fromkeys(numbers, 0), 5_000)
@@ -247,6 +267,16 @@ def _counted(rows: Rows | None = None, field: str = USER_LAYOUT.field_of[LIFE]) 
         return [0.0] * len(COUNTED)
     counts: list[float] = rows["state"][field][0].tolist()
     return counts
+
+
+def _item_counts(rows: Rows) -> list[float]:
+    return _counted(rows, ITEM_LAYOUT.field_of[LIFE])
+
+
+def _online_items(store: OnlineStore) -> dict[str, list[float]]:
+    """The counts of the items' rows in the online store."""
+    rows = zip(ITEMS, store.read_rows(ITEM_LAYOUT, ITEMS), strict=True)
+    return {id_: _item_counts(decode_rows([row] if row else [], ITEM_LAYOUT)) for id_, row in rows}
 
 
 def _hidden(store: OnlineStore) -> dict[tuple[str, str], dict[int, int]]:

@@ -26,7 +26,10 @@ from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.documents.followed import begun
 from headrace.documents.follower import ItemFollower
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
+from headrace.features.table import ITEM
 from headrace.metrics.latency import Latencies
 from headrace.registry.manifest import Manifest
 from headrace.registry.subscriber import Subscriber
@@ -79,7 +82,9 @@ class Live:
         self._redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
-        self._states = ItemStates(self.catalogue, schemas, self.skipped, clock)
+        decoder = RowDecoder(MERGED, schemas.description, self.skipped)
+        merged_rows = MergedRows(settings.stream.num_partitions, decoder, (ITEM,))
+        self._states = ItemStates(self.catalogue, merged_rows, clock)
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
         self._stopping, self._has_looked = threading.Event(), threading.Event()
         self.snapshot = Snapshot((), self._states.states, self._states.trending_rows)

@@ -1,41 +1,38 @@
-"""Item states of a replica: the accumulators of its catalogue's items, merged from the topic."""
+"""Item states of a replica: the accumulators of its catalogue's items, as the topic has them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 
 from headrace.broker.record import Record
 from headrace.catalogue.table.table import ItemTable
+from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
-from headrace.features.rows.bounds import NOTHING, Bounds
-from headrace.features.rows.merged import MergedState
-from headrace.features.rows.schemas import RowSchemas
+from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.table import ITEM, ITEM_LAYOUT
-from headrace.skipped import Skipped
 from serving.replica.state_pages import StatePages, States
 from serving.replica.trending import Trending
+
+MAX_APART: Final = 10_000
 
 
 class ItemStates:
     """States by catalogue row, and the rows that trend; a reading of them does not change.
 
+    The states of the last `MAX_APART` items that have left, or were told of before they came, are
+    kept apart: an item's document and its state lie in different topics.
+
     U rows of a change
     """
 
-    def __init__(
-        self,
-        table: ItemTable,
-        schemas: RowSchemas,
-        skipped: Skipped,
-        clock: Callable[[], int],
-    ) -> None:
-        self._table, self._clock = table, clock
-        known = Bounds(NOTHING, NOTHING)
-        self._merged = MergedState(table.get, schemas.description, skipped, known)
+    def __init__(self, table: ItemTable, merged_rows: MergedRows, clock: Callable[[], int]) -> None:
+        self._table, self._rows, self._clock = table, merged_rows, clock
         self._pages = StatePages(ITEM_LAYOUT, table.num_rows)
         self._trending = Trending(table)
+        self._apart: dict[str, State] = {}  # by item id, the newest last
 
     @property
     def states(self) -> States:
@@ -48,32 +45,49 @@ class ItemStates:
         return self._trending.rows
 
     def take(self, records: Sequence[Record]) -> bool:
-        """Apply records of the items' states; returns whether one of the catalogue changed."""
-        changed = self._merged.apply(records).get(ITEM, [])
-        self._merged.end_step(self._clock())  # what is in no catalogue is not recommended
-        row_U = self._put(changed)
+        """Take in records of the items' states; returns whether one of the catalogue changed."""
+        new = self._rows.read(records).get(ITEM)
+        if new is None:
+            return False
+        self._keep_apart(new.gone, None)
+        gone_G = self._table.rows_of_ids(new.gone)
+        gone_G = gone_G[gone_G != 0]
+        if len(gone_G):
+            self._pages.clear(gone_G)
+        row_U = np.concatenate([self._put(new.ids, new.rows["state"]), gone_G])
         if len(row_U):
             self._trending.take(row_U, self.states, self._clock())
         return len(row_U) > 0
 
     def follow_items(self, put_rows: Ints, removed_rows: Ints) -> None:
         """Take in that the table has other items in these rows, and none in those."""
-        self._merged.follow_items([item.item_id for item in self._table.items(removed_rows)])
-        self._merged.follow_items([item.item_id for item in self._table.items(put_rows)])
-        gone = removed_rows[~self._table.have_items(removed_rows)]
+        gone = np.unique(removed_rows[~self._table.have_items(removed_rows)])
         if len(gone):
-            self._pages.clear(np.unique(gone))
+            self._keep_apart(self._ids(gone), self.states.take(gone))
+            self._pages.clear(gone)
             self._trending.drop_removed()
         if len(put_rows):
-            self._put([item.item_id for item in self._table.items(put_rows)])
+            ids = self._ids(put_rows) if self._apart else []
+            if came := [item_id for item_id in ids if item_id in self._apart]:
+                self._put(came, np.concatenate([self._apart.pop(item_id) for item_id in came]))
             self._trending.arrive(put_rows, self.states, self._clock())
 
-    def _put(self, item_ids: Sequence[str]) -> Ints:
-        """[U]: give the rows of these items their merged states; those that are in no catalogue
-        have no row, and those without any event no state."""
+    def _put(self, item_ids: Sequence[str], state_N: State) -> Ints:
+        """[U]: give the rows of these items their states; those that have no row wait apart."""
         row_N = self._table.rows_of_ids(item_ids)
-        index_N = self._merged.items.find(item_ids)
-        place_U = np.flatnonzero((row_N != 0) & (index_N >= 0))
+        place_U, place_A = np.flatnonzero(row_N), np.flatnonzero(row_N == 0)
         if len(place_U):
-            self._pages.put(row_N[place_U], self._merged.items.states(index_N[place_U]))
+            self._pages.put(row_N[place_U], state_N[place_U])
+        self._keep_apart([item_ids[place] for place in place_A.tolist()], state_N[place_A])
         return row_N[place_U]
+
+    def _keep_apart(self, item_ids: Sequence[str], state_N: State | None) -> None:
+        for place, item_id in enumerate(item_ids):
+            self._apart.pop(item_id, None)
+            if state_N is not None:
+                self._apart[item_id] = state_N[place : place + 1].copy()
+        while len(self._apart) > MAX_APART:
+            del self._apart[next(iter(self._apart))]
+
+    def _ids(self, row_N: Ints) -> list[str]:
+        return [item.item_id for item in self._table.items(row_N)]

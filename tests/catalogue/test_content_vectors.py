@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from headrace.catalogue.vector_table import SCHEMA, VectorTable
-from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.vectors import ContentVectors, VectorColumn
 from headrace.errors import DatasetError
 from headrace.keys import key
 
@@ -96,3 +96,25 @@ def test_lookup_is_that_of_a_dictionary(vectors: Vectors, asked: list[str]) -> N
         expected = vectors.get(item_id)
         assert mask_UM[row, 0] == (expected is not None)
         assert vector_UMD[row, 0].tolist() == (expected or [0] * vector_UMD.shape[2])
+
+
+CHANGES = st.lists(st.tuples(IDS, st.none() | st.lists(NUMBERS, min_size=2, max_size=2)))
+
+
+@settings(max_examples=30)
+@given(st.dictionaries(IDS, st.lists(NUMBERS, min_size=2, max_size=2), min_size=1), CHANGES)
+def test_vectors_follow_items_that_come_change_and_go(
+    first: dict[str, list[float]], changes: list[tuple[str, list[float] | None]]
+) -> None:
+    column = VectorColumn.of("text/1", list(first), np.array(list(first.values()), np.float32))
+    expected: Vectors = dict(first)
+    for item_id, vector in changes:
+        expected[item_id] = vector
+        if vector is None:
+            column.remove([item_id])
+        else:
+            column.put([item_id], np.array([vector], np.float32))
+    ids = [f"i{n}" for n in range(12)]
+    vector_UD, mask_U = column.find(keys(*ids))
+    assert mask_U.tolist() == [expected.get(item_id) is not None for item_id in ids]
+    assert vector_UD.tolist() == [expected.get(item_id) or [0, 0] for item_id in ids]

@@ -10,7 +10,8 @@ from plain_facts import START_MS, Fact, columns
 
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
-from headrace.features.rows.merged import MergedState, topic_messages
+from headrace.features.rows.merged import MergedState
+from headrace.features.rows.messages.row_messages import partial_messages
 from headrace.features.rows.state_row import Rows, blank_rows, encode_rows, row_dtype
 from headrace.features.schema import STATE_SCHEMA
 from headrace.features.table import (
@@ -45,8 +46,8 @@ def changed(partition: int, position: int) -> dict[str, tuple[list[str], Rows]]:
 
 def records(messages: dict[str, tuple[list[str], Rows]], partition: int = 0) -> list[Record]:
     return [
-        Record(partition, offset, START_MS, *message)
-        for offset, message in enumerate(topic_messages(messages))
+        Record(partition, offset, START_MS, about.encoded(), value)
+        for offset, (about, value) in enumerate(partial_messages(messages))
     ]
 
 
@@ -94,7 +95,7 @@ def test_items_that_are_read_are_met_in_the_catalogue() -> None:
 
 def test_nothing_read_changes_nothing() -> None:
     merged = MergedState(ITEMS.get)
-    assert merged.apply([]) == {} and not list(topic_messages({}))
+    assert merged.apply([]) == {} and not list(partial_messages({}))
     assert [len(table) for table in merged.tables.values()] == [0, 0, 0]
 
 
@@ -134,7 +135,7 @@ def test_a_tombstone_of_what_was_never_known_changes_nothing() -> None:
         (b"", b"x", "no key of a row"),
         (b"\xff\xfe", b"x", "no key of a row"),
         (b"item/0:", b"x", "no key of a row"),
-        (b"item/1:mug", b"x", "no key of a row"),  # it lies in partition 0
+        (b"item:mug", b"x", "no key of a row"),  # a merged row's
         (b"user/0:mug", b"x", "no key of a row"),
         (b"item/99999999999:mug", b"x", "no key of a row"),
         (b"item/0:mug", b"\xff\x00garbage", "no row"),
@@ -153,7 +154,7 @@ def test_what_is_no_row_is_passed_over_and_counted(key: bytes, value: bytes, rea
     merged = MergedState(ITEMS.get, skipped=skipped)
     good = records(changed(0, 1))
     mentioned = merged.apply([good[0], Record(0, 77, START_MS, key, value), *good[1:]])
-    assert mentioned == CHANGED_IDS and skipped.counts() == {("item-features", reason): 1}
+    assert mentioned == CHANGED_IDS and skipped.counts() == {("item-partials", reason): 1}
     (kind,) = skipped.report()
     assert kind.first.startswith("partition 0 offset 77: ")
 
@@ -165,7 +166,7 @@ def test_a_row_with_numbers_that_no_events_lead_to_is_passed_over(number: float)
     skipped = Skipped()
     merged = MergedState(ITEMS.get, skipped=skipped)
     assert merged.apply(records({ITEM: (["mug"], rows)})) == {}
-    assert skipped.counts() == {("item-features", "no row"): 1}
+    assert skipped.counts() == {("item-partials", "no row"): 1}
 
 
 @given(

@@ -95,7 +95,7 @@ def test_another_number_of_partitions_than_the_settings_is_refused_with_both_num
     create_topics(settings)
     with pytest.raises(LogMismatch) as caught:
         create_topics(config.changed(settings, num_partitions=number))
-    for topic in ("events", "samples", "feature-rows", "item-features"):
+    for topic in ("events", "samples", "feature-rows", "item-partials", "item-features"):
         said = f"topic {settings.namespace}.{topic} has 2 partitions, expected {number}"
         assert said in str(caught.value)
     assert f"(HEADRACE_NUM_PARTITIONS={number}): set HEADRACE_NUM_PARTITIONS" in str(caught.value)
@@ -250,7 +250,7 @@ def test_each_topic_is_kept_as_its_plan_says(
     policies = {name: found[name]["cleanup.policy"]["value"] for name in planned}
     compacted = {name for name, policy in policies.items() if policy == "compact"}
     documents = {topics.items, topics.users}
-    assert compacted == {topics.item_features, topics.models, *documents}
+    assert compacted == {topics.item_partials, topics.item_features, topics.models, *documents}
 
 
 @pytest.mark.usefixtures("apache")

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from redis import Redis
 
 from benchmarks.catalogue_log import items_of, write_items
 from headrace.api.slate import RecommendRequest
@@ -23,8 +22,15 @@ from headrace.catalogue.table.shared import SNAPSHOT_FILE, open_items
 from headrace.catalogue.table.table import REUSE_AFTER_MS, ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.features.inputs import NUM_DENSE
-from headrace.features.rows.merged import MergedState, topic_messages
-from headrace.features.rows.schemas import RowSchemas
+from headrace.features.rows.merged import MergedState
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.row_messages import (
+    MERGED,
+    RowDecoder,
+    merged_messages,
+    partial_messages,
+)
+from headrace.features.rows.schemas import nothing_described
 from headrace.features.rows.state_row import blank_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.store.last_items import Entries
@@ -71,8 +77,7 @@ class Replica:
 
     def __init__(self, table: ItemTable) -> None:
         self.table, self.content = table, ContentTable(table)
-        schemas = RowSchemas(Redis(), "benchmark")
-        self.states = ItemStates(table, schemas, Skipped(), now_ms)
+        self.states = ItemStates(table, merged_rows(), now_ms)
         self.model = self._model()
         self.recommender = Recommender(Hydrate(Strangers()), table, 500)
 
@@ -192,13 +197,14 @@ class _Follower:
 
     def __init__(self, table: ItemTable, who: str, clock: Any) -> None:
         self._table, self._who = table, who
-        schemas = RowSchemas(Redis(), "benchmark")
-        self._states = ItemStates(table, schemas, Skipped(), clock) if who == "replica" else None
+        self._states = ItemStates(table, merged_rows(), clock) if who == "replica" else None
         self._merged = MergedState(table.get)
 
     def take(self, items: Sequence[Any], gone: Sequence[str], at_ms: int) -> None:
         removed, put = self._table.remove(gone, at_ms), self._table.put(items, at_ms)
-        records = list(records_of([item.item_id for item in items]))
+        records = list(
+            records_of([item.item_id for item in items], merged=self._states is not None)
+        )
         if self._states is None:
             self._merged.apply(records)
         else:
@@ -213,15 +219,22 @@ def give_states(states: ItemStates, table: ItemTable, num: int) -> None:
         states.take(list(records_of(part)))
 
 
-def records_of(item_ids: Sequence[str]) -> Iterator[Record]:
-    """Records with states of these items."""
+def merged_rows() -> MergedRows:
+    """A reader of a topic of one partition."""
+    return MergedRows(1, RowDecoder(MERGED, nothing_described, Skipped()), (ITEM,))
+
+
+def records_of(item_ids: Sequence[str], merged: bool = True) -> Iterator[Record]:
+    """Records with states of these items, merged ones or those of one partition."""
     rows = blank_rows(ITEM_LAYOUT, len(item_ids))
     lately_N = rows["state"][ITEM_LAYOUT.field_of[LATELY]]
     lately_N["newest_ms"] = now_ms()
     lately_N["sums"] = np.random.default_rng(0).integers([500, 1], [1_000, 400], (len(rows), 2))
     rows["partition"], rows["position"], rows["event_time_ms"] = 0, 1, now_ms()
-    for offset, (name, value) in enumerate(topic_messages({ITEM: (list(item_ids), rows)})):
-        yield Record(0, offset, now_ms(), name, value)
+    of_partition = partial_messages({ITEM: (item_ids, rows)})
+    messages = merged_messages(ITEM_LAYOUT, item_ids, rows) if merged else of_partition
+    for offset, (about, value) in enumerate(messages):
+        yield Record(0, offset, now_ms(), about.encoded(), value)
 
 
 def memory_mb() -> float:

@@ -219,7 +219,7 @@ def check(world: World, number: int, expected: Expected) -> None:
             hidden = {key(item): time_s for item, time_s in of_list.items()}
             assert world.lists.get((user, f"user_hides_{name}"), {}) == hidden
     merged = MergedState(lambda item_id: None)
-    merged.apply(world.item_features)
+    merged.apply(world.item_partials)
     for item in ITEMS[number]:
         (state,) = merged.items.partials(merged.items.indexes([item]), number)["state"]
         counted = state[ITEM_LAYOUT.field_of[LIFE]].tolist()

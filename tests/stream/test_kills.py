@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.services, pytest.mark.ray, pytest.mark.loop]
 ROOT = Path(__file__).resolve().parents[2]
 KAFKA_HOME = os.environ.get("KAFKA_HOME", "")
 COUNTS = ("accepted", "duplicates", "rejected", "dead_letters", "samples", "outcomes", "drawn")
-COUNTS += ("users", "items", "hidden")
+COUNTS += ("users", "items", "items_online", "hidden")
 EXACT = dict.fromkeys(COUNTS, 0)
 MOVE_WITHIN_S = 30.0
 

@@ -8,7 +8,7 @@ import pytest
 from one_partition import START_MS, Stream
 
 from headrace.event import MAX_EVENT_BYTES, MAX_ITEMS, MAX_SURFACE, ImpressionEvent, Shown, encode
-from headrace.features.rows.merged import topic_messages
+from headrace.features.rows.messages.row_messages import partial_messages
 from headrace.features.rows.numbers_message import encode_feature_rows, numbered
 from headrace.features.table import ITEM, ITEM_LAYOUT
 from headrace.sample import MAX_MESSAGE_BYTES, encode_batches
@@ -35,8 +35,8 @@ def largest(user: str, num_items: int = MAX_ITEMS, width: int = 256) -> Impressi
 def messages_of(effects: Effects) -> Iterator[tuple[str, bytes, bytes]]:
     for message in encode_batches(effects.samples):
         yield "samples", b"", message
-    for key, value in topic_messages(effects.changed.partials):
-        yield "item-features", key, value
+    for about, value in partial_messages(effects.changed.partials):
+        yield "item-partials", about.encoded(), value
     ids, rows = effects.changed.partials[ITEM]
     for message in encode_feature_rows(numbered(ITEM_LAYOUT, 0, ids, rows)):
         yield "feature-rows", b"", message
@@ -50,7 +50,7 @@ def test_what_is_made_of_the_largest_event_fits(num_items: int, width: int) -> N
     effects = stream.send(*events)
     assert len(effects.samples) == 3
     found = list(messages_of(effects))
-    assert {topic for topic, *_ in found} == {"samples", "item-features", "feature-rows"}
+    assert {topic for topic, *_ in found} == {"samples", "item-partials", "feature-rows"}
     assert all(len(key) + len(value) < BROKER_BYTES for _, key, value in found)
 
 

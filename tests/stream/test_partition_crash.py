@@ -25,6 +25,7 @@ from simulated_worker import (
     NUM_UNKNOWN,
     PARTITIONS,
     POPULARITY,
+    UNKNOWN,
     WINDOW_MS,
     World,
     item_of,
@@ -44,15 +45,21 @@ from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.rows.bounds import NOTHING, Bounds, Share
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.state_row import Rows, decode_rows
-from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, USER_LAYOUT
+from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
+from headrace.features.rows.schemas import nothing_described
+from headrace.features.rows.state_row import Rows, blank_rows, decode_rows
+from headrace.features.table import CATEGORY_LAYOUT, ITEM_LAYOUT, LIFE, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
 from headrace.positions.commit import Commit
 from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN, Sample
+from headrace.skipped import Skipped
 
 # By user and request: offset, deadline, items, clicked items.
 Opened = dict[tuple[str, str], tuple[int, int, tuple[str, ...], set[str]]]
 USER_COUNT = DENSE_NAMES.index("user_impressions_log")
+KINDS = ("shown", "clicked")
+TOGETHER, APART = ((0, 1),), ((0,), (1,))  # one worker with both partitions, or two
 ITEM_COUNT = DENSE_NAMES.index("item_impressions_log")
 
 
@@ -145,7 +152,7 @@ def taken(messages: list[bytes]) -> list[Sample]:
     return kept
 
 
-def check_samples(samples: list[Sample], number: int, expected: Expected) -> None:
+def check_samples(samples: list[Sample], number: int, expected: Expected, alone: bool) -> None:
     found = {(s.sequence, s.source_offset): (s.request_id, s.item_keys, s.clicked) for s in samples}
     assert found == {
         place: (request_id, tuple(map(key, items)), labels)
@@ -158,23 +165,24 @@ def check_samples(samples: list[Sample], number: int, expected: Expected) -> Non
         items = expected.samples[SEQUENCE_KNOWN, one.source_offset][1]
         log_q = expected.log_q.get(one.source_offset, [])
         assert one.log_q_N == pytest.approx(log_q, abs=1e-5)
-        # No sample knows its own outcome. How late what other partitions say comes, nobody knows.
-        lasting = [n for n, item in enumerate(items) if item in ITEMS[number]]
+        # No sample knows its own outcome. How late what other partitions say comes, nobody knows,
+        # nor how late an item's owner merges what this one says, if that is another worker.
+        lasting = [n for n, item in enumerate(items) if alone and item in ITEMS[number]]
         seen = [one.dense_NF[0, USER_COUNT], *one.dense_NF[lasting, ITEM_COUNT]]
         of_user, *of_items = np.log1p(expected.shown_before[one.source_offset])
         before = np.array([of_user, *(of_items[n] for n in lasting)])
         assert seen == before.astype(np.float32).tolist()
 
 
-def check(world: World, number: int, expected: Expected) -> None:
-    check_samples(taken(world.samples[number]), number, expected)
+def check(world: World, number: int, expected: Expected, num_workers: int) -> None:
+    check_samples(taken(world.samples[number]), number, expected, alone=num_workers == 1)
     for user in USERS[number]:
         row = decode_rows([world.users[user]] if user in world.users else [], USER_LAYOUT)
         counted = [expected.users[user, "shown"], expected.users[user, "clicked"]]
         assert (shown_clicked(row, USER_LAYOUT) or [0, 0]) == counted
     merged = MergedState(item_of, bounds=Bounds(Share(10**6, 10**9), NOTHING))
-    merged.apply(world.item_features)
-    assert merged.items.num_unknown <= NUM_UNKNOWN  # the others have a tombstone
+    merged.apply(world.item_partials)
+    assert merged.items.num_unknown <= num_workers * NUM_UNKNOWN  # the others have a tombstone
     for item in ITEMS[number]:
         row = merged.items.partials(merged.items.indexes([item]), number)
         counted = [expected.items[item, "shown"], expected.items[item, "clicked"]]
@@ -191,20 +199,41 @@ def check(world: World, number: int, expected: Expected) -> None:
     assert len(rejected) == expected.counters["rejected"]
 
 
+def check_merged(world: World, expected: list[Expected], num_workers: int) -> None:
+    """What is published is the newest, and all that the partitions' logs come to together."""
+    published = MergedRows(2, RowDecoder(MERGED, nothing_described, Skipped()))
+    of_kind = published.read(world.item_features)
+    for layout in SHARED_LAYOUTS[:2]:
+        new = of_kind[layout.entity]
+        counted = dict(zip(new.ids, np.split(new.rows, len(new.ids)), strict=True))
+        for item in CATALOGUE:
+            counts = [sum(one.items[item, what] for one in expected) for what in KINDS]
+            row = counted.get(item, blank_rows(layout, 1))
+            assert shown_clicked(row, layout) == counts
+        unknown = [item for item in new.ids if item.startswith(UNKNOWN)]
+        assert len(unknown) <= num_workers * NUM_UNKNOWN
+
+
 def shown_clicked(rows: Rows, layout: Layout) -> list[float]:
     life = rows["state"][layout.field_of[LIFE]]
     return [float(count) for row in life for count in row[:2]]
 
 
 def survive(
-    seed: int, num_events: int, crash_every: int, kinds: Mapping[str, int] = EVERY_KIND
+    seed: int,
+    num_events: int,
+    crash_every: int,
+    kinds: Mapping[str, int] = EVERY_KIND,
+    workers: tuple[tuple[int, ...], ...] = TOGETHER,
 ) -> int:
     random = Random(seed)
     log = {n: make_log(random, n, num_events, kinds) for n in PARTITIONS}
     world = World(log)
-    num_crashes = run(world, random, START_MS, crash_every)
+    num_crashes = run(world, random, START_MS, crash_every, workers)
+    expected = [recount(log[number]) for number in PARTITIONS]
     for number in PARTITIONS:
-        check(world, number, recount(log[number]))
+        check(world, number, expected[number], len(workers))
+    check_merged(world, expected, len(workers))
     return num_crashes
 
 
@@ -217,6 +246,12 @@ def test_without_a_crash_the_log_comes_to_what_a_recount_says(seed: int) -> None
 @given(st.integers(0, 2**32), st.sampled_from([15, 40, 150]))
 def test_crashes_at_any_write_change_nothing(seed: int, crash_every: int) -> None:
     survive(seed, num_events=40, crash_every=crash_every)
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.sampled_from([15, 40, 150, 10**9]))
+def test_two_workers_merge_what_both_say_whichever_crashes(seed: int, crash_every: int) -> None:
+    survive(seed, num_events=40, crash_every=crash_every, workers=APART)
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 from one_partition import NUMBER, START_MS, Stream, click, known
 
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.event import Event, ImpressionEvent, Shown
-from headrace.features.rows.bounds import NOTHING, Bounds, Share
-from headrace.features.rows.merged import MergedState, row_key, topic_messages
+from headrace.features.rows.bounds import Bounds, Share
+from headrace.features.rows.merged import MergedState
 from headrace.features.rows.merged_table import Forgotten
+from headrace.features.rows.messages.row_messages import RowKey, partial_messages
 from headrace.features.table import CAMPAIGN, ITEM
 
 SHARE, TTL_MS = 1_000, 60_000
@@ -117,7 +117,10 @@ def test_campaigns_in_no_file_have_a_share_of_their_own() -> None:
 
 def published(stream: Stream, *item_ids: str) -> list[Record]:
     effects = stream.send(flood(stream.offset, *item_ids))
-    return [Record(NUMBER, 0, START_MS, *one) for one in topic_messages(effects.changed.partials)]
+    return [
+        Record(NUMBER, 0, START_MS, about.encoded(), value)
+        for about, value in partial_messages(effects.changed.partials)
+    ]
 
 
 @pytest.mark.parametrize("owns", [False, True])
@@ -128,7 +131,7 @@ def test_a_tombstone_ends_an_unknown_item_where_others_count_it(owns: bool) -> N
     assert reader.items.having(["x", "i1"]) == ["x", "i1"]
     if owns:  # what its own topic says of the past is no news
         reader.own([NUMBER])
-    reader.apply([Record(NUMBER, 1, START_MS, row_key(ITEM, NUMBER, "x"), b"")])
+    reader.apply([Record(NUMBER, 1, START_MS, RowKey(ITEM, "x", NUMBER).encoded(), b"")])
     assert reader.items.having(["x", "i1"]) == (["x", "i1"] if owns else ["i1"])
 
 
@@ -152,12 +155,3 @@ def test_a_row_that_finds_no_place_at_the_start_is_to_be_deleted() -> None:
     assert len(gone) == 7 + SHARE // 4
     assert all(one.partitions == (NUMBER,) for one in gone)
     assert len(reader.items) == SHARE * 3 // 4 + 1
-
-
-def test_who_recommends_keeps_nothing_that_is_in_no_catalogue() -> None:
-    records = published(bounded(None), "x", "i1")
-    replica = MergedState(ITEMS.get, bounds=Bounds(NOTHING, NOTHING))
-    replica.apply(records)
-    replica.end_step(START_MS)
-    assert replica.items.all_ids() == ["i1"]
-    assert np.array_equal(replica.items.find(["x", "i1"]), [-1, 0])

@@ -68,7 +68,7 @@ def unknown_in_topic(settings: config.Settings) -> int:
     reader = MergedState(
         {item.item_id: item for item in ITEMS}.get, bounds=Bounds(Share(10**6, 10**9), NOTHING)
     )
-    log = LogReader(settings, Topics(settings.namespace).item_features, {0: 0, 1: 0})
+    log = LogReader(settings, Topics(settings.namespace).item_partials, {0: 0, 1: 0})
     for records in log.read_to_end():
         reader.apply(records)
     log.close()

@@ -53,6 +53,10 @@ class Topics:
         return f"{self.namespace}.item-features"
 
     @property
+    def item_partials(self) -> str:
+        return f"{self.namespace}.item-partials"
+
+    @property
     def items(self) -> str:
         return f"{self.namespace}.items"
 
@@ -131,10 +135,8 @@ def plans(settings: Settings) -> dict[str, TopicPlan]:
     kept = str(round(settings.stream.events_retention_h * HOUR_MS))
     stream = {"cleanup.policy": "delete", "retention.ms": kept, **every}
     # Partial states pass on when their events arrived, whatever that says: none must be refused.
-    states = {
-        **{"cleanup.policy": "compact", "segment.ms": str(24 * HOUR_MS), **every},
-        "message.timestamp.after.max.ms": str(2**63 - 1),
-    }
+    states = {"cleanup.policy": "compact", "segment.ms": str(24 * HOUR_MS), **every}
+    states["message.timestamp.after.max.ms"] = str(2**63 - 1)
     documents = {
         **{"cleanup.policy": "compact", "segment.ms": str(24 * HOUR_MS), **every},
         "delete.retention.ms": str(REMOVALS_KEPT_H * HOUR_MS),
@@ -146,6 +148,7 @@ def plans(settings: Settings) -> dict[str, TopicPlan]:
         topics.events: TopicPlan(num_partitions, stream),
         topics.samples: TopicPlan(num_partitions, stream),
         topics.feature_rows: TopicPlan(num_partitions, stream),
+        topics.item_partials: TopicPlan(num_partitions, states),
         topics.item_features: TopicPlan(num_partitions, states),
         topics.items: TopicPlan(1, documents),
         topics.users: TopicPlan(1, documents),

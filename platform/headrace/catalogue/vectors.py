@@ -1,12 +1,13 @@
 """Content vectors: the encoders' embeddings of the items, found by item key.
 
-N items with content   U items asked for   M modalities   D width of a table   W width of the widest
+N items with content   U items asked for   P changed items   M modalities   R rows of a table
+D width of a table   W width of the widest
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,26 +15,61 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from headrace.catalogue.table.key_index import KeyIndex, longer
 from headrace.catalogue.vector_table import VectorTable, take_over
 from headrace.config import Settings, vectors_path
 from headrace.errors import DatasetError
 from headrace.keys import key
 
+Keys = NDArray[np.int64]
+Floats = NDArray[np.float32]
 
-@dataclass(frozen=True, slots=True)
+
 class VectorColumn:
-    """The vectors of one vector table, by ascending item key."""
+    """The vectors of one vector table, which follow the items that come, change and go.
 
-    name: str
-    key_N: NDArray[np.int64]
-    vector_ND: NDArray[np.float32]
+    Threads may read and change it at a time: nobody reads half of a vector.
+    """
+
+    def __init__(self, name: str, width: int) -> None:
+        self.name, self.width = name, width
+        self._index, self._lock = KeyIndex(), threading.Lock()
+        self._vector_RD: Floats = np.zeros((1, width), np.float32)
 
     @classmethod
-    def of(cls, name: str, item_ids: Sequence[str], vector_ND: NDArray[np.float32]) -> VectorColumn:
-        """One vector for each of these items."""
-        key_N = np.array([key(item_id) for item_id in item_ids], dtype=np.int64)
-        order = np.argsort(key_N)
-        return cls(name, key_N[order], vector_ND[order])
+    def of(cls, name: str, item_ids: Sequence[str], vector_ND: Floats) -> VectorColumn:
+        """One vector for each of these items; the first one of an item that is named twice."""
+        column = cls(name, vector_ND.shape[1])
+        column._add(*_distinct(item_ids, vector_ND))
+        return column
+
+    def put(self, item_ids: Sequence[str], vector_PD: Floats) -> None:
+        """New vectors of items, in the place of those that they had."""
+        with self._lock:
+            self._add(*_distinct(item_ids, vector_PD))
+
+    def remove(self, item_ids: Sequence[str]) -> None:
+        """Forget the vectors of items that have none any more."""
+        with self._lock:
+            self._index.remove(np.unique(_keys(item_ids)))
+
+    def find(self, item_key_U: Keys) -> tuple[Floats, NDArray[np.bool_]]:
+        """[U, D] and [U]: the vectors, and which items have one."""
+        with self._lock:
+            row_U = self._index.find(item_key_U)
+            return self._vector_RD[row_U], row_U != 0
+
+    def has(self, item_key_X: Keys) -> NDArray[np.bool_]:
+        """[X]: whether an item has a vector."""
+        with self._lock:
+            has_X: NDArray[np.bool_] = self._index.find(item_key_X) != 0
+            return has_X
+
+    def _add(self, keys_P: Keys, vector_PD: Floats) -> None:
+        row_P = self._index.add(keys_P)
+        if self._index.capacity > len(self._vector_RD):
+            self._vector_RD = longer(self._vector_RD, self._index.capacity)
+        self._vector_RD[row_P] = vector_PD
 
 
 class ContentVectors:
@@ -44,9 +80,9 @@ class ContentVectors:
     """
 
     def __init__(self, columns: Sequence[VectorColumn] = ()) -> None:
-        self._columns = tuple(columns)
+        self.columns = tuple(columns)
         self.names = tuple(column.name for column in columns)
-        self.widths = tuple(column.vector_ND.shape[1] for column in columns)
+        self.widths = tuple(column.width for column in columns)
 
     @classmethod
     def of(cls, settings: Settings) -> ContentVectors:
@@ -64,30 +100,31 @@ class ContentVectors:
         """
         return cls([_column(name, VectorTable(root, name).read()) for name in names])
 
-    def has_any(self, item_key_X: NDArray[np.int64]) -> NDArray[np.bool_]:
+    def has_any(self, item_key_X: Keys) -> NDArray[np.bool_]:
         """[X]: whether an item has a vector of any modality."""
         has_X = np.zeros(len(item_key_X), dtype=np.bool_)
-        for column in self._columns:
-            if len(column.key_N):
-                row_X = np.searchsorted(column.key_N, item_key_X).clip(max=len(column.key_N) - 1)
-                has_X |= column.key_N[row_X] == item_key_X
+        for column in self.columns:
+            has_X |= column.has(item_key_X)
         return has_X
 
-    def vectors(
-        self, item_key_U: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def vectors(self, item_key_U: Keys) -> tuple[Floats, NDArray[np.bool_]]:
         """vector_UMW and mask_UM; rows of zeros where the mask is false, as for unknown items."""
-        shape = (len(item_key_U), len(self._columns))
+        shape = (len(item_key_U), len(self.columns))
         vector_UMW = np.zeros((*shape, max(self.widths, default=0)), dtype=np.float32)
         mask_UM = np.zeros(shape, dtype=np.bool_)
-        for m, column in enumerate(self._columns):
-            if not len(column.key_N):
-                continue
-            row_U = np.searchsorted(column.key_N, item_key_U).clip(max=len(column.key_N) - 1)
-            found_U = column.key_N[row_U] == item_key_U
-            vector_UMW[found_U, m, : self.widths[m]] = column.vector_ND[row_U[found_U]]
-            mask_UM[:, m] = found_U
+        for m, column in enumerate(self.columns):
+            vector_UD, mask_UM[:, m] = column.find(item_key_U)
+            vector_UMW[mask_UM[:, m], m, : column.width] = vector_UD[mask_UM[:, m]]
         return vector_UMW, mask_UM
+
+
+def _keys(item_ids: Sequence[str]) -> Keys:
+    return np.array([key(item_id) for item_id in item_ids], dtype=np.int64)
+
+
+def _distinct(item_ids: Sequence[str], vector_ND: Floats) -> tuple[Keys, Floats]:
+    keys_P, first_P = np.unique(_keys(item_ids), return_index=True)
+    return keys_P, vector_ND[first_P]
 
 
 def _column(name: str, rows: pa.Table) -> VectorColumn:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +15,15 @@ from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
 from headrace.catalogue.files import read_items, read_users
 from headrace.config import Settings
+from headrace.features.aggregation.layout import Layout
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds, row_ttls_s
-from headrace.features.rows.merged import topic_messages
+from headrace.features.rows.messages.ownership import owner_of
+from headrace.features.rows.messages.row_messages import merged_messages, partial_messages
 from headrace.features.rows.schemas import RowSchemas
+from headrace.features.rows.state_row import Rows
 from headrace.features.store.columns import Expiry
 from headrace.features.table import CAMPAIGN, ITEM, ITEM_LAYOUT, LAYOUTS, SHARED_LAYOUTS, USER
-from headrace.keys import key
 from headrace.offline.start_state import START_FOLDER, read_rows
 from headrace.paths import offline_path
 
@@ -45,7 +47,7 @@ def publish_start_state(state: Path, settings: Settings) -> dict[str, int]:
         CAMPAIGN: Bounds.of(settings).known_campaigns,
     }
     store, writer = OnlineStore(settings), LogWriter(settings)
-    topic, num_rows = Topics(settings.namespace).item_features, {}
+    num_rows = {}
     for layout in LAYOUTS:
         ids, rows = read_rows(folder, layout)
         of_kind = known.get(layout.entity, frozenset(ids))
@@ -57,10 +59,22 @@ def publish_start_state(state: Path, settings: Settings) -> dict[str, int]:
         for first in range(0, len(ids), ROWS_PER_WRITE):
             part = slice(first, first + ROWS_PER_WRITE)
             if layout in SHARED_LAYOUTS:
-                messages = topic_messages({layout.entity: (ids[part], rows[part])})
-                for id_, (row_key, value) in zip(ids[part], messages, strict=True):
-                    writer.send(topic, value, row_key, key(id_) % settings.stream.num_partitions)
+                _send(writer, settings, layout, ids[part], rows[part])
             store.write(layout, ids[part], rows[part], expiry=Expiry(unknown_N[part], ttl_s))
     writer.flush()
     writer.close()
     return num_rows
+
+
+def _send(
+    writer: LogWriter, settings: Settings, layout: Layout, ids: Sequence[str], rows: Rows
+) -> None:
+    """Send rows to both of their topics: until a stream counts they are all that is merged."""
+    topics = Topics(settings.namespace)
+    for topic, messages in (
+        (topics.item_partials, partial_messages({layout.entity: (ids, rows)})),
+        (topics.item_features, merged_messages(layout, ids, rows)),
+    ):
+        for about, value in messages:
+            number = owner_of(about.entity_id, settings.stream.num_partitions)
+            writer.send(topic, value, about.encoded(), number)

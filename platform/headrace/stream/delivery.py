@@ -15,10 +15,12 @@ from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.config import Settings
 from headrace.event import MAX_EVENT_BYTES
+from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import row_ttls_s
-from headrace.features.rows.merged import topic_messages
+from headrace.features.rows.messages.ownership import owner_of
+from headrace.features.rows.messages.row_messages import RowKey, merged_messages, partial_messages
 from headrace.features.rows.numbers_message import encode_feature_rows, numbered
 from headrace.features.rows.state_row import Rows
 from headrace.features.schema import VIEW_SCHEMA
@@ -56,14 +58,33 @@ class Changed:
     expires_N: NDArray[np.bool_]  # nobody announced the entity
     arrivals_ms: Sequence[int]
 
+    @classmethod
+    def of(
+        cls,
+        partition: int,
+        layout: Layout,
+        changed: tuple[list[str], Rows, NDArray[np.bool_]],
+        arrivals_ms: Sequence[int],
+    ) -> Changed:
+        """Ids, rows, and which entities nobody announced, with the numbers of the rows."""
+        ids, rows, expires_N = changed
+        number_NF = layout.kept_numbers(rows["state"], rows["event_time_ms"])
+        return cls(partition, layout, ids, rows, number_NF, expires_N, arrivals_ms)
+
+    def take(self, place_K: Ints) -> Changed:
+        """Those of the rows at these places, as if nothing had arrived."""
+        ids = [self.ids[place] for place in place_K.tolist()]
+        kept = (self.rows.take(place_K), self.number_NF[place_K], self.expires_N[place_K])
+        return Changed(self.partition, self.layout, ids, *kept, ())
+
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """Rows to be deleted, of entities that were forgotten: partial ones in the topic, by partition
-    and key, and merged ones in the online store."""
+    """Rows to be deleted, of entities that were forgotten: partial ones in their topic, by place
+    and key, and merged ones in theirs and in the online store, by the owner's partition."""
 
     partials: list[tuple[int, bytes]] = field(default_factory=list)
-    merged: list[tuple[Layout, list[str]]] = field(default_factory=list)
+    merged: list[tuple[int, Layout, list[str]]] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.partials or self.merged)
@@ -79,6 +100,7 @@ class Step:
     gone: Gone
     commits: Mapping[int, Commit]
     unknown: Mapping[str, Mapping[str, int]]  # what became of unknown entities, by kind
+    published: Sequence[Changed] = ()  # rows of merged entities for their topic
     has_gaps: bool = False  # events were gone from the log: a commit says so
     num_lost: int = 0  # rows of users that were written and are gone
     first_corrected: Mapping[str, str] = field(default_factory=dict)  # `Partition.first_corrected`
@@ -103,7 +125,10 @@ class Delivery:
     ) -> None:
         self._store, self._commits, self._clock = store, commits, clock
         self._skipped = skipped
-        self._topics = Topics(settings.namespace)
+        self._topics, self._num_partitions = (
+            Topics(settings.namespace),
+            settings.stream.num_partitions,
+        )
         self._writer = LogWriter(settings)
         self._ttls_s = row_ttls_s(settings)
         self._lists = (*USER_HIDES, *lists_of(seen_policy(settings.serving.seen)))
@@ -120,12 +145,13 @@ class Delivery:
         """Deliver a step, in the order that makes a crash at any point harmless.
 
         1. letters, samples and the numbers of rows go to their topics, and are acknowledged;
-        2. partial item states go to theirs: what they include has its samples in the topic, so
-           that no sample is ever made again from a state that knows its outcome; those of
-           entities that were forgotten are deleted there;
-        3. the rows of users, and of the merged entities answered for, go to the online store, if
-           the partitions are still this worker's, with what users have seen; ads that
-           were shown are charged; rows of forgotten entities are deleted;
+        2. partial item states go to theirs, each where the entity's owner reads it: what they
+           include has its samples in the topic, so that no sample is ever made again from a state
+           that knows its outcome; those of entities that were forgotten are deleted there;
+        3. if the partitions are still this worker's, the rows of merged entities that it owns go to
+           their topic, and those of users and of these entities to the online store, with what
+           users have seen; ads that were shown are charged; rows of forgotten entities are deleted
+           in both;
         4. the commit: an event before it is in all of these.
 
         Raises `ServiceError` before all of it if Redis may forget what it is given.
@@ -140,20 +166,17 @@ class Delivery:
             for rows in step.changed:
                 self._send_numbers(rows)
             self._writer.flush()
-            for partition, effects in step.effects.items():
-                self._send_partial(partition, effects, step.records.get(partition, []))
-            self._writer.flush()
-            for partition, row_key in step.gone.partials:
-                self._writer.send(self._topics.item_features, None, row_key, partition)
-            self._writer.flush()
+            self._send_partials(step)
             self._commits.check()
+            for rows in step.published:
+                self._send_merged(rows)
             for rows in step.changed:
                 self._write(rows)
             for effects in step.effects.values():
                 self._write_seen(effects)
                 self._budgets.charge(effects.shown_ads)
-            for layout, ids in step.gone.merged:
-                self._store.delete(layout, ids)
+            self._writer.flush()
+            self._delete_merged(step.gone)
             self._commits.write(step.commits)
         self._report(step, lag)
 
@@ -192,19 +215,40 @@ class Delivery:
         for message in encode_feature_rows(feature_rows):
             self._writer.send(self._topics.feature_rows, message, partition=one.partition)
 
-    def _send_partial(self, partition: int, effects: Effects, records: Sequence[Record]) -> None:
+    def _send_partials(self, step: Step) -> None:
+        for partition, effects in step.effects.items():
+            self._send_partial(effects, step.records.get(partition, []))
+        self._writer.flush()
+        for number, row_key in step.gone.partials:
+            self._writer.send(self._topics.item_partials, None, row_key, number)
+        self._writer.flush()
+
+    def _send_partial(self, effects: Effects, records: Sequence[Record]) -> None:
         """Send partial states; each arrived when the newest event in it did."""
         arrival_of = {record.offset: record.arrival_ms for record in records}
         partials = effects.changed.partials
         newest = [offset for _, rows in partials.values() for offset in rows["position"].tolist()]
-        for (item_key, value), offset in zip(topic_messages(partials), newest, strict=True):
+        for (about, value), offset in zip(partial_messages(partials), newest, strict=True):
             self._writer.send(
-                self._topics.item_features,
+                self._topics.item_partials,
                 value,
-                item_key,
-                partition,
+                about.encoded(),
+                owner_of(about.entity_id, self._num_partitions),
                 arrival_ms=arrival_of[offset],
             )
+
+    def _send_merged(self, one: Changed) -> None:
+        for about, value in merged_messages(one.layout, one.ids, one.rows):
+            self._writer.send(self._topics.item_features, value, about.encoded(), one.partition)
+
+    def _delete_merged(self, gone: Gone) -> None:
+        """Delete the merged rows of forgotten entities, after all that was sent of them."""
+        for number, layout, ids in gone.merged:
+            self._store.delete(layout, ids)
+            for entity_id in ids:
+                row_key = RowKey(layout.entity, entity_id).encoded()
+                self._writer.send(self._topics.item_features, None, row_key, number)
+        self._writer.flush()
 
     def _write(self, one: Changed) -> None:
         numbers_NF = one.layout.with_defaults(one.number_NF)

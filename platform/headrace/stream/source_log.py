@@ -18,7 +18,7 @@ def bind_to_log(settings: Settings) -> LogIdentity:
     """
     redis = Redis.from_url(settings.redis_url)
     topics, name = Topics(settings.namespace), f"{settings.namespace}:log"
-    found = log_identity(settings, topics.events, topics.item_features)
+    found = log_identity(settings, topics.events, topics.item_partials, topics.item_features)
     redis.set(name, str(found), nx=True)
     stored = (redis.get(name) or b"").decode()
     kept = agreed(stored, found, "in Redis", ADVICE)

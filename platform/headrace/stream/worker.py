@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
-from numpy.typing import NDArray
 from redis import Redis
 
 from headrace import config
@@ -15,23 +13,22 @@ from headrace.broker.record import Record
 from headrace.broker.topics import Topics
 from headrace.catalogue.words import user_word_keys
 from headrace.errors import CommitDamaged
-from headrace.features.aggregation.layout import Layout
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
-from headrace.features.rows.merged import MergedState, entity_of, row_key
-from headrace.features.rows.merged_table import Forgotten
+from headrace.features.rows.merged import MergedState
+from headrace.features.rows.messages.ownership import Ownership
+from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.namespace_actions import bind_actions
 from headrace.features.rows.schemas import RowSchemas
-from headrace.features.rows.state_row import Rows
 from headrace.features.serving_key import ServingKey
 from headrace.features.table import USER_LAYOUT
-from headrace.keys import key
 from headrace.positions.store import COMMITS, CommitStore
 from headrace.skipped import Skipped
 from headrace.stream.catalogue import WorkersCatalogue
-from headrace.stream.delivery import Changed, Delivery, Gone, Step
+from headrace.stream.delivery import Changed, Delivery, Step
+from headrace.stream.owner import ItemOwner, Owned
 from headrace.stream.source_log import bind_to_log
-from headrace.stream.step.intake import Decoded, IntakeRules, arrived_records, decode_records
+from headrace.stream.step.intake import Decoded, IntakeRules, decode_records
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 LOOK_EVERY_MS = 2_000  # at a commit that is damaged
@@ -63,12 +60,9 @@ class Worker:
         rules = PartitionSettings.of(settings, item_ids=items.ids())
         self._partitions = dict(self._claimed(partitions, rules))
         self._look_ms = clock()
-        self._item_reader = LogReader(
-            settings,
-            self._topics.item_features,
-            dict.fromkeys(range(settings.stream.num_partitions), 0),
-            log=self._log,
-        )
+        ownership = Ownership(frozenset(partitions), settings.stream.num_partitions)
+        decoder = RowDecoder(MERGED, schemas.description, self._skipped)
+        self._owner = ItemOwner(settings, self._log, ownership, self._merged, decoder)
 
     def run(self, should_stop: Callable[[], bool]) -> None:
         """Recover, then process until told to stop. What is committed then is complete.
@@ -81,19 +75,13 @@ class Worker:
         try:
             self._catalogue.start(self._partitions)
             with ThreadPoolExecutor(max_workers=1) as thread:
-                for states in self._item_reader.read_to_end():
-                    self._merged.apply(states)
-                self._merged.own(self._partitions)
-                everything = {
-                    entity: table.all_ids() for entity, table in self._merged.tables.items()
-                }
-                step = self._step((), lambda number: False, self._owned(everything, ()))
+                owned = self._owner.start(self._partitions)
+                step = self._step((), lambda number: False, owned)
                 delivered = thread.submit(self._delivery.deliver, step, 0)
                 events = self._warm_up()
                 while not should_stop() and not self._is_mended():
                     self._follow_catalogue()
-                    arrived = arrived_records(self._item_reader.poll(0), self._clock())
-                    owned = self._owned(self._merged.apply(arrived), arrived)
+                    owned = self._owner.poll(self._clock())
                     polled, gaps = events.poll(), events.take_gaps()
                     for gap in gaps:
                         self._partitions[gap.partition].skip(gap)
@@ -102,7 +90,7 @@ class Worker:
                     delivered = thread.submit(self._delivery.deliver, step, events.lag())
                 delivered.result()
         finally:
-            for end in (events, self._item_reader, self._catalogue, self._delivery):
+            for end in (events, self._owner, self._catalogue, self._delivery):
                 if end is not None:
                     end.close()
 
@@ -176,7 +164,7 @@ class Worker:
         self,
         records: Sequence[Record],
         at_end: Callable[[int], bool],
-        owned: Sequence[Changed],
+        owned: Owned,
         has_gaps: bool = False,
     ) -> Step:
         """Process records into a step; nothing is written yet."""
@@ -187,8 +175,8 @@ class Worker:
         }
         arrived = {number: [one.record for one in each] for number, each in decoded.items()}
         all_effects = self._effects(decoded, at_end)
-        changed = [*self._changed_users(all_effects, arrived), *owned]
-        gone = self._gone(self._merged.end_step(now_ms))
+        changed = [*self._changed_users(all_effects, arrived), *owned.changed]
+        gone = self._owner.end_step(now_ms)
         unknown = {entity: table.counts() for entity, table in self._merged.tables.items()}
         commits = {number: partition.commit for number, partition in parts.items()}
         first_corrected: dict[str, str] = {}
@@ -201,6 +189,7 @@ class Worker:
             gone,
             commits,
             unknown,
+            owned.published,
             has_gaps,
             sum(partition.num_lost for partition in parts.values()),
             first_corrected,
@@ -232,61 +221,7 @@ class Worker:
             ids, rows = effects.changed.users
             arrivals_ms = [record.arrival_ms for record in by_partition.get(number, [])]
             expires_N = effects.changed.expiring_users_N
-            yield _changed(number, USER_LAYOUT, (ids, rows, expires_N), arrivals_ms)
-
-    def _owned(
-        self, mentioned: Mapping[str, Sequence[str]], records: Sequence[Record]
-    ) -> list[Changed]:
-        """The merged rows of those entities that this worker answers for, and the arrival
-        times of the records about them."""
-        owned = []
-        arrivals_ms: dict[tuple[str, str], list[int]] = {}
-        for record in records:
-            if about := entity_of(record):
-                arrivals_ms.setdefault(about, []).append(record.arrival_ms)
-        for entity, ids in mentioned.items():
-            table = self._merged.tables[entity]
-            mine = _by_owner(table.having(ids), self._settings.stream.num_partitions)
-            for number in self._partitions.keys() & mine.keys():
-                arrived_ms = [ms for i in mine[number] for ms in arrivals_ms.get((entity, i), ())]
-                number_N = table.find(mine[number])
-                rows = mine[number], table.merged(number_N), table.are_unknown(number_N)
-                owned.append(_changed(number, table.layout, rows, arrived_ms))
-        return owned
-
-    def _gone(self, forgotten: Mapping[str, Sequence[Forgotten]]) -> Gone:
-        """The rows to delete of entities that were forgotten: this worker's rows in the topic, and
-        merged rows that it answers for."""
-        gone = Gone()
-        for entity, of_kind in forgotten.items():
-            table = self._merged.tables[entity]
-            for one in of_kind:
-                for partition in self._partitions.keys() & set(one.partitions):
-                    gone.partials.append((partition, row_key(entity, partition, one.entity_id)))
-            lost = table.lacking(one.entity_id for one in of_kind)
-            mine = _by_owner(lost, self._settings.stream.num_partitions)
-            for number in self._partitions.keys() & mine.keys():
-                gone.merged.append((table.layout, mine[number]))
-        return gone
-
-
-def _changed(
-    partition: int,
-    layout: Layout,
-    changed: tuple[list[str], Rows, NDArray[np.bool_]],
-    arrivals_ms: Sequence[int],
-) -> Changed:
-    ids, rows, expires_N = changed
-    number_NF = layout.kept_numbers(rows["state"], rows["event_time_ms"])
-    return Changed(partition, layout, ids, rows, number_NF, expires_N, arrivals_ms)
-
-
-def _by_owner(ids: Sequence[str], num_partitions: int) -> dict[int, list[str]]:
-    """Merged entities by the partition whose owner answers for them."""
-    mine: dict[int, list[str]] = {}
-    for id_ in ids:
-        mine.setdefault(key(id_) % num_partitions, []).append(id_)
-    return mine
+            yield Changed.of(number, USER_LAYOUT, (ids, rows, expires_N), arrivals_ms)
 
 
 def _by_partition(records: Sequence[Record]) -> dict[int, list[Record]]:

@@ -1,8 +1,10 @@
 """Merged tables: states of entities that several partitions have something to say about.
 
-An item is shown to users of every partition. Each stream worker counts what its own partition says
-and publishes that partial state, an absolute row with its position, to the compacted
-`item-features` topic. Whoever needs the entity reads the topic into one of these tables.
+An item is shown to users of every partition. Each stream worker counts what its own partitions say
+and publishes that partial state, an absolute row with its position, to the compacted topic
+`item-partials`, where the entity's owner reads it into one of these tables. What the owner merges
+it publishes in `item-features`: a table has the partial rows of the entities that its worker
+merges, and those that it counts itself; of all others it has the merged row.
 
 Entities that nobody announced, whose ids any sender may make up, share a bounded number of places.
 They are forgotten when they were not heard of for long, or when others need their places.
@@ -24,7 +26,7 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout, whole
 from headrace.features.rows.bounds import NOTHING, Share
-from headrace.features.rows.partial_rows import PartialRows
+from headrace.features.rows.partial_rows import AllPartialRows
 from headrace.features.rows.state_row import Rows, blank_rows
 
 IN_THIS_STEP: Final = 1 << 62  # a time
@@ -61,10 +63,12 @@ class MergedTable:
         self._free: list[int] = []  # descending: the lowest is the next, so that the end gets free
         self._new: list[int] = []  # indexes given since `take_new`
         self._forgotten: list[Forgotten] = []
-        self._partials: dict[int, PartialRows] = {}
+        self._partials = AllPartialRows(layout)
+        self._merges: Callable[[str], bool] = lambda entity_id: True
         self._merged_R = blank_rows(layout, 1)  # the last one is nobody's: index -1 reads it
         self._stale_R = np.zeros(1, dtype=bool)
         self._unknown_R = np.zeros(1, dtype=bool)
+        self._others_R = np.zeros(1, dtype=bool)  # of entities that another worker merges
         self._heard_ms_R = np.zeros(1, dtype=np.int64)
 
     def __len__(self) -> int:
@@ -73,9 +77,8 @@ class MergedTable:
     @property
     def num_bytes(self) -> int:
         """Bytes of the partial and merged rows, and of the flags and times beside them."""
-        arrays = (self._merged_R, self._stale_R, self._unknown_R, self._heard_ms_R)
-        of_partials = sum(partials.num_bytes for partials in self._partials.values())
-        return of_partials + sum(array.nbytes for array in arrays)
+        arrays = (self._merged_R, self._stale_R, self._unknown_R, self._others_R, self._heard_ms_R)
+        return self._partials.num_bytes + sum(array.nbytes for array in arrays)
 
     def all_ids(self) -> list[str]:
         """Of the entities in the table."""
@@ -143,6 +146,11 @@ class MergedTable:
         """Mark these partitions as own: their rows are put here, and the topic only echoes them."""
         self._own = tuple(partitions)
 
+    def merge_only(self, merges: Callable[[str], bool]) -> None:
+        """Merge these entities' rows only: of others the merged row comes by `take_merged`. To be
+        said before there are any entities."""
+        self._merges = merges
+
     def end_step(self, now_ms: int) -> None:
         """Forget unknown entities not heard of for as long as their share says, and as many more,
         those not heard of for longest first, as leave a quarter of it free."""
@@ -157,12 +165,12 @@ class MergedTable:
 
     def partials(self, index_N: Ints, partition: int) -> Rows:
         """[N]: copies of the rows of distinct entities in a partition."""
-        return self._of(partition).read(index_N)
+        return self._partials.of(partition).read(index_N)
 
     def replace(self, index_N: Ints, partition: int, rows_N: Rows) -> None:
         """Put back rows of distinct entities in a partition."""
-        self._of(partition).write(index_N, rows_N)
-        self._stale_R[index_N] = True
+        self._partials.of(partition).write(index_N, rows_N)
+        self._stale_R[index_N] = ~self._others_R[index_N]
 
     def apply(self, ids: Sequence[str], rows_K: Rows) -> None:
         """Take in published rows; one that is not newer than its partition's row is skipped."""
@@ -184,9 +192,20 @@ class MergedTable:
         index_N = np.unique(self.find(ids))
         index_N = index_N[index_N >= 0]
         if partition in self._partials and partition not in self._own and len(index_N):
-            self._partials[partition].drop(index_N)
-            self._stale_R[index_N] = True
-            self._free_indexes(index_N[self._unknown_R[index_N] & ~self._has_rows(index_N)])
+            self._partials.of(partition).drop(index_N)
+            self._stale_R[index_N] = ~self._others_R[index_N]
+            self._free_indexes(index_N[self._unknown_R[index_N] & ~self._partials.have(index_N)])
+
+    def take_merged(self, gone: Iterable[str], ids: Sequence[str], rows_K: Rows) -> None:
+        """Take in the merged rows of distinct entities that others merge, and which of those are
+        forgotten by whoever does."""
+        index_K = self.indexes(ids)
+        theirs = np.flatnonzero(self._others_R[index_K])
+        whole(self._merged_R)[index_K[theirs]] = whole(rows_K.take(theirs))
+        index_N = self.find(gone)
+        index_N = index_N[self._others_R[index_N]]
+        whole(self._merged_R)[index_N] = whole(blank_rows(self.layout, len(index_N)))
+        self._free_indexes(index_N[self._unknown_R[index_N] & ~self._partials.have(index_N)])
 
     def states(self, index_N: Ints) -> State:
         """[N]: the merged states of these entities; index -1 has the empty state."""
@@ -200,27 +219,9 @@ class MergedTable:
         """
         stale_V = np.unique(index_N[self._stale_R[index_N]])
         if len(stale_V):
-            self._merge(stale_V)
+            whole(self._merged_R)[stale_V] = whole(self._partials.merged(stale_V))
+            self._stale_R[stale_V] = False
         return self._merged_R.take(index_N)
-
-    def _merge(self, stale_V: Ints) -> None:
-        rows_V = blank_rows(self.layout, len(stale_V))
-        for partials in self._partials.values():
-            has_V = partials.having(stale_V)
-            other = partials.read(stale_V[has_V])
-            state = rows_V["state"][has_V]
-            self.layout.merge(state, other["state"])
-            rows_V["state"][has_V] = state
-            newest = np.maximum(rows_V["event_time_ms"][has_V], other["event_time_ms"])
-            rows_V["event_time_ms"][has_V] = newest
-            rows_V["position"][has_V] += other["position"] + 1
-        whole(self._merged_R)[stale_V] = whole(rows_V)
-        self._stale_R[stale_V] = False
-
-    def _of(self, partition: int) -> PartialRows:
-        if partition not in self._partials:
-            self._partials[partition] = PartialRows(self.layout, partition)
-        return self._partials[partition]
 
     def _give_index(self, entity_id: str) -> None:
         """An index for an entity that has none, if there is one."""
@@ -237,6 +238,7 @@ class MergedTable:
             self._reserve(len(self.ids))
         self._index_of[entity_id] = index
         self._unknown_R[index], self._heard_ms_R[index] = not known, IN_THIS_STEP
+        self._others_R[index] = not self._merges(entity_id)
         self.num_unknown += not known
         self._new.append(index)
 
@@ -244,20 +246,16 @@ class MergedTable:
         """Forget entities: their indexes and rows are free for others."""
         if not len(index_E):
             return
-        owners: dict[int, list[int]] = {index: [] for index in index_E.tolist()}
-        for partition, partials in self._partials.items():
-            having_E = index_E[partials.having(index_E)]
-            partials.drop(having_E)
-            for index in having_E.tolist():
-                owners[index].append(partition)
-        for index, partitions in owners.items():
-            self._forgotten.append(Forgotten(self.ids[index], tuple(partitions)))
+        partitions_of = self._partials.drop(index_E)
+        for index, partitions in partitions_of.items():
+            self._forgotten.append(Forgotten(self.ids[index], partitions))
             del self._index_of[self.ids[index]]
             self.ids[index] = ""
-        self._free = sorted([*self._free, *owners], reverse=True)
-        self.num_forgotten += len(owners)
+        self._free = sorted([*self._free, *partitions_of], reverse=True)
+        self.num_forgotten += len(partitions_of)
         self.num_unknown -= int(self._unknown_R[index_E].sum())
-        self._unknown_R[index_E], self._stale_R[index_E] = False, False
+        for flag_R in (self._unknown_R, self._stale_R, self._others_R):
+            flag_R[index_E] = False
         whole(self._merged_R)[index_E] = whole(blank_rows(self.layout, len(index_E)))
         self._shrink()
 
@@ -272,20 +270,14 @@ class MergedTable:
         kept = num + 1  # the last one is nobody's
         self._merged_R = self._merged_R[:kept].copy()
         self._stale_R, self._unknown_R = self._stale_R[:kept].copy(), self._unknown_R[:kept].copy()
+        self._others_R = self._others_R[:kept].copy()
         self._heard_ms_R = self._heard_ms_R[:kept].copy()
-        for partials in self._partials.values():
-            partials.shrink(num)
+        self._partials.shrink(num)
 
     def _refuse(self, ids: Sequence[str], rows_K: Rows, place_E: Ints) -> None:
         partitions = rows_K["partition"][place_E].tolist()
         for place, partition in zip(place_E.tolist(), partitions, strict=True):
             self._forgotten.append(Forgotten(ids[place], (partition,)))
-
-    def _has_rows(self, index_N: Ints) -> NDArray[np.bool_]:
-        has_N = np.zeros(len(index_N), dtype=bool)
-        for partials in self._partials.values():
-            has_N[partials.having(index_N)] = True
-        return has_N
 
     def _reserve(self, num: int) -> None:
         if num >= len(self._merged_R):
@@ -294,4 +286,5 @@ class MergedTable:
             none = np.zeros(more, dtype=bool)
             self._stale_R = np.concatenate([self._stale_R, none])
             self._unknown_R = np.concatenate([self._unknown_R, none])
+            self._others_R = np.concatenate([self._others_R, none])
             self._heard_ms_R = np.concatenate([self._heard_ms_R, np.zeros(more, np.int64)])

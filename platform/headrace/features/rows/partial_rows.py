@@ -1,4 +1,4 @@
-"""Partial rows: one partition's partial states of entities of a kind.
+"""Partial rows: the partitions' partial states of entities of a kind.
 
 N entities asked for   K rows   R entities known
 """
@@ -6,6 +6,7 @@ N entities asked for   K rows   R entities known
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout, whole
@@ -70,3 +71,59 @@ class PartialRows:
             more = max(beyond, len(self._place_R))
             self._place_R = np.concatenate([self._place_R, np.full(more, -1, dtype=np.int64)])
         return self._place_R[index_N].copy()
+
+
+class AllPartialRows:
+    """The partial rows of all partitions, of one kind of entity."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._of: dict[int, PartialRows] = {}
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(partials.num_bytes for partials in self._of.values())
+
+    def of(self, partition: int) -> PartialRows:
+        if partition not in self._of:
+            self._of[partition] = PartialRows(self._layout, partition)
+        return self._of[partition]
+
+    def __contains__(self, partition: int) -> bool:
+        return partition in self._of
+
+    def have(self, index_N: Ints) -> NDArray[np.bool_]:
+        """[N]: which of these entities have a row in any partition."""
+        has_N = np.zeros(len(index_N), dtype=bool)
+        for partials in self._of.values():
+            has_N[partials.having(index_N)] = True
+        return has_N
+
+    def merged(self, index_N: Ints) -> Rows:
+        """[N]: the rows of these distinct entities, merged."""
+        rows_N = blank_rows(self._layout, len(index_N))
+        for partials in self._of.values():
+            has_N = partials.having(index_N)
+            other = partials.read(index_N[has_N])
+            state = rows_N["state"][has_N]
+            self._layout.merge(state, other["state"])
+            rows_N["state"][has_N] = state
+            newest = np.maximum(rows_N["event_time_ms"][has_N], other["event_time_ms"])
+            rows_N["event_time_ms"][has_N] = newest
+            rows_N["position"][has_N] += other["position"] + 1
+        return rows_N
+
+    def drop(self, index_E: Ints) -> dict[int, tuple[int, ...]]:
+        """Forget these entities; returns the partitions that had a row of each."""
+        had: dict[int, list[int]] = {index: [] for index in index_E.tolist()}
+        for partition, partials in self._of.items():
+            having_E = index_E[partials.having(index_E)]
+            partials.drop(having_E)
+            for index in having_E.tolist():
+                had[index].append(partition)
+        return {index: tuple(partitions) for index, partitions in had.items()}
+
+    def shrink(self, num: int) -> None:
+        """Keep the rows of the entities with lower indexes than this, and no room beside them."""
+        for partials in self._of.values():
+            partials.shrink(num)
