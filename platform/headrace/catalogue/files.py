@@ -49,7 +49,11 @@ def write_catalogue(
     `place` is how far the items' topic is told of in them.
     """
     users = dataset.users
-    columns = [[getattr(item, name) for item in dataset.items] for name in ITEM_SCHEMA.names[:-1]]
+    columns: list[list[object]] = [
+        [getattr(item, name) for item in dataset.items] for name in ITEM_SCHEMA.names[:-1]
+    ]
+    currency = ITEM_SCHEMA.names.index("currency")
+    columns[currency] = [code or None for code in columns[currency]]
     items = _table(ITEM_SCHEMA, columns, as_of_ms)
     tables = {
         ITEMS_FILE: items.replace_schema_metadata({_PLACE: (place or Place()).text()}),

@@ -21,9 +21,11 @@ from headrace.catalogue.table.table import ItemTable
 from headrace.config import Settings
 from headrace.documents.document import ITEM, USER, UserDocument, attributes_of
 from headrace.documents.followed import FollowedItems, begun, end_of_log
+from headrace.documents.history import write_history
 from headrace.documents.items import document_of, item_of
 from headrace.documents.messages import removal, whole_message
 from headrace.errors import DatasetError
+from headrace.paths import documents_path
 from headrace.skipped import Skipped
 
 
@@ -35,19 +37,6 @@ class Fed:
     removed: int
 
 
-@dataclass(slots=True)
-class _Sent:
-    """Messages sent, and the removals among them."""
-
-    num_sent: int = 0
-    num_removed: int = 0
-
-    @property
-    def num_put(self) -> int:
-        """The others."""
-        return self.num_sent - self.num_removed
-
-
 def publish_catalogue(settings: Settings, dataset: Dataset, as_of_ms: int) -> Fed:
     """Write a catalogue that replaces the one before, and tell the topics how it differs.
 
@@ -57,14 +46,21 @@ def publish_catalogue(settings: Settings, dataset: Dataset, as_of_ms: int) -> Fe
     topics, folder = Topics(settings.namespace), config.catalogue_path(settings)
     dataset = replace(dataset, items=tuple(item_of(document_of(item)) for item in dataset.items))
     table, place = _present(settings, as_of_ms)
+    items = list(_items(settings, dataset.items, table))
+    users = list(_users(settings, dataset.users))
     with closing(LogWriter(settings)) as writer:
-        items = _send(writer, topics.items, _items(settings, dataset.items, table))
-        users = _send(writer, topics.users, _users(settings, dataset.users))
-    after = {0: place.offsets[0] + items.num_sent}
+        _send(writer, topics.items, map(_item_message, items))
+        _send(writer, topics.users, map(_user_message, users))
+    for kind, told in ((ITEM, items), (USER, users)):
+        if told:
+            versions = [(id_, known, as_of_ms) for id_, known in told]
+            write_history(documents_path(settings, kind.name), kind.name, versions, as_of_ms)
+    after = {0: place.offsets[0] + len(items)}
     if end_of_log(settings, topics.items) != after[0]:  # somebody else wrote meanwhile
         after = dict(place.offsets)
     write_catalogue(dataset, folder, as_of_ms, Place(after, log=place.log))
-    return Fed(items.num_put + users.num_put, items.num_removed + users.num_removed)
+    num_removed = sum(known is None for _, known in (*items, *users))
+    return Fed(len(items) + len(users) - num_removed, num_removed)
 
 
 def _present(settings: Settings, now_ms: int) -> tuple[ItemTable, Place]:
@@ -79,17 +75,21 @@ def _present(settings: Settings, now_ms: int) -> tuple[ItemTable, Place]:
         return followed.table, followed.place
 
 
-def _items(settings: Settings, items: Iterable[Item], table: ItemTable) -> Iterator[Message]:
+def _items(
+    settings: Settings, items: Iterable[Item], table: ItemTable
+) -> Iterator[tuple[str, Item | None]]:
+    """The items to tell of, by id; None for one that is gone."""
     ids = set[str]()
     is_new = not end_of_log(settings, Topics(settings.namespace).items)
     for item in items:
         ids.add(item.item_id)
         if is_new or table.get(item.item_id) != item:
-            yield whole_message(ITEM, document_of(item))
-    yield from (removal(id_) for id_ in table.ids() if id_ not in ids)
+            yield item.item_id, item
+    yield from ((item_id, None) for item_id in table.ids() if item_id not in ids)
 
 
-def _users(settings: Settings, users: Iterable[User]) -> Iterator[Message]:
+def _users(settings: Settings, users: Iterable[User]) -> Iterator[tuple[str, User | None]]:
+    """The users to tell of, likewise."""
     try:
         before: Mapping[str, User] = read_users(config.catalogue_path(settings))
     except DatasetError:
@@ -99,17 +99,24 @@ def _users(settings: Settings, users: Iterable[User]) -> Iterator[Message]:
     for user in users:
         ids.add(user.user_id)
         if is_new or before.get(user.user_id) != user:
-            document = UserDocument(user.user_id, attributes_of(user.attributes))
-            yield whole_message(USER, document)
-    yield from (removal(id_) for id_ in before if id_ not in ids)
+            yield user.user_id, user
+    yield from ((user_id, None) for user_id in before if user_id not in ids)
 
 
-def _send(writer: LogWriter, topic: str, messages: Iterable[Message]) -> _Sent:
+def _item_message(told: tuple[str, Item | None]) -> Message:
+    item_id, item = told
+    return removal(item_id) if item is None else whole_message(ITEM, document_of(item))
+
+
+def _user_message(told: tuple[str, User | None]) -> Message:
+    user_id, user = told
+    if user is None:
+        return removal(user_id)
+    return whole_message(USER, UserDocument(user_id, attributes_of(user.attributes)))
+
+
+def _send(writer: LogWriter, topic: str, messages: Iterable[Message]) -> None:
     """Send, and wait until the broker has all."""
-    done = _Sent()
-    for key, value, _ in messages:
-        writer.send(topic, value, key)
-        done.num_sent += 1
-        done.num_removed += value is None
+    for message in messages:
+        writer.send(topic, message.value, message.key)
     writer.flush()
-    return done

@@ -39,7 +39,7 @@ class FollowedItems:
             self._take(records)
 
     def poll(self) -> ItemChanges:
-        """Take in the messages that came, now and then; returns what they changed."""
+        """Take in the messages that came, now and then; returns the changes."""
         now_ms = self._clock()
         if now_ms - self._polled_ms < POLL_EVERY_MS:
             return ItemChanges([], [])

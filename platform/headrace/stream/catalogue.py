@@ -70,13 +70,13 @@ class WorkersCatalogue:
         return self._followed
 
     def start(self, partitions: Iterable[int]) -> None:
-        """Take in all that is told of items; own these partitions' users and items."""
+        """Take in the items of now; own these partitions' users and items."""
         self._own = frozenset(partitions)
         self._followed.read_to_end()
         self._users.start(self._own)
 
     def poll(self) -> Followed:
-        """Take in the messages that came, now and then; returns what they changed."""
+        """Take in the messages that came, now and then; returns the changes."""
         changes = self._followed.poll()
         if changes:
             self._write(changes)
@@ -135,7 +135,7 @@ class _Users:
         self._reader = LogReader(self._settings, topic, {0: start})
 
     def poll(self) -> dict[str, tuple[str, ...] | None]:
-        """Write what came into the store; returns the attributes of those users."""
+        """Write the users who came into the store; returns their attributes."""
         records = self._reader.poll(timeout_ms=0) if self._reader else []
         if not records:
             return {}

@@ -202,12 +202,13 @@ class OnlineStore:
         """Write the static features of these items, as Feast materializes them."""
         if not items:
             return
-        names = [column.name for column in ITEM_CONTENT.columns]
+        columns = {c.name: [getattr(item, c.name) for item in items] for c in ITEM_CONTENT.columns}
+        columns["currency"] = [item.currency or None for item in items]
         self._columns.write(
             ITEM_CONTENT.name,
             [item.item_id for item in items],
             np.zeros((len(items), 0), np.float32),
-            {name: [getattr(item, name) for item in items] for name in names},
+            columns,
             Stamp(np.full(len(items), as_of_ms * 1_000)),
         )
 
