@@ -20,7 +20,7 @@ LEVELS: Final = (
     "sample settings skipped access application features/aggregation metrics",
     "api broker catalogue features features/store positions services",
     "ads documents encoders features/rows model pipeline",
-    "features/checks features/online learning registry retrieval",
+    "encoders/arrivals features/checks features/online learning registry retrieval",
     "feast_adapter monitoring",
     "datasets feature_repo stream up",
     "evaluation offline",

@@ -7,5 +7,6 @@ online.py         a step of it: read, train, guard, publish, report
 recipe.py         what it trains, from the settings
 sample_reader.py  records of the topic as samples, from the positions of a checkpoint
 encode.py         content in, versioned vectors of every item out
+arrivals.py       the same of items as they arrive
 backfill.py       feature rows of a period, in Ray Data
 """

@@ -170,9 +170,16 @@ def _add_data_commands(commands: Commands) -> None:
     compute = module_command("trainers.backfill", backfill_arguments)
     backfill.set_defaults(run=compute, writes_home=True)
 
+    _add_encode(commands)
+
+
+def _add_encode(commands: Commands) -> None:
     encode = commands.add_parser("encode", help="turn the items' content into vectors")
     add_data_flags(encode)
     add_encoder_flag(encode)
+    follows = "encode items as they arrive, for the tables that --vectors names"
+    encode.add_argument("--follow", action="store_true", help=follows)
+    add_vectors_flag(encode)
     add_platform_flag(encode)
     encode.set_defaults(run=_encode, writes_home=True)
 
@@ -280,6 +287,8 @@ def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
+    if options.follow:
+        return run_module("trainers.arrivals", settings)
     names: Sequence[str] = options.encoder or ENCODERS
     for name in names:
         encoders.check(name)

@@ -26,6 +26,7 @@ from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.documents.followed import begun
 from headrace.documents.follower import ItemFollower
+from headrace.encoders.arrivals.messages import VectorFollower
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
@@ -67,6 +68,7 @@ class Readers:
     models: Subscriber
     states: LogReader
     items: LogReader
+    vectors: LogReader
 
 
 class Live:
@@ -78,7 +80,8 @@ class Live:
             config.catalogue_path(settings), settings.namespace
         )
         self.followed = Followed()
-        self.content = ContentTable(self.catalogue, ContentVectors.of(settings))
+        vectors = ContentVectors.of(settings)
+        self.content = ContentTable(self.catalogue, vectors)
         self._redis = prompt_redis(settings.redis_url, settings.serving.store_timeout_s)
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
@@ -86,6 +89,7 @@ class Live:
         merged_rows = MergedRows(settings.stream.num_partitions, decoder, (ITEM,))
         self._states = ItemStates(self.catalogue, merged_rows, clock)
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
+        self._vectors = VectorFollower(vectors, self.skipped)
         self._stopping, self._has_looked = threading.Event(), threading.Event()
         self.snapshot = Snapshot((), self._states.states, self._states.trending_rows)
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
@@ -119,6 +123,8 @@ class Live:
             chosen = models.newest() if version is None else models.find(version)
             for records in readers.items.read_to_end():
                 self._take_documents(records)
+            for records in readers.vectors.read_to_end():
+                self._take_vectors(records)
             loaded = (self._load(chosen),) if chosen else ()
             self.snapshot = replace(self.snapshot, models=loaded)
             for records in readers.states.read_to_end():
@@ -142,6 +148,10 @@ class Live:
         while not self._stopping.wait(REFRESH_S):
             try:
                 with self._readers() as readers:
+                    for records in readers.items.read_to_end():  # who left stays away at a start
+                        self._take_documents(records)
+                        if self._stopping.is_set():
+                            return
                     self._follow_with(readers)
             except Exception as error:
                 self._say(error)
@@ -150,6 +160,7 @@ class Live:
         while not self._stopping.wait(REFRESH_S):
             try:
                 self._follow_documents(readers.items)
+                self._take_vectors(readers.vectors.poll(timeout_ms=0))
                 self._load_newest(readers.models)
                 if self._states.take(readers.states.poll(timeout_ms=0)):
                     self._show_states()
@@ -171,6 +182,12 @@ class Live:
     def _take_documents(self, records: Sequence[Record]) -> None:
         if changes := self._documents.take(records):
             self.follow_items(changes.put, changes.removed)
+
+    def _take_vectors(self, records: Sequence[Record]) -> None:
+        """Compute the items anew whose vectors came, changed or went."""
+        if len(keys := self._vectors.take(records)):
+            for model in self.snapshot.models:
+                model.items.forget(keys)
 
     def _load_newest(self, models: Subscriber) -> None:
         """Load the newest versions of those that were announced and can be served, and serve the
@@ -205,11 +222,12 @@ class Live:
         states = LogReader(settings, topics.item_features, begin, max_records=20_000)
         self._place = begun(settings, topics.items, self._place)
         items = LogReader(settings, topics.items, self._place.offsets)
+        vectors = LogReader(settings, topics.item_vectors, begin)
         with ExitStack() as stack:
             models = Subscriber(settings, self.skipped)
-            for opened in (models, states, items):
+            for opened in (models, states, items, vectors):
                 stack.enter_context(closing(opened))
-            yield Readers(models, states, items)
+            yield Readers(models, states, items, vectors)
 
     def _serve(self, manifest: Manifest) -> LiveModel:
         """The version ready to rank; from now on it counts as served."""

@@ -13,6 +13,7 @@ from headrace.monitoring.documents import (
     EVERY,
     ArchiveDocument,
     Document,
+    EncodeDocument,
     ReplayDocument,
     ServeDocument,
     StreamDocument,
@@ -60,6 +61,10 @@ WRITTEN_BEFORE: dict[type[Document], dict[str, object]] = {
         **{"model_created_ms": NOW_MS, "model_freshness": [], "error": "", "skipped": []},
     },
     ArchiveDocument: {"lag": 0, "lost": 0, "skipped": []},
+    EncodeDocument: {
+        **{"waiting": {"text/1": 2}, "lag_ms": 5, "encoded": 9, "failed": 1},
+        **{"last_failure": "item 'mug': no picture", "skipped": []},
+    },
 }
 every_document = pytest.mark.parametrize("form", EVERY, ids=lambda form: form.part)
 

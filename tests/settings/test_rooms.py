@@ -38,6 +38,8 @@ OTHERS: Final[dict[str, Any]] = {  # for each flat field a value that is not its
     "heads": ("click", "long_view"),
     "surfaces": ("home", "search page"),
     "app": "/srv/shop/headrace.yaml",
+    "content_folder": "photos",
+    "content_hosts": ("img.example", "127.0.0.1:9"),
     "vector_tables": ("text_e5/1-f3b1a2c4", "given_vector/2"),
     "rank_by": {"click": 0.1, "like": -2.0, "long_view": 1e-9},
     "seen": "after:30d:strict",

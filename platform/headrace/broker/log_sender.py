@@ -40,12 +40,13 @@ log = logging.getLogger(__name__)
 
 
 class Message(NamedTuple):
-    """A message to the log; the key chooses the partition. `arrival_ms` is None for now; without a
-    value it is a tombstone."""
+    """A message to the log; the key chooses the partition unless `partition` does. `arrival_ms` is
+    None for now; without a value it is a tombstone."""
 
     key: bytes
     value: bytes | None
     arrival_ms: int | None = None
+    partition: int | None = None
 
 
 class _Batch:
@@ -171,8 +172,9 @@ class LogSender:
 
     def _hand_over(self, producer: Any, batch: _Batch, message: Message) -> None:
         try:
-            given = {"key": message.key, "timestamp_ms": message.arrival_ms}
-            future = producer.send(self._topic, message.value, **given)
+            key, value, arrival_ms, partition = message
+            given = {"key": key, "timestamp_ms": arrival_ms, "partition": partition}
+            future = producer.send(self._topic, value, **given)
         except ABOUT_THE_MESSAGE as error:
             batch.fail(error)
         else:

@@ -34,47 +34,21 @@ ESSENTIAL: Final = ("cleanup.policy", "retention.ms")
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
 class Topics:
     """The names of the topics of one namespace."""
 
-    namespace: str
-
-    @property
-    def events(self) -> str:
-        return f"{self.namespace}.events"
-
-    @property
-    def samples(self) -> str:
-        return f"{self.namespace}.samples"
-
-    @property
-    def item_features(self) -> str:
-        return f"{self.namespace}.item-features"
-
-    @property
-    def item_partials(self) -> str:
-        return f"{self.namespace}.item-partials"
-
-    @property
-    def items(self) -> str:
-        return f"{self.namespace}.items"
-
-    @property
-    def users(self) -> str:
-        return f"{self.namespace}.users"
-
-    @property
-    def feature_rows(self) -> str:
-        return f"{self.namespace}.feature-rows"
-
-    @property
-    def models(self) -> str:
-        return f"{self.namespace}.models"
-
-    @property
-    def dead_letters(self) -> str:
-        return f"{self.namespace}.dead-letters"
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.events = f"{namespace}.events"
+        self.samples = f"{namespace}.samples"
+        self.item_features = f"{namespace}.item-features"
+        self.item_partials = f"{namespace}.item-partials"
+        self.items = f"{namespace}.items"
+        self.users = f"{namespace}.users"
+        self.item_vectors = f"{namespace}.item-vectors"
+        self.feature_rows = f"{namespace}.feature-rows"
+        self.models = f"{namespace}.models"
+        self.dead_letters = f"{namespace}.dead-letters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +126,7 @@ def plans(settings: Settings) -> dict[str, TopicPlan]:
         topics.item_features: TopicPlan(num_partitions, states),
         topics.items: TopicPlan(1, documents),
         topics.users: TopicPlan(1, documents),
+        topics.item_vectors: TopicPlan(num_partitions, documents),
         topics.models: TopicPlan(1, manifests),
         topics.dead_letters: TopicPlan(1, letters),
     }

@@ -139,8 +139,13 @@ def _row(item: Item, content: Content) -> dict[str, Any]:
             row[f"{modality}_path"] = str(value.absolute())
         else:
             row[modality] = value
-        row[f"{modality}_hash"] = _hash(_payload(value))
+        row[f"{modality}_hash"] = value_hash(value)
     return row
+
+
+def value_hash(value: str | bytes | Path | Sequence[float]) -> int:
+    """The hash of a modality's value."""
+    return _hash(_payload(value))
 
 
 def _payload(value: str | bytes | Path | Sequence[float]) -> bytes:

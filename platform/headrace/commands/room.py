@@ -13,7 +13,7 @@ from headrace.commands.flags import check_services
 from headrace.rooms.folder import open_rooms
 from headrace.services.processes.priority import yield_to_requests
 
-IN_BACKGROUND: Final = {"trainers.job", "trainers.backfill", "trainers.encode"}
+IN_BACKGROUND: Final = {"trainers.job", "trainers.backfill", "trainers.encode", "trainers.arrivals"}
 
 Command = Callable[[argparse.Namespace, config.Settings], int]
 Arguments = Callable[[argparse.Namespace], Sequence[str]]

@@ -82,6 +82,7 @@ def status_document(settings: config.Settings, run: RunFile | None) -> dict[str,
         "quality": to_builtins(totals.quality) if totals else {},
         "choices": to_builtins(totals.choices) if totals else None,
         "lags": _lags(totals),
+        "encoding": _encoding(totals),
     }
 
 
@@ -156,6 +157,19 @@ def _lags(totals: Totals | None) -> dict[str, Any]:
     }
 
 
+def _encoding(totals: Totals | None) -> dict[str, Any]:
+    if totals is None or totals.encoding is None:
+        return {}
+    told = totals.encoding
+    return {
+        "waiting": sum(told.waiting.values()),
+        "lag_ms": told.lag_ms,
+        "encoded": told.encoded,
+        "failed": told.failed,
+        "last_failure": told.last_failure,
+    }
+
+
 def _show(document: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -176,7 +190,9 @@ def _show(document: dict[str, Any]) -> None:
             part["said"] or "well",
         )
     console.print(table)
-    for heading in ("addresses", "http", "versions", "lags"):
+    for heading in ("addresses", "http", "versions", "lags", "encoding"):
+        if not document[heading]:
+            continue
         line = "  ".join(f"{name} {value}" for name, value in document[heading].items())
         console.print(f"{heading}: {line}", highlight=False, markup=False, soft_wrap=True)
     if document["quality"]:

@@ -26,6 +26,9 @@ MAX_ATTRIBUTES: Final = 100
 MAX_VALUES: Final = 50  # of an attribute
 MAX_STOCK: Final = 2**31 - 1
 MAX_AGE: Final = 150  # years
+MAX_DESCRIPTION: Final = 20_000  # characters
+MAX_LOCATION: Final = 2_048
+MAX_WIDTH: Final = 4_096  # numbers of a given vector
 
 Title = Annotated[str, msgspec.Meta(max_length=MAX_TITLE)]
 Category = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_WORD)]
@@ -38,6 +41,10 @@ Attributes = Annotated[dict[Name, Values], msgspec.Meta(max_length=MAX_ATTRIBUTE
 Price = Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROS)]
 Stock = Annotated[int, msgspec.Meta(ge=0, le=MAX_STOCK)]
 Age = Annotated[int, msgspec.Meta(ge=0, le=MAX_AGE)]
+Description = Annotated[str, msgspec.Meta(max_length=MAX_DESCRIPTION)]
+Location = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_LOCATION)]
+Number = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+Vector = Annotated[tuple[Number, ...], msgspec.Meta(min_length=1, max_length=MAX_WIDTH)]
 
 
 class _Whole(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -46,7 +53,8 @@ class _Whole(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 class ItemDocument(_Whole, frozen=True):
     """An item, whole. Without a stock it never runs out; it is available from the
-    first moment until the second; `min_age` is of who may see it, in years."""
+    first moment until the second; `min_age` is of who may see it, in years. The fields from
+    `description` on are for encoders: whoever ranks reads their vectors."""
 
     item_id: Id
     title: Title = ""
@@ -58,6 +66,11 @@ class ItemDocument(_Whole, frozen=True):
     available_from_ms: EpochMs | None = None
     available_until_ms: EpochMs | None = None  # the first moment at which it is not
     min_age: Age | None = None
+    description: Description | None = None
+    image: Location | None = None  # a path below HEADRACE_CONTENT_FOLDER, or an address
+    audio: Location | None = None
+    video: Location | None = None
+    vector: Vector | None = None  # features from elsewhere
 
 
 class UserDocument(_Whole, frozen=True):
@@ -84,6 +97,11 @@ class ItemPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     available_from_ms: EpochMs | None | UnsetType = UNSET
     available_until_ms: EpochMs | None | UnsetType = UNSET
     min_age: Age | None | UnsetType = UNSET
+    description: Description | None | UnsetType = UNSET
+    image: Location | None | UnsetType = UNSET
+    audio: Location | None | UnsetType = UNSET
+    video: Location | None | UnsetType = UNSET
+    vector: Vector | None | UnsetType = UNSET
 
 
 class UserPatch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

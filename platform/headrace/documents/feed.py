@@ -10,16 +10,27 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+import msgspec
+import numpy as np
+
 from headrace import config
 from headrace.broker.log_sender import Message
 from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
+from headrace.catalogue.content import MODALITIES, read_hashes, value_hash
 from headrace.catalogue.files import read_users, write_catalogue
-from headrace.catalogue.item import Dataset, Item, User
+from headrace.catalogue.item import Content, Dataset, Item, User
 from headrace.catalogue.place import Place
 from headrace.catalogue.table.table import ItemTable
 from headrace.config import Settings
-from headrace.documents.document import ITEM, USER, UserDocument, attributes_of
+from headrace.documents.document import (
+    ITEM,
+    MAX_DESCRIPTION,
+    MAX_WIDTH,
+    USER,
+    UserDocument,
+    attributes_of,
+)
 from headrace.documents.followed import FollowedItems, begun, end_of_log
 from headrace.documents.history import write_history
 from headrace.documents.items import document_of, item_of
@@ -27,6 +38,8 @@ from headrace.documents.messages import removal, whole_message
 from headrace.errors import DatasetError
 from headrace.paths import documents_path
 from headrace.skipped import Skipped
+
+Contents = dict[str, Content]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +59,11 @@ def publish_catalogue(settings: Settings, dataset: Dataset, as_of_ms: int) -> Fe
     topics, folder = Topics(settings.namespace), config.catalogue_path(settings)
     dataset = replace(dataset, items=tuple(item_of(document_of(item)) for item in dataset.items))
     table, place = _present(settings, as_of_ms)
-    items = list(_items(settings, dataset.items, table))
+    contents = _contents(dataset)
+    items = list(_items(settings, dataset.items, table, contents))
     users = list(_users(settings, dataset.users))
     with closing(LogWriter(settings)) as writer:
-        _send(writer, topics.items, map(_item_message, items))
+        _send(writer, topics.items, (_item_message(*one, contents) for one in items))
         _send(writer, topics.users, map(_user_message, users))
     for kind, told in ((ITEM, items), (USER, users)):
         if told:
@@ -76,14 +90,16 @@ def _present(settings: Settings, now_ms: int) -> tuple[ItemTable, Place]:
 
 
 def _items(
-    settings: Settings, items: Iterable[Item], table: ItemTable
+    settings: Settings, items: Iterable[Item], table: ItemTable, contents: Contents
 ) -> Iterator[tuple[str, Item | None]]:
     """The items to tell of, by id; None for one that is gone."""
-    ids = set[str]()
+    ids, hashes = set[str](), _hashes(settings)
     is_new = not end_of_log(settings, Topics(settings.namespace).items)
     for item in items:
         ids.add(item.item_id)
-        if is_new or table.get(item.item_id) != item:
+        content = contents.get(item.item_id)
+        is_other = content is not None and hashes.get(item.item_id) != _hash(item, content)
+        if is_new or is_other or table.get(item.item_id) != item:
             yield item.item_id, item
     yield from ((item_id, None) for item_id in table.ids() if item_id not in ids)
 
@@ -103,9 +119,43 @@ def _users(settings: Settings, users: Iterable[User]) -> Iterator[tuple[str, Use
     yield from ((user_id, None) for user_id in before if user_id not in ids)
 
 
-def _item_message(told: tuple[str, Item | None]) -> Message:
-    item_id, item = told
-    return removal(item_id) if item is None else whole_message(ITEM, document_of(item))
+def _item_message(item_id: str, item: Item | None, contents: Contents) -> Message:
+    if item is None:
+        return removal(item_id)
+    document, content = document_of(item), contents.get(item_id)
+    if content is not None:
+        given = {"description": content.description, "vector": content.vector}
+        document = msgspec.structs.replace(document, **given)
+    return whole_message(ITEM, document)
+
+
+def _contents(dataset: Dataset) -> Contents:
+    """The contents that documents have too: descriptions, and vectors that are whole."""
+    found: Contents = {}
+    for content in dataset.contents():
+        description, vector = content.description, content.vector
+        if vector is not None and not (len(vector) <= MAX_WIDTH and np.isfinite(vector).all()):
+            vector = None
+        if description or vector:
+            text = description[:MAX_DESCRIPTION] if description else None
+            found[content.item_id] = Content(content.item_id, text, vector)
+    return found
+
+
+def _hashes(settings: Settings) -> dict[str, tuple[int | None, int | None]]:
+    """Of each item of the catalogue before, the hashes of its text and its given vector."""
+    folder = config.catalogue_path(settings)
+    try:
+        texts, vectors = (read_hashes(folder, modality) for modality in ("text", "vector"))
+    except DatasetError:
+        return {}
+    return {item_id: (text, vectors.get(item_id)) for item_id, text in texts.items()}
+
+
+def _hash(item: Item, content: Content) -> tuple[int | None, int | None]:
+    values = (MODALITIES[name].take(item, content, name) for name in ("text", "vector"))
+    text, vector = (None if value is None else value_hash(value) for value in values)
+    return text, vector
 
 
 def _user_message(told: tuple[str, User | None]) -> Message:

@@ -168,6 +168,17 @@ class ArchiveDocument(PartDocument, frozen=True, kw_only=True):
     lost: Count = 0  # messages gone from the log before they were read
 
 
+class EncodeDocument(PartDocument, frozen=True, kw_only=True):
+    """The status of who encodes items as they arrive: the items that wait, and the failures."""
+
+    part: ClassVar[str] = "encode"
+    waiting: dict[str, Count]  # items by vector table
+    lag_ms: Count  # since the oldest of them came
+    encoded: Count  # since it started
+    failed: Count = 0  # of these: their content could not be read
+    last_failure: str = ""
+
+
 def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
@@ -177,6 +188,7 @@ PARTS: Final[tuple[type[PartDocument], ...]] = (
     TrainDocument,
     ServeDocument,
     ArchiveDocument,
+    EncodeDocument,
 )
 EVERY: Final[tuple[type[Document], ...]] = (ReplayDocument, *PARTS)
 DOCUMENT_OF: Final = {form.part: form for form in EVERY}

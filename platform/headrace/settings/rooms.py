@@ -74,6 +74,9 @@ class TrainingSettings(Room, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     heads: Annotated[Names, msgspec.Meta(min_length=1)] = APPLICATION.heads  # the click first
     surfaces: Names = APPLICATION.surfaces  # that have a calibration and a position bias
     vector_tables: Names = ()  # of the items' content that the ranker reads
+    # Where files may lie that items' documents name: below a folder, on these hosts.
+    content_folder: str = ""
+    content_hosts: Names = ()
     model_seed: int = 0
     # When a user without attributes has embeddings, and how many impressions trained without a
     # user, an item or a word end his or its.

@@ -90,7 +90,14 @@ class Part:
         self.process.stop(grace_s)
 
 
-def parts_of(options: UpOptions, folder: Path, environ: Mapping[str, str]) -> list[Part]:
-    """The parts of a run, not started yet, with their logs in `folder`."""
-    names = ("stream", "train", "serve", *(("archive",) if options.archive else ()))
-    return [Part(name, [name], folder, environ) for name in names]
+def parts_of(
+    options: UpOptions, folder: Path, environ: Mapping[str, str], encodes: bool = False
+) -> list[Part]:
+    """The parts of a run, not started yet, with their logs in `folder`; with vector tables one
+    encodes items as they arrive."""
+    commands = {name: [name] for name in ("stream", "train", "serve")}
+    if options.archive:
+        commands["archive"] = ["archive"]
+    if encodes:
+        commands["encode"] = ["encode", "--follow"]
+    return [Part(name, command, folder, environ) for name, command in commands.items()]

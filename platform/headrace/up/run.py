@@ -122,7 +122,8 @@ class Platform:
         return said
 
     def _loop(self, servers: list[Server], stack: ExitStack) -> Loop:
-        parts = parts_of(self.options, self.settings.home_path / "logs", self.environ)
+        logs, encodes = self.settings.home_path / "logs", bool(self.settings.training.vector_tables)
+        parts = parts_of(self.options, logs, self.environ, encodes)
         run_file = RunFile(
             owner=self.owner,
             started_ms=now_ms(),

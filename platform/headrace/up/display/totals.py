@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
@@ -22,9 +22,11 @@ from headrace.monitoring.documents import (
     DOCUMENT_OF,
     Choices,
     Document,
+    EncodeDocument,
     Quality,
     ReplayDocument,
     ServeDocument,
+    StreamDocument,
     TrainDocument,
 )
 from headrace.monitoring.health import skipped_by_parts, stream_documents
@@ -68,6 +70,7 @@ class Totals:
     quality: dict[str, Quality] = field(default_factory=dict)  # by slice, newest impressions
     choices: Choices | None = None  # newest drawn requests
     choice_windows: dict[int, RankedLists] = field(default_factory=dict)
+    encoding: EncodeDocument | None = None  # of items as they arrive, where that is done
     skipped: int = 0  # messages and keys that the running parts and this view passed over
 
     @property
@@ -126,17 +129,14 @@ class Observer:
             replay=_newest(self._board.read(ReplayDocument)),
             **{name: sum(getattr(commit, name) for commit in commits) for name in COUNTS},
             stream_lag=sum(document.lag for document in _fresh(stream, now_ms)),
-            feature_freshness=Latencies.merged(
-                document.views[USER_LAYOUT.view].latency
-                for document in stream
-                if USER_LAYOUT.view in document.views
-            ),
+            feature_freshness=_freshness(stream),
             samples=train.samples if train else 0,
             train_lag=train.lag if train and train.is_fresh(now_ms) else None,
             held=train.held if train else "",
             quality=train.quality if train else {},
             choices=train.choices if train else None,
             choice_windows=choice_windows,
+            encoding=_newest(_fresh(self._board.read(EncodeDocument), now_ms)),
             windows=windows.pop(CLICK, {}),
             action_windows=windows,
             num_published=num_published,
@@ -161,6 +161,11 @@ class Observer:
     def _num_served(self) -> int:
         name = f"{self._namespace}:served_versions"
         return read_key(name, lambda: int(self.redis.scard(name)), 0, self._skipped)
+
+
+def _freshness(documents: Iterable[StreamDocument]) -> Latencies:
+    views = (one.views[USER_LAYOUT.view] for one in documents if USER_LAYOUT.view in one.views)
+    return Latencies.merged(view.latency for view in views)
 
 
 def _errors(documents: Sequence[ServeDocument]) -> list[str]:

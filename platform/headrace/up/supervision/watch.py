@@ -21,7 +21,7 @@ from headrace.up.supervision.health import probe
 from headrace.up.supervision.supervisor import Supervisor, Surroundings
 from headrace.up.supervision.symptoms import Symptoms
 
-REPORTING = ("stream", "train", "serve", "archive")
+REPORTING = ("stream", "train", "serve", "archive", "encode")
 
 
 class Watch:
