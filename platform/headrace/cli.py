@@ -20,7 +20,7 @@ from headrace.commands.check import add_check
 from headrace.commands.compare_fusion import add_compare_fusion
 from headrace.commands.dead_letters import add_dead_letters
 from headrace.commands.evaluate import add_evaluate
-from headrace.commands.features import add_features
+from headrace.commands.features import add_feast, add_features
 from headrace.commands.flags import (
     ENCODERS,
     add_app_flag,
@@ -50,7 +50,6 @@ from headrace.documents.exchange import export_file, import_file
 from headrace.documents.feed import publish_catalogue
 from headrace.encoders import registry as encoders
 from headrace.errors import HeadraceError
-from headrace.rooms.folder import room_path
 from headrace.services.processes.priority import yield_to_requests
 from headrace.settings.text import require_home
 
@@ -75,6 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_parts(commands)
     _add_data_commands(commands)
     _add_exchange(commands)
+    add_feast(commands)
     add_evaluate(commands)
     add_compare_fusion(commands)
     add_features(commands)
@@ -152,15 +152,6 @@ def _add_data_commands(commands: Commands) -> None:
     )
     add_platform_flag(materialize)
     materialize.set_defaults(run=_materialize, writes_home=True)
-
-    feast = commands.add_parser(
-        "feast", help="Feast's own commands, on this repository and with these settings"
-    )
-    add_platform_flag(feast)
-    feast.add_argument(
-        "arguments", nargs=argparse.REMAINDER, help="of feast: apply, serve, ui, ..."
-    )
-    feast.set_defaults(run=_feast)
 
     backfill = commands.add_parser(
         "backfill", help="compute feature rows of a period anew, or start with the state of a log"
@@ -275,15 +266,6 @@ def _exchange(options: argparse.Namespace, settings: config.Settings) -> int:
     moved = import_file if options.action == "import" else export_file
     print(f"{moved(settings, options.command, options.file):,} {options.command}", file=sys.stderr)
     return 0
-
-
-def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.feast_adapter.servers import kept_on_loopback  # prepares for Feast
-
-    arguments = kept_on_loopback(options.arguments)
-    repository = room_path("feature_repo")
-    arguments = ["--chdir", str(repository), *arguments]
-    return run_module("headrace.feast_adapter.command", settings, arguments)
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:
