@@ -54,7 +54,6 @@ class OnlineTrainer:
         self._redis = redis = Redis.from_url(settings.redis_url)
         vectors = ContentVectors.of(settings)
         self._items = FollowedItems(settings, Skipped(clock), clock)
-        self._items.read_to_end()
         self._content = ContentTable(self._items.table, vectors)
         self._config = ranker_config(settings, vectors)
         pace = Pace(

@@ -47,7 +47,7 @@ from headrace.commands.room import Command, module_command, run_module
 from headrace.commands.running import add_platform_flag, settings_with_flags
 from headrace.commands.status import add_status
 from headrace.documents.exchange import export_file, import_file
-from headrace.documents.feed import publish_catalogue
+from headrace.documents.feed import materialize_files
 from headrace.encoders import registry as encoders
 from headrace.errors import HeadraceError
 from headrace.services.processes.priority import yield_to_requests
@@ -255,8 +255,7 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 
     yield_to_requests()
     if options.data or options.dataset or not _has_catalogue(settings):
-        told = publish_catalogue(settings, load_data(options), now_ms())
-        print(f"{told.put:,} items and users are new or other, {told.removed:,} are gone")
+        print(materialize_files(settings, load_data(options), now_ms()))
     materialize.apply(settings)
     materialize.materialize(settings, now_ms(), getattr(options, "incremental", False))
     return 0

@@ -7,7 +7,7 @@ never sees half of a new version.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -219,15 +219,16 @@ class Live:
     def _readers(self) -> Iterator[Readers]:
         settings, topics = self._settings, Topics(self._settings.namespace)
         begin = dict.fromkeys(range(settings.stream.num_partitions), 0)
-        states = LogReader(settings, topics.item_features, begin, max_records=20_000)
         self._place = begun(settings, topics.items, self._place)
-        items = LogReader(settings, topics.items, self._place.offsets)
-        vectors = LogReader(settings, topics.item_vectors, begin)
         with ExitStack() as stack:
-            models = Subscriber(settings, self.skipped)
-            for opened in (models, states, items, vectors):
-                stack.enter_context(closing(opened))
-            yield Readers(models, states, items, vectors)
+
+            def opened(topic: str, start: Mapping[int, int], most: int = 2_000) -> LogReader:
+                return stack.enter_context(closing(LogReader(settings, topic, start, most)))
+
+            models = stack.enter_context(closing(Subscriber(settings, self.skipped)))
+            states = opened(topics.item_features, begin, 20_000)
+            items = opened(topics.items, self._place.offsets)
+            yield Readers(models, states, items, opened(topics.item_vectors, begin))
 
     def _serve(self, manifest: Manifest) -> LiveModel:
         """The version ready to rank; from now on it counts as served."""

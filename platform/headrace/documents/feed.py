@@ -35,8 +35,9 @@ from headrace.documents.followed import FollowedItems, begun, end_of_log
 from headrace.documents.history import write_history
 from headrace.documents.items import document_of, item_of
 from headrace.documents.messages import removal, whole_message
-from headrace.errors import DatasetError
+from headrace.errors import DatasetError, ServiceError
 from headrace.paths import documents_path
+from headrace.services.kafka import check_broker
 from headrace.skipped import Skipped
 
 Contents = dict[str, Content]
@@ -48,6 +49,20 @@ class Fed:
 
     put: int
     removed: int
+
+
+def materialize_files(settings: Settings, dataset: Dataset, as_of_ms: int) -> str:
+    """Publish a catalogue, and say what that was; where no broker was named and none answers,
+    write its files only."""
+    try:
+        check_broker(settings.kafka_bootstrap, settings.kafka)
+    except ServiceError:
+        if config.is_given("kafka_bootstrap"):
+            raise
+        write_catalogue(dataset, config.catalogue_path(settings), as_of_ms)
+        return "no broker answers, so nobody is told: materialize again once one does"
+    told = publish_catalogue(settings, dataset, as_of_ms)
+    return f"{told.put:,} items and users are new or other, {told.removed:,} are gone"
 
 
 def publish_catalogue(settings: Settings, dataset: Dataset, as_of_ms: int) -> Fed:

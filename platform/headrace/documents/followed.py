@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -10,11 +11,14 @@ from typing import Final
 from headrace import config
 from headrace.broker.reader import ASKED_TIMES, LogReader
 from headrace.broker.record import Record
-from headrace.broker.topics import Topics, log_identity
+from headrace.broker.topics import Topics
 from headrace.catalogue.place import Place
 from headrace.catalogue.table.shared import keep, open_catalogue
 from headrace.documents.follower import ItemChanges, ItemFollower
+from headrace.errors import DatasetError, ServiceError
 from headrace.skipped import Skipped
+
+log = logging.getLogger(__name__)
 
 POLL_EVERY_MS: Final = 200
 KEEP_EVERY_MS: Final = 600_000  # removals are in the topic for two weeks
@@ -39,8 +43,11 @@ class FollowedItems:
             self._take(records)
 
     def poll(self) -> ItemChanges:
-        """Take in the messages that came, now and then; returns the changes."""
+        """Take in the messages that came, now and then; returns the changes. The first time it
+        takes in all."""
         now_ms = self._clock()
+        if self._reader is None:
+            self.read_to_end()
         if now_ms - self._polled_ms < POLL_EVERY_MS:
             return ItemChanges([], [])
         self._polled_ms = now_ms
@@ -51,7 +58,10 @@ class FollowedItems:
         now_ms = self._clock()
         if not self._is_kept and (is_last or now_ms - self._kept_ms >= KEEP_EVERY_MS):
             self._kept_ms, self._is_kept = now_ms, True
-            keep(self._folder, self._settings.namespace, self.table, self._place)
+            try:
+                keep(self._folder, self._settings.namespace, self.table, self._place)
+            except (DatasetError, OSError) as error:  # who starts next reads more of the topic
+                log.warning("%s", error)
 
     @property
     def place(self) -> Place:
@@ -84,18 +94,24 @@ class FollowedItems:
 def begun(settings: config.Settings, topic: str, place: Place) -> Place:
     """The place from which to follow a topic, behind a copy of this place: the beginning, where the
     copy says nothing of this log."""
-    log = f"{topic} {log_identity(settings, topic)}"
-    offset = place.offsets.get(0, 0) if place.log == log else 0
-    if offset > end_of_log(settings, topic):
-        offset = 0
-    return replace(place, offsets={0: offset}, log=log)
+    id_, end = _asked(settings, topic)
+    log_ = f"{topic}:{id_}"
+    offset = place.offsets.get(0, 0) if place.log == log_ else 0
+    return replace(place, offsets={0: offset if offset <= end else 0}, log=log_)
 
 
 def end_of_log(settings: config.Settings, topic: str) -> int:
     """The offset after the newest message of a topic of documents, which has one partition."""
+    return _asked(settings, topic)[1]
+
+
+def _asked(settings: config.Settings, topic: str) -> tuple[str, int]:
+    """The identity and the end of a topic of documents."""
     with closing(LogReader(settings, topic, {0: 0}, max_records=1)) as reader:
         for _ in range(ASKED_TIMES):
-            if reader.has_answers():
-                break
             reader.poll()
-        return reader.ends().get(0, 0)
+            if reader.has_answers():
+                return reader.topic_id, reader.ends()[0]
+    raise ServiceError(
+        f"the broker at {settings.kafka_bootstrap} says nothing of topic {topic}: is it running?"
+    )
