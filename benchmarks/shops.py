@@ -31,7 +31,7 @@ from headrace.evaluation.dataset.asked import Asked
 from headrace.evaluation.dataset.catalogue_ranking import CatalogueRanking
 from headrace.evaluation.dataset.run import evaluate
 from headrace.evaluation.progressive import ranker_config
-from headrace.event import DEFAULT_SURFACE
+from headrace.event import DEFAULT_SURFACE, ClickEvent
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.learning.guarded_learner import GuardedLearner, Pace
@@ -143,7 +143,8 @@ def num_of_own_group(dataset: Dataset, seed: int) -> int:
     num = 0
     for user_id, row in path.user_rows.items():
         states = decode_rows([row], USER_LAYOUT)["state"], items
-        logit_N = ranking.logits(user_id, (), states, DEFAULT_SURFACE, dataset.end_ms)
+        asks = ClickEvent("last", dataset.end_ms, user_id, ids[0])
+        logit_N = ranking.logits(asks, (), states)
         for place in np.argsort(-logit_N)[:SLATE].tolist():
             num += int(ids[place][1:]) % NUM_GROUPS == int(user_id[1:]) % NUM_GROUPS
     return num

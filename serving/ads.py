@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from headrace.ads.campaign import Campaign
 from headrace.api.slate import AdSlate, AdsRequest
 from headrace.catalogue.table.table import ItemTable
+from headrace.events.declared import as_declared
 from headrace.pipeline.filters.availability import UNAVAILABLE
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.run import run
@@ -61,6 +62,7 @@ class AdServer:
             num_items=request.num_ads,
             surface=request.surface,
             categories=request.categories,
+            told=as_declared(request.context),
         )
         run(self._stages, context)
         return enveloped(AdSlate, context, marks, ads=context.ads)

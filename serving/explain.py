@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import compress
 from typing import Final
 
@@ -19,16 +20,25 @@ from headrace import config
 from headrace.action import BIT, CLICK
 from headrace.catalogue.table.columns import WORD_FIELDS
 from headrace.clock import now_ms
-from headrace.commands.flags import add_explain_flags
+from headrace.commands.flags import add_explain_flags, context_told
 from headrace.errors import ConfigError, HeadraceError, ServiceError, StoreUnavailable
 from headrace.event import DEFAULT_SURFACE, Id
-from headrace.features.aggregation.crosses import InCategories, OnSurface
+from headrace.events.declared import CONTEXT as DECLARED
+from headrace.events.declared import Told
+from headrace.features.aggregation.crosses import (
+    Attribute,
+    ContextNumber,
+    Here,
+    InCategories,
+    OfGroups,
+    OnSurface,
+)
 from headrace.features.aggregation.facts import action_masks
 from headrace.features.inputs import DENSE
 from headrace.features.online.store import OnlineStore
 from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
 from headrace.model.batch import Batch
-from headrace.model.explain import Explanation, explain, with_items
+from headrace.model.explain import CONTEXT, Explanation, explain, with_items
 from headrace.pipeline.candidates import Candidates
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
@@ -41,7 +51,22 @@ GROUPS: Final[Mapping[str | type, str]] = {  # by the entity of a feature, or th
     ITEM: "item_features",
     OnSurface: "surface_features",  # of the user on it, the same for all candidates
     InCategories: "user_item_features",
+    Here: "crossed_features",  # of user or item with the request's surface or words
+    OfGroups: "crossed_features",  # of the candidate's categories and authors
+    ContextNumber: CONTEXT,
+    Attribute: "item_numbers",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A request's surface, and what else it tells."""
+
+    surface: str = DEFAULT_SURFACE
+    told: Told = field(default_factory=dict)
+
+
+HOME: Final = Where()
 
 
 class PastEvent(msgspec.Struct, frozen=True):
@@ -82,11 +107,11 @@ class Explained(msgspec.Struct, frozen=True):
 
 def dense_groups() -> dict[str, list[int]]:
     """The columns of the dense features, by the group that they belong to."""
-    groups: dict[str, list[int]] = {name: [] for name in GROUPS.values()}
+    groups: dict[str, list[int]] = {}
     for place, feature in enumerate(DENSE):
         about = type(feature.aggregator.over) if feature.entity == CANDIDATE else feature.entity
-        groups[GROUPS[about]].append(place)
-    return groups
+        groups.setdefault(GROUPS[about], []).append(place)
+    return groups | ({CONTEXT: groups.get(CONTEXT, [])} if DECLARED else {})
 
 
 class Explainer:
@@ -101,16 +126,16 @@ class Explainer:
         item_ids: Sequence[str],
         snapshot: Snapshot,
         at_ms: int,
-        surface: str = DEFAULT_SURFACE,
+        where: Where = HOME,
     ) -> Explained:
-        """Why these items get their scores on a surface; users and items that are not known are
+        """Why these items get their scores in a place; users and items that are not known are
         explained as new ones, a surface that the model does not tell apart as serving takes it.
 
         Raises `ConfigError` while there is no model, `ServiceError` where the store is silent.
         """
         if snapshot.model is None:
             raise ConfigError("there is no model version yet: run `headrace train` on some samples")
-        context = self._context(user_id, item_ids, snapshot, at_ms, surface)
+        context = self._context(user_id, item_ids, snapshot, at_ms, where)
         served = request_batch(context, inputs(context), snapshot.model)
         p_CJ = probabilities(served, snapshot.model)
         batch = with_items(served, self._live.catalogue.keys, self._live.content)
@@ -119,9 +144,9 @@ class Explainer:
         return Explained(
             user_id=user_id,
             known=bool(context.user.word_keys) or context.user.state_1.tobytes() != nobody,
-            surface=surface,
-            surface_known=surface in snapshot.model.manifest.model.surfaces,
-            relative=snapshot.model.is_relative(surface),
+            surface=where.surface,
+            surface_known=where.surface in snapshot.model.manifest.model.surfaces,
+            relative=snapshot.model.is_relative(where.surface),
             model_version=snapshot.model.manifest.version,
             items=tuple(
                 _item(item_id, explanation, p_J, (context, batch))
@@ -130,7 +155,7 @@ class Explainer:
         )
 
     def _context(
-        self, user_id: str, item_ids: Sequence[str], snapshot: Snapshot, at_ms: int, surface: str
+        self, user_id: str, item_ids: Sequence[str], snapshot: Snapshot, at_ms: int, where: Where
     ) -> ReplicaContext:
         """A request to rank these items, as hydrated by serving."""
         catalogue = self._live.catalogue
@@ -141,7 +166,8 @@ class Explainer:
             catalogue=catalogue,
             snapshot=snapshot,
             num_items=len(rows),
-            surface=surface,
+            surface=where.surface,
+            told=where.told,
             candidates=Candidates.of("given", rows),
         )
         try:
@@ -240,7 +266,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             snapshot = live.catch_up(options.model_version)
             explainer = Explainer(live, OnlineStore(settings))
             explained = explainer.explain(
-                options.user, options.item, snapshot, now_ms(), options.surface
+                options.user,
+                options.item,
+                snapshot,
+                now_ms(),
+                Where(options.surface, context_told(options)),
             )
     except HeadraceError as error:
         print(f"headrace explain: {error}", file=sys.stderr)

@@ -8,6 +8,7 @@ from headrace.api.slate import RecommendRequest, Slate
 from headrace.application.seen import SeenPolicy
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
+from headrace.events.declared import as_declared
 from headrace.pipeline.context import Context
 from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
 from headrace.pipeline.filters.excluded import Excluded
@@ -85,6 +86,7 @@ class Recommender:
             num_items=request.num_items,
             surface=request.surface,
             exclude=request.exclude,
+            told=as_declared(request.context),
         )
         run(self._stages, context)
         slate = enveloped(Slate, context, (*marks, *shortfall(context)), items=context.items)

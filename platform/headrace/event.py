@@ -1,7 +1,8 @@
 """Events: the immutable facts that enter headrace, their JSON form and its validation.
 
 Nothing in an event can be part of a cycle, so the collector of cycles need not look at them
-(`gc=False`): a stream worker makes tens of thousands a second.
+(`gc=False`): a stream worker makes tens of thousands a second. For the same reason an event that
+tells no context has None, and not an empty dictionary.
 
 Three kinds exist. An `ImpressionEvent` says which items a request showed to a user, and what came
 of them where that is known (a replayed log). A `ClickEvent` says that a user clicked an item, an
@@ -25,6 +26,7 @@ import msgspec
 from headrace.action import GRADED, TABLE
 from headrace.epoch import EARLIEST_MS, wrong_time
 from headrace.errors import InvalidEvent
+from headrace.events.declared import fault_of
 from headrace.events.faults import EVENT_VERSION as EVENT_VERSION
 from headrace.events.faults import fault_of_action, fault_of_items, fault_of_text, fault_of_version
 
@@ -47,6 +49,7 @@ Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # a rating,
 Micros = Annotated[int, msgspec.Meta(ge=-MAX_MICROS, le=MAX_MICROS)]  # millionths of a currency
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]  # ISO 4217
 Told = tuple[bool | None, ...]  # of each action of the table
+ContextTold = dict[str, Any]  # what else the request told: `headrace.events.declared`
 
 
 class _Strict(
@@ -111,6 +114,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     surface: Surface = DEFAULT_SURFACE
     model_version: Version | None = None
     served: Served | None = None
+    context: ContextTold | None = None
     version: int = EVENT_VERSION
 
     @property
@@ -142,6 +146,7 @@ class ClickEvent(_Strict, frozen=True, tag="click"):
     item_id: Id
     request_id: Id | None = None
     surface: Surface = DEFAULT_SURFACE
+    context: ContextTold | None = None
     version: int = EVENT_VERSION
 
 
@@ -162,6 +167,7 @@ class ActionEvent(_Strict, frozen=True, tag="action"):
     amount_micros: Micros | None = None  # paid, or paid back, where the action carries money
     currency: Currency | None = None
     taken_back: bool = False
+    context: ContextTold | None = None
     version: int = EVENT_VERSION
 
     @property
@@ -251,6 +257,8 @@ def accept(document: Any, now_ms: int, max_ahead_ms: int = MAX_AHEAD_MS) -> Even
         event = msgspec.convert(filled, type=Event)
     except msgspec.ValidationError as error:
         raise fault_of_text(error, msgspec.json.encode(document)) from None
+    if event.context and (fault := fault_of(event.context)):
+        raise InvalidEvent(fault[1], field=f"context.{fault[0]}")
     return _checked(event, now_ms, max_ahead_ms)
 
 

@@ -50,6 +50,7 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     positions: tuple[int, ...] = ()  # [N] in the slate, `POSITION_UNKNOWN`; empty: all unknown
     surface: str = ""  # where the items were shown; empty: not known
     log_q: bytes = b""  # float32 [N] of a request that was drawn, the chosen item first
+    context: dict[str, str | float] | None = None  # what the request told beside, if anything
 
     @property
     def num_impressions(self) -> int:

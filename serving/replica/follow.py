@@ -30,7 +30,7 @@ from headrace.encoders.arrivals.messages import VectorFollower
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
-from headrace.features.table import ITEM
+from headrace.features.table import CATEGORY, HAS_GROUPS, ITEM
 from headrace.metrics.latency import Latencies
 from headrace.registry.manifest import Manifest
 from headrace.registry.subscriber import Subscriber
@@ -86,7 +86,8 @@ class Live:
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
         decoder = RowDecoder(MERGED, schemas.description, self.skipped)
-        merged_rows = MergedRows(settings.stream.num_partitions, decoder, (ITEM,))
+        kinds = (ITEM, CATEGORY) if HAS_GROUPS else (ITEM,)
+        merged_rows = MergedRows(settings.stream.num_partitions, decoder, kinds)
         self._states = ItemStates(self.catalogue, merged_rows, clock)
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
         self._vectors = VectorFollower(vectors, self.skipped)
@@ -210,7 +211,10 @@ class Live:
 
     def _show_states(self) -> None:
         states, trending_rows = self._states.states, self._states.trending_rows
-        self.snapshot = replace(self.snapshot, states=states, trending_rows=trending_rows)
+        groups = self._states.groups
+        self.snapshot = replace(
+            self.snapshot, states=states, trending_rows=trending_rows, groups=groups
+        )
 
     def _say(self, error: Exception) -> None:
         self.followed.reading_error = shortened(f"{type(error).__name__}: {error}")

@@ -12,7 +12,8 @@ from headrace.catalogue.table.table import ItemTable
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.rows.messages.merged_rows import MergedRows
-from headrace.features.table import ITEM, ITEM_LAYOUT
+from headrace.features.table import CATEGORY, ITEM, ITEM_LAYOUT
+from serving.replica.group_states import GroupStates
 from serving.replica.state_pages import StatePages, States
 from serving.replica.trending import Trending
 
@@ -33,6 +34,7 @@ class ItemStates:
         self._pages = StatePages(ITEM_LAYOUT, table.num_rows)
         self._trending = Trending(table)
         self._apart: dict[str, State] = {}  # by item id, the newest last
+        self.groups = GroupStates()
 
     @property
     def states(self) -> States:
@@ -46,9 +48,12 @@ class ItemStates:
 
     def take(self, records: Sequence[Record]) -> bool:
         """Take in records of the items' states; returns whether one of the catalogue changed."""
-        new = self._rows.read(records).get(ITEM)
+        every = self._rows.read(records)
+        if CATEGORY in every:
+            self.groups = self.groups.with_rows(every[CATEGORY])
+        new = every.get(ITEM)
         if new is None:
-            return False
+            return CATEGORY in every
         self._keep_apart(new.gone, None)
         gone_G = self._table.rows_of_ids(new.gone)
         gone_G = gone_G[gone_G != 0]
@@ -57,7 +62,7 @@ class ItemStates:
         row_U = np.concatenate([self._put(new.ids, new.rows["state"]), gone_G])
         if len(row_U):
             self._trending.take(row_U, self.states, self._clock())
-        return len(row_U) > 0
+        return len(row_U) > 0 or CATEGORY in every
 
     def follow_items(self, put_rows: Ints, removed_rows: Ints) -> None:
         """Take in that the table has other items in these rows, and none in those."""

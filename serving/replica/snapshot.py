@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from headrace.api.slate import InvalidRequest
 from headrace.features.aggregation.facts import Ints
+from serving.replica.group_states import GroupStates
 from serving.replica.models import LiveModel
 from serving.replica.state_pages import States
 
@@ -17,6 +18,7 @@ class Snapshot:
     models: tuple[LiveModel, ...]  # the one that answers, then older ones
     states: States  # by catalogue row
     trending_rows: Ints  # catalogue rows, most clicked of late first
+    groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
 
     @property
     def model(self) -> LiveModel | None:

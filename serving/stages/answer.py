@@ -40,6 +40,7 @@ def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
         items=tuple(Shown(item.item_id, item.position) for item in slate.items),
         surface=context.surface,
         model_version=slate.model_version,
+        context=dict(context.told) or None,
         served=Served(INPUT_SCHEMA, np.ascontiguousarray(dense_CF).tobytes(), history_3T.tobytes()),
     )
 

@@ -10,8 +10,10 @@ import torch
 from numpy.typing import NDArray
 
 from headrace.errors import ServiceError
+from headrace.events.declared import word_keys
+from headrace.features.aggregation.asked import AskedItems, Requests
 from headrace.features.inputs import RequestFeatures, assemble
-from headrace.keys import key, surface_code
+from headrace.keys import key
 from headrace.model.batch import Batch, BatchRequest, make_request_batch
 from serving.replica.models import LiveModel
 from serving.stages.context import ReplicaContext
@@ -42,14 +44,12 @@ def rank(context: ReplicaContext) -> None:
 def inputs(context: ReplicaContext) -> RequestFeatures:
     """The ranker's features of the user and the candidates on the request's surface."""
     row_C = context.candidates.row_C
-    (features,) = assemble(
-        context.user.state_1,
-        context.snapshot.states.take(row_C),
-        slot_NS=context.catalogue.slots(row_C),
-        surface_B=np.array([surface_code(context.surface)]),
-        request_N=np.zeros(len(row_C), np.int64),
-        now_ms_B=np.array([context.now_ms]),
-    )
+    requests = Requests.of([context.now_ms], [context.surface], [context.told])
+    catalogue, request_C = context.catalogue, np.zeros(len(row_C), np.int64)
+    items = AskedItems(request_C, catalogue.slots(row_C), catalogue.attributes(row_C))
+    states = context.snapshot.states.take(row_C)
+    groups = context.snapshot.groups.of_items(catalogue, row_C)
+    (features,) = assemble(context.user.state_1, states, requests, items, groups)
     return features
 
 
@@ -57,7 +57,14 @@ def request_batch(context: ReplicaContext, features: RequestFeatures, model: Liv
     """The model's input batch; items are rows of the catalogue, those that left it are row 0."""
     number = model.manifest.model.surface_number(context.surface)
     words = context.user.word_keys
-    request = BatchRequest(key(context.user_id), words, (), features, surface=number)
+    request = BatchRequest(
+        key(context.user_id),
+        words,
+        (),
+        features,
+        surface=number,
+        context_words=word_keys(context.told),
+    )
     history_rows_T = context.catalogue.rows_of_keys(features.history_3T[0])
     return make_request_batch(request, history_rows_T, context.candidates.row_C)
 

@@ -117,6 +117,7 @@ def columns(log: Sequence[Fact]) -> Facts:
         measure_NM=np.array(measures, np.float32).reshape(len(log), len(MEASURES)),
         settled_N=np.array([fact.settled for fact in log], bool),
         slot_NS=np.array(slots, np.int64).reshape(len(log), MAX_SLOTS),
+        word_NW=np.zeros((len(log), 0), np.int64),
     )
 
 

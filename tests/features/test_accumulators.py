@@ -36,6 +36,7 @@ from headrace.features.aggregation.accumulators import (
     Tiles,
 )
 from headrace.features.aggregation.aggregators import Reading, kept_by
+from headrace.features.aggregation.by_word import ByWord
 from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
 from headrace.features.aggregation.sequence import LastN, Recent, Session
 from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
@@ -46,7 +47,7 @@ DECAYED = Decayed(3 * TILE_MS, MEASURES)
 LAST = LastN(5)
 EXACT: list[Accumulator] = [
     Lifetime(MEASURES), TILES, Newest(CLICK), Extremes(), LAST, Distinct(16),
-    TopItems(capacity=50), BySlot(6, MEASURES),
+    TopItems(capacity=50), BySlot(6, MEASURES), ByWord("surface", 3, MEASURES),
 ]  # fmt: skip
 EVERY = [*EXACT, DECAYED]
 VIEWS: list[Reading] = [*EVERY, Recent(LAST, 3), Session(LAST, TILE_MS)]

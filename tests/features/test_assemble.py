@@ -21,6 +21,7 @@ from plain_facts import (
 )
 
 from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.asked import AskedItems, Requests
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import (
@@ -49,12 +50,23 @@ def states(layout: Layout, log: list[Fact]) -> State:
     return state_U
 
 
+def columns_of(surface_B: Ints, now_ms_B: Ints) -> Requests:
+    """Requests that tell nothing beside."""
+    num = len(now_ms_B)
+    return Requests(now_ms_B, surface_B, np.zeros((num, 0)), np.zeros((num, 0), np.int64))
+
+
+def of_items(request_N: Ints, slot_NS: Ints) -> AskedItems:
+    """Candidates without numbers."""
+    return AskedItems(request_N, slot_NS, np.zeros((len(request_N), 0)))
+
+
 def one_request(
     user_1: State, item_N: State, slot_NS: Ints, now_ms: int, surface: int = SURFACE
 ) -> RequestFeatures:
     request_N = np.zeros(len(item_N), np.int64)
-    surface_1, now_ms_1 = np.array([surface]), np.array([now_ms])
-    (features,) = assemble(user_1, item_N, slot_NS, surface_1, request_N, now_ms_1)
+    requests = columns_of(np.array([surface]), np.array([now_ms]))
+    (features,) = assemble(user_1, item_N, requests, of_items(request_N, slot_NS))
     return features
 
 
@@ -85,7 +97,8 @@ def test_several_requests_at_once_are_each_alone(
     now_ms_B = NOW_MS + pick.integers(0, 2**30, num_requests)
     request_N = np.repeat(np.arange(num_requests), num_of_each)
     surface_B = pick.choice([0, 1, SURFACE], num_requests)
-    together = assemble(user_B, item_N, slot_NS, surface_B, request_N, now_ms_B)
+    requests = columns_of(surface_B, now_ms_B)
+    together = assemble(user_B, item_N, requests, of_items(request_N, slot_NS))
     assert len(together) == num_requests
     for request, features in enumerate(together):
         own_N = request_N == request
@@ -174,7 +187,8 @@ def test_a_request_without_candidates_and_no_request() -> None:
     features = one_request(USER_LAYOUT.new(1), ITEM_LAYOUT.new(0), NO_SLOTS, NOW_MS)
     assert features.dense_NF.shape == (0, NUM_DENSE)
     none = np.zeros(0, np.int64)
-    assert assemble(USER_LAYOUT.new(0), ITEM_LAYOUT.new(0), NO_SLOTS, none, none, none) == []
+    asked = columns_of(none, none), of_items(none, NO_SLOTS)
+    assert assemble(USER_LAYOUT.new(0), ITEM_LAYOUT.new(0), *asked) == []
 
 
 def test_assembling_changes_no_state() -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from headrace.action import BUILT_IN, DEFAULT_TABLE
+from headrace.action import BUILT_IN
+from headrace.application.sections import Application, read_sections
 from headrace.errors import ConfigError
 from headrace.features import schema
 from headrace.features.aggregation.accumulators import Lifetime, Tiles
+from headrace.features.aggregation.aggregators import LogNumber, Number
 from headrace.features.aggregation.layout import Feature
 from headrace.features.definitions.files import Definitions, load, read_definitions
 from headrace.features.definitions.kinds import ACCUMULATORS, AGGREGATORS
@@ -34,7 +36,7 @@ LIKES = "{entity: user, aggregator: sum, measure: like, over: life, description:
 def read(folder: Path, text: str) -> tuple[Definitions, list[str]]:
     path = folder / "features.yaml"
     path.write_text(text)
-    return read_definitions(path, DEFAULT_TABLE)
+    return read_definitions(path, Application())
 
 
 def features(folder: Path, text: str) -> dict[str, Feature]:
@@ -96,6 +98,17 @@ features:
     assert "user_purchases_seldom" not in made, "it is only told"
 
 
+def test_numbers_that_are_declared_are_features_of_a_candidate() -> None:
+    declared = {"hour": "number", "basket": {"kind": "number", "log": True}, "device": "word"}
+    document = {"context": declared, "attributes": {"weight": {}}}
+    application, problems = read_sections(document)
+    assert not problems
+    made = {one.name: one for one in load(None, application).crosses[len(CROSSES) :]}
+    assert [*made] == ["context_hour", "context_basket", "item_number_weight"]
+    assert isinstance(made["context_hour"].aggregator, Number)
+    assert isinstance(made["context_basket"].aggregator, LogNumber)
+
+
 def test_a_file_of_its_own_may_hold_all(tmp_path: Path) -> None:
     made, problems = read(tmp_path, f"builtin: false\nfeatures: {{user_likes: {LIKES}}}")
     assert problems[0].startswith("features.user_likes.over: got 'life', there is none")
@@ -119,6 +132,10 @@ def test_a_file_of_its_own_may_hold_all(tmp_path: Path) -> None:
         ("accumulators: {a: {kind: recent, of: day, num: 2}}", "a.of: got day, of the kind tiles"),
         ("accumulators: {a: {kind: recent, of: last, num: 65}}", "a.num: got 65, expected at most"),
         ("features: {user_x: {entity: user}}", "features.user_x.aggregator: got None, expected"),
+        (
+            f"features: {{user_x: {LIKES.replace('sum', 'rate')[:-1]}, strength: 0}}}}",
+            "features.user_x.default: missing, the ranker reads it, and it may have no value",
+        ),
         (f"features: {{x: {LIKES}}}", "features.x: got the name x, expected user_ before it"),
         (f"features: {{user_X: {LIKES}}}", "features.user_X: got the name 'user_X', expected"),
         ("features: {user_x: 3}", "features.user_x: got 3, expected the keys aggregator"),
@@ -151,13 +168,13 @@ def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "features.yaml"
     path.write_text("accumulators: {a: {kind: b}}\nfeatures: {c: 3, d: 4}\nwithout: [e]\n")
     with pytest.raises(ConfigError) as caught:
-        load(path, DEFAULT_TABLE)
+        load(path, Application())
     said = str(caught.value)
     assert said.startswith(f"{path}: ") and said.count("; ") == 3
 
 
 def test_features_are_those_of_the_actions_that_a_shop_declares() -> None:
-    made = load(None, (BUILT_IN["click"], BUILT_IN["purchase"]))
+    made = load(None, Application(actions=(BUILT_IN["click"], BUILT_IN["purchase"])))
     names = {one.name for one in made.features}
     assert "user_purchase_rate_last20" in names and "user_like_rate" not in names
     (rate,) = (one for one in made.features if one.name == "item_purchase_rate")

@@ -38,6 +38,7 @@ def shown_once(layout: Layout) -> State:
         measure_NM=np.array(measures, np.float32),
         settled_N=np.array([True]),
         slot_NS=np.full((1, 1), -1),
+        word_NW=np.zeros((1, 0), np.int64),
     )
     layout.add(state_1, facts)
     return state_1

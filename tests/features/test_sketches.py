@@ -36,7 +36,7 @@ def distinct_of(distinct: Distinct, keys: Ints) -> float:
     none = np.zeros(num, np.int64)
     facts = Facts(
         none, none, keys, none, none, np.ones((num, len(MEASURES)), np.float32), none > 0,
-        np.zeros((num, 0), np.int64),
+        np.zeros((num, 0), np.int64), np.zeros((num, 0), np.int64),
     )  # fmt: skip
     state_1R = distinct.initialize()[None]
     distinct.add(state_1R, facts)

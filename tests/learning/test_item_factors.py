@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from headrace.learning.factors.item_factors import fit
-from headrace.model.batch import WordBags
 from headrace.model.item_factors import (
     CONSTANT,
     NUM_ENTRIES,
@@ -19,6 +18,7 @@ from headrace.model.item_factors import (
     affinities,
     folded,
 )
+from headrace.model.word_bags import WordBags
 
 NUM_USERS, NUM_ITEMS = 300, 60
 NO_PRIOR = torch.zeros(1, WIDTH + 1)

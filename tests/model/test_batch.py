@@ -18,8 +18,9 @@ from headrace.catalogue.vectors import ContentVectors, VectorColumn
 from headrace.catalogue.words import ContentTable
 from headrace.features.aggregation.facts import outcome
 from headrace.keys import key
-from headrace.model.batch import WordBags, batch_of_samples, make_batch, make_items, word_bags
+from headrace.model.batch import batch_of_samples, make_batch, make_items
 from headrace.model.config import CLICK, SIZES, Head, RankerConfig
+from headrace.model.word_bags import WordBags, word_bags
 from headrace.sample import Sample
 
 

@@ -23,7 +23,7 @@ from headrace.errors import ConfigError
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.online.store import OnlineStore
 from serving import explain
-from serving.explain import Explained, Explainer, dense_groups
+from serving.explain import Explained, Explainer, Where, dense_groups
 from serving.recommend import Recommender
 from serving.stages.hydrate import Hydrate
 
@@ -57,7 +57,7 @@ def check_explained_as_served(settings: Settings, surface: str = "home") -> Expl
         others = tuple(item_id for item_id in live.catalogue.ids() if item_id not in ids)
         asked = RecommendRequest("u0", len(ids), surface, others)
         slate, _ = Recommender(Hydrate(store), live.catalogue, 10).recommend(asked, view, NOW_MS)
-        answer = Explainer(live, store).explain("u0", ids, view, NOW_MS, surface)
+        answer = Explainer(live, store).explain("u0", ids, view, NOW_MS, Where(surface))
     assert view.model is not None
     assert [item.item_id for item in answer.items] == ids
     served = {item.item_id: (item.p_click, item.score) for item in slate.items}
@@ -94,7 +94,8 @@ def test_each_surface_has_its_features_and_its_calibration(settings: Settings) -
     with replica(settings) as live:
         view, explainer = live.catch_up(), Explainer(live, OnlineStore(settings))
         home, search = (
-            explainer.explain("u0", ["i4"], view, NOW_MS, surface).items[0] for surface in SURFACES
+            explainer.explain("u0", ["i4"], view, NOW_MS, Where(surface)).items[0]
+            for surface in SURFACES
         )
     assert view.model is not None
     for item, own, other in ((home, 1, 2), (search, 2, 1)):

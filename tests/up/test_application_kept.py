@@ -42,6 +42,15 @@ def test_the_file_is_copied_and_its_later_changes_are_not(
     assert kept(home, copy) == copy, "a run of the same home goes on with it"
 
 
+def test_the_features_beside_it_are_copied_too(shop: Path, home: Path) -> None:
+    (shop / "features.yaml").write_text("without: [user_idle_log]\n")
+    kept(home, shop)
+    assert (home / "features.yaml").read_text() == "without: [user_idle_log]\n"
+    (shop / "features.yaml").unlink()
+    kept(home, shop)
+    assert not (home / "features.yaml").exists()
+
+
 def test_a_run_without_one_leaves_none_of_an_earlier_run(shop: Path, home: Path) -> None:
     kept(home, shop)
     assert kept(home, "") == "" and not list(home.iterdir())

@@ -8,7 +8,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from headrace.errors import HeadraceError
-from headrace.event import DEFAULT_SURFACE, Id, Surface
+from headrace.event import DEFAULT_SURFACE, ContextTold, Id, Surface
+from headrace.events.declared import fault_of
 
 MAX_SLATE = 100
 MAX_EXCLUDED = 1_000  # items that a request does not want
@@ -40,6 +41,7 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     exclude: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_EXCLUDED)] = ()
     record: bool = True
     model_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    context: ContextTold = {}  # the fields that the application file declares
 
 
 class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,6 +51,7 @@ class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     num_ads: Annotated[int, msgspec.Meta(ge=1, le=10)] = 1
     surface: Surface = DEFAULT_SURFACE
     categories: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_CATEGORIES)] = ()
+    context: ContextTold = {}
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -108,7 +111,7 @@ class AdSlate(Envelope, frozen=True):
 def parse(body: bytes | bytearray, request_type: type[Request]) -> Request:
     """The request in a JSON body; raises `InvalidRequest` naming the field at fault."""
     try:
-        return msgspec.json.decode(body, type=request_type)
+        request = msgspec.json.decode(body, type=request_type)
     except msgspec.ValidationError as error:
         text = str(error)
         path, name = _PATH.search(text), _NAME.search(text)
@@ -116,6 +119,9 @@ def parse(body: bytes | bytearray, request_type: type[Request]) -> Request:
         raise InvalidRequest(_PATH.sub("", text), field) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"not JSON: {error}", "$") from None
+    if fault := fault_of(getattr(request, "context", {})):
+        raise InvalidRequest(fault[1], f"context.{fault[0]}")
+    return request
 
 
 def to_json(answer: Any) -> bytes:

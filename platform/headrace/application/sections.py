@@ -21,6 +21,7 @@ from headrace.application.action import (
     Action,
     problems_of,
 )
+from headrace.application.declared import Field, attributes_of, context_of
 from headrace.application.document import shown
 from headrace.application.reading import Duration, keys_of, unknown
 from headrace.application.seen import AFTER, AFTER_PURCHASE, PolicyName, SeenPolicy
@@ -51,6 +52,8 @@ class Application:
     actions: tuple[Action, ...] = DEFAULT_TABLE
     heads: tuple[str, ...] = predicted(DEFAULT_TABLE)
     ranking: Mapping[str, float] = field(default_factory=lambda: {CLICK: 1.0})  # weights by head
+    context: tuple[Field, ...] = ()  # of a request, beside its user and surface
+    attributes: tuple[Field, ...] = ()  # of items, that are numbers
     surfaces: tuple[str, ...] = ()  # those with a calibration and a position bias of their own
     seen: SeenPolicy = SeenPolicy()
     negatives: Negatives = Negatives()
@@ -73,6 +76,8 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         actions=actions,
         heads=heads,
         ranking=_ranking(document.get("ranking"), heads, problems),
+        context=context_of(document.get("context"), problems),
+        attributes=attributes_of(document.get("attributes"), problems),
         surfaces=_surfaces(document.get("surfaces"), problems),
         seen=_seen(document.get("seen"), actions, problems),
         negatives=_negatives(document.get("negatives"), problems),

@@ -53,7 +53,7 @@ def check(path: Path) -> None:
         problems += problems_of(sections, [row.name for row in application.actions])
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}")
-    load(own_file(str(path)), application.actions)
+    load(own_file(str(path)), application)
 
 
 def application_of(options: argparse.Namespace) -> str:

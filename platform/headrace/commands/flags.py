@@ -16,6 +16,7 @@ from headrace.datasets.registry import LOADERS, detect, load_dataset
 from headrace.encoders import registry as encoders
 from headrace.errors import ConfigError
 from headrace.event import DEFAULT_SURFACE
+from headrace.events.declared import NUMBERS, fault_of
 from headrace.offline.period import Period
 from headrace.settings.rooms import FusionName, RankerSize
 
@@ -201,9 +202,30 @@ def add_explain_flags(parser: argparse.ArgumentParser) -> None:
         "--surface", default=DEFAULT_SURFACE, metavar="NAME", help="where (default: %(default)s)"
     )
     parser.add_argument(
+        "--context",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="what the request tells beside; may be repeated",
+    )
+    parser.add_argument(
         "--model-version", type=int, metavar="N", help="a published version (default: the newest)"
     )
     parser.add_argument("--json", action="store_true", help="data instead of a table")
+
+
+def context_told(options: argparse.Namespace) -> dict[str, str | float]:
+    """The context of the flags; raises `ConfigError` where a field is not as it is declared."""
+    told: dict[str, str | float] = {}
+    for given in options.context:
+        name, _, value = given.partition("=")
+        try:
+            told[name] = float(value) if name in NUMBERS else value
+        except ValueError:
+            told[name] = value
+    if fault := fault_of(told):
+        raise ConfigError(f"--context {fault[0]}: {fault[1]}")
+    return told
 
 
 def explain_arguments(options: argparse.Namespace) -> tuple[str, ...]:
@@ -213,6 +235,7 @@ def explain_arguments(options: argparse.Namespace) -> tuple[str, ...]:
         f"--user={options.user}",
         *(f"--item={item_id}" for item_id in options.item),
         f"--surface={options.surface}",
+        *(f"--context={given}" for given in options.context),
         *(() if version is None else (f"--model-version={version}",)),
         *(("--json",) if options.json else ()),
     )

@@ -1,4 +1,5 @@
-"""The checks of events; `headrace.event` has the events themselves.
+"""The checks of events and contexts; `headrace.event` has the events themselves.
 
-faults.py  what is wrong with an event, as an error that names the field
+declared.py  the inputs that the application declares: contexts, and numbers of items
+faults.py    what is wrong with an event, as an error that names the field
 """

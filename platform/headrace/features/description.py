@@ -14,11 +14,12 @@ import numpy as np
 
 from headrace.action import GRADE, MONEY, TABLE
 from headrace.features.aggregation.accumulators import span
-from headrace.features.aggregation.aggregators import History, Rate, SlotRates, kept_by
-from headrace.features.aggregation.crosses import Asked, cross_values
+from headrace.features.aggregation.aggregators import History, Rate, SlotRates, keeps, kept_by
+from headrace.features.aggregation.asked import Asked, AskedItems, Requests
+from headrace.features.aggregation.crosses import cross_values
 from headrace.features.aggregation.facts import ACTIONS, AMOUNT, CLICK, SHOWN, VALUE
 from headrace.features.aggregation.layout import Feature, Layout
-from headrace.features.table import CANDIDATE, LAYOUTS, USER_LAYOUT
+from headrace.features.table import CANDIDATE, ITEM_LAYOUT, LAYOUTS, USER_LAYOUT
 
 # The events that carry a measure: an impression may come with its outcome, a click without an
 # impression counts as shown.
@@ -101,7 +102,9 @@ def window(feature: Feature) -> str:
 
 
 def source_events(feature: Feature) -> list[str]:
-    """The types of the events that the value is made from."""
+    """The types of the events that the value is made from; where it reads no state, the source."""
+    if not keeps(feature.aggregator.over):
+        return [window(feature)]
     names = [name for measure in measures(feature) for name in EVENTS[measure]]
     return list(dict.fromkeys(names))
 
@@ -119,6 +122,8 @@ def measures(feature: Feature) -> Sequence[str]:
 
 def sharing(feature: Feature) -> list[str]:
     """The other features that are read from the same accumulator's state."""
+    if not keeps(feature.aggregator.over):
+        return []
     kept = kept_by(feature.aggregator.over)
     layout = layout_of(feature)
     others = (f for f in (*layout.features, *layout.crosses) if kept_by(f.aggregator.over) == kept)
@@ -127,27 +132,37 @@ def sharing(feature: Feature) -> list[str]:
 
 def details(feature: Feature) -> list[tuple[str, str]]:
     """Everything there is to say of a feature, heading by heading."""
-    kept = kept_by(feature.aggregator.over)
-    view = "" if kept == feature.aggregator.over else f", read through {feature.aggregator.over!r}"
-    size, whole = kept.dtype.itemsize, layout_of(feature).dtype.itemsize
     ranked = [("read by the ranker", "yes" if feature.ranked else "no")]
     example = np.array2string(_example(feature), threshold=8, precision=4)
     return [
         *zip(HEADINGS, describe(feature).cells(), strict=True),
         ("view", "none, made at each request" if is_cross(feature) else layout_of(feature).view),
         *(ranked if feature.shape == () else []),
+        *_kept(feature),
+        ("before any event", " ".join(example.split())),
+    ]
+
+
+def _kept(feature: Feature) -> list[tuple[str, str]]:
+    """The accumulator of a feature, who shares it, and its bytes; nothing where it reads none."""
+    over = feature.aggregator.over
+    if not keeps(over):
+        return [("state", f"none, it is of {window(feature)}")]
+    kept = kept_by(over)
+    view = "" if kept == over else f", read through {over!r}"
+    size, whole = kept.dtype.itemsize, layout_of(feature).dtype.itemsize
+    return [
         ("accumulator", f"{kept!r}{view}"),
         ("shared with", ", ".join(sharing(feature)) or "no other feature"),
         ("state", f"{size:,} of the {whole:,} bytes of a state"),
-        ("before any event", " ".join(example.split())),
     ]
 
 
 def layout_of(feature: Feature) -> Layout:
     """The layout whose states the feature is read from."""
-    if is_cross(feature):
-        return USER_LAYOUT
-    return next(layout for layout in LAYOUTS if layout.entity == feature.entity)
+    view: Any = feature.aggregator.over
+    entity = view.whose if is_cross(feature) else feature.entity
+    return next(layout for layout in LAYOUTS if layout.entity == entity)
 
 
 def is_cross(feature: Feature) -> bool:
@@ -157,10 +172,12 @@ def is_cross(feature: Feature) -> bool:
 
 def _example(feature: Feature) -> Any:
     """The value of an entity that no event was about."""
-    layout, never = layout_of(feature), np.zeros(1, np.int64)
+    never = np.zeros(1, np.int64)
     if is_cross(feature):
-        asked = Asked(layout, layout.new(1), never, np.full((1, 1), -1), never)
-        return next(cross_values([feature], asked, never))[0]
+        states = {one.entity: (one, one.new(1)) for one in (USER_LAYOUT, ITEM_LAYOUT)}
+        asked = Asked(Requests.of([0], [""], [{}]), AskedItems.unknown(never), states)
+        return next(cross_values([feature], asked))[0]
+    layout = layout_of(feature)
     return layout.value(feature.name, layout.new(1), never)[0]
 
 

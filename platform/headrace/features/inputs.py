@@ -14,16 +14,32 @@ from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.aggregators import Rate
-from headrace.features.aggregation.crosses import Asked, cross_values
+from headrace.features.aggregation.asked import Asked, AskedItems, Groups, Requests
+from headrace.features.aggregation.crosses import cross_values
 from headrace.features.aggregation.facts import Ints
-from headrace.features.table import CROSSES, ITEM_LAYOUT, LAST, USER_LAYOUT
+from headrace.features.table import (
+    CATEGORY,
+    CROSSES,
+    GROUP_LAYOUT,
+    ITEM,
+    ITEM_LAYOUT,
+    LAST,
+    USER,
+    USER_LAYOUT,
+)
 
 DENSE: Final = (*USER_LAYOUT.dense, *ITEM_LAYOUT.dense, *CROSSES)  # in the order of the columns
 DENSE_NAMES: Final = tuple(feature.name for feature in DENSE)
 NUM_DENSE: Final = len(DENSE)
+OF_SHARED: Final = tuple(  # the places of features that are made of states which users share
+    place
+    for place, feature in enumerate(DENSE)
+    if {ITEM, CATEGORY} & {feature.entity, getattr(feature.aggregator.over, "whose", "")}
+)
 RATES: Final = tuple(  # the places of features that lie between 0 and 1
     place for place, feature in enumerate(DENSE) if isinstance(feature.aggregator, Rate)
 )
+MAX_SERVED: Final = 1e4  # a greater number is read as this: it would spoil the ranker's scale
 HISTORY: Final = USER_LAYOUT.feature("user_history")
 HISTORY_LENGTH: Final = LAST.length
 
@@ -39,23 +55,22 @@ class RequestFeatures:
 def assemble(
     user_state_B: State,
     item_state_N: State,
-    slot_NS: Ints,
-    surface_B: Ints,
-    request_N: Ints,
-    now_ms_B: Ints,
+    requests: Requests,
+    items: AskedItems,
+    groups: Groups | None = None,
 ) -> list[RequestFeatures]:
-    """The features of B requests, each at a time and on a surface of its own.
-
-    `request_N` says whose each candidate is, in ascending order; `slot_NS` are the candidates'
-    category slots, padded with -1; surfaces are numbered by `headrace.keys.surface_code`.
-    """
+    """The features of B requests with their candidates, each at a time and on a surface of its
+    own; without `groups` as if nothing had come of the candidates' categories and authors."""
+    now_ms_B, request_N = requests.now_ms_B, items.request_N
     user_BF = USER_LAYOUT.dense_values(user_state_B, now_ms_B)
     item_NF = ITEM_LAYOUT.dense_values(item_state_N, now_ms_B[request_N])
-    asked = Asked(USER_LAYOUT, user_state_B, surface_B, slot_NS, request_N)
-    crosses_XN = [
-        column_N.astype(np.float32) for column_N in cross_values(CROSSES, asked, now_ms_B)
-    ]
+    states = {USER: (USER_LAYOUT, user_state_B), ITEM: (ITEM_LAYOUT, item_state_N)}
+    if groups is not None:
+        states[CATEGORY] = GROUP_LAYOUT, groups.state_P
+    crosses = cross_values(CROSSES, Asked(requests, items, states, groups))
+    crosses_XN = [column_N.astype(np.float32) for column_N in crosses]
     dense_NF = np.column_stack([user_BF[request_N], item_NF, *crosses_XN])
+    np.clip(dense_NF, -MAX_SERVED, MAX_SERVED, out=dense_NF)
     history_B4T = USER_LAYOUT.value(HISTORY.name, user_state_B, now_ms_B)
     bounds = np.searchsorted(request_N, np.arange(len(now_ms_B) + 1)).tolist()
     return [

@@ -5,17 +5,13 @@ N candidates   F features   T history
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
 from headrace.action import EVERY_ACTION
 from headrace.event import Served
 from headrace.features.aggregation.facts import MAX_OUTCOME, action_masks
-from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
+from headrace.features.inputs import HISTORY_LENGTH, MAX_SERVED, NUM_DENSE, RequestFeatures
 from headrace.features.schema import INPUT_SCHEMA
-
-MAX_SERVED: Final = 1e4  # no feature is near it; a greater one would spoil the ranker's scale
 
 
 def as_served(served: Served | None, num_items: int) -> RequestFeatures | None:

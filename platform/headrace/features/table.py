@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from headrace.action import TABLE
 from headrace.application.current import APPLICATION
 from headrace.features.aggregation.accumulators import Decayed, Lifetime
 from headrace.features.aggregation.layout import Layout
@@ -23,14 +22,16 @@ from headrace.features.definitions.rows import CATEGORY as CATEGORY
 from headrace.features.definitions.rows import ITEM as ITEM
 from headrace.features.definitions.rows import USER as USER
 
-_DEFINITIONS: Final = load(own_file(APPLICATION.path), TABLE)
+_DEFINITIONS: Final = load(own_file(APPLICATION.path), APPLICATION)
 FEATURES: Final = _DEFINITIONS.features
 # Numbers of a user and a candidate together, made at each request: the ranker reads all of them.
 CROSSES: Final = _DEFINITIONS.crosses
 
 USER_LAYOUT: Final = Layout(USER, FEATURES, CROSSES)
-ITEM_LAYOUT: Final = Layout(ITEM, FEATURES)
-CATEGORY_LAYOUT: Final = Layout(CATEGORY, FEATURES)
+ITEM_LAYOUT: Final = Layout(ITEM, FEATURES, CROSSES)
+CATEGORY_LAYOUT: Final = Layout(CATEGORY, FEATURES, CROSSES)
+GROUP_LAYOUT: Final = Layout(CATEGORY, (), CROSSES)  # of categories and authors what crosses read
+HAS_GROUPS: Final = bool(GROUP_LAYOUT.field_of)
 CAMPAIGN_LAYOUT: Final = Layout(CAMPAIGN, FEATURES)
 SHARED_LAYOUTS: Final = (ITEM_LAYOUT, CATEGORY_LAYOUT, CAMPAIGN_LAYOUT)  # not one partition's own
 LAYOUTS: Final = (USER_LAYOUT, *SHARED_LAYOUTS)

@@ -6,6 +6,7 @@ config.py        its sizes (nano, base, large), heads and learning rates
 explain.py       why a candidate got its logit
 labels.py        what a sample tells the heads
 drawn.py         what it tells of items that were drawn beside a chosen one
+word_bags.py     bags of words, one after the other
 batch.py         requests as the tensors that the ranker reads
 calibration.py   from logits to probabilities, per surface and head, streaming
 """

@@ -24,28 +24,16 @@ from torch import Tensor
 
 from headrace.catalogue.words import ContentTable
 from headrace.event import POSITION_UNKNOWN
+from headrace.events.declared import word_keys
 from headrace.features.aggregation.facts import grades, told_apart
 from headrace.features.inputs import RequestFeatures
 from headrace.model.config import RankerConfig
 from headrace.model.drawn import DrawnRequests, drawn_requests
 from headrace.model.labels import known_heads, labels_of
+from headrace.model.word_bags import WordBags, bags_of, word_bags
 from headrace.sample import Sample
 
 Part = TypeVar("Part")
-
-
-@dataclass(frozen=True, slots=True)
-class WordBags:
-    """Bags of words, one after the other: bag g is `row_N[start_G[g] : start_G[g + 1]]`."""
-
-    key_V: Tensor  # the distinct words
-    row_N: Tensor  # rows of `key_V`
-    start_G: Tensor
-
-    def has_some_G(self) -> NDArray[np.bool_]:
-        """[G]: which bags are not empty."""
-        sizes_G = np.diff(self.start_G.cpu().numpy(), append=len(self.row_N))
-        return sizes_G > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +53,7 @@ class Users:
     key_B: Tensor
     words: WordBags  # [B] bags: the attributes of each user
     surface_B: Tensor  # 0: none of those in the configuration
+    context: WordBags | None = None  # [B] bags: the words that requests told; None where none did
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +128,7 @@ class BatchRequest:
     surface: int = 0
     log_q_N: NDArray[np.float32] | None = None  # of a drawn request
     known_J: NDArray[np.bool_] | None = None  # which heads learn of it
+    context_words: tuple[int, ...] = ()
 
 
 def batch_of_samples(
@@ -153,6 +143,7 @@ def batch_of_samples(
         BatchRequest(
             user_key=sample.user_key,
             user_words=sample.user_word_keys,
+            context_words=word_keys(sample.context),
             item_keys=sample.item_keys,
             features=RequestFeatures(sample.dense_NF, sample.history_3T),
             label_NJ=labels_of(sample, config.heads),
@@ -211,23 +202,13 @@ def make_items(item_key_U: NDArray[np.int64], content: ContentTable) -> Items:
     return Items(torch.from_numpy(item_key_U), words, vector_UMW, mask_UM)
 
 
-def word_bags(word_GL: NDArray[np.int64]) -> WordBags:
-    """The bags of these words: one per row, of its entries that are not zero."""
-    there_GL = word_GL != 0
-    key_V, row_N = np.unique(word_GL[there_GL], return_inverse=True)
-    start_G = np.cumsum(there_GL.sum(1)) - there_GL.sum(1)
-    return WordBags(*map(torch.from_numpy, (key_V, row_N.reshape(-1), start_G)))
-
-
 def _users(requests: Sequence[BatchRequest]) -> Users:
-    length = max(len(r.user_words) for r in requests)
-    word_BA = np.zeros((len(requests), length), dtype=np.int64)
-    for row, request in enumerate(requests):
-        word_BA[row, : len(request.user_words)] = request.user_words
+    told = [r.context_words for r in requests]
     return Users(
         key_B=torch.tensor([r.user_key for r in requests]),
-        words=word_bags(word_BA),
+        words=bags_of([r.user_words for r in requests]),
         surface_B=torch.tensor([r.surface for r in requests]),
+        context=bags_of(told) if any(told) else None,
     )
 
 

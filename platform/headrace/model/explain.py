@@ -15,6 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -23,11 +24,14 @@ from torch import Tensor
 
 from headrace.catalogue.table.columns import WORD_FIELDS
 from headrace.catalogue.words import ContentTable
-from headrace.model.batch import Batch, Items, WordBags, make_items
+from headrace.model.batch import Batch, Items, make_items
 from headrace.model.config import CLICK
 from headrace.model.layers.item_tower import ItemSide
 from headrace.model.layers.target_attention import Slots
 from headrace.model.ranker import Ranker, attention
+from headrace.model.word_bags import WordBags
+
+CONTEXT: Final = "context"  # the group of what requests told: numbers, and words with them
 
 KeysOf = Callable[[NDArray[np.int64]], NDArray[np.int64]]  # of the items of these rows
 
@@ -123,7 +127,8 @@ def _ablated(
         dense_CF = batch.candidates.dense_CF.clone()
         dense_CF[:, list(columns)] = ranker.scale.usual_F[list(columns)]
         candidates = dataclasses.replace(batch.candidates, dense_CF=dense_CF)
-        averaged = dataclasses.replace(batch, candidates=candidates)
+        untold = dataclasses.replace(users, context=None) if name == CONTEXT else users
+        averaged = dataclasses.replace(batch, candidates=candidates, users=untold)
         logits[name] = _logits(ranker, averaged, items, items)
     return logits
 

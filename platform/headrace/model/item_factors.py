@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from headrace.model.batch import WordBags
+from headrace.model.word_bags import WordBags
 
 Ints = NDArray[np.int64]
 

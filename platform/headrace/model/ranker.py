@@ -33,6 +33,7 @@ from headrace.model.layers.scale import RunningScale
 from headrace.model.layers.similarity import NUM_SIMILARITIES, similarity_tiers
 from headrace.model.layers.target_attention import Slots, attend, far
 from headrace.model.layers.user_tower import UserSide, UserTower
+from headrace.model.word_bags import WordBags
 
 NUM_PARTS = 5  # of what the pair network reads, see `Ranker.score`
 
@@ -94,10 +95,9 @@ class Ranker(nn.Module):
     def user_side(self, batch: Batch, items: ItemSide) -> UserSide:
         """The user side: representations of the users' profiles and histories, once per request."""
         users, history = batch.users, batch.history.newest(self.config.history)
-        word_VD = self._rows(WORDS, users.words.key_V)
-        attribute_BD = functional.embedding_bag(
-            users.words.row_N, word_VD, users.words.start_G, mode="mean"
-        )
+        attribute_BD = self._mean_of(users.words)
+        if users.context is not None:
+            attribute_BD = attribute_BD + self._mean_of(users.context)
         known_B = users.words.has_some_G()
         id_BD = self._rows("user", users.key_B, known_B)
         profile_BD = self.user.profile(attribute_BD) + id_BD
@@ -105,6 +105,11 @@ class Ranker(nn.Module):
         bias_BK = self._rows("user_bias", users.key_B, known_B)
         factor_BF = self._folded(users, history)
         return self.user.side(place_BSD, users, bias_BK, factor_BF, history, items)
+
+    def _mean_of(self, words: WordBags) -> Tensor:
+        """[G, D]: the mean of the words' embeddings in each bag."""
+        word_VD = self._rows(WORDS, words.key_V)
+        return functional.embedding_bag(words.row_N, word_VD, words.start_G, mode="mean")
 
     def affinities(self, batch: Batch) -> Tensor:
         """[C, 2]: the candidates' affinities by the item factors, as `score` reads them."""

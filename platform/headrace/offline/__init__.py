@@ -13,4 +13,5 @@ start_state.py       the state that a namespace begins with, as files
 start.py             puts that state into the online store and the topic
 archived_samples.py  the features of requests as they were archived
 parity_check.py      archive and online store against a replay
+parity_report.py     the report of that
 """

@@ -5,23 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from headrace.config import Settings
+from headrace.events.declared import word_codes
 from headrace.features.aggregation.facts import Ints
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.offline.folder import SAMPLES, between, log_folder
 from headrace.offline.period import Period
+from headrace.offline.tables import CONTEXT, SAMPLE_SCHEMA
 from headrace.sample import Sample
 
 _COLUMNS: Final = (
     *("source_partition", "source_offset", "lane", "event_time_ms"),
-    *("schema", "item_keys", "dense", "history"),
+    *("schema", "item_keys", "dense", "history", CONTEXT),
 )
 
-Features = tuple[NDArray[np.float32], Ints]  # dense [N, F] and history [3, T] of a request
+# Of a request: dense [N, F], history [3, T], and the words of its context [W].
+Features = tuple[NDArray[np.float32], Ints, Ints]
 SampleId = tuple[int, int, int]  # partition, sequence, offset of the event
 
 
@@ -67,8 +71,10 @@ class ArchivedSamples:
         if not np.array_equal(archived_N, item_N):
             self.num_drawn_otherwise += 1
             same = slice(1)
-        made = sample.dense_NF[same], sample.history_3T
-        return (dense_NF[same], history_3T), made, item_N[same]
+        told = msgspec.json.decode(self.table.column(CONTEXT)[row].as_py() or "{}")
+        archived_W, made_W = (np.array(word_codes(one), np.int64) for one in (told, sample.context))
+        made = sample.dense_NF[same], sample.history_3T, made_W
+        return (dense_NF[same], history_3T, archived_W), made, item_N[same]
 
     def is_of_another_table(self, sample: Sample) -> bool:
         """Whether it was archived as an earlier feature table made it."""
@@ -92,5 +98,7 @@ def read_samples(settings: Settings, period: Period) -> ArchivedSamples:
         for partition in folder.partitions()
         for table in folder.tables(partition, list(_COLUMNS))
     ]
-    none = pa.table({name: pa.array([], pa.int64()) for name in _COLUMNS})
-    return ArchivedSamples(pa.concat_tables(tables).combine_chunks() if tables else none)
+    none = pa.table({name: pa.array([], SAMPLE_SCHEMA.field(name).type) for name in _COLUMNS})
+    # Files of before contexts were told have no column of them.
+    every = pa.concat_tables([none, *tables], promote_options="default") if tables else none
+    return ArchivedSamples(every.combine_chunks())

@@ -24,7 +24,6 @@ import msgspec
 import numpy as np
 from redis import Redis
 from rich.console import Console
-from rich.table import Table
 
 from headrace import config
 from headrace.broker.record import Record
@@ -33,8 +32,8 @@ from headrace.clock import now_ms
 from headrace.event import ImpressionEvent
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
-from headrace.features.checks.parity import EXACT, FLOAT, Agreement, Parity
-from headrace.features.inputs import DENSE_NAMES
+from headrace.features.checks.parity import TOLD, Parity
+from headrace.features.inputs import DENSE_NAMES, OF_SHARED
 from headrace.features.online.store import OnlineStore
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.state_row import Rows, decode_rows
@@ -43,6 +42,16 @@ from headrace.features.serving_key import ServingKey
 from headrace.features.table import CAMPAIGN_LAYOUT, ITEM_LAYOUT, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
 from headrace.offline.archived_samples import Features, read_samples
+from headrace.offline.parity_report import (
+    AS_OF,
+    LAGGING,
+    NOT_JUDGED,
+    SERVED,
+    UNKNOWN,
+    WIDTH,
+    document_of,
+    tables_of,
+)
 from headrace.offline.period import Period
 from headrace.offline.sources import Source, archived_events
 from headrace.offline.start_state import read_start_state
@@ -54,18 +63,11 @@ from headrace.stream.step.batch_path import BatchPath
 from headrace.stream.step.intake import Decoded, IntakeRules, decode_records
 from headrace.stream.step.partition import PartitionSettings
 
-AS_OF: Final = "as of"
-LAGGING: Final = "as of, lagging"
-UNKNOWN: Final = "as of, unknown"
-SERVED: Final = "served"
-NOT_JUDGED: Final = (LAGGING, UNKNOWN, SERVED)
 RECORDS_PER_STEP: Final = 2_000
 ROWS_PER_READ: Final = 2_000
-WIDTH: Final = 100  # of the tables, also where there is no terminal
 
-_ALLOWED: Final = {EXACT: "equal", FLOAT: "within 1e-6"}
 
-_ITEM_NAMES: Final = {feature.name for feature in ITEM_LAYOUT.dense}
+_ITEM_NAMES: Final = {DENSE_NAMES[place] for place in OF_SHARED}
 
 
 def run(settings: config.Settings, period: Period, json_path: Path | None) -> int:
@@ -77,7 +79,7 @@ def run(settings: config.Settings, period: Period, json_path: Path | None) -> in
     if period.to_ms is None:
         check.compare_online()
     console = Console(width=WIDTH)
-    for table in _tables(check.parity):
+    for table in tables_of(check.parity):
         console.print(table)
     for note in check.notes():
         console.print(note, highlight=False)
@@ -85,7 +87,10 @@ def run(settings: config.Settings, period: Period, json_path: Path | None) -> in
     for name in broken:
         console.print(f"differs: {name}", highlight=False)
     if json_path:
-        json_path.write_bytes(msgspec.json.format(msgspec.json.encode(_document(check))) + b"\n")
+        json_path.write_bytes(
+            msgspec.json.format(msgspec.json.encode(document_of(check.parity, _counts(check))))
+            + b"\n"
+        )
     return 1 if broken else 0
 
 
@@ -224,7 +229,9 @@ class ParityCheck:
         item_keys: Sequence[Ints],
     ) -> None:
         several = len(self._source.partitions()) > 1
-        found_NF, expected_NF = (np.concatenate([d for d, _ in side]) for side in (found, expected))
+        found_NF, expected_NF = (
+            np.concatenate([d for d, *_ in side]) for side in (found, expected)
+        )
         known_N = np.isin(np.concatenate(item_keys), self._item_keys)
         every_N = np.ones(len(known_N), bool)
         for place, name in enumerate(DENSE_NAMES):
@@ -234,8 +241,10 @@ class ParityCheck:
             for part, in_N in parts.items():
                 if in_N.any():
                     self.parity.add(part, name, found_NF[in_N, place], expected_NF[in_N, place])
-        histories = (np.stack([history for _, history in side]) for side in (found, expected))
+        histories = (np.stack([history for _, history, _ in side]) for side in (found, expected))
         self.parity.add(group, "user_history", *histories)
+        words = (np.stack([word_W for *_, word_W in side]) for side in (found, expected))
+        self.parity.add_table(group, TOLD, *words)
 
     def _count_extra(self) -> None:
         for _ in self._archived.row_of:
@@ -264,34 +273,8 @@ def _inside(time_ms: int, period: Period) -> bool:
     return after and (period.to_ms is None or time_ms < period.to_ms)
 
 
-def _tables(parity: Parity) -> Iterator[Table]:
-    for group, of_group in parity.groups.items():
-        table = Table(title=group)
-        for name in ("feature", "must be"):
-            table.add_column(name, no_wrap=True)
-        for name in ("compared", "mismatches", "missing", "extra", "SMAPE"):
-            table.add_column(name, justify="right", no_wrap=True)
-        for name, agreement in of_group.items():
-            table.add_row(name, *_cells(group, agreement))
-        yield table
-
-
-def _cells(group: str, agreement: Agreement) -> Iterator[str]:
-    yield "-" if group in NOT_JUDGED or agreement.is_sketch else _ALLOWED[agreement.kind]
-    for count in (agreement.compared, agreement.mismatches, agreement.missing, agreement.extra):
-        yield f"{count:,}"
-    yield f"{agreement.smape:.1e}"
-
-
-def _document(check: ParityCheck) -> dict[str, Any]:
+def _counts(check: ParityCheck) -> dict[str, Any]:
     return {
-        "groups": {
-            group: {
-                name: {**msgspec.to_builtins(agreement), "smape": agreement.smape}
-                for name, agreement in of_group.items()
-            }
-            for group, of_group in check.parity.groups.items()
-        },
         "differs": check.broken(),
         "not_archived_yet": check.num_not_archived,
         "online_rows_elsewhere": check.num_elsewhere,

@@ -31,6 +31,7 @@ EVENT_SCHEMA: Final = pa.schema(
         ("value", pa.binary()),
     ]
 )
+CONTEXT: Final = "context"
 _KEYS: Final = pa.list_(pa.int64())
 # The fields of `Sample` in their order, by the names that archives have had from their beginning.
 SAMPLE_SCHEMA: Final = pa.schema(
@@ -52,9 +53,11 @@ SAMPLE_SCHEMA: Final = pa.schema(
         ("positions", pa.list_(pa.int32())),
         ("surface", pa.string()),
         ("log_q", pa.binary()),
+        (CONTEXT, pa.string()),  # as a JSON object
     ]
 )
-_UNKNOWN: Final = {"positions": (), "surface": "", "log_q": b""}  # files of before lack these
+# Files of before lack these.
+_UNKNOWN: Final = {"positions": (), "surface": "", "log_q": b"", CONTEXT: "{}"}
 JUST_AFTER_US: Final = 1  # a row is known from just after the newest event that it includes
 OF_ANOTHER_TABLE: Final = "`headrace backfill` computes them anew from the archived events"
 _LAYOUTS: Final = {layout.entity: layout for layout in LAYOUTS}
@@ -98,7 +101,7 @@ def sample_tables(records: Sequence[Record], skipped: Skipped | None = None) -> 
     skipped = skipped or Skipped()
     samples = [sample for record in records for sample in samples_in(record, skipped)]
     columns = [
-        pa.array([getattr(sample, name) for sample in samples], column.type)
+        pa.array([_cell(sample, name) for sample in samples], column.type)
         for name, column in zip(Sample.__struct_fields__, SAMPLE_SCHEMA, strict=True)
     ]
     return by_date(pa.Table.from_arrays(columns, schema=SAMPLE_SCHEMA))
@@ -108,7 +111,13 @@ def samples_of(table: pa.Table) -> Iterator[Sample]:
     """The samples in these rows, in their order. Rows of before samples told positions and
     surfaces are of unknown ones, whether those columns are absent or null."""
     columns = [_values(table, name) for name in SAMPLE_SCHEMA.names]
+    columns[-1] = [msgspec.json.decode(told) or None for told in columns[-1]]
     return (msgspec.convert(row, Sample) for row in zip(*columns, strict=True))
+
+
+def _cell(sample: Sample, name: str) -> Any:
+    value = getattr(sample, name)
+    return msgspec.json.encode(value or {}).decode() if name == CONTEXT else value
 
 
 def feature_row_tables(records: Sequence[Record], skipped: Skipped | None = None) -> Tables:

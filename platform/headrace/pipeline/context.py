@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import DEFAULT_SURFACE
+from headrace.events.declared import Told
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
@@ -70,6 +71,7 @@ class Context:
     snapshot: Snapshot
     num_items: int  # wanted in the answer
     surface: str = DEFAULT_SURFACE
+    told: Told = field(default_factory=dict)  # what the request told beside, as it is declared
     exclude: Sequence[str] = ()  # ids of items that the request does not want
     categories: Sequence[str] = ()  # of the page
     user: User = field(default_factory=User)  # a new one, until it is hydrated

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.catalogue.item import Item
+from headrace.catalogue.numbers import attribute_numbers, words_beside
+from headrace.events.declared import ATTRIBUTES
 from headrace.keys import NUM_CATEGORY_SLOTS, category_slots, key
 
 Ints = NDArray[np.int64]
@@ -34,7 +36,12 @@ NUMBERS: Final[dict[str, np.dtype[Any]]] = {
     "min_age": np.dtype(np.int16),
 }
 SLOTS: Final = "category_slots"  # a bit for each
-COLUMNS: Final[dict[str, np.dtype[Any]]] = {**NUMBERS, SLOTS: np.dtype(np.uint32)}
+ATTRIBUTE: Final = "attribute:"  # before the name of a declared one; NaN where an item has none
+COLUMNS: Final[dict[str, np.dtype[Any]]] = {
+    **NUMBERS,
+    SLOTS: np.dtype(np.uint32),
+    **{f"{ATTRIBUTE}{name}": np.dtype(np.float64) for name in ATTRIBUTES},
+}
 
 FIELDS: Final = tuple(field.name for field in fields(Item))
 _VALUES: Final[Any] = tuple(get_type_hints(Item)[name] for name in FIELDS)
@@ -60,6 +67,8 @@ def numbers_of(items: Sequence[Item]) -> dict[str, NDArray[Any]]:
     }
     slots = (category_slots(i.categories, NUM_CATEGORY_SLOTS)[:MAX_SLOTS] for i in items)
     columns[SLOTS] = np.array([sum(1 << slot for slot in of_item) for of_item in slots], np.uint32)
+    numbers_AN = attribute_numbers(items).T
+    columns |= {f"{ATTRIBUTE}{name}": row for name, row in zip(ATTRIBUTES, numbers_AN, strict=True)}
     return columns
 
 
@@ -70,7 +79,8 @@ def words_of(items: Sequence[Item]) -> tuple[Ints, Ints]:
     counts = []
     for item in items:
         title = "".join(c if c.isalnum() else " " for c in item.title.casefold()).split()
-        for name, words in zip(WORD_FIELDS, (title, item.categories, item.attributes), strict=True):
+        told = (title, item.categories, words_beside(item.attributes))
+        for name, words in zip(WORD_FIELDS, told, strict=True):
             texts += [f"{name}:{word}" for word in words[:MAX_WORDS]]
             counts.append(min(len(words), MAX_WORDS))
     key_of = {text: key(text) for text in set(texts)}  # most are words of many items

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.item import Item
 from headrace.catalogue.table import columns
-from headrace.catalogue.table.columns import ABSENT, COLUMNS, NUMBERS, SLOTS
+from headrace.catalogue.table.columns import ABSENT, ATTRIBUTE, COLUMNS, NUMBERS, SLOTS
 from headrace.catalogue.table.key_index import KeyIndex, longer
 from headrace.catalogue.table.ragged import Ragged
+from headrace.events.declared import ATTRIBUTES
 from headrace.keys import key
 
 Ints = NDArray[np.int64]
@@ -143,6 +144,11 @@ class ItemTable:
         assert name in NUMBERS, f"{name} is none of {', '.join(NUMBERS)}"
         return self._numbers[name][row_N]
 
+    def attributes(self, row_N: Ints) -> NDArray[np.float64]:
+        """[N, A]: the items' attributes that are declared as numbers, NaN where one has none."""
+        columns_A = [self._numbers[f"{ATTRIBUTE}{name}"][row_N] for name in ATTRIBUTES]
+        return np.array(columns_A, np.float64).reshape(len(ATTRIBUTES), len(row_N)).T
+
     def words(self, row_N: Ints) -> Ints:
         """[N, M, L]: the keys of the items' words, zeros where a field has fewer or none."""
         return columns.spread_words(*self._words.take(row_N))
@@ -211,7 +217,7 @@ def table_of(items: Iterable[Item]) -> ItemTable:
 
 def _blank(dtype: np.dtype[Any], num: int) -> NDArray[Any]:
     """The column of rows without an item."""
-    return np.full(num, ABSENT if dtype.kind == "i" else 0, dtype)
+    return np.full(num, {"i": ABSENT, "f": np.nan}.get(dtype.kind, 0), dtype)
 
 
 def _keys(item_ids: Sequence[str]) -> Ints:

@@ -24,8 +24,10 @@ from headrace.catalogue import columnar
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.errors import DatasetError
 from headrace.event import Event, ImpressionEvent, Shown, told_by
+from headrace.events.declared import ATTRIBUTES
 
 LOG_COLUMNS: Final = ("user_id", "video_id", "time_ms", "is_click", "tab")
+DURATION: Final = "duration"  # in seconds, where it is declared as a number
 ACTION_COLUMNS: Final = {
     of: name for name in ACTIONS for of in (f"is_{name}", name) if name != CLICK
 }
@@ -166,8 +168,11 @@ def _item(row: tuple[Any, ...]) -> Item:
     ]
     if _given(duration_ms):
         bucket = DURATION_NAMES[bisect_right(DURATIONS_S, duration_ms / 1000)]
-        attributes.append(("duration", bucket))
-    return Item(str(video_id), "", categories, _words(attributes))
+        attributes.append((DURATION, bucket))
+    words = _words(attributes)
+    if _given(duration_ms) and DURATION in ATTRIBUTES:
+        words += (f"{DURATION}={duration_ms / 1000}",)
+    return Item(str(video_id), "", categories, words)
 
 
 def read_users(path: Path) -> tuple[User, ...]:

@@ -25,10 +25,10 @@ from headrace.evaluation.dataset.delayed_facts import Delay, DelayedPartition
 from headrace.evaluation.days import Days
 from headrace.evaluation.row import TEST, TRAIN, VISIBLE_AFTER_MS
 from headrace.event import Event, ImpressionEvent
-from headrace.features.inputs import assemble
+from headrace.features.aggregation.asked import Requests
+from headrace.features.inputs import OF_SHARED, assemble
 from headrace.features.rows.state_row import blank_rows, decode_rows
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
-from headrace.keys import surface_code
 from headrace.model.config import heads_of
 from headrace.model.labels import labels_of
 from headrace.sample import SEQUENCE_KNOWN, Sample
@@ -39,7 +39,6 @@ from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
 STEP: Final = 4_096  # events that are worked on at once
-OF_ITEM: Final = slice(len(USER_LAYOUT.dense), len(USER_LAYOUT.dense) + len(ITEM_LAYOUT.dense))
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,16 +197,16 @@ class Cases:
         item_N = self._path.merged.items.find(
             item_id for _, one in chosen for item_id in _items_of(one.event)
         )
-        features = assemble(
-            rows_Q["state"],
-            ITEM_LAYOUT.new(len(item_N)),
-            self._path.merged.catalogue.slots(item_N),
-            np.array([surface_code(one.event.surface) for _, one in chosen], np.int64),
-            np.repeat(np.arange(len(chosen)), [sample.num_impressions for sample, _ in chosen]),
-            np.array([sample.event_time_ms for sample, _ in chosen]),
+        requests = Requests.of(
+            [sample.event_time_ms for sample, _ in chosen],
+            [one.event.surface for _, one in chosen],
+            [sample.context for sample, _ in chosen],
         )
+        request_N = np.repeat(np.arange(len(chosen)), [s.num_impressions for s, _ in chosen])
+        items = self._path.merged.catalogue.asked(item_N, request_N)
+        features = assemble(rows_Q["state"], ITEM_LAYOUT.new(len(item_N)), requests, items)
         for (sample, _), of_user in zip(chosen, features, strict=True):
-            of_user.dense_NF[:, OF_ITEM] = sample.dense_NF[:, OF_ITEM]
+            of_user.dense_NF[:, list(OF_SHARED)] = sample.dense_NF[:, list(OF_SHARED)]
             dense, history = of_user.dense_NF.tobytes(), of_user.history_3T.tobytes()
             yield msgspec.structs.replace(sample, dense=dense, history=history)
 

@@ -9,11 +9,15 @@ import torch
 from numpy.typing import NDArray
 
 from headrace.catalogue.item import Item
+from headrace.catalogue.numbers import attribute_numbers
 from headrace.catalogue.words import ContentTable
+from headrace.event import Event
+from headrace.events.declared import word_keys
 from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.asked import AskedItems, Groups, Requests
 from headrace.features.inputs import assemble
 from headrace.features.rows.item_columns import padded_slots
-from headrace.keys import key, surface_code
+from headrace.keys import key
 from headrace.model.batch import BatchRequest, make_items, make_request_batch
 from headrace.model.config import RankerConfig
 from headrace.model.layers.item_tower import ItemCache
@@ -28,7 +32,8 @@ class CatalogueRanking:
 
     def __init__(self, items: Sequence[Item], content: ContentTable, config: RankerConfig) -> None:
         self._content, self._config = content, config
-        self._slot_NS = padded_slots([item.categories for item in items])
+        slot_NS, number_NA = padded_slots([i.categories for i in items]), attribute_numbers(items)
+        self._items = AskedItems(np.zeros(len(items), np.int64), slot_NS, number_NA)
         self._key_I = np.array([0, *(key(item.item_id) for item in items)], np.int64)
         self._row_of_key = {item_key: row for row, item_key in enumerate(self._key_I.tolist())}
         self._row_N = np.arange(1, len(self._key_I))
@@ -44,25 +49,29 @@ class CatalogueRanking:
 
     def logits(
         self,
-        user_id: str,
-        word_keys: tuple[int, ...],
+        event: Event,
+        words: tuple[int, ...],
         states: tuple[State, State],
-        surface: str,
-        now_ms: int,
+        groups: Groups | None = None,
     ) -> NDArray[np.float32]:
-        """[N]: by the states of the user and of the items."""
+        """[N]: by the states of the event's user, the items and their groups, as of the event."""
         assert self._ranker is not None and self._cache is not None, "no ranker is in use"
         user_1, item_N = states
         (features,) = assemble(
             user_1,
             item_N,
-            slot_NS=self._slot_NS,
-            surface_B=np.array([surface_code(surface)]),
-            request_N=np.zeros(len(self._row_N), np.int64),
-            now_ms_B=np.array([now_ms]),
+            Requests.of([event.event_time_ms], [event.surface], [event.context]),
+            self._items,
+            groups,
         )
-        number = self._config.surface_number(surface)
-        request = BatchRequest(key(user_id), word_keys, (), features, surface=number)
+        request = BatchRequest(
+            key(event.user_id),
+            words,
+            (),
+            features,
+            surface=self._config.surface_number(event.surface),
+            context_words=word_keys(event.context),
+        )
         rows_T = [self._row_of_key.get(k, 0) for k in features.history_3T[0].tolist()]
         with torch.inference_mode():
             batch = make_request_batch(request, np.array(rows_T), self._row_N)

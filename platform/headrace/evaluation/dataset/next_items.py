@@ -24,6 +24,7 @@ from headrace.config import Settings
 from headrace.evaluation.dataset.catalogue_ranking import CatalogueRanking
 from headrace.event import Event, ImpressionEvent
 from headrace.features.aggregation.facts import Ints
+from headrace.features.rows.groups import groups_of_items
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.keys import key
@@ -160,5 +161,5 @@ class NextItems:
         row, user_id = self._path.user_rows.get(event.user_id), event.user_id
         user_1 = decode_rows([row], USER_LAYOUT)["state"] if row else USER_LAYOUT.new(1)
         states = user_1, self._path.merged.items.states(self._item_N)
-        of_user = user_id, self._words_of(user_id)
-        return self._ranking.logits(*of_user, states, event.surface, event.event_time_ms)
+        groups = groups_of_items(self._path.merged, self._item_N)
+        return self._ranking.logits(event, self._words_of(user_id), states, groups)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -26,7 +26,6 @@ from headrace.catalogue.words import user_word_keys
 from headrace.evaluation.days import Days
 from headrace.evaluation.files.impressions import Impression
 from headrace.evaluation.row import BEFORE, TEST, VISIBLE_AFTER_MS
-from headrace.features.aggregation.accumulators import State
 from headrace.features.inputs import RequestFeatures
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import blank_rows
@@ -35,7 +34,7 @@ from headrace.keys import key
 from headrace.sample import SEQUENCE_KNOWN
 from headrace.stream.step.facts_of_step import SampleRequest, StepFacts
 from headrace.stream.step.join import ask, take_shown
-from headrace.stream.step.partition_rows import PartitionRows
+from headrace.stream.step.partition_rows import Before, PartitionRows
 
 PARTITION: Final = 0
 
@@ -93,13 +92,13 @@ class DayRows(PartitionRows):
         """From now on the users as they are now are those of midnight."""
         self._midnight_R = self.users.read(np.arange(len(self.users.ids)))["state"].copy()
 
-    def _give_features(self, asked: Sequence[SampleRequest], user_Q: State, item_C: State) -> None:
-        super()._give_features(asked, user_Q, item_C)
+    def _give_features(self, asked: Sequence[SampleRequest], before: Before) -> None:
+        super()._give_features(asked, before)
         index_Q = self.users.indexes(request.event.user_id for request in asked)
         midnight_Q = USER_LAYOUT.new(len(asked))
         known_Q = index_Q < len(self._midnight_R)
         midnight_Q[known_Q] = self._midnight_R[index_Q[known_Q]]
-        self.at_midnight = self._assembled(asked, midnight_Q, item_C)
+        self.at_midnight = self._assembled(asked, replace(before, user_Q=midnight_Q))
 
 
 class Observer:

@@ -5,6 +5,8 @@ accumulators.py  what is kept of an entity's facts: sums, windows, decay, extrem
 sequence.py      the last outcomes of an entity, and its session
 sketches.py      distinct items, top items, sums per category slot
 aggregators.py   how what is kept becomes the value of a feature
+by_word.py      sums by surface, or by a word of the context
+asked.py        requests, their candidates and the states of both, in columns
 crosses.py       views of a user's state through what one request asks about
 layout.py        all features of an entity over one state, as of any fact
 """

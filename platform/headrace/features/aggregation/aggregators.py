@@ -51,6 +51,11 @@ def kept_by(view: Reading) -> Accumulator:
     return cast(Accumulator, kept)
 
 
+def keeps(view: Reading) -> bool:
+    """Whether a view reads a state at all, and not a request or the catalogue alone."""
+    return kept_by(view) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Sum:
     """The sum of a measure: of `shown`, a count of impressions."""
@@ -174,6 +179,29 @@ class TopKeys:
     def value(self, read_Q: NDArray[Any], now_ms_Q: Ints) -> Ints:
         keys_Qk: Ints = read_Q["key"][:, : self.num]
         return keys_Qk
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """The number that `over` reads, as it is; `if_missing` where it is NaN."""
+
+    over: Reading
+    if_missing: float = 0.0
+
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        return np.where(np.isnan(read_Q), self.if_missing, read_Q)
+
+
+@dataclass(frozen=True, slots=True)
+class LogNumber:
+    """sign(x) log(1 + |x|) of the number x that `over` reads; `if_missing` where it is NaN."""
+
+    over: Reading
+    if_missing: float = 0.0
+
+    def value(self, read_Q: Values, now_ms_Q: Ints) -> Values:
+        log_Q = np.sign(read_Q) * np.log1p(np.abs(read_Q))
+        return np.where(np.isnan(log_Q), self.if_missing, log_Q)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,10 @@ from headrace.action import (
     TABLE,
 )
 from headrace.action import CLICK as CLICK
+from headrace.events.declared import WORDS
 
 SHOWN: Final = "shown"
+SURFACE: Final = "surface"  # beside the words of a context
 VALUE: Final = "value"  # how much the item was liked, where that was told: a rating, a share
 AMOUNT: Final = "amount"  # what was paid, in units of its currency; below 0 what was paid back
 
@@ -75,6 +77,7 @@ class Facts:
     measure_NM: NDArray[np.float32]
     settled_N: NDArray[np.bool_]
     slot_NS: Ints
+    word_NW: Ints  # `headrace.events.declared.word_codes`
 
     def __len__(self) -> int:
         return len(self.entity_N)
@@ -93,6 +96,10 @@ class Facts:
         columns: NDArray[np.float32] = self.measure_NM[:, [MEASURES.index(name) for name in names]]
         return columns
 
+    def codes(self, field: str) -> Ints:
+        """[N]: the codes of the surfaces, or of the words of a field; 0 where it was not told."""
+        return codes_of(field, self.surface_N, self.word_NW)
+
     def action_mask_N(self) -> NDArray[np.uint8]:
         """[N]: the actions of each fact as bits; none of what was taken back."""
         bits_A = 1 << np.arange(len(ACTIONS), dtype=np.uint8)
@@ -104,6 +111,11 @@ class Facts:
         value_N = self.measures([VALUE])[:, 0]
         share_N: NDArray[np.uint8] = np.rint(np.clip(value_N, 0, 1) * WHOLE).astype(np.uint8)
         return share_N
+
+
+def codes_of(field: str, surface_X: Ints, word_XW: Ints) -> Ints:
+    """[X]: the codes of a field of the context, or of surfaces, which are always told."""
+    return surface_X + 1 if field == SURFACE else word_XW[:, WORDS.index(field)]
 
 
 def measures_of(came_N: Ints) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import Accumulator, Newest, State
-from headrace.features.aggregation.aggregators import Aggregator, kept_by
+from headrace.features.aggregation.aggregators import Aggregator, keeps, kept_by
 from headrace.features.aggregation.facts import SHOWN, Facts, Ints
 
 RADIX: Final = 4  # states as of every fact begin from those as of every fourth, and so on
@@ -45,8 +45,8 @@ class Feature:
 class Layout:
     """The features of one entity over one state: a numpy record, one field per accumulator.
 
-    The fields have an order of their own, whatever that of the features is. `crosses` read the
-    state too, together with a request.
+    The fields have an order of their own, whatever that of the features is. Those of `crosses` that
+    read its state do so together with a request.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Layout:
         self.features = tuple(feature for feature in features if feature.entity == entity)
         self.numbers = tuple(feature for feature in self.features if feature.shape == ())
         self.dense = tuple(feature for feature in self.numbers if feature.ranked)
-        self.crosses = tuple(crosses)
+        self.crosses = tuple(c for c in crosses if keeps(c.aggregator.over) and _whose(c) == entity)
         field_of: dict[Accumulator, str] = {}
         for feature in (*self.features, *self.crosses):
             field_of.setdefault(kept_by(feature.aggregator.over), feature.name)
@@ -87,6 +87,13 @@ class Layout:
         """Take in, row by row, states that saw other facts, in place."""
         for kept, name in self.field_of.items():
             kept.merge(state_U[name], other_U[name])
+
+    def part_of(self, state_U: State, whole: Layout) -> State:
+        """[U]: of states of another layout what this one keeps, too."""
+        part_U = np.zeros(len(state_U), self.dtype)
+        for kept, name in self.field_of.items():
+            part_U[name] = state_U[whole.field_of[kept]]
+        return part_U
 
     def are_possible(self, state_U: State) -> bool:
         """Whether every number in these states is one that facts can lead to."""
@@ -206,6 +213,11 @@ class Layout:
         for place, column_Q in enumerate(columns):
             table[:, place] = column_Q
         return table
+
+
+def _whose(cross: Feature) -> str:
+    view: Any = cross.aggregator.over
+    return str(view.whose)
 
 
 def whole(rows: NDArray[Any]) -> NDArray[np.void]:

@@ -16,7 +16,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.features.aggregation.aggregators import kept_by
+from headrace.events.declared import WORDS
+from headrace.features.aggregation.aggregators import keeps, kept_by
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.rows.state_row import Rows
@@ -128,10 +129,16 @@ def kind_of(name: str) -> str:
 
 
 def _kind(feature: Feature) -> str:
+    if not keeps(feature.aggregator.over):
+        return EXACT
     kept = kept_by(feature.aggregator.over)
     if kept.is_sketch:
         return SKETCH
     return EXACT if kept.is_exact else FLOAT
 
 
-_KIND_OF: Final = {feature.name: _kind(feature) for feature in (*FEATURES, *CROSSES)}
+TOLD: Final = tuple(f"context.{name}" for name in WORDS)  # words that requests told
+_KIND_OF: Final = {
+    **{feature.name: _kind(feature) for feature in (*FEATURES, *CROSSES)},
+    **dict.fromkeys(TOLD, EXACT),
+}

@@ -12,13 +12,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from headrace.application.action import Action
 from headrace.application.document import FEATURES_FILE, read, shown
 from headrace.application.reading import keys_of, unknown
+from headrace.application.sections import Application
 from headrace.errors import ConfigError
 from headrace.features.aggregation.aggregators import kept_by
 from headrace.features.aggregation.layout import Feature
-from headrace.features.definitions.kept import Measured, read_kept
+from headrace.features.definitions.kept import read_kept
 from headrace.features.definitions.rows import CANDIDATE, read_rows
 from headrace.features.definitions.templates import Rows, expanded
 from headrace.rooms.folder import room_path
@@ -45,34 +45,32 @@ def own_file(application_path: str) -> Path | None:
     return path if path and path.is_file() else None
 
 
-def load(own: Path | None, actions: Sequence[Action]) -> Definitions:
-    """The features of these actions, with those of an own file; raises `ConfigError` with
+def load(own: Path | None, application: Application) -> Definitions:
+    """The features of an application, with those of an own file; raises `ConfigError` with
     everything that is wrong."""
-    made, problems = read_definitions(own, actions)
+    made, problems = read_definitions(own, application)
     if problems:
         path = own or room_path("feature_repo") / FEATURES_FILE
         raise ConfigError(f"{path}: {'; '.join(problems)}")
     return made
 
 
-def read_definitions(own: Path | None, actions: Sequence[Action]) -> tuple[Definitions, list[str]]:
+def read_definitions(own: Path | None, application: Application) -> tuple[Definitions, list[str]]:
     """The same, and everything that is wrong."""
     problems: list[str] = []
     builtin = _builtin()
     document = _sections(read(own), problems) if own else {}
     base = builtin if document.get("builtin", True) else {}
-    measured = Measured.of(actions)
     section = {**base.get("accumulators", {}), **document.get("accumulators", {})}
-    kept = read_kept(section, measured, problems)
-    rows = expanded(base.get("features", {}), actions, problems)
+    kept = read_kept(section, application, problems)
+    rows = expanded(base.get("features", {}), application, problems)
     for name in document.get("without", ()):
         if rows.pop(name, None) is None:
             problems.append(f"without: got {shown(name)}, expected a name of a built-in feature")
-    rows |= expanded(document.get("features", {}), actions, problems)
+    rows |= expanded(document.get("features", {}), application, problems)
     features = read_rows(rows, kept, problems)
     if own and not problems:
-        problems += _missing(rows, features, read_rows(expanded(builtin["features"], actions, []),
-                             read_kept(builtin["accumulators"], measured, []), []))  # fmt: skip
+        problems += _missing(rows, features, load(None, application).features)
     made = Definitions(
         tuple(one for one in features if one.entity != CANDIDATE),
         tuple(one for one in features if one.entity == CANDIDATE),

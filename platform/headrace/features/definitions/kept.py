@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from headrace.application.action import Action
+from headrace.application.declared import NUMBER, WORD
 from headrace.application.document import shown
 from headrace.application.reading import keys_of, unknown
-from headrace.features.aggregation.facts import AMOUNT, SHOWN, VALUE
+from headrace.application.sections import Application
+from headrace.features.aggregation.crosses import Attribute, ContextNumber
+from headrace.features.aggregation.facts import AMOUNT, SHOWN, SURFACE, VALUE
 from headrace.features.definitions.kinds import ACCUMULATORS, COUNTING, Kind
 
 DEFAULT_MEASURES: Final = ("shown", "click")
@@ -21,13 +23,15 @@ class Measured:
 
     every: tuple[str, ...]
     counted: tuple[str, ...]  # of the last outcomes
+    words: tuple[str, ...]  # by which there may be sums
 
     @classmethod
-    def of(cls, actions: Sequence[Action]) -> Measured:
-        """The measures of facts about outcomes of these actions."""
-        names = [row.name for row in actions]
-        featured = [row.name for row in actions if row.features]
-        return cls((SHOWN, *names, VALUE, AMOUNT), (SHOWN, *featured))
+    def of(cls, application: Application) -> Measured:
+        """The measures of facts about outcomes of an application's actions."""
+        names = [row.name for row in application.actions]
+        featured = [row.name for row in application.actions if row.features]
+        words = [field.name for field in application.context if field.kind == WORD]
+        return cls((SHOWN, *names, VALUE, AMOUNT), (SHOWN, *featured), (SURFACE, *words))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,12 @@ class Kept:
 
 
 def read_kept(
-    section: Mapping[str, Any], measured: Measured, problems: list[str]
+    section: Mapping[str, Any], application: Application, problems: list[str]
 ) -> dict[str, Kept | None]:
-    """The accumulators and views of a section by name, None where one is wrong."""
-    found: dict[str, Kept | None] = dict.fromkeys(section)
-    views = {}
+    """The accumulators and views of a section by name, None where one is wrong; the numbers that
+    the application declares are views too."""
+    found: dict[str, Kept | None] = {**dict.fromkeys(section), **_declared(application)}
+    views, measured = {}, Measured.of(application)
     for name, keys in section.items():
         path = f"accumulators.{name}"
         kind = kind_of(keys, "kind", ACCUMULATORS, path, problems)
@@ -57,6 +62,15 @@ def read_kept(
         of = named(keys.get("of"), ACCUMULATORS[kind], found, f"{path}.of", problems)
         found[name] = _made(kind, keys, path, (of, measured), problems) if of else None
     return found
+
+
+def _declared(application: Application) -> dict[str, Kept]:
+    """The numbers that an application declares, by the names that rows call them."""
+    context = [field for field in application.context if field.kind == NUMBER]
+    told = {f"context.{one.name}": Kept("context", ContextNumber(one.name), ()) for one in context}
+    for one in application.attributes:
+        told[f"attribute.{one.name}"] = Kept("attribute", Attribute(one.name), ())
+    return told
 
 
 def kind_of(
@@ -134,6 +148,9 @@ def _made(
     if "measure" in found:
         known = measures if of else measured.every
         if wrong_measures([found["measure"]], known, f"{path}.measure", problems):
+            return None
+    if "field" in found:
+        if wrong_measures([found["field"]], measured.words, f"{path}.field", problems):
             return None
     if of:
         if found.get("num", 0) > getattr(of.view, "length", found.get("num", 0)):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from headrace.application.document import shown
 from headrace.application.reading import Duration, keys_of
+from headrace.features.aggregation.aggregators import Part, Rate
 from headrace.features.aggregation.facts import SHOWN
 from headrace.features.aggregation.layout import Feature
 from headrace.features.definitions.kept import (
@@ -18,7 +19,7 @@ from headrace.features.definitions.kept import (
     named,
     wrong_measures,
 )
-from headrace.features.definitions.kinds import AGGREGATORS, OF_CROSSES, Number, shape_of
+from headrace.features.definitions.kinds import AGGREGATORS, OF_CROSSES, Amount, shape_of
 from headrace.features.definitions.templates import Rows
 
 USER: Final = "user"
@@ -34,13 +35,13 @@ _KEYS: Final[dict[str, Any]] = {
     "description": str,
     "ranked": bool,
     "ttl": Duration,
-    "default": Number,
+    "default": Amount,
 }
 _ELSEWHERE: Final = ("entity", "aggregator", "over", *_KEYS)
 
 
 def read_rows(rows: Rows, kept: Mapping[str, Kept | None], problems: list[str]) -> list[Feature]:
-    """The features that these rows define, in their order; adds what is wrong."""
+    """The features that these rows define, in their order; adds all problems."""
     made = (_read(name, path, keys, kept, problems) for name, (path, keys) in rows.items())
     return [feature for feature in made if feature is not None]
 
@@ -61,12 +62,24 @@ def _read(
         return None
     shape = shape_of(aggregator)
     _check_value(path, entity, told, shape, problems)
-    return Feature(
+    feature = Feature(
         name, entity, aggregator, told["description"], shape,
         ranked=told.get("ranked", entity in RANKED),
-        ttl_s=math.ceil(told.get("ttl", 0)),
+        ttl_s=math.ceil(told.get("ttl", 0)) if told.get("ttl", 0) < math.inf else 0,
         default=told.get("default"),
     )  # fmt: skip
+    if feature.ranked and _may_be_missing(feature):
+        problems.append(f"{path}.default: missing, the ranker reads it, and it may have no value")
+    return feature
+
+
+def _may_be_missing(feature: Feature) -> bool:
+    """Whether the value of an entity that no event was about is none."""
+    aggregator = feature.aggregator
+    is_none = isinstance(aggregator, Part) or (
+        isinstance(aggregator, Rate) and not aggregator.strength
+    )
+    return is_none and feature.default is None
 
 
 def _entity(name: str, path: str, keys: Mapping[str, Any], problems: list[str]) -> str:

@@ -1,4 +1,5 @@
-"""Templates: rows of features.yaml that stand for one row of each action with features.
+"""Templates: rows of features.yaml that stand for one row of each action with features, or of each
+number that the application file declares (`each: context`, `each: attribute`).
 
     "user_{action}_rate":
       each: action
@@ -13,17 +14,18 @@ A text that is one variable has its value; within longer texts variables are wri
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, Literal
 
-from headrace.application.action import Action
+from headrace.application.declared import NUMBER
 from headrace.application.document import shown
 from headrace.application.reading import keys_of
+from headrace.application.sections import Application
 
 EACH: Final = "each"
 VARIABLE: Final = re.compile(r"\{(\w*)\}")
 _KEYS: Final[dict[str, Any]] = {
-    EACH: Literal["action"],
+    EACH: Literal["action", "context", "attribute"],
     "but": list[str],
     "rare": dict[str, int | float | str],
     "other": dict[str, int | float | str],
@@ -33,13 +35,13 @@ _KEYS: Final[dict[str, Any]] = {
 Rows = dict[str, tuple[str, Any]]  # by name: the path in the file, and the keys
 
 
-def expanded(section: Mapping[Any, Any], actions: Sequence[Action], problems: list[str]) -> Rows:
+def expanded(section: Mapping[Any, Any], application: Application, problems: list[str]) -> Rows:
     """The rows of a section by name, each template in the place of its rows."""
     rows: Rows = {}
     for name, keys in section.items():
         path = f"features.{name}"
         if isinstance(keys, dict) and EACH in keys:
-            found = dict(_of_each_action(str(name), keys, actions, problems))
+            found = dict(_of_each(str(name), keys, application, problems))
         else:
             found = {str(name): (path, keys)}
         problems += [f"{path}: the name {one} is there twice" for one in found if one in rows]
@@ -47,31 +49,59 @@ def expanded(section: Mapping[Any, Any], actions: Sequence[Action], problems: li
     return rows
 
 
-def _of_each_action(
-    name: str, keys: Mapping[str, Any], actions: Sequence[Action], problems: list[str]
+def _of_each(
+    name: str, keys: Mapping[str, Any], application: Application, problems: list[str]
 ) -> Iterator[tuple[str, tuple[str, Any]]]:
     path, before = f"features.{name}", len(problems)
     found = keys_of(_KEYS, keys, path, problems)
     if "row" not in found and len(problems) == before:
         problems.append(f"{path}.row: missing, expected the keys of a feature")
-    if "{action}" not in name:
-        problems.append(f"{path}: got {shown(name)}, expected {{action}} in the name of each")
-    names = [row.name for row in actions]
+    each = found.get(EACH, "action")
+    if f"{{{each}}}" not in name:
+        problems.append(f"{path}: got {shown(name)}, expected {{{each}}} in the name of each")
+    variables_of = _actions(found, application) if each == "action" else _fields(each, application)
     problems += [
-        f"{path}.but: got {shown(one)}, expected some of the actions {', '.join(names)}"
+        f"{path}.but: got {shown(one)}, expected some of {', '.join(variables_of) or 'none'}"
         for one in found.get("but", ())
-        if one not in names
+        if one not in variables_of
     ]
     if len(problems) > before:
         return
-    for action in actions:
-        if action.features and action.name not in found.get("but", ()):
-            variables = {"action": action.name, "words": action.words, "prior": action.prior}
-            variables |= found.get("rare" if action.is_rare else "other", {})
+    for one, variables in variables_of.items():
+        if one not in found.get("but", ()):
             yield (
                 str(_filled(name, variables, path, problems)),
                 (path, {k: _filled(v, variables, path, problems) for k, v in found["row"].items()}),
             )
+
+
+def _actions(found: Mapping[str, Any], application: Application) -> dict[str, dict[str, Any]]:
+    """By action with features, the values of a template's variables."""
+    return {
+        row.name: {
+            "action": row.name,
+            "words": row.words,
+            "prior": row.prior,
+            **found.get("rare" if row.is_rare else "other", {}),
+        }
+        for row in application.actions
+        if row.features
+    }
+
+
+def _fields(each: str, application: Application) -> dict[str, dict[str, Any]]:
+    """By declared number, the same."""
+    fields = application.context if each == "context" else application.attributes
+    return {
+        field.name: {
+            each: field.name,
+            "number": "log_number" if field.log else "number",
+            "over": f"{each}.{field.name}",
+            "log": "the logarithm of " if field.log else "",
+        }
+        for field in fields
+        if field.kind == NUMBER
+    }
 
 
 def _filled(value: Any, variables: Mapping[str, Any], path: str, problems: list[str]) -> Any:

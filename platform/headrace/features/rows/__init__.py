@@ -10,6 +10,7 @@ partial_rows.py     partial states of them, by partition
 bounds.py           how much of memory goes to ids that nobody announced
 merged_table.py     partial states of the partitions, and merged ones
 merged.py           items, categories and campaigns, merged over partitions
+groups.py           the states of items' categories and authors
 item_columns.py     keys, slots and groups of the items met, in columns
 user_table.py       the rows of the users met lately, in memory
 """

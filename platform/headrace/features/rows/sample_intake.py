@@ -18,9 +18,8 @@ from headrace.action import BIT, CLICK, EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.event import MAX_ITEMS, MAX_SURFACE
 from headrace.features.aggregation.facts import MAX_OUTCOME, SHARE_SHIFT, action_masks
-from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE
+from headrace.features.inputs import HISTORY_LENGTH, MAX_SERVED, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
-from headrace.features.served import MAX_SERVED
 from headrace.sample import SEQUENCE_JOINED, SEQUENCE_KNOWN, Sample, decode_batch
 from headrace.skipped import Skipped, place
 

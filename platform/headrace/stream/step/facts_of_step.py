@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 
 from headrace.broker.record import Record
 from headrace.event import Event
+from headrace.events.declared import WORDS
 from headrace.features.aggregation.facts import Ints, measures_of
 from headrace.features.inputs import RequestFeatures
 
 # One fact: user, item, event time, position, surface, settled, campaign, offset,
 # ordinal of the event, whether it was shown, the actions that came as bits (their negative if they
-# were taken back), how much it was liked, and what was paid. A plain and flat tuple, which the
+# were taken back), how much it was liked, what was paid, and the codes of the context's words. A
+# plain and flat tuple, which the
 # collector of cycles leaves alone, because there is one for every event.
 Fact = tuple[Any, ...]
-NUM_COLUMNS = 13
+NUM_COLUMNS = 14
 
 
 class SampleRequest(msgspec.Struct, gc=False):
@@ -64,7 +66,7 @@ class StepFacts:
         """The facts in columns."""
         columns = list(zip(*self.facts, strict=True)) if self.facts else [()] * NUM_COLUMNS
         users, items, times, positions, surfaces, settled, campaigns = columns[:7]
-        offsets, ordinals, shown, came, value, amount = columns[7:]
+        offsets, ordinals, shown, came, value, amount, words = columns[7:]
         action_NA = measures_of(np.array(came, np.int64))
         others_3N = [np.array(one, np.float32) for one in (shown, value, amount)]
         return Columns(
@@ -78,6 +80,7 @@ class StepFacts:
             settled_N=np.array(settled, bool),
             offset_N=np.array(offsets, np.int64),
             ordinal_N=np.array(ordinals, np.int64),
+            word_NW=np.array(words if WORDS else (), np.int64).reshape(len(words), len(WORDS)),
         )
 
 
@@ -95,3 +98,4 @@ class Columns:
     settled_N: NDArray[np.bool_]
     offset_N: Ints
     ordinal_N: Ints
+    word_NW: Ints

@@ -18,6 +18,7 @@ from headrace.event import (
     Shown,
     Told,
 )
+from headrace.events.declared import WORDS, word_codes
 from headrace.features.aggregation.facts import outcome
 from headrace.features.served import as_served
 from headrace.keys import surface_code
@@ -121,15 +122,15 @@ class Join:
             request.chosen = chosen
             came = outcome(chosen, getattr(event, "value", 0.0))
             facts_of_step.complete.append(Labelled(request, (came,)))
-        surface = impression.request.event.surface if impression else event.surface
+        where = impression.request.event if impression else event
         came, value, amount = chosen or bit, 0.0, 0.0
         if isinstance(event, ActionEvent):
             came, value = (-bit, 0.0) if event.takes_back else (came, event.value)
             amount = event.paid
         facts_of_step.facts.append(
-            (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(surface), True,
-             None, record.offset, len(facts_of_step.times_ms), float(chosen > 0), came, value,
-             amount)
+            (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(where.surface),
+             True, None, record.offset, len(facts_of_step.times_ms), float(chosen > 0), came, value,
+             amount, word_codes(where.context))
         )  # fmt: skip
 
     def _impression_of(
@@ -179,6 +180,7 @@ def take_shown(event: ImpressionEvent, record: Record, facts_of_step: StepFacts)
     """A fact for each item; an impression is settled once it says whether it was clicked."""
     user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
     ordinal, surface = len(facts_of_step.times_ms), surface_code(event.surface)
+    words = word_codes(event.context) if WORDS else ()
     for shown in event.items:
         came = _reading(shown.told).came
         if shown.campaign_id is not None:
@@ -186,7 +188,7 @@ def take_shown(event: ImpressionEvent, record: Record, facts_of_step: StepFacts)
         facts_of_step.facts.append(
             (user_id, shown.item_id, time_ms, shown.position or 0, surface,
              shown.clicked is not None, shown.campaign_id, offset, ordinal, 1.0, came,
-             shown.graded(came), (shown.amount_micros or 0) / MICROS)
+             shown.graded(came), (shown.amount_micros or 0) / MICROS, words)
         )  # fmt: skip
 
 

@@ -12,14 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.asked import Groups, Requests
 from headrace.features.aggregation.facts import Facts, Ints
 from headrace.features.aggregation.layout import Layout
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows, blank_rows
 from headrace.features.rows.user_table import UserTable
-from headrace.features.table import CAMPAIGN, CATEGORY, ITEM, ITEM_LAYOUT, USER_LAYOUT
-from headrace.keys import surface_code
+from headrace.features.table import (
+    CAMPAIGN,
+    CATEGORY,
+    CATEGORY_LAYOUT,
+    GROUP_LAYOUT,
+    HAS_GROUPS,
+    ITEM,
+    ITEM_LAYOUT,
+    USER_LAYOUT,
+)
 from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts
 from headrace.stream.step.seen_items import SeenItems, seen_items
 
@@ -36,6 +45,16 @@ class ChangedRows:
     history: tuple[list[str], Rows] = field(
         default_factory=lambda: ([], blank_rows(USER_LAYOUT, 0))
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """The states before requests: of their users [Q], of their candidates [C], and of these'
+    categories and authors where anything reads them."""
+
+    user_Q: State
+    item_C: State
+    groups: Groups | None
 
 
 class PartitionRows:
@@ -65,33 +84,39 @@ class PartitionRows:
         log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
         user_Q = self._apply_users(columns.user_ids, log, asked, changed)
         changed.seen = seen_items(columns.user_ids, log.facts, self.users)
-        item_C = self._items_before(item_N, log, asked, candidate_C)
+        before = Before(
+            user_Q,
+            self._items_before(item_N, log, asked, candidate_C),
+            self._groups_before(item_N, log, asked, candidate_C) if HAS_GROUPS else None,
+        )
         self._apply_group(ITEM, log, item_N, changed)
         self._apply_categories(item_N, log, changed)
         self._apply_campaigns(columns.campaign_ids, log, changed)
         if asked:
-            self._give_features(asked, user_Q, item_C)
+            self._give_features(asked, before)
         return changed
 
     def item_keys(self, item_ids: Sequence[str]) -> Ints:
         """[N]: the keys of these items."""
         return self._merged.item_keys(item_ids, self._merged.items.find(item_ids))
 
-    def _give_features(self, asked: Sequence[SampleRequest], user_Q: State, item_C: State) -> None:
-        """Give requests their features, from the states of their users and candidates."""
-        for request, of_request in zip(asked, self._assembled(asked, user_Q, item_C), strict=True):
+    def _give_features(self, asked: Sequence[SampleRequest], before: Before) -> None:
+        """Give requests their features, from the states before them."""
+        for request, of_request in zip(asked, self._assembled(asked, before), strict=True):
             request.features = of_request
 
-    def _assembled(
-        self, asked: Sequence[SampleRequest], user_Q: State, item_C: State
-    ) -> list[RequestFeatures]:
-        """The features of requests at their own times, from states of users and candidates."""
+    def _assembled(self, asked: Sequence[SampleRequest], before: Before) -> list[RequestFeatures]:
+        """The features of requests at their own times, from the states before them."""
         candidate_C = self._merged.items.find(id_ for r in asked for id_ in r.item_ids)
-        slot_CS = self._merged.catalogue.slots(candidate_C)
+        events = [request.event for request in asked]
+        requests = Requests.of(
+            [event.event_time_ms for event in events],
+            [event.surface for event in events],
+            [event.context for event in events],
+        )
         request_C = np.repeat(np.arange(len(asked)), [len(r.item_ids) for r in asked])
-        now_ms_Q = np.array([request.event.event_time_ms for request in asked])
-        surface_Q = np.array([surface_code(r.event.surface) for r in asked], np.int64)
-        return assemble(user_Q, item_C, slot_CS, surface_Q, request_C, now_ms_Q)
+        items = self._merged.catalogue.asked(candidate_C, request_C)
+        return assemble(before.user_Q, before.item_C, requests, items, before.groups)
 
     def _facts(self, columns: Columns, item_N: Ints) -> Facts:
         catalogue = self._merged.catalogue
@@ -104,6 +129,7 @@ class PartitionRows:
             measure_NM=columns.measure_NM,
             settled_N=columns.settled_N,
             slot_NS=catalogue.slots(item_N),
+            word_NW=columns.word_NW,
         )
 
     def _apply_users(
@@ -137,15 +163,33 @@ class PartitionRows:
         self, item_N: Ints, log: _Log, asked: Sequence[SampleRequest], candidate_C: Ints
     ) -> State:
         """[C]: the states, over all partitions, of the candidates of the requests, before these."""
-        table = self._merged.items
         distinct_U, place_C = np.unique(candidate_C, return_inverse=True)
-        merged_U = table.states(distinct_U)
-        partial_U = table.partials(distinct_U, self._partition)
-        about_K = np.flatnonzero(np.isin(item_N, distinct_U) & (item_N >= 0))
-        entity_K = np.searchsorted(distinct_U, item_N[about_K])
-        new = log.take(about_K).about(entity_K).not_included(partial_U)
-        ordinal_C = np.array([r.ordinal for r in asked for _ in r.item_ids], np.int64)
-        return new.add_and_snapshot(ITEM_LAYOUT, merged_U, place_C, ordinal_C)
+        merged_U = self._merged.items.states(distinct_U)
+        new = self._new(ITEM, distinct_U, log, item_N)
+        return new.add_and_snapshot(ITEM_LAYOUT, merged_U, place_C, _ordinals(asked))
+
+    def _groups_before(
+        self, item_N: Ints, log: _Log, asked: Sequence[SampleRequest], candidate_C: Ints
+    ) -> Groups:
+        """The same of the candidates' categories and authors, each for each candidate."""
+        catalogue, table = self._merged.catalogue, self._merged.categories
+        group_CG, group_NG = catalogue.groups(candidate_C), catalogue.groups(item_N)
+        row_P, column_P = np.nonzero(group_CG >= 0)
+        distinct_U, of_P = np.unique(group_CG[row_P, column_P], return_inverse=True)
+        fact_K, column_K = np.nonzero(group_NG >= 0)
+        new = self._new(CATEGORY, distinct_U, log.take(fact_K), group_NG[fact_K, column_K])
+        part_U = GROUP_LAYOUT.part_of(table.states(distinct_U), CATEGORY_LAYOUT)
+        state_P = new.add_and_snapshot(GROUP_LAYOUT, part_U, of_P, _ordinals(asked)[row_P])
+        place_CG = np.full(group_CG.shape, -1)
+        place_CG[row_P, column_P] = np.arange(len(row_P))
+        return Groups(state_P, place_CG, catalogue.are_authors(candidate_C))
+
+    def _new(self, entity: str, distinct_U: Ints, log: _Log, index_N: Ints) -> _Log:
+        """The facts about these entities that this partition's rows do not include yet."""
+        partial_U = self._merged.tables[entity].partials(distinct_U, self._partition)
+        about_K = np.flatnonzero(np.isin(index_N, distinct_U) & (index_N >= 0))
+        entity_K = np.searchsorted(distinct_U, index_N[about_K])
+        return log.take(about_K).about(entity_K).not_included(partial_U)
 
     def _apply_categories(self, item_N: Ints, log: _Log, changed: ChangedRows) -> None:
         group_NG = self._merged.catalogue.groups(item_N)
@@ -234,6 +278,11 @@ class _Log:
         rows_U["position"][entity_V] = self.offset_N[last_V]
         rows_U["event_time_ms"][entity_V] = np.maximum(rows_U["event_time_ms"][entity_V], newest_V)
         return entity_V
+
+
+def _ordinals(asked: Sequence[SampleRequest]) -> Ints:
+    """[C]: of each candidate its request's ordinal."""
+    return np.array([r.ordinal for r in asked for _ in r.item_ids], np.int64)
 
 
 def _bounds(entity_N: Ints) -> tuple[list[int], list[int]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from headrace.event import ImpressionEvent
+from headrace.events.declared import as_declared
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.keys import key
 from headrace.sample import Sample
@@ -43,4 +44,5 @@ def _sample(partition: int, labelled: Labelled, keys_left: Iterator[int]) -> Sam
         positions=event.positions if isinstance(event, ImpressionEvent) else (),
         surface=event.surface,
         log_q=request.log_q,
+        context=as_declared(event.context) if event.context else None,
     )
