@@ -5,7 +5,6 @@ materialize.py       the catalogue on disk, feast apply, features and vectors in
 folder.py            which files there are, and how they come and go
 period.py            a period of event times
 tables.py            messages of the topics as tables, and back
-documents.py         messages about items and users as rows of their history
 archive.py           the part that writes them
 sources.py           past events: the archive, the topic, a dataset
 backfill.py          feature rows of a period computed anew

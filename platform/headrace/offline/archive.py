@@ -20,10 +20,10 @@ from headrace.broker.record import Record
 from headrace.broker.topics import Topics, create_topics, log_identity
 from headrace.clock import now_ms
 from headrace.config import Settings
+from headrace.documents.archived import ArchivedDocuments, archived_items, archived_users
 from headrace.monitoring.documents import ArchiveDocument
 from headrace.monitoring.status import StatusBoard
-from headrace.offline.documents import HistoryTables, item_history, user_history
-from headrace.offline.folder import EVENTS, SAMPLES, LogFolder, bind_offline, log_folder
+from headrace.offline.folder import EVENTS, SAMPLES, LogFolder, bind_offline, by_date, log_folder
 from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
 from headrace.paths import DOCUMENTS, FEATURE_ROWS
 from headrace.skipped import Skipped
@@ -91,8 +91,8 @@ class Archive:
             self._archived(topics.events, EVENTS, event_tables),
             self._archived(topics.samples, SAMPLES, sample_tables),
             self._archived(topics.feature_rows, FEATURE_ROWS, feature_row_tables),
-            self._history(topics.items, f"{DOCUMENTS}/item", item_history(settings)),
-            self._history(topics.users, f"{DOCUMENTS}/user", user_history(settings)),
+            self._history(topics.items, f"{DOCUMENTS}/item", archived_items(settings)),
+            self._history(topics.users, f"{DOCUMENTS}/user", archived_users(settings)),
         ]
         self._flushed_ms = self._status_ms = clock()
 
@@ -130,10 +130,14 @@ class Archive:
         for topic in self._topics:
             topic.flush()
 
-    def _history(self, name: str, log: str, history: HistoryTables) -> ArchivedTopic:
+    def _history(self, name: str, log: str, documents: ArchivedDocuments) -> ArchivedTopic:
         end = log_folder(self._settings, log).resume().get(0, 0)
-        history.go_on(self._settings, name, end)
-        return self._archived(name, log, history, 1)
+        documents.go_on(self._settings, name, end)
+
+        def to_tables(records: Sequence[Record], skipped: Skipped) -> Tables:
+            return by_date(documents.rows(records, skipped))
+
+        return self._archived(name, log, to_tables, 1)
 
     def _archived(
         self, name: str, log: str, to_tables: ToTables, num_partitions: int = 0

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, Final
 
+import pyarrow as pa
+
 from headrace.broker.reader import LogReader
 from headrace.broker.record import Record
 from headrace.catalogue.files import read_users
@@ -28,15 +30,13 @@ from headrace.documents.history import Version, history_rows
 from headrace.documents.items import document_of, item_of
 from headrace.documents.messages import MessageReader
 from headrace.errors import DatasetError, InvalidDocument
-from headrace.offline.folder import by_date
-from headrace.offline.tables import Tables
 from headrace.skipped import Skipped
 
 Present = Callable[[str], Any]
 MAX_TOLD: Final = 100_000  # documents; what parts of others change is what the catalogue had
 
 
-class HistoryTables:
+class ArchivedDocuments:
     """Turns records into rows, each whole: a part is merged into what was known, which is what the
     records before it said, or else `present` does."""
 
@@ -51,10 +51,10 @@ class HistoryTables:
         self._place = place or Place()
         self._told: dict[str, Any] = {}
 
-    def __call__(self, records: Sequence[Record], skipped: Skipped | None = None) -> Tables:
-        """The rows of these records, by the folder of their date."""
-        versions = list(self._versions(records, MessageReader(self._kind, skipped or Skipped())))
-        return by_date(history_rows(self._kind.name, versions)) if versions else {}
+    def rows(self, records: Sequence[Record], skipped: Skipped) -> pa.Table:
+        """The rows of these records."""
+        versions = self._versions(records, MessageReader(self._kind, skipped))
+        return history_rows(self._kind.name, versions)
 
     def go_on(self, settings: Settings, topic: str, end: int) -> None:
         """Take in the messages before this offset, whose rows were written before."""
@@ -95,21 +95,21 @@ class HistoryTables:
             del self._told[next(iter(self._told))]
 
 
-def item_history(settings: Settings) -> HistoryTables:
+def archived_items(settings: Settings) -> ArchivedDocuments:
     """Rows of items; parts change the items of the catalogue."""
     try:
         table, place = open_catalogue(catalogue_path(settings), settings.namespace)
     except DatasetError:
-        return HistoryTables(ITEM, item_of)
+        return ArchivedDocuments(ITEM, item_of)
 
     def present(item_id: str) -> ItemDocument | None:
         item = table.get(item_id)
         return document_of(item) if item else None
 
-    return HistoryTables(ITEM, item_of, present, place)
+    return ArchivedDocuments(ITEM, item_of, present, place)
 
 
-def user_history(settings: Settings) -> HistoryTables:
+def archived_users(settings: Settings) -> ArchivedDocuments:
     """Rows of users; parts change the users of the catalogue."""
     try:
         users = read_users(catalogue_path(settings))
@@ -123,4 +123,4 @@ def user_history(settings: Settings) -> HistoryTables:
     def known_of(document: UserDocument) -> User:
         return User(document.user_id, words_of(document.attributes))
 
-    return HistoryTables(USER, known_of, present)
+    return ArchivedDocuments(USER, known_of, present)
