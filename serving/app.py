@@ -107,8 +107,7 @@ class Gateway:
         self._reporter = Reporter(StatusBoard(redis, namespace, skipped), self._document, first)
         self.health = Health(settings, self._live, self._errors(), lambda: self._reporter.held)
         present = Present(catalogue.get, self._attributes, lambda: self._live.followed.num_looks)
-        senders, num_partitions = document_senders(settings), settings.stream.num_partitions
-        self._documents = DocumentRoutes(senders, num_partitions, present, deadline_s)
+        self._documents = DocumentRoutes(document_senders(settings), present, deadline_s)
         self.ads_rate = Rate("ads", settings.http.ads_rate)
         self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.http.own_key)
         table = routes(self, others=[self._documents])

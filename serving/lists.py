@@ -15,6 +15,7 @@ from headrace.catalogue.table.table import ItemTable
 from headrace.events.declared import as_declared
 from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
+from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
 from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.filters.over_quota import OverQuota
@@ -47,7 +48,7 @@ def given(context: SlateContext) -> None:
 
 
 def _spare(context: Context) -> int:
-    return len(context.hidden_keys()) + len(context.exclude)
+    return len(context.hidden_keys()) + len(context.exclude) + num_unavailable(context)
 
 
 class Lists:
@@ -58,15 +59,17 @@ class Lists:
         hydrated: Stages = (Stage("hydrate", hydrate, without="no_features"),)
         ranked: Stages = (Stage("rank", rank, without="no_model"),)
         last: Stages = (Stage("rerank", Rules(Outranked())), Stage("answer", answer))
+        over_quota = OverQuota(SIMILAR, max_candidates)
         found: Stages = (
             Stage("sources", Sources(SIMILAR, max_candidates, _spare)),
             Stage("merge", merge),
-            Stage("filters", Rules(Hidden(), Excluded(), OverQuota(SIMILAR, max_candidates))),
+            Stage("filters", Rules(*UNAVAILABLE, Hidden(), Excluded(), over_quota)),
         )
-        these: Stages = (Stage("sources", given), Stage("filters", Rules(Hidden())))
+        these: Stages = (Stage("sources", given), Stage("filters", Rules(*UNAVAILABLE, Hidden())))
         trends: Stages = (
             Stage("sources", Sources(TRENDING, max_candidates, _spare)),
             Stage("merge", merge),
+            Stage("filters", Rules(*UNAVAILABLE)),
         )
         self._rank: Stages = (*hydrated, *these, *ranked, *last)
         self._similar: Stages = (*found, *last)

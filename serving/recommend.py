@@ -11,6 +11,7 @@ from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
 from headrace.events.declared import as_declared
 from headrace.pipeline.context import Context
+from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
 from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.filters.over_quota import OverQuota
@@ -35,17 +36,18 @@ def stages(
     hydrate: Hydrate, max_candidates: int, policy: SeenPolicy
 ) -> tuple[Stage[SlateContext], ...]:
     """A request for a slate, in its order; the sources find so many more candidates than are ranked
-    as `Hidden`, `Excluded` and `Seen` may remove."""
-    seen = Seen(policy, max_candidates)
+    as the filters may remove."""
+    seen, over_quota = Seen(policy, max_candidates), OverQuota(QUOTAS, max_candidates)
 
     def spare(context: Context) -> int:
-        return len(context.hidden_keys()) + len(context.exclude) + seen.most
+        removed = len(context.hidden_keys()) + len(context.exclude) + seen.most
+        return removed + num_unavailable(context)
 
     return (
         Stage("hydrate", hydrate, without="no_features"),
         Stage("sources", Sources(QUOTAS, max_candidates, spare)),
         Stage("merge", merge),
-        Stage("filters", Rules(Hidden(), Excluded(), seen, OverQuota(QUOTAS, max_candidates))),
+        Stage("filters", Rules(*UNAVAILABLE, Hidden(), Excluded(), seen, over_quota)),
         Stage("rank", rank, without="no_model"),
         Stage("rerank", Rules(SeenLast(), Outranked())),
         Stage("answer", answer),

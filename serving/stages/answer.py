@@ -89,6 +89,8 @@ def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
         p_click=p_click,
         score=score,
         p=others,
+        price_micros=item.price_micros,
+        currency=item.currency,
         seen_again=row in context.seen_again,
         sources=candidates.sources_of(place),
     )

@@ -84,7 +84,7 @@ class BareReplica:
         self.slates = self.events = Budget("all", 1, places=8, deadline_s=1)
         self.ads_rate = Rate("ads", 0)
         self.shelf = Shelf()
-        self.written = DocumentRoutes({"item": self.shelf, "user": self.shelf}, 1, self.shelf, 1)
+        self.written = DocumentRoutes({"item": self.shelf, "user": self.shelf}, self.shelf, 1)
         settings = config.settings(ready_without_model=True)
         told = {*Readyz.__struct_fields__} - {"ready", "model_version"}
         errors = {name: (lambda: "") for name in told}

@@ -116,6 +116,8 @@ class RankedItem(msgspec.Struct, frozen=True, omit_defaults=True):
     p_click: float | None  # None where no model has ranked it
     score: float | None  # the order: the sum of weight x probability over the heads (`rank_by`)
     p: dict[str, float] = {}  # of the other heads that are weighed
+    price_micros: int | None = None  # millionths of the currency
+    currency: str = ""
     seen_again: bool = False  # the user has seen it, and there is nothing else to show
     sources: tuple[str, ...] = ()  # that proposed it
 

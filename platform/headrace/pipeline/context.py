@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Candidates, no_candidates
 
 NUM_ANCHORS: Final = 10  # of a user
+_AGE: Final = re.compile(r"age=(\d{1,3})(?!\d)")
 NO_TIME: Final = np.zeros(1, np.int64)  # for features that do not depend on it
 
 
@@ -37,11 +39,13 @@ class Snapshot(Protocol):
 @dataclass(frozen=True, slots=True)
 class User:
     """The requesting user: the feature state, the word keys of the attributes, and the lists of
-    his last items that are read (`headrace.features.store.last_items`)."""
+    his last items that are read (`headrace.features.store.last_items`). `age` is in years, 0 where
+    it is not known."""
 
     state_1: State = field(default_factory=lambda: USER_LAYOUT.new(1))
     word_keys: tuple[int, ...] = ()
     lists: Mapping[str, Entries] = field(default_factory=dict)
+    age: int = 0
 
     @property
     def history_4T(self) -> Ints:
@@ -113,3 +117,12 @@ class Context:
     def elapsed_ms(self) -> float:
         """Since the request began."""
         return (self.clock() - self.began_s) * 1_000
+
+
+def age_of(attributes: Sequence[str]) -> int:
+    """The age that a user's attributes tell, of a range such as `age=25-34` where it begins; 0
+    where they tell none."""
+    for word in attributes:
+        if found := _AGE.match(word):
+            return int(found[1])
+    return 0
