@@ -96,7 +96,7 @@ def test_items_that_are_read_are_met_in_the_catalogue() -> None:
 def test_nothing_read_changes_nothing() -> None:
     merged = MergedState(ITEMS.get)
     assert merged.apply([]) == {} and not list(partial_messages({}))
-    assert [len(table) for table in merged.tables.values()] == [0, 0, 0]
+    assert not any(len(table) for table in merged.tables.values())
 
 
 def test_a_tombstone_lets_the_row_of_its_partition_be_forgotten() -> None:

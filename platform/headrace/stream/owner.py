@@ -22,6 +22,7 @@ from headrace.features.rows.merged_table import Forgotten
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.ownership import Ownership, by_owner, owner_of
 from headrace.features.rows.messages.row_messages import RowDecoder, RowKey, row_key_of
+from headrace.features.table import LAYOUTS
 from headrace.stream.delivery import Changed, Gone
 from headrace.stream.published import Published, move_partial_rows, published_rows
 from headrace.stream.step.intake import arrived_records
@@ -77,7 +78,7 @@ class ItemOwner:
         for about in published.positions:
             if not self._merged.tables[about.entity].having([about.entity_id]):
                 self._orphans.setdefault(about.entity, []).append(about.entity_id)
-        return Owned(changed, [_news(one, published) for one in changed])
+        return Owned(_stored(changed), [_news(one, published) for one in changed])
 
     def poll(self, now_ms: int) -> Owned:
         """The rows that changed by the messages which came since."""
@@ -86,7 +87,7 @@ class ItemOwner:
         polled = self._partial_reader.poll(0) if self._partial_reader else []
         arrived = arrived_records(polled, now_ms)
         changed = self._owned(self._merged.apply(arrived), _arrivals_ms(arrived))
-        return Owned(changed, changed)
+        return Owned(_stored(changed), changed)
 
     def end_step(self, now_ms: int) -> Gone:
         """Forget unknown entities as the bounds say; returns the rows to delete of them: those
@@ -159,6 +160,11 @@ def _arrivals_ms(records: Sequence[Record]) -> dict[tuple[str, str], list[int]]:
         if about := row_key_of(record.key):
             arrivals_ms.setdefault((about.entity, about.entity_id), []).append(record.arrival_ms)
     return arrivals_ms
+
+
+def _stored(changed: Sequence[Changed]) -> list[Changed]:
+    """Those of the rows that have a view in the online store."""
+    return [one for one in changed if one.layout in LAYOUTS]
 
 
 def _news(one: Changed, published: Published) -> Changed:
