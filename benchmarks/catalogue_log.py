@@ -57,6 +57,7 @@ def write_items(folder: Path, num_items: int) -> None:
                 [item.title for item in rows],
                 [item.categories for item in rows],
                 [item.attributes for item in rows],
+                *([None] * len(rows) for _ in ITEM_SCHEMA.names[4:-1]),
                 pa.array([0] * len(rows), ITEM_SCHEMA.types[-1]),
             ]
             writer.write_table(pa.table(columns, ITEM_SCHEMA))

@@ -12,7 +12,7 @@ from headrace import config
 from headrace.ads.campaign import read_campaigns
 from headrace.api.front import Front
 from headrace.broker.topics import create_topics
-from headrace.catalogue.table.shared import open_items
+from headrace.catalogue.table.shared import open_catalogue
 from headrace.catalogue.vectors import ContentVectors
 from headrace.errors import ConfigError, HeadraceError
 from headrace.services.haproxy import serve_environment, short_folder
@@ -52,7 +52,8 @@ def _prepared(folder: Path) -> config.Settings:
         raise ConfigError(NO_TLS)
     for warning in settings.http.warnings():
         print(f"warning: {warning}", file=sys.stderr, flush=True)
-    read_campaigns(settings.campaigns, open_items(config.catalogue_path(settings)))
+    items, _ = open_catalogue(config.catalogue_path(settings), settings.namespace)
+    read_campaigns(settings.campaigns, items)
     ContentVectors.of(settings)
     create_topics(settings)
     return settings

@@ -13,6 +13,7 @@ from headrace.ads.campaign import Campaign
 from headrace.api.slate import AdSlate, AdsRequest
 from headrace.catalogue.table.table import ItemTable
 from headrace.events.declared import as_declared
+from headrace.pipeline.filters.availability import UNAVAILABLE
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
@@ -42,7 +43,7 @@ class AdServer:
         self._stages: tuple[Stage[AdsContext], ...] = (
             Stage("hydrate", hydrate, without="no_features"),
             Stage("sources", Campaigns(campaigns)),
-            Stage("filters", Rules(Gone(), Hidden(), Untargeted(campaigns))),
+            Stage("filters", Rules(Gone(), *UNAVAILABLE, Hidden(), Untargeted(campaigns))),
             Stage("rank", rank, without="no_model"),
             Stage("rerank", Auction(campaigns, budgets), without="no_budgets"),
             Stage("answer", answer),

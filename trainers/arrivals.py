@@ -75,8 +75,7 @@ class ArrivalEncoder:
         )
         topics = Topics(settings.namespace)
         self._topic, identity = topics.item_vectors, log_identity(settings, topics.items)
-        begin = dict.fromkeys(range(settings.stream.num_partitions), 0)
-        start = begin | self._waiting.bind(identity)
+        start = {0: 0} | self._waiting.bind(identity)
         for name in modalities:
             table = VectorTable(config.vectors_path(settings), name)
             self._waiting.note_encoded(name, table.encoded())

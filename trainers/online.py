@@ -17,9 +17,9 @@ import torch
 from redis import Redis
 
 from headrace import config
-from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
+from headrace.documents.followed import FollowedItems
 from headrace.features.aggregation.facts import CLICK
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.schema import INPUT_SCHEMA
@@ -33,6 +33,7 @@ from headrace.monitoring.status import StatusBoard
 from headrace.registry.manifest import Manifest
 from headrace.registry.publisher import Publisher
 from headrace.sample import Sample
+from headrace.skipped import Skipped
 from trainers.recipe import check_checkpoint, ranker_config
 from trainers.sample_reader import SampleReader
 
@@ -52,7 +53,8 @@ class OnlineTrainer:
         torch.set_num_threads(1)
         self._redis = redis = Redis.from_url(settings.redis_url)
         vectors = ContentVectors.of(settings)
-        self._content = ContentTable(open_items(config.catalogue_path(settings)), vectors)
+        self._items = FollowedItems(settings, Skipped(clock), clock)
+        self._content = ContentTable(self._items.table, vectors)
         self._config = ranker_config(settings, vectors)
         pace = Pace(
             settings.training.batch_size,
@@ -85,6 +87,7 @@ class OnlineTrainer:
 
     def step(self) -> None:
         """One round of the loop: read, train, guard, publish, report, each when it is due."""
+        self._items.poll()
         self._samples.poll()
         now = self._clock()
         if self._samples.is_due():
@@ -134,6 +137,7 @@ class OnlineTrainer:
 
     def close(self) -> None:
         """Leave the servers; the state is not saved."""
+        self._items.close()
         self._samples.close()
         self._publisher.close()
         self._redis.close()

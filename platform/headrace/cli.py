@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from headrace import __version__, config
-from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.table.shared import open_items
 from headrace.clock import now_ms
 from headrace.commands.application import take_application
@@ -21,7 +20,7 @@ from headrace.commands.check import add_check
 from headrace.commands.compare_fusion import add_compare_fusion
 from headrace.commands.dead_letters import add_dead_letters
 from headrace.commands.evaluate import add_evaluate
-from headrace.commands.features import add_features
+from headrace.commands.features import add_feast, add_features
 from headrace.commands.flags import (
     ENCODERS,
     add_app_flag,
@@ -45,11 +44,12 @@ from headrace.commands.flags import (
 from headrace.commands.init import add_init
 from headrace.commands.keys import add_keys
 from headrace.commands.room import Command, module_command, run_module
-from headrace.commands.running import add_platform_flag, settings_for
+from headrace.commands.running import add_platform_flag, settings_with_flags
 from headrace.commands.status import add_status
+from headrace.documents.exchange import export_file, import_file
+from headrace.documents.feed import materialize_files
 from headrace.encoders import registry as encoders
 from headrace.errors import HeadraceError
-from headrace.rooms.folder import room_path
 from headrace.services.processes.priority import yield_to_requests
 from headrace.settings.text import require_home
 
@@ -73,6 +73,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_status(commands)
     _add_parts(commands)
     _add_data_commands(commands)
+    _add_exchange(commands)
+    add_feast(commands)
     add_evaluate(commands)
     add_compare_fusion(commands)
     add_features(commands)
@@ -88,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Command = options.run
     try:
         take_application(options, arguments)
-        settings = _settings(options)
+        settings = settings_with_flags(options)
         if getattr(options, "writes_home", False):
             require_home(settings.home_path)
         code = command(options, settings)
@@ -102,15 +104,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read what it prints has ended, such as `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-
-
-def _settings(options: argparse.Namespace) -> config.Settings:
-    """The settings of the command's platform, overridden by flags that several commands share."""
-    settings = settings_for(options)
-    flags = {name: getattr(options, name, None) for name in ("ranker_size", "fusion")}
-    flags["vector_tables"] = getattr(options, "vectors", None)
-    given = {name: value for name, value in flags.items() if value}
-    return config.changed(settings, **given) if given else settings
 
 
 def _add_up(commands: Commands) -> None:
@@ -160,15 +153,6 @@ def _add_data_commands(commands: Commands) -> None:
     add_platform_flag(materialize)
     materialize.set_defaults(run=_materialize, writes_home=True)
 
-    feast = commands.add_parser(
-        "feast", help="Feast's own commands, on this repository and with these settings"
-    )
-    add_platform_flag(feast)
-    feast.add_argument(
-        "arguments", nargs=argparse.REMAINDER, help="of feast: apply, serve, ui, ..."
-    )
-    feast.set_defaults(run=_feast)
-
     backfill = commands.add_parser(
         "backfill", help="compute feature rows of a period anew, or start with the state of a log"
     )
@@ -189,6 +173,15 @@ def _add_encode(commands: Commands) -> None:
     add_vectors_flag(encode)
     add_platform_flag(encode)
     encode.set_defaults(run=_encode, writes_home=True)
+
+
+def _add_exchange(commands: Commands) -> None:
+    for kind in ("items", "users"):
+        exchanged = commands.add_parser(kind, help=f"{kind} as lines of JSON, in or out")
+        exchanged.add_argument("action", choices=("import", "export"))
+        exchanged.add_argument("file", metavar="FILE", help="a document a line; - is a terminal's")
+        add_platform_flag(exchanged)
+        exchanged.set_defaults(run=_exchange)
 
 
 def _up(options: argparse.Namespace, settings: config.Settings) -> int:
@@ -262,19 +255,16 @@ def _materialize(options: argparse.Namespace, settings: config.Settings) -> int:
 
     yield_to_requests()
     if options.data or options.dataset or not _has_catalogue(settings):
-        write_catalogue(load_data(options), config.catalogue_path(settings), now_ms())
+        print(materialize_files(settings, load_data(options), now_ms()))
     materialize.apply(settings)
     materialize.materialize(settings, now_ms(), getattr(options, "incremental", False))
     return 0
 
 
-def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
-    from headrace.feast_adapter.servers import kept_on_loopback  # prepares for Feast
-
-    arguments = kept_on_loopback(options.arguments)
-    repository = room_path("feature_repo")
-    arguments = ["--chdir", str(repository), *arguments]
-    return run_module("headrace.feast_adapter.command", settings, arguments)
+def _exchange(options: argparse.Namespace, settings: config.Settings) -> int:
+    moved = import_file if options.action == "import" else export_file
+    print(f"{moved(settings, options.command, options.file):,} {options.command}", file=sys.stderr)
+    return 0
 
 
 def _encode(options: argparse.Namespace, settings: config.Settings) -> int:

@@ -8,11 +8,17 @@ from typing import Final
 from headrace.config import Settings
 
 FEATURE_ROWS: Final = "feature-rows"
+DOCUMENTS: Final = "documents"
 
 
 def offline_path(settings: Settings) -> Path:
     """The folder of the offline store."""
     return settings.home_path / "offline"
+
+
+def documents_path(settings: Settings, kind: str) -> Path:
+    """The folder of the history of items or users."""
+    return offline_path(settings) / DOCUMENTS / kind
 
 
 def rows_path(settings: Settings, entity: str) -> Path:

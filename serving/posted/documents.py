@@ -79,11 +79,10 @@ class DocumentRoutes:
     def __init__(
         self,
         senders: Mapping[str, Sender],
-        num_partitions: int,
         present: Present,
         deadline_s: float,
     ) -> None:
-        self._senders, self._num_partitions, self._present = senders, num_partitions, present
+        self._senders, self._present = senders, present
         self.documents = Budget("documents", 1, MAX_REQUESTS, deadline_s)
 
     @property
@@ -147,21 +146,21 @@ class DocumentRoutes:
 
     def delete_item(self, item_id: str) -> Answer:
         """202 once the log has that this item is gone, if it was there."""
-        return self._logged(ITEM, [removal(item_id, self._num_partitions)])
+        return self._logged(ITEM, [removal(item_id)])
 
     def delete_user(self, user_id: str) -> Answer:
         """202 once the log has that nothing is told of this user any more."""
-        return self._logged(USER, [removal(user_id, self._num_partitions)])
+        return self._logged(USER, [removal(user_id)])
 
     def _wholes(self, kind: Kind[Any], body: Body) -> list[Message]:
         def message(given: Any) -> Message:
-            return whole_message(kind, accept_whole(kind, given), self._num_partitions)
+            return whole_message(kind, accept_whole(kind, given))
 
         return _messages(body, f"{kind.name}s", message)
 
     def _parts(self, kind: Kind[Any], body: Body) -> list[Message]:
         def message(given: Any) -> Message:
-            return part_message(kind, accept_part(kind, given), self._num_partitions)
+            return part_message(kind, accept_part(kind, given))
 
         return _messages(body, f"changes of {kind.name}s", message)
 

@@ -7,7 +7,7 @@ never sees half of a new version.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -24,6 +24,7 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.table.shared import open_catalogue
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
+from headrace.documents.followed import begun
 from headrace.documents.follower import ItemFollower
 from headrace.encoders.arrivals.messages import VectorFollower
 from headrace.features.rows.messages.merged_rows import MergedRows
@@ -75,7 +76,9 @@ class Live:
 
     def __init__(self, settings: config.Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
-        self.catalogue, self._place = open_catalogue(config.catalogue_path(settings))
+        self.catalogue, self._place = open_catalogue(
+            config.catalogue_path(settings), settings.namespace
+        )
         self.followed = Followed()
         vectors = ContentVectors.of(settings)
         self.content = ContentTable(self.catalogue, vectors)
@@ -146,6 +149,10 @@ class Live:
         while not self._stopping.wait(REFRESH_S):
             try:
                 with self._readers() as readers:
+                    for records in readers.items.read_to_end():  # who left stays away at a start
+                        self._take_documents(records)
+                        if self._stopping.is_set():
+                            return
                     self._follow_with(readers)
             except Exception as error:
                 self._say(error)
@@ -216,14 +223,16 @@ class Live:
     def _readers(self) -> Iterator[Readers]:
         settings, topics = self._settings, Topics(self._settings.namespace)
         begin = dict.fromkeys(range(settings.stream.num_partitions), 0)
-        states = LogReader(settings, topics.item_features, begin, max_records=20_000)
-        items = LogReader(settings, topics.items, {**begin, **self._place.offsets})
-        vectors = LogReader(settings, topics.item_vectors, begin)
+        self._place = begun(settings, topics.items, self._place)
         with ExitStack() as stack:
-            models = Subscriber(settings, self.skipped)
-            for opened in (models, states, items, vectors):
-                stack.enter_context(closing(opened))
-            yield Readers(models, states, items, vectors)
+
+            def opened(topic: str, start: Mapping[int, int], most: int = 2_000) -> LogReader:
+                return stack.enter_context(closing(LogReader(settings, topic, start, most)))
+
+            models = stack.enter_context(closing(Subscriber(settings, self.skipped)))
+            states = opened(topics.item_features, begin, 20_000)
+            items = opened(topics.items, self._place.offsets)
+            yield Readers(models, states, items, opened(topics.item_vectors, begin))
 
     def _serve(self, manifest: Manifest) -> LiveModel:
         """The version ready to rank; from now on it counts as served."""

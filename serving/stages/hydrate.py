@@ -9,7 +9,7 @@ from headrace.catalogue.words import user_word_keys
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.store.last_items import Entries
 from headrace.features.table import USER_LAYOUT
-from headrace.pipeline.context import Context, User
+from headrace.pipeline.context import Context, User, age_of
 from serving.breaker import Breaker
 
 
@@ -47,4 +47,5 @@ class Hydrate:
         rows = [row for row in stored.rows if row]
         state_1 = decode_rows(rows, USER_LAYOUT)["state"] if rows else USER_LAYOUT.new(1)
         lists = {name: entries for name, (entries,) in stored.lists.items()}
-        context.user = User(state_1, user_word_keys(stored.attributes[0]), lists)
+        attributes = stored.attributes[0]
+        context.user = User(state_1, user_word_keys(attributes), lists, age_of(attributes))

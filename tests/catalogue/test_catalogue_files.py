@@ -12,7 +12,8 @@ from headrace.catalogue import files as catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.errors import DatasetError
 
-ITEMS = (Item("mug", "Mug ☕", ("kitchen", "gift"), ("colour=red",)), Item("pen"))
+SOLD = (9_990_000, "EUR", 0, 1_714_564_800_123, 1_814_564_800_123, 18)
+ITEMS = (Item("mug", "Mug ☕", ("kitchen", "gift"), ("colour=red",), *SOLD), Item("pen"))
 USERS = (User("ann", ("country=NL",)), User("bob"))
 
 
@@ -36,6 +37,12 @@ def test_the_columns_have_the_types_that_feast_reads(tmp_path: Path) -> None:
         "title": pa.string(),
         "categories": words,
         "attributes": words,
+        "price_micros": pa.int64(),
+        "currency": pa.string(),
+        "stock": pa.int64(),
+        "available_from_ms": pa.int64(),
+        "available_until_ms": pa.int64(),
+        "min_age": pa.int64(),
         "event_timestamp": pa.timestamp("us", tz="UTC"),
     }
     stamps = items["event_timestamp"].cast(pa.int64()).to_pylist()

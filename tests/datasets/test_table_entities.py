@@ -211,3 +211,18 @@ def test_words_for_nothing_are_nothing_where_they_are_named(tmp_path: Path) -> N
     dataset = load(tmp_path, parts % ", format: {nulls: [NULL, \\N]}", i=rows)
     assert dataset.items == (Item("1", "", (), ("c=red",)), Item("2", "Pen"))
     assert dataset.counts is not None and dataset.counts.null_words == {}
+
+
+def test_stock_window_and_age_come_from_columns(tmp_path: Path) -> None:
+    until = "{column: u, zone: Europe/Berlin}"
+    keys = f"stock: s, min_age: a, available_from: f, available_until: {until}"
+    price = "{column: p, currency: EUR}"
+    rows = (
+        "i,p,s,a,f,u\n1,9.99,0,18,2024-05-01T00:00:00Z,2024-06-01 00:00\n"
+        "2,,,,,\n3,1,-1,,,\n4,1,2.5,,,\n5,1,,,soon,\n"
+    )
+    dataset = load(tmp_path, f"items: {{file: i.csv, item_id: i, price: {price}, {keys}}}", i=rows)
+    window = 1_714_521_600_000, 1_717_192_800_000
+    words = ("price=5-10 EUR",)
+    assert dataset.items == (Item("1", "", (), words, 9_990_000, "EUR", 0, *window, 18), Item("2"))
+    assert [(line, column) for line, column, _ in bad(dataset)] == [(3, "s"), (4, "s"), (5, "f")]

@@ -32,11 +32,11 @@ Values = st.fixed_dictionaries(
 
 
 def whole(item_id: str, **fields: Any) -> Message:
-    return whole_message(ITEM, accept_whole(ITEM, {"item_id": item_id, **fields}), 1)
+    return whole_message(ITEM, accept_whole(ITEM, {"item_id": item_id, **fields}))
 
 
 def part(item_id: str, **fields: Any) -> Message:
-    return part_message(ITEM, accept_part(ITEM, {"item_id": item_id, **fields}), 1)
+    return part_message(ITEM, accept_part(ITEM, {"item_id": item_id, **fields}))
 
 
 def without_nulls(fields: dict[str, Any]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def told(draw: st.DrawFn) -> list[Message]:
         item_id, kind = draw(st.sampled_from(IDS)), draw(st.sampled_from("wwppr"))
         fields = draw(Values)
         if kind == "r" or (kind == "p" and not fields):
-            messages.append(removal(item_id, 1))
+            messages.append(removal(item_id))
         elif kind == "p" and fields != {"attributes": {}}:
             messages.append(part(item_id, **fields))
         else:
@@ -135,17 +135,19 @@ def test_only_what_is_other_than_it_was_is_told() -> None:
     table = ItemTable()
     table.put([Item("mug", "A mug")], 0)
     follower = ItemFollower(table.get, Skipped())
-    same, removed = whole("mug", title="A mug"), removal("cup", 1)
+    same, removed = whole("mug", title="A mug"), removal("cup")
     assert not follower.take(records([same, removed]))
-    changes = follower.take(records([whole("mug", title="B"), removal("mug", 1)]))
+    changes = follower.take(records([whole("mug", title="B"), removal("mug")]))
     assert (changes.put, changes.removed) == ([], ["mug"])
 
 
-def test_all_messages_of_an_item_lie_in_its_partition() -> None:
-    of_mug = [
-        whole_message(ITEM, accept_whole(ITEM, {"item_id": "mug"}), 64),
-        part_message(ITEM, accept_part(ITEM, {"item_id": "mug", "stock": 1}), 64),
-        removal("mug", 64),
-    ]
-    assert len({message.partition for message in of_mug}) == 1
-    assert msgspec.json.decode(of_mug[1].value or b"") == {"item_id": "mug", "stock": 1}
+def test_a_message_is_the_json_that_was_told_and_its_key_says_what_it_is() -> None:
+    sold_out = part("mug", stock=0, attributes={"new": None})
+    assert msgspec.json.decode(sold_out.value or b"") == {
+        "item_id": "mug",
+        "stock": 0,
+        "attributes": {"new": None},
+    }
+    assert sold_out.key == b'mug\0["attributes.new","stock"]'
+    assert (whole("mug").key, whole("mug").value) == (b"mug", b'{"item_id":"mug"}')
+    assert removal("mug") == Message(b"mug", None)

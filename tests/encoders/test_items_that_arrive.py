@@ -90,7 +90,7 @@ def tell(settings: config.Settings, *messages: Message) -> None:
 
 def whole(item_id: str, *vector: float, **fields: str) -> Message:
     given = vector or None
-    return whole_message(ITEM, ItemDocument(item_id, vector=given, **fields), 2)
+    return whole_message(ITEM, ItemDocument(item_id, vector=given, **fields))
 
 
 def read(settings: config.Settings) -> dict[str, list[float] | None]:
@@ -130,7 +130,7 @@ def test_items_are_encoded_as_they_come_change_and_go(settings: config.Settings)
     tell(settings, whole("mug", title="Mug"), whole("cup", 3, 4), whole("pen", 5, 6, title="Pen"))
     encode(settings, until=2)
     assert read(settings) == {"mug": [1, 2], "cup": [3, 4], "pen": [5, 6]}
-    tell(settings, whole("cup", 3, 5), whole("pen", 1, 2, 3), removal("mug", 2))
+    tell(settings, whole("cup", 3, 5), whole("pen", 1, 2, 3), removal("mug"))
     encode(settings, until=2)
     assert read(settings) == {"mug": None, "cup": [3, 5], "pen": None}
     told = status(settings)

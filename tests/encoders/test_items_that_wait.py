@@ -40,11 +40,11 @@ def opened(folder: Path, skipped: Skipped | None = None) -> Iterator[Waiting]:
 
 
 def whole(item_id: str, **fields: Any) -> Message:
-    return whole_message(ITEM, accept_whole(ITEM, {"item_id": item_id, **fields}), 1)
+    return whole_message(ITEM, accept_whole(ITEM, {"item_id": item_id, **fields}))
 
 
 def part(item_id: str, **fields: Any) -> Message:
-    return part_message(ITEM, accept_part(ITEM, {"item_id": item_id, **fields}), 1)
+    return part_message(ITEM, accept_part(ITEM, {"item_id": item_id, **fields}))
 
 
 def records(messages: Sequence[Message], first: int = 0) -> list[Record]:
@@ -75,7 +75,7 @@ def test_new_changed_and_removed_items_wait_and_others_do_not(tmp_path: Path) ->
         assert (waiting.num_waiting("text/1"), waiting.since_ms()) == (0, None)
         waiting.take(records([part("mug", stock=3), whole("cup", title="Cup", vector=[1.0])], 2))
         assert waiting.since_ms() is None  # no content has changed
-        waiting.take(records([part("mug", title="Big mug"), removal("cup", 1)], 4))
+        waiting.take(records([part("mug", title="Big mug"), removal("cup")], 4))
         encoded(waiting, topic)
     assert topic["text/1"] == {"mug": "Big mug", "cup": None}
     assert topic["vector/1"] == {"cup": None}
@@ -127,7 +127,7 @@ def messages(draw: st.DrawFn) -> list[Message]:
     for _ in range(draw(st.integers(0, 10))):
         item_id, kind = draw(IDS), draw(st.sampled_from("wwpr"))
         if kind == "r":
-            told.append(removal(item_id, 1))
+            told.append(removal(item_id))
         elif kind == "p":
             told.append(part(item_id, title=draw(TITLES), vector=draw(VECTORS)))
         else:

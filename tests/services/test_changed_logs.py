@@ -199,7 +199,7 @@ def test_a_platform_that_stands_still_may_be_grown(
     work_until(settings, lambda: total(settings, "accepted") == len(USERS))
     topics = Topics(settings.namespace)
     names = (topics.events, topics.samples, topics.feature_rows)
-    names += (topics.item_partials, topics.item_features, topics.items, topics.users)
+    names += (topics.item_partials, topics.item_features, topics.item_vectors)
     admin.create_partitions(dict.fromkeys(names, 5))
     with pytest.raises(LogMismatch, match="has 5 partitions, expected 2"):
         create_topics(settings)

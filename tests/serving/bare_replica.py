@@ -15,8 +15,11 @@ from headrace.api.slate import (
     AdsRequest,
     PlacedAd,
     RankedItem,
+    RankRequest,
     RecommendRequest,
+    SimilarRequest,
     Slate,
+    TrendingQuery,
 )
 from headrace.broker.log_sender import Message
 from headrace.catalogue.item import Item
@@ -81,7 +84,7 @@ class BareReplica:
         self.slates = self.events = Budget("all", 1, places=8, deadline_s=1)
         self.ads_rate = Rate("ads", 0)
         self.shelf = Shelf()
-        self.written = DocumentRoutes({"item": self.shelf, "user": self.shelf}, 1, self.shelf, 1)
+        self.written = DocumentRoutes({"item": self.shelf, "user": self.shelf}, self.shelf, 1)
         settings = config.settings(ready_without_model=True)
         told = {*Readyz.__struct_fields__} - {"ready", "model_version"}
         errors = {name: (lambda: "") for name in told}
@@ -91,6 +94,19 @@ class BareReplica:
         """A slate; its impression goes to the log behind it."""
         item = RankedItem("mug", "A mug", ("kitchen",), 0, None, None)
         return json_response(Slate("r", request.user_id, 0, None, ("no_model",), {"x": 1}, (item,)))
+
+    def rank(self, request: RankRequest) -> Answer:
+        """Given items in the ranker's order."""
+        return json_response(Slate("r", request.user_id, 0, None, (), {}, ()))
+
+    def similar(self, request: SimilarRequest) -> Answer:
+        """Items that go with some items."""
+        return json_response(Slate("r", request.user_id or "", 0, None, (), {}, ()))
+
+    def trending(self, query: TrendingQuery) -> Answer:
+        """The items that are clicked most of late."""
+        named = RankedItem(query.category or "", "", (), query.num_items, None, None)
+        return json_response(Slate("r", "", 0, None, (), {}, (named,)))
 
     def place_ads(self, request: AdsRequest) -> Answer:
         ad = PlacedAd("c", "mug", "A mug", 0, 0.5, 10, 5_000, 1)

@@ -59,7 +59,7 @@ class LogWatch:
     ) -> None:
         self._settings, self._consumer = settings, consumer
         self._partitions, self._until = partitions, until
-        self._id = id
+        self.id = id
         self._due_s = 0.0
         self._num_ill = 0  # looks in a row at which not all was as it should be
         self._ill_s = 0.0  # when the first of them was
@@ -125,12 +125,12 @@ class LogWatch:
             self._consumer.seek(partition, first)
 
     def _check_same(self, topic: str, found: str) -> None:
-        if self._id and found and found != self._id:
+        if self.id and found and found != self.id:
             raise LogMismatch(
                 f"topic {topic} is another one ({found}) than the one that was read so far "
-                f"({self._id}); {ADVICE}"
+                f"({self.id}); {ADVICE}"
             )
-        self._id = found or self._id
+        self.id = found or self.id
 
     def _beyond_end(self) -> str:
         """The problem of a partition that ends before the offset it was read up to, "" for none.

@@ -105,6 +105,11 @@ class LogReader:
         found = ((p.partition, self._consumer.highwater(p)) for p in self._partitions)
         return {partition: end for partition, end in found if end is not None}
 
+    @property
+    def topic_id(self) -> str:
+        """The topic's identity, "" before it is known and where the broker gives it none."""
+        return self._watch.id
+
     def has_answers(self) -> bool:
         """Whether each partition was fetched from; before that nothing is known of the lag."""
         return all(self._consumer.highwater(p) is not None for p in self._partitions)

@@ -124,8 +124,8 @@ def plans(settings: Settings) -> dict[str, TopicPlan]:
         topics.feature_rows: TopicPlan(num_partitions, stream),
         topics.item_partials: TopicPlan(num_partitions, states),
         topics.item_features: TopicPlan(num_partitions, states),
-        topics.items: TopicPlan(num_partitions, documents),
-        topics.users: TopicPlan(num_partitions, documents),
+        topics.items: TopicPlan(1, documents),
+        topics.users: TopicPlan(1, documents),
         topics.item_vectors: TopicPlan(num_partitions, documents),
         topics.models: TopicPlan(1, manifests),
         topics.dead_letters: TopicPlan(1, letters),
@@ -162,8 +162,8 @@ def check_partitions(settings: Settings, found: Mapping[str, FoundTopic]) -> Non
         name = variable("num_partitions")
         raise LogMismatch(
             f"{'; '.join(wrong)} ({name}={settings.stream.num_partitions}): set {name} to what the "
-            "topics of events, samples, feature-rows, items and others have, the same in every "
-            "part (models and dead-letters have 1), or choose another namespace "
+            "topics of events, samples, feature-rows and item-features have, the same in every "
+            "part (items, users, models and dead-letters have 1), or choose another namespace "
             f"({variable('namespace')}); if a topic grew, see docs/topics.md"
         )
 

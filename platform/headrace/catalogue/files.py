@@ -11,10 +11,13 @@ import pyarrow as pa
 from headrace.catalogue import columnar
 from headrace.catalogue.content import write_content
 from headrace.catalogue.item import Dataset, Item, User
+from headrace.catalogue.place import Place
 from headrace.errors import DatasetError
 
 ITEMS_FILE: Final = "items.parquet"
 USERS_FILE: Final = "users.parquet"
+_PLACE: Final = b"place"  # in the metadata of the items' file
+_ALWAYS: Final = 4  # columns of an item that are never empty: the first ones
 READ_ROWS: Final = 10_000  # at once
 
 _WORDS: Final = pa.list_(pa.string())
@@ -25,29 +28,35 @@ ITEM_SCHEMA: Final = pa.schema(
         ("title", pa.string()),
         ("categories", _WORDS),
         ("attributes", _WORDS),
+        ("price_micros", pa.int64()),
+        ("currency", pa.string()),
+        ("stock", pa.int64()),
+        ("available_from_ms", pa.int64()),
+        ("available_until_ms", pa.int64()),
+        ("min_age", pa.int64()),
         _EVENT_TIME,
     ]
 )
 USER_SCHEMA: Final = pa.schema([("user_id", pa.string()), ("attributes", _WORDS), _EVENT_TIME])
 
 
-def write_catalogue(dataset: Dataset, folder: Path, as_of_ms: int) -> None:
+def write_catalogue(
+    dataset: Dataset, folder: Path, as_of_ms: int, place: Place | None = None
+) -> None:
     """Writes items, their content and users into `folder`, each file replaced atomically.
 
     `as_of_ms` becomes the event time of all rows: what is written here is known from then on.
+    `place` is how far the items' topic is told of in them.
     """
-    items, users = dataset.items, dataset.users
+    users = dataset.users
+    columns: list[list[object]] = [
+        [getattr(item, name) for item in dataset.items] for name in ITEM_SCHEMA.names[:-1]
+    ]
+    currency = ITEM_SCHEMA.names.index("currency")
+    columns[currency] = [code or None for code in columns[currency]]
+    items = _table(ITEM_SCHEMA, columns, as_of_ms)
     tables = {
-        ITEMS_FILE: _table(
-            ITEM_SCHEMA,
-            [
-                [item.item_id for item in items],
-                [item.title for item in items],
-                [item.categories for item in items],
-                [item.attributes for item in items],
-            ],
-            as_of_ms,
-        ),
+        ITEMS_FILE: items.replace_schema_metadata({_PLACE: (place or Place()).text()}),
         USERS_FILE: _table(
             USER_SCHEMA,
             [[user.user_id for user in users], [user.attributes for user in users]],
@@ -67,8 +76,16 @@ def write_catalogue(dataset: Dataset, folder: Path, as_of_ms: int) -> None:
 def each_item(folder: Path) -> Iterator[Item]:
     """The items that `write_catalogue` wrote, in the same order, a part of the file at a time."""
     for columns in _batches(folder / ITEMS_FILE, ITEM_SCHEMA):
-        for item_id, title, categories, attributes, _ in columnar.rows(columns):
-            yield Item(item_id, title, tuple(categories), tuple(attributes))
+        for item_id, title, categories, attributes, *numbers, _ in columnar.rows(columns):
+            price_micros, currency, *rest = numbers
+            words = tuple(categories), tuple(attributes)
+            yield Item(item_id, title, *words, price_micros, currency or "", *rest)
+
+
+def read_place(folder: Path) -> Place:
+    """How far these items include their topic; nothing of it where the file does not say."""
+    told = (columnar.schema(folder / ITEMS_FILE).metadata or {}).get(_PLACE)
+    return Place.parsed(told.decode()) if told else Place()
 
 
 def read_items(folder: Path) -> dict[str, Item]:
@@ -99,7 +116,7 @@ def _batches(path: Path, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         if None not in types and types != schema.types:
             raise DatasetError(f"{path}: is not a catalogue file, its columns have other types")
         for columns in columnar.batches(path, schema.names, READ_ROWS):
-            columnar.check_complete(columns, str(path))
+            columnar.check_complete(columns.select(schema.names[:_ALWAYS]), str(path))
             yield columns.select(schema.names)
     except DatasetError as error:
         remedy = "run `headrace materialize --data ...` or `headrace up` first"

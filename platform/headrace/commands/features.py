@@ -11,8 +11,10 @@ from typing import Any
 from headrace import config
 from headrace.clock import now_ms
 from headrace.commands.flags import add_period_flags
+from headrace.commands.room import run_module
 from headrace.commands.running import add_platform_flag
 from headrace.errors import FeatureError
+from headrace.rooms.folder import room_path
 
 
 def add_features(commands: Any) -> None:
@@ -110,3 +112,24 @@ def _status(options: argparse.Namespace, settings: config.Settings) -> int:
         for warning in warnings:
             print(f"warning: {warning}")
     return 0
+
+
+def add_feast(commands: Any) -> None:
+    """Add `feast`, Feast's own commands, to the command line."""
+    feast = commands.add_parser(
+        "feast", help="Feast's own commands, on this repository and with these settings"
+    )
+    add_platform_flag(feast)
+    feast.add_argument(
+        "arguments", nargs=argparse.REMAINDER, help="of feast: apply, serve, ui, ..."
+    )
+    feast.set_defaults(run=_feast)
+
+
+def _feast(options: argparse.Namespace, settings: config.Settings) -> int:
+    from headrace.feast_adapter.servers import kept_on_loopback  # prepares for Feast
+
+    arguments = kept_on_loopback(options.arguments)
+    repository = room_path("feature_repo")
+    arguments = ["--chdir", str(repository), *arguments]
+    return run_module("headrace.feast_adapter.command", settings, arguments)

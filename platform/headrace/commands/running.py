@@ -86,3 +86,12 @@ def _said(run: RunFile) -> str:
 def _described(run: RunFile) -> str:
     started = datetime.fromtimestamp(run.started_ms / 1_000).astimezone()
     return f"{run.names[0]} (process {run.owner.pid}, {run.http}, since {started:%H:%M:%S})"
+
+
+def settings_with_flags(options: argparse.Namespace) -> config.Settings:
+    """The settings of the command's platform, overridden by flags that several commands share."""
+    settings = settings_for(options)
+    flags = {name: getattr(options, name, None) for name in ("ranker_size", "fusion")}
+    flags["vector_tables"] = getattr(options, "vectors", None)
+    given = {name: value for name, value in flags.items() if value}
+    return config.changed(settings, **given) if given else settings

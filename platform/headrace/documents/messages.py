@@ -2,8 +2,8 @@
 
 A whole document has its id as key, a removal is a tombstone of that key. A part has the names of
 what it changes behind the id, so that compaction keeps the newest value of each field behind the
-document: whoever reads all that is left, in its order, has what whoever read everything has. All
-messages of an id lie in the partition of the id.
+document: whoever reads all that is left, in its order, has what whoever read everything has. Each
+topic has one partition, so that there is one order whatever else grows.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, Final, Generic
 import msgspec
 
 from headrace.broker.log_sender import Message
-from headrace.broker.partitioner import partition_of
 from headrace.broker.record import Record
 from headrace.documents.document import Document, Kind, Patch, accept_part, accept_whole, changes
 from headrace.errors import InvalidDocument
@@ -24,25 +23,20 @@ MAX_DOCUMENT_BYTES: Final = 500_000  # as JSON
 _SEPARATOR: Final = b"\0"  # between an id and the names of what a part changes; no id has it
 
 
-def whole_message(kind: Kind[Document], document: Document, num_partitions: int) -> Message:
+def whole_message(kind: Kind[Document], document: Document) -> Message:
     """The message of a whole document; raises `InvalidDocument` for one that is too large."""
-    key = kind.id_of(document).encode()
-    return Message(key, _encoded(document), partition=partition_of(key, num_partitions))
+    return Message(kind.id_of(document).encode(), _encoded(document))
 
 
-def part_message(kind: Kind[Any], patch: Patch, num_partitions: int) -> Message:
+def part_message(kind: Kind[Any], patch: Patch) -> Message:
     """The message of a part; raises `InvalidDocument` likewise."""
-    id_ = kind.id_of(patch).encode()
     names = msgspec.json.encode(sorted(_names(patch)))
-    return Message(
-        id_ + _SEPARATOR + names, _encoded(patch), partition=partition_of(id_, num_partitions)
-    )
+    return Message(kind.id_of(patch).encode() + _SEPARATOR + names, _encoded(patch))
 
 
-def removal(id_: str, num_partitions: int) -> Message:
+def removal(id_: str) -> Message:
     """The message that takes a document away."""
-    key = id_.encode()
-    return Message(key, None, partition=partition_of(key, num_partitions))
+    return Message(id_.encode(), None)
 
 
 class MessageReader(Generic[Document]):

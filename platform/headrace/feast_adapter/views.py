@@ -1,7 +1,8 @@
 """Feast's entities, sources and feature views, made from headrace's own views.
 
 The batch sources of streaming views are the folders that `headrace archive` and `headrace backfill`
-write: the same rows over time, but `state`. Those of the others are files of the catalogue.
+write: the same rows over time, but `state`. Those of items and users are their history, those of
+vectors files of the catalogue.
 """
 
 from datetime import timedelta
@@ -28,7 +29,7 @@ from headrace.features.table import (
     USER,
     USER_LAYOUT,
 )
-from headrace.paths import rows_path
+from headrace.paths import documents_path, rows_path
 
 _SETTINGS = config.load()
 
@@ -40,6 +41,12 @@ def _entity(name: str) -> Entity:
 user, item = _entity(USER), _entity(ITEM)
 category, campaign = _entity(CATEGORY), _entity(CAMPAIGN)
 _ENTITIES = {entity.name: entity for entity in (user, item, category, campaign)}
+
+
+def _history(kind: str) -> FileSource:
+    """The history of items or users."""
+    path = str(documents_path(_SETTINGS, kind))
+    return FileSource(name=f"{kind}s_file", path=path, timestamp_field="event_timestamp")
 
 
 def _file(name: str) -> FileSource:
@@ -80,7 +87,7 @@ def _vector_view(modality: str) -> FeatureView:
 _USERS, _ITEMS = activity_view(USER_LAYOUT), activity_view(ITEM_LAYOUT)
 _CATEGORIES, _CAMPAIGNS = activity_view(CATEGORY_LAYOUT), activity_view(CAMPAIGN_LAYOUT)
 
-user_profile_source, item_content_source = _file("users"), _file("items")
+user_profile_source, item_content_source = _history(USER), _history(ITEM)
 user_profile = _view(USER_PROFILE, user_profile_source)
 item_content = _view(ITEM_CONTENT, item_content_source)
 user_activity_source, item_activity_source = _pushed(_USERS), _pushed(_ITEMS)

@@ -20,11 +20,12 @@ from headrace.broker.record import Record
 from headrace.broker.topics import Topics, create_topics, log_identity
 from headrace.clock import now_ms
 from headrace.config import Settings
+from headrace.documents.archived import ArchivedDocuments, archived_items, archived_users
 from headrace.monitoring.documents import ArchiveDocument
 from headrace.monitoring.status import StatusBoard
-from headrace.offline.folder import EVENTS, SAMPLES, LogFolder, bind_offline, log_folder
+from headrace.offline.folder import EVENTS, SAMPLES, LogFolder, bind_offline, by_date, log_folder
 from headrace.offline.tables import Tables, event_tables, feature_row_tables, sample_tables
-from headrace.paths import FEATURE_ROWS
+from headrace.paths import DOCUMENTS, FEATURE_ROWS
 from headrace.skipped import Skipped
 from headrace.stream.step.intake import arrived_records
 
@@ -76,19 +77,22 @@ def run(settings: Settings) -> None:
 
 
 class Archive:
-    """Follows the events, samples and feature rows of a namespace."""
+    """Follows the events, samples, feature rows, items and users of a namespace."""
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         self._settings, self._clock = settings, clock
         self._skipped = Skipped(clock)
         topics = Topics(settings.namespace)
-        archived = (topics.events, topics.samples, topics.feature_rows)
+        rows = (topics.events, topics.samples, topics.feature_rows)
+        archived = (*rows, topics.items, topics.users)
         self._log = bind_offline(settings, log_identity(settings, *archived))
         self._status = StatusBoard(Redis.from_url(settings.redis_url), settings.namespace)
         self._topics = [
             self._archived(topics.events, EVENTS, event_tables),
             self._archived(topics.samples, SAMPLES, sample_tables),
             self._archived(topics.feature_rows, FEATURE_ROWS, feature_row_tables),
+            self._history(topics.items, f"{DOCUMENTS}/item", archived_items(settings)),
+            self._history(topics.users, f"{DOCUMENTS}/user", archived_users(settings)),
         ]
         self._flushed_ms = self._status_ms = clock()
 
@@ -126,8 +130,20 @@ class Archive:
         for topic in self._topics:
             topic.flush()
 
-    def _archived(self, name: str, log: str, to_tables: ToTables) -> ArchivedTopic:
+    def _history(self, name: str, log: str, documents: ArchivedDocuments) -> ArchivedTopic:
+        end = log_folder(self._settings, log).resume().get(0, 0)
+        documents.go_on(self._settings, name, end)
+
+        def to_tables(records: Sequence[Record], skipped: Skipped) -> Tables:
+            return by_date(documents.rows(records, skipped))
+
+        return self._archived(name, log, to_tables, 1)
+
+    def _archived(
+        self, name: str, log: str, to_tables: ToTables, num_partitions: int = 0
+    ) -> ArchivedTopic:
         folder = log_folder(self._settings, log)
-        start = dict.fromkeys(range(self._settings.stream.num_partitions), 0) | folder.resume()
+        num_partitions = num_partitions or self._settings.stream.num_partitions
+        start = dict.fromkeys(range(num_partitions), 0) | folder.resume()
         reader = LogReader(self._settings, name, start, log=self._log)
         return ArchivedTopic(reader, folder, to_tables, self._clock, self._skipped)

@@ -13,12 +13,13 @@ from headrace.catalogue import columnar
 from headrace.catalogue.content import MODALITIES, Modality
 from headrace.catalogue.files import read_items
 from headrace.catalogue.vector_table import VectorTable
+from headrace.documents.history import SCHEMAS, TIME_MS
 from headrace.feast_adapter.materialization import apply_definitions, materialize_views
 from headrace.features.online.views import STATIC_VIEWS, vector_view_name
 from headrace.features.table import LAYOUTS
 from headrace.offline.folder import date_folder, replace_files
 from headrace.offline.tables import rows_schema
-from headrace.paths import rows_path
+from headrace.paths import documents_path, rows_path
 
 STATIC_NAMES: Final = tuple(view.name for view in STATIC_VIEWS)
 VECTOR_SCHEMA: Final = pa.schema(
@@ -80,12 +81,32 @@ def _complete_sources(settings: config.Settings) -> None:
         _vector_file(config.catalogue_path(settings), modality): VECTOR_SCHEMA
         for modality in MODALITIES
     }
+    for kind, schema in SCHEMAS.items():
+        path = documents_path(settings, kind) / date_folder(0) / "empty.parquet"
+        empty[path] = schema
     for layout in LAYOUTS:
         path = rows_path(settings, layout.entity) / date_folder(0) / "empty.parquet"
         empty[path] = rows_schema(layout)
+    replace_files(_first_histories(settings))
     replace_files(
         {path: schema.empty_table() for path, schema in empty.items() if not path.exists()}
     )
+
+
+def _first_histories(settings: config.Settings) -> dict[Path, pa.Table]:
+    """The histories of items and users that lack one, as the catalogue's files have them."""
+    tables: dict[Path, pa.Table] = {}
+    for kind, schema in SCHEMAS.items():
+        folder = documents_path(settings, kind)
+        file = config.catalogue_path(settings) / f"{kind}s.parquet"
+        if any(folder.rglob("*.parquet")) or not file.exists():
+            continue
+        names = [name for name in schema.names if name != TIME_MS[0]]
+        table = columnar.read_parquet(file, names)
+        times_ms = table.column("event_timestamp").cast(pa.int64()).to_numpy() // 1_000
+        table = table.append_column(pa.field(*TIME_MS), pa.array(times_ms)).select(schema.names)
+        tables[folder / date_folder(0) / "first.parquet"] = table.cast(schema)
+    return tables
 
 
 def _vector_file(catalogue: Path, modality: Modality) -> Path:

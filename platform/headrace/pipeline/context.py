@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -11,15 +12,18 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import AVERSIONS
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import DEFAULT_SURFACE
 from headrace.events.declared import Told
 from headrace.features.aggregation.accumulators import State
-from headrace.features.aggregation.facts import Ints
+from headrace.features.aggregation.facts import WISHES, Ints, action_masks
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Candidates, no_candidates
 
+NUM_ANCHORS: Final = 10  # of a user
+_AGE: Final = re.compile(r"age=(\d{1,3})(?!\d)")
 NO_TIME: Final = np.zeros(1, np.int64)  # for features that do not depend on it
 
 
@@ -35,17 +39,26 @@ class Snapshot(Protocol):
 @dataclass(frozen=True, slots=True)
 class User:
     """The requesting user: the feature state, the word keys of the attributes, and the lists of
-    his last items that are read (`headrace.features.store.last_items`)."""
+    his last items that are read (`headrace.features.store.last_items`). `age` is in years, 0 where
+    it is not known."""
 
     state_1: State = field(default_factory=lambda: USER_LAYOUT.new(1))
     word_keys: tuple[int, ...] = ()
     lists: Mapping[str, Entries] = field(default_factory=dict)
+    age: int = 0
 
     @property
     def history_4T(self) -> Ints:
         """Item keys (0: empty), ages in ms, outcomes and positions of the last events."""
         history_4T: Ints = USER_LAYOUT.value("user_history", self.state_1, NO_TIME)[0]
         return history_4T
+
+    def chosen_keys(self, most: int) -> list[int]:
+        """The keys of the different items that the user chose last, the newest first."""
+        key_T, _, outcome_T, _ = self.history_4T
+        mask_T = action_masks(outcome_T)
+        is_chosen_T = (mask_T & WISHES != 0) & (mask_T & AVERSIONS == 0) & (key_T != 0)
+        return [*dict.fromkeys(key_T[is_chosen_T].tolist())][:most]
 
     def hidden_keys(self, now_ms: int) -> list[int]:
         """The keys of the items that the user's actions hide at this time."""
@@ -69,7 +82,8 @@ class Context:
     surface: str = DEFAULT_SURFACE
     told: Told = field(default_factory=dict)  # what the request told beside, as it is declared
     exclude: Sequence[str] = ()  # ids of items that the request does not want
-    categories: Sequence[str] = ()  # of the page
+    categories: Sequence[str] = ()  # of the page, or those that are asked for
+    about: Sequence[int] = ()  # catalogue rows that others are to go with
     user: User = field(default_factory=User)  # a new one, until it is hydrated
     found: dict[str, Ints] = field(default_factory=dict)  # catalogue rows, by the source's name
     candidates: Candidates = field(default_factory=no_candidates)
@@ -83,6 +97,15 @@ class Context:
     def __post_init__(self) -> None:
         self.began_s = self.clock()
 
+    def anchors(self) -> Ints:
+        """The catalogue rows that candidates are to go with: those that the request is about, or
+        the items that the user chose last, the newest first."""
+        if self.about:
+            return np.asarray(self.about, np.int64)
+        rows: Ints = self.catalogue.rows_of_keys(self.user.chosen_keys(NUM_ANCHORS))
+        known: Ints = rows[rows != 0]
+        return known
+
     def outside(self, rows: Sequence[int] | Ints) -> NDArray[np.bool_]:
         """[C]: which candidates are none of these catalogue rows."""
         return np.isin(self.candidates.row_C, np.asarray(rows, np.int64), invert=True)
@@ -94,3 +117,12 @@ class Context:
     def elapsed_ms(self) -> float:
         """Since the request began."""
         return (self.clock() - self.began_s) * 1_000
+
+
+def age_of(attributes: Sequence[str]) -> int:
+    """The age that a user's attributes tell, of a range such as `age=25-34` where it begins; 0
+    where they tell none."""
+    for word in attributes:
+        if found := _AGE.match(word):
+            return int(found[1])
+    return 0

@@ -11,7 +11,6 @@ from headrace import config
 from headrace.broker.reader import LogReader, ends_of_log
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics
-from headrace.catalogue.table.shared import open_items
 from headrace.catalogue.words import user_word_keys
 from headrace.errors import CommitDamaged
 from headrace.features.online.store import OnlineStore
@@ -25,6 +24,7 @@ from headrace.features.serving_key import ServingKey
 from headrace.features.table import USER_LAYOUT
 from headrace.positions.store import COMMITS, CommitStore
 from headrace.skipped import Skipped
+from headrace.stream.catalogue import WorkersCatalogue
 from headrace.stream.delivery import Changed, Delivery, Step
 from headrace.stream.owner import ItemOwner, Owned
 from headrace.stream.source_log import bind_to_log
@@ -52,7 +52,8 @@ class Worker:
         self._rules = IntakeRules.of(settings, ServingKey.of(redis, settings.namespace))
         self._store = OnlineStore(settings, self._skipped)
         self._delivery = Delivery(settings, self._store, self._commits, clock, self._skipped)
-        items = open_items(config.catalogue_path(settings))
+        self._catalogue = WorkersCatalogue(settings, self._store, redis, self._skipped, clock)
+        items = self._catalogue.items.table
         bounds = Bounds.of(settings)
         self._merged = MergedState(items.get, schemas.description, self._skipped, bounds)
         self._damaged: dict[int, bytes | None] = {}  # what lies there as partitions' commits
@@ -72,12 +73,14 @@ class Worker:
         """
         events: LogReader | None = None
         try:
+            self._catalogue.start(self._partitions)
             with ThreadPoolExecutor(max_workers=1) as thread:
                 owned = self._owner.start(self._partitions)
                 step = self._step((), lambda number: False, owned)
                 delivered = thread.submit(self._delivery.deliver, step, 0)
                 events = self._warm_up()
                 while not should_stop() and not self._is_mended():
+                    self._follow_catalogue()
                     owned = self._owner.poll(self._clock())
                     polled, gaps = events.poll(), events.take_gaps()
                     for gap in gaps:
@@ -87,9 +90,19 @@ class Worker:
                     delivered = thread.submit(self._delivery.deliver, step, events.lag())
                 delivered.result()
         finally:
-            for end in (events, self._owner, self._delivery):
+            for end in (events, self._owner, self._catalogue, self._delivery):
                 if end is not None:
                     end.close()
+
+    def _follow_catalogue(self) -> None:
+        """Take in the items and users that came, changed or went."""
+        followed = self._catalogue.poll()
+        if followed.item_ids:
+            self._merged.follow_items(followed.item_ids)
+        for user_id, attributes in followed.users.items():
+            for partition in self._partitions.values():
+                words = user_word_keys(attributes or ())
+                partition.tell_user(user_id, words, attributes is None)
 
     def _claimed(
         self, numbers: Sequence[int], rules: PartitionSettings

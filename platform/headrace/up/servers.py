@@ -12,9 +12,8 @@ from typing import Final
 
 from headrace import config
 from headrace.access.api_keys.key import new_secret
-from headrace.broker.topics import create_topics
-from headrace.catalogue.files import write_catalogue
 from headrace.clock import now_ms
+from headrace.documents.feed import publish_catalogue
 from headrace.errors import ConfigError
 from headrace.features.online.store import OnlineStore
 from headrace.rooms.folder import room_path
@@ -193,8 +192,7 @@ def materialize(options: UpOptions, settings: config.Settings, screen: Screen) -
         f"{dataset.name}"
     )
     screen.say(f"topics and keys begin with {settings.namespace}")
-    create_topics(settings)
-    write_catalogue(dataset, config.catalogue_path(settings), as_of_ms)
+    publish_catalogue(settings, dataset, as_of_ms)
     OnlineStore(settings).write_profiles(dataset.users, as_of_ms)
 
 

@@ -1,4 +1,4 @@
-"""The one snapshot of a catalogue's items, which whoever needs it first makes of the files."""
+"""The snapshots of a catalogue's items, made of the files by whoever needs them first."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from headrace.catalogue.files import ITEMS_FILE, each_item
-from headrace.catalogue.table.snapshot import Place, open_snapshot, write_snapshot
+from headrace.catalogue.files import ITEMS_FILE, each_item, read_place
+from headrace.catalogue.place import Place
+from headrace.catalogue.table.snapshot import open_snapshot, write_snapshot
 from headrace.catalogue.table.table import ItemTable, table_of
 from headrace.errors import DatasetError
 
@@ -26,29 +28,45 @@ def open_items(folder: Path) -> ItemTable:
     return open_catalogue(folder)[0]
 
 
-def open_catalogue(folder: Path) -> tuple[ItemTable, Place]:
+def open_catalogue(folder: Path, namespace: str = "") -> tuple[ItemTable, Place]:
     """The table of the items that `write_catalogue` wrote into a folder, mapped, and its place.
 
-    A snapshot that is missing, damaged or of other files is made anew, by one process at a time;
-    where nothing can be written, each has a table of its own. Raises `DatasetError` where there is
-    no catalogue.
+    That which `keep` wrote of a namespace has followed its topic since. A snapshot that is missing,
+    damaged or of other files is made anew, by one process at a time; where nothing can be written,
+    each has a table of its own. Raises `DatasetError` where there is no catalogue.
     """
-    opened = _opened(folder)
+    opened = (_opened(folder, namespace) if namespace else None) or _opened(folder)
     if opened is not None:
         return opened
     if not os.access(folder, os.W_OK):
-        return table_of(each_item(folder)), Place()
+        return table_of(each_item(folder)), read_place(folder)
     with _alone(folder):
         opened = _opened(folder)  # somebody else may have made it meanwhile
         if opened is not None:
             return opened
-        source = _source(folder)
-        write_snapshot(table_of(each_item(folder)), folder / SNAPSHOT_FILE, Place(source=source))
+        source, table = _source(folder), table_of(each_item(folder))
+        place = replace(read_place(folder), source=source)
+        write_snapshot(table, folder / SNAPSHOT_FILE, place)
     return open_snapshot(folder / SNAPSHOT_FILE)
 
 
-def _opened(folder: Path) -> tuple[ItemTable, Place] | None:
-    path = folder / SNAPSHOT_FILE
+def keep(folder: Path, namespace: str, table: ItemTable, place: Place) -> None:
+    """Write a table that has followed a namespace's topic, for whoever starts next; not where
+    others have followed it further, or another file of items lies there."""
+    if not os.access(folder, os.W_OK):
+        return
+    with _alone(folder):
+        kept = _opened(folder, namespace)
+        if place.source == _source(folder) and (kept is None or kept[1].is_behind(place)):
+            write_snapshot(table, folder / _file(namespace), place)
+
+
+def _file(namespace: str) -> str:
+    return f"items.{namespace}.arrow" if namespace else SNAPSHOT_FILE
+
+
+def _opened(folder: Path, namespace: str = "") -> tuple[ItemTable, Place] | None:
+    path = folder / _file(namespace)
     if not path.exists():
         return None
     try:

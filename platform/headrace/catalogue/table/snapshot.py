@@ -13,7 +13,6 @@ import mmap
 import os
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,13 +20,14 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from headrace.catalogue.place import Place
 from headrace.catalogue.table.columns import COLUMNS, FIELDS, MAX_WORDS, WORD_FIELDS
 from headrace.catalogue.table.key_index import KeyIndex
 from headrace.catalogue.table.ragged import Ragged
 from headrace.catalogue.table.table import ItemTable
 from headrace.errors import DatasetError
 
-FORMAT: Final = "headrace.items/1"
+FORMAT: Final = "headrace.items/2"
 LAYOUT: Final = json.dumps([FORMAT, FIELDS, WORD_FIELDS, MAX_WORDS])
 SCHEMA: Final = pa.schema(
     [
@@ -40,21 +40,12 @@ SCHEMA: Final = pa.schema(
 _CHUNK: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a table has taken in: of the topic, by partition the first offset that it has not, and
-    from which files it was made."""
-
-    offsets: Mapping[int, int] = field(default_factory=dict)
-    source: str = ""
-
-
 def write_snapshot(table: ItemTable, path: Path, place: Place) -> None:
     """Writes the table into a file, which replaces the one that is there, whole or not at all."""
     batch = _batch(table.columns())
     metadata = {
         "layout": LAYOUT,
-        "offsets": json.dumps({str(number): at for number, at in place.offsets.items()}),
+        "place": place.text(),
         "source": place.source,
         "checksum": str(_checksum(batch)),
     }
@@ -87,8 +78,8 @@ def open_snapshot(path: Path) -> tuple[ItemTable, Place]:
     if found[b"checksum"].decode() != str(_checksum(batch)):
         raise _refused(path, "its check sum is wrong")
     memory.madvise(mmap.MADV_DONTNEED)  # what the sum has read is read again where it is needed
-    offsets = {int(number): at for number, at in json.loads(found[b"offsets"]).items()}
-    return _table(batch, memory), Place(offsets, found[b"source"].decode())
+    place = Place.parsed(found[b"place"].decode(), found[b"source"].decode())
+    return _table(batch, memory), place
 
 
 def _batch(columns: Mapping[str, Any]) -> pa.RecordBatch:

@@ -17,11 +17,11 @@ from redis import Redis
 
 from headrace import config
 from headrace.access.redis import limit_waits
-from headrace.catalogue.item import User
+from headrace.catalogue.item import Item, User
 from headrace.errors import ServiceError, StoreUnavailable
 from headrace.features.aggregation.layout import Layout
 from headrace.features.online.configuration import read_configuration
-from headrace.features.online.views import READ_VIEWS, USER_PROFILE
+from headrace.features.online.views import ITEM_CONTENT, READ_VIEWS, USER_PROFILE
 from headrace.features.rows.schemas import RowSchemas, carry_over
 from headrace.features.rows.state_row import Rows, decode_rows, encode_rows, readable_rows
 from headrace.features.store.columns import ColumnStore, Expiry
@@ -192,6 +192,30 @@ class OnlineStore:
                 {"attributes": [user.attributes for user in some]},
                 Stamp(np.full(len(some), as_of_ms * 1_000)),
             )
+
+    def delete_profiles(self, user_ids: Sequence[str]) -> None:
+        """Delete the attributes of these users."""
+        if user_ids:
+            self._columns.delete(USER_PROFILE.name, user_ids)
+
+    def write_contents(self, items: Sequence[Item], as_of_ms: int) -> None:
+        """Write the static features of these items, as Feast materializes them."""
+        if not items:
+            return
+        columns = {c.name: [getattr(item, c.name) for item in items] for c in ITEM_CONTENT.columns}
+        columns["currency"] = [item.currency or None for item in items]
+        self._columns.write(
+            ITEM_CONTENT.name,
+            [item.item_id for item in items],
+            np.zeros((len(items), 0), np.float32),
+            columns,
+            Stamp(np.full(len(items), as_of_ms * 1_000)),
+        )
+
+    def delete_contents(self, item_ids: Sequence[str]) -> None:
+        """Delete the static features of these items."""
+        if item_ids:
+            self._columns.delete(ITEM_CONTENT.name, item_ids)
 
     def add_to_lists(
         self, name: str, user_ids: Sequence[str], payloads: Sequence[bytes], expiry: Expiry

@@ -79,8 +79,11 @@ ITEM_CONTENT: Final = View(
         ViewColumn("title", "STRING"),
         ViewColumn("categories", "STRING_LIST"),
         ViewColumn("attributes", "STRING_LIST"),
+        ViewColumn("price_micros", "INT64"),
+        ViewColumn("currency", "STRING"),
+        ViewColumn("stock", "INT64"),
     ),
 )
 STATIC_VIEWS: Final = (USER_PROFILE, ITEM_CONTENT)
 ACTIVITY_VIEWS: Final = tuple(activity_view(layout) for layout in LAYOUTS)
-READ_VIEWS: Final = (USER_PROFILE, *ACTIVITY_VIEWS)  # those that `OnlineStore` reads and writes
+READ_VIEWS: Final = (*STATIC_VIEWS, *ACTIVITY_VIEWS)  # those that `OnlineStore` reads and writes

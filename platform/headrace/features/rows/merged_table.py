@@ -131,6 +131,17 @@ class MergedTable:
         forgotten, self._forgotten = self._forgotten, []
         return forgotten
 
+    def classify(self, ids: Iterable[str]) -> None:
+        """Ask anew which of these entities are known: one that is no more shares the places of
+        those nobody announced, and is forgotten like them."""
+        for entity_id in ids:
+            index = self._index_of.get(entity_id)
+            if index is None:
+                continue
+            is_unknown = not self._is_known(entity_id)
+            self.num_unknown += is_unknown - bool(self._unknown_R[index])
+            self._unknown_R[index], self._heard_ms_R[index] = is_unknown, IN_THIS_STEP
+
     def own(self, partitions: Iterable[int]) -> None:
         """Mark these partitions as own: their rows are put here, and the topic only echoes them."""
         self._own = tuple(partitions)

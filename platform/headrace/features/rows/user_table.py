@@ -98,6 +98,12 @@ class UserTable:
         """The keys of a user's attributes; the user must be here."""
         return self._word_keys[self._index_of[user_id]]
 
+    def tell(self, user_id: str, word_keys: tuple[int, ...], is_unknown: bool) -> None:
+        """Give a user other attributes, if he is here."""
+        index = self._index_of.get(user_id)
+        if index is not None:
+            self._word_keys[index], self._unknown_R[index] = word_keys, is_unknown
+
     def are_unknown(self, index_N: Ints) -> NDArray[np.bool_]:
         """[N]: True for users that nobody announced."""
         return self._unknown_R[index_N]

@@ -1,7 +1,8 @@
 """Filters: rules that take candidates out before they are ranked, one a file.
 
-hidden.py      items that an action of the user's hides
-seen.py        items that the user has seen, as a policy says
-excluded.py    items that the request does not want
-over_quota.py  more than the sources' shares, or than are ranked
+availability.py  items that are sold out, outside of their time, or too adult
+hidden.py        items that an action of the user's hides
+seen.py          items that the user has seen, as a policy says
+excluded.py      items that the request does not want
+over_quota.py    more than the sources' shares, or than are ranked
 """

@@ -109,6 +109,16 @@ def micros(cell: Any, pattern: NumberPattern | None = None) -> int:
     return amount
 
 
+def count(cell: Any) -> int | None:
+    """A whole number from 0 on, None where there is none."""
+    if not text(cell).strip():
+        return None
+    found = number(cell)
+    if found < 0 or not found.is_integer():
+        raise expected("a whole number, 0 or more", text(cell))
+    return int(found)
+
+
 def currency(cell: Any) -> str:
     """The three letters of a currency, empty where there is none."""
     letters = text(cell).strip().upper()

@@ -113,6 +113,16 @@ def currencies(cells: pa.Array) -> Parsed:
     return each(readable(cells), cell.currency, str)
 
 
+def counts(cells: pa.Array) -> Parsed:
+    """Whole numbers from 0 on, -1 where there is none."""
+
+    def parse(one: Any) -> int:
+        found = cell.count(one)
+        return -1 if found is None else found
+
+    return each(readable(cells), parse, np.int64)
+
+
 def _from(least: float, parse: Callable[[Any], float]) -> Callable[[Any], float]:
     """The parser that takes an empty cell for NaN and refuses what is below the least."""
 

@@ -15,6 +15,7 @@ from headrace.catalogue.item import Content, Item
 from headrace.datasets.table.cells import cell, column
 from headrace.datasets.table.cells.column import Parsed
 from headrace.datasets.table.cells.number import NumberPattern
+from headrace.datasets.table.entities.limits import Limits
 from headrace.datasets.table.entities.markup import plain
 from headrace.datasets.table.entities.media import by_template, medium
 from headrace.datasets.table.entities.source import Row, Source
@@ -33,18 +34,26 @@ class Items:
     def __init__(self, folder: Path, part: ItemColumns, tally: Tally) -> None:
         self._part, self._folder = part, folder
         self._pattern = _pattern(part.price)
-        price = {} if part.price is None else {part.price.column: self._prices}
-        self._source = Source(folder, part, tally, price)
+        self._limits = Limits(part)
+        parsers = self._limits.parsers()
+        if part.price is not None:
+            parsers[part.price.column] = self._prices
+        self._source = Source(folder, part, tally, parsers)
 
     def items(self) -> Iterator[Item]:
         """What is known of each item before any behaviour, in the order of the file."""
         part, labels = self._part, _labels(self._part.categories)
         for row in self._source.rows():
+            price_micros, currency = self._price(row)
+            word = () if price_micros is None else (_price_word(price_micros, currency),)
             yield Item(
                 row.id,
                 cell.text(row.cells[part.title]) if part.title else "",
                 cell.labels(row.cells[labels.column], labels.separator) if labels else (),
-                (*words(row.cells, part.attributes), *self._price(row)),
+                (*words(row.cells, part.attributes), *word),
+                price_micros if price_micros is not None and price_micros >= 0 else None,
+                currency,
+                *self._limits.of(row.cells),
             )
 
     def contents(self) -> Iterator[Content]:
@@ -85,16 +94,20 @@ class Items:
     def _prices(self, cells: pa.Array) -> Parsed:
         return column.micros(cells, self._pattern)
 
-    def _price(self, row: Row) -> tuple[str, ...]:
-        """The price as one word: its size in steps of 1, 2 and 5, and its currency."""
+    def _price(self, row: Row) -> tuple[int | None, str]:
+        """The price in millionths, None where there is none, and its currency."""
         price = self._part.price
         if price is None or not cell.text(row.cells[price.column]):
-            return ()
+            return None, ""
         currency = price.currency
         if isinstance(currency, Coin):
             currency = cell.text(row.cells[currency.column]).strip().upper()
-        units = cell.micros(row.cells[price.column], self._pattern) / cell.MICROS
-        return (f"price={_step(units)} {currency}".strip(),)
+        return cell.micros(row.cells[price.column], self._pattern), currency or ""
+
+
+def _price_word(price_micros: int, currency: str) -> str:
+    """The price as one word: its size in steps of 1, 2 and 5, and its currency."""
+    return f"price={_step(price_micros / cell.MICROS)} {currency}".strip()
 
 
 def _step(units: float) -> str:
