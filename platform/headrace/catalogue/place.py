@@ -28,9 +28,8 @@ class Place:
         offsets = {int(partition): offset for partition, offset in found["offsets"].items()}
         return cls(offsets, source, found["log"])
 
-    def is_behind(self, other: Place) -> bool:
-        """Whether the other one has followed the same log further, and nowhere less far."""
-        ours, theirs = self.offsets, other.offsets
-        return self.log == other.log and all(
-            theirs.get(partition, 0) >= offset for partition, offset in ours.items()
+    def is_ahead_of(self, other: Place) -> bool:
+        """Whether this copy has followed the same log further than the other one."""
+        return self.log == other.log and any(
+            offset > other.offsets.get(partition, 0) for partition, offset in self.offsets.items()
         )
