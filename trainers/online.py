@@ -20,6 +20,7 @@ from headrace import config
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.documents.followed import FollowedItems
+from headrace.encoders.arrivals.followed import FollowedVectors
 from headrace.features.aggregation.facts import CLICK
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.schema import INPUT_SCHEMA
@@ -55,6 +56,7 @@ class OnlineTrainer:
         vectors = ContentVectors.of(settings)
         skipped = Skipped(clock)
         self._items = FollowedItems(settings, skipped, clock)
+        self._vectors = FollowedVectors(settings, vectors, skipped, clock)
         self._content = ContentTable(self._items.table, vectors)
         self._config = ranker_config(settings, vectors)
         pace = Pace(
@@ -89,6 +91,7 @@ class OnlineTrainer:
     def step(self) -> None:
         """One round of the loop: read, train, guard, publish, report, each when it is due."""
         self._items.poll()
+        self._vectors.poll()
         self._samples.poll()
         now = self._clock()
         if self._samples.is_due():
@@ -139,6 +142,7 @@ class OnlineTrainer:
     def close(self) -> None:
         """Leave the servers; the state is not saved."""
         self._items.close()
+        self._vectors.close()
         self._samples.close()
         self._publisher.close()
         self._redis.close()

@@ -144,20 +144,22 @@ class Delivery:
     def deliver(self, step: Step, lag: int) -> None:
         """Deliver a step, in the order that makes a crash at any point harmless.
 
-        1. letters, samples and the numbers of rows go to their topics, and are acknowledged;
+        1. letters, samples and the numbers of rows go to their topics, and are acknowledged; with
+           them the merged rows of the worker's own entities, if the partitions are still its own:
+           the partial rows in them were acknowledged in earlier steps;
         2. partial item states go to theirs, each where the entity's owner reads it: what they
            include has its samples in the topic, so that no sample is ever made again from a state
            that knows its outcome; those of entities that were forgotten are deleted there;
-        3. if the partitions are still this worker's, the rows of merged entities that it owns go to
-           their topic, and those of users and of these entities to the online store, with what
-           users have seen; ads that were shown are charged; rows of forgotten entities are deleted
-           in both;
+        3. the rows of users, and those merged rows, go to the online store, if the partitions are
+           still this worker's, with what users have seen; ads that were shown are charged; merged
+           rows of forgotten entities are deleted;
         4. the commit: an event before it is in all of these.
 
         Raises `ServiceError` before all of it if Redis may forget what it is given.
         """
         self._watch.look(self._clock())
         if step:
+            self._send_merged(step.published)
             letters = [one for effects in step.effects.values() for one in effects.dead_letters]
             if letters:
                 self._send_letters(letters)
@@ -168,14 +170,11 @@ class Delivery:
             self._writer.flush()
             self._send_partials(step)
             self._commits.check()
-            for rows in step.published:
-                self._send_merged(rows)
             for rows in step.changed:
                 self._write(rows)
             for effects in step.effects.values():
                 self._write_seen(effects)
                 self._budgets.charge(effects.shown_ads)
-            self._writer.flush()
             self._delete_merged(step.gone)
             self._commits.write(step.commits)
         self._report(step, lag)
@@ -237,9 +236,12 @@ class Delivery:
                 arrival_ms=arrival_of[offset],
             )
 
-    def _send_merged(self, one: Changed) -> None:
-        for about, value in merged_messages(one.layout, one.ids, one.rows):
-            self._writer.send(self._topics.item_features, value, about.encoded(), one.partition)
+    def _send_merged(self, published: Sequence[Changed]) -> None:
+        if any(one.ids for one in published):
+            self._commits.check()
+        for one in published:
+            for about, value in merged_messages(one.layout, one.ids, one.rows):
+                self._writer.send(self._topics.item_features, value, about.encoded(), one.partition)
 
     def _delete_merged(self, gone: Gone) -> None:
         """Delete the merged rows of forgotten entities, after all that was sent of them."""
