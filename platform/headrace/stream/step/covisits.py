@@ -56,7 +56,7 @@ class Covisits:
     def pairs(
         self, user_ids: Sequence[str], item_ids: Sequence[str], facts: Facts, users: UserTable
     ) -> Pairs:
-        """The pairs of which at least one choice is new: `users`, as before the step, have it not."""
+        """The pairs with a choice that is new: `users`, as before the step, do not have it."""
         chosen_K = np.flatnonzero(facts.settled_N & are_chosen(facts.action_mask_N()))
         keys = facts.item_key_N[chosen_K].tolist()
         self._remember(zip(keys, (item_ids[fact] for fact in chosen_K.tolist()), strict=True))
