@@ -10,6 +10,7 @@ from plain_facts import START_MS, Fact, columns
 
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
+from headrace.features.companions import COMPANIONS
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.messages.row_messages import partial_messages
 from headrace.features.rows.state_row import Rows, blank_rows, encode_rows, row_dtype
@@ -200,4 +201,4 @@ def test_whatever_bytes_lie_in_the_topic_the_rows_count(
 
 def test_users_are_not_merged() -> None:
     assert USER not in MergedState(ITEMS.get).tables
-    assert np.array_equal(list(MergedState(ITEMS.get).tables), [ITEM, CATEGORY, CAMPAIGN])
+    assert [*MergedState(ITEMS.get).tables] == [ITEM, CATEGORY, CAMPAIGN, COMPANIONS]
