@@ -164,6 +164,21 @@ def test_what_is_wrong_is_said_with_its_path(tmp_path: Path, text: str, problem:
     assert any(problem in one for one in problems), problems
 
 
+def test_states_have_a_size_that_fits(tmp_path: Path) -> None:
+    def problems_of(*sizes: int) -> list[str]:
+        kept, rows = "", ""
+        for n, size in enumerate(sizes):
+            kept += f"  w{n}: {{kind: by_word, field: surface, num_slots: {size}, measures: [like, "
+            kept += f"click, value, amount]}}\n  h{n}: {{kind: here, of: w{n}, whose: user}}\n"
+            rows += f"  c{n}: {{entity: candidate, aggregator: sum, measure: like, over: h{n}, "
+            rows += "description: likes}\n"
+        return read(tmp_path, f"accumulators:\n{kept}features:\n{rows}")[1]
+
+    assert not problems_of(*[256] * 9), "equal ones are one"
+    (problem,) = problems_of(*range(248, 257))
+    assert problem.startswith("accumulators: got 3") and "bytes for each user" in problem
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "features.yaml"
     path.write_text("accumulators: {a: {kind: b}}\nfeatures: {c: 3, d: 4}\nwithout: [e]\n")
