@@ -54,8 +54,9 @@ class OnlineTrainer:
         torch.set_num_threads(1)
         self._redis = redis = Redis.from_url(settings.redis_url)
         vectors = ContentVectors.of(settings)
-        self._items = FollowedItems(settings, Skipped(clock), clock)
-        self._vectors = FollowedVectors(settings, vectors, Skipped(clock), clock)
+        skipped = Skipped(clock)
+        self._items = FollowedItems(settings, skipped, clock)
+        self._vectors = FollowedVectors(settings, vectors, skipped, clock)
         self._content = ContentTable(self._items.table, vectors)
         self._config = ranker_config(settings, vectors)
         pace = Pace(
@@ -66,7 +67,7 @@ class OnlineTrainer:
         self._guarded = GuardedLearner(
             self._config, self._content, settings.training.model_seed, pace, slices_of(settings)
         )
-        self._samples = SampleReader(settings, clock)
+        self._samples = SampleReader(settings, clock, skipped)
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
         self._progress = {
