@@ -8,6 +8,7 @@ reporter.py     what a replica says of itself in Redis
 impressions.py  impressions on their way to the log, behind the answers
 breaker.py      a server that does not answer is left alone until it does
 recommend.py    the stages by which a request becomes a slate
+lists.py        lists beside slates: given items ranked, similar ones, what trends
 ads.py          the stages by which a request becomes ads
 explain.py      why items get their scores
 loopback.py     keeps a replica's own server off the network

@@ -25,7 +25,13 @@ from headrace.access.redis import prompt_redis
 from headrace.ads.budgets import Budgets
 from headrace.ads.campaign import read_campaigns
 from headrace.api.events import Taken
-from headrace.api.slate import AdsRequest, RecommendRequest
+from headrace.api.slate import (
+    AdsRequest,
+    RankRequest,
+    RecommendRequest,
+    SimilarRequest,
+    TrendingQuery,
+)
 from headrace.broker.log_sender import LogSender, Message
 from headrace.broker.spool import Spool
 from headrace.broker.topics import Topics
@@ -51,6 +57,7 @@ from serving.http.route import Answer
 from serving.http.router import Router
 from serving.http.routes import routes
 from serving.impressions import ImpressionLog
+from serving.lists import Lists
 from serving.loopback import keep_on_loopback
 from serving.posted.documents import DocumentRoutes, Present, document_senders
 from serving.posted.events import Accepted, read_events
@@ -82,6 +89,7 @@ class Gateway:
         policy, catalogue = seen_policy(given.seen), self._live.catalogue
         hydrate = Hydrate(store, self._store, (*USER_HIDES, *lists_of(policy)))
         self._recommender = Recommender(hydrate, catalogue, given.max_candidates, policy)
+        self._lists = Lists(hydrate, catalogue, given.max_candidates)
         campaigns = read_campaigns(settings.campaigns, catalogue)
         budgets = Budgets(redis, namespace, skipped, given.ad_reservation_s)
         reservations = Reservations(budgets, Breaker("the budgets' Redis", redis.ping))
@@ -102,10 +110,9 @@ class Gateway:
         self._documents = DocumentRoutes(document_senders(settings), present, deadline_s)
         self.ads_rate = Rate("ads", settings.http.ads_rate)
         self._keyring = Keyring(KeyStore(redis, namespace, skipped), now_ms, settings.http.own_key)
-        door = Door(settings, self._keyring)
         table = routes(self, others=[self._documents])
         self._openapi = cache(lambda: openapi_document(table))
-        self._router = Router(table, Bodies(given.body_timeout_s), door)
+        self._router = Router(table, Bodies(given.body_timeout_s), Door(settings, self._keyring))
         self._begin()
 
     def _begin(self) -> None:
@@ -144,6 +151,22 @@ class Gateway:
         if impression:
             self._impressions.add(impression)
         return json_response(slate)
+
+    def rank(self, request: RankRequest) -> Answer:
+        """Given items in the ranker's order."""
+        snapshot, at_ms = self._live.snapshot.of_version(request.model_version), now_ms()
+        marks = self._marks(snapshot, at_ms, is_logged=False)
+        return json_response(self._lists.rank(request, snapshot, at_ms, marks))
+
+    def similar(self, request: SimilarRequest) -> Answer:
+        """Items that go with some items."""
+        snapshot, at_ms = self._live.snapshot.of_version(request.model_version), now_ms()
+        marks = self._marks(snapshot, at_ms, is_logged=False) if request.user_id else ()
+        return json_response(self._lists.similar(request, snapshot, at_ms, marks))
+
+    def trending(self, query: TrendingQuery) -> Answer:
+        """The items that are clicked most of late."""
+        return json_response(self._lists.trending(query, self._live.snapshot, now_ms()))
 
     def place_ads(self, request: AdsRequest) -> Answer:
         """Ads, each paid for."""

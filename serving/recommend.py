@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from headrace.api.slate import RecommendRequest, Slate
+from headrace.application.current import APPLICATION
 from headrace.application.seen import SeenPolicy
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
@@ -19,19 +20,16 @@ from headrace.pipeline.merge import merge
 from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.rerank.seen_last import SeenLast
 from headrace.pipeline.run import run
-from headrace.pipeline.shortfall import shortfall
-from headrace.pipeline.sources import Quota, Sources
+from headrace.pipeline.sources import Sources
 from headrace.pipeline.stage import Rules, Stage
-from headrace.retrieval.best_categories import BestCategories
-from headrace.retrieval.trending import Trending
+from headrace.retrieval.registry import quotas_of
 from serving.replica.snapshot import Snapshot
-from serving.stages.answer import SlateContext, answer, impression
-from serving.stages.context import enveloped
+from serving.stages.answer import SlateContext, answer, impression, slate_of
 from serving.stages.hydrate import Hydrate
 from serving.stages.rank import rank
 
 SEEN: Final = SeenPolicy()
-QUOTAS: Final = (Quota(BestCategories(num_categories=3), share=0.5), Quota(Trending()))
+QUOTAS: Final = quotas_of(APPLICATION.sources)
 
 
 def stages(
@@ -87,7 +85,8 @@ class Recommender:
             surface=request.surface,
             exclude=request.exclude,
             told=as_declared(request.context),
+            explain=request.explain,
         )
         run(self._stages, context)
-        slate = enveloped(Slate, context, (*marks, *shortfall(context)), items=context.items)
+        slate = slate_of(context, marks)
         return slate, impression(context, slate) if request.record else None

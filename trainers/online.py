@@ -20,6 +20,7 @@ from headrace import config
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
 from headrace.documents.followed import FollowedItems
+from headrace.encoders.arrivals.followed import FollowedVectors
 from headrace.features.aggregation.facts import CLICK
 from headrace.features.inputs import DENSE_NAMES
 from headrace.features.schema import INPUT_SCHEMA
@@ -53,7 +54,9 @@ class OnlineTrainer:
         torch.set_num_threads(1)
         self._redis = redis = Redis.from_url(settings.redis_url)
         vectors = ContentVectors.of(settings)
-        self._items = FollowedItems(settings, Skipped(clock), clock)
+        skipped = Skipped(clock)
+        self._items = FollowedItems(settings, skipped, clock)
+        self._vectors = FollowedVectors(settings, vectors, skipped, clock)
         self._content = ContentTable(self._items.table, vectors)
         self._config = ranker_config(settings, vectors)
         pace = Pace(
@@ -64,7 +67,7 @@ class OnlineTrainer:
         self._guarded = GuardedLearner(
             self._config, self._content, settings.training.model_seed, pace, slices_of(settings)
         )
-        self._samples = SampleReader(settings, clock)
+        self._samples = SampleReader(settings, clock, skipped)
         self._publisher = Publisher(settings, redis)
         self._status = StatusBoard(redis, settings.namespace)
         self._progress = {
@@ -88,6 +91,7 @@ class OnlineTrainer:
     def step(self) -> None:
         """One round of the loop: read, train, guard, publish, report, each when it is due."""
         self._items.poll()
+        self._vectors.poll()
         self._samples.poll()
         now = self._clock()
         if self._samples.is_due():
@@ -138,6 +142,7 @@ class OnlineTrainer:
     def close(self) -> None:
         """Leave the servers; the state is not saved."""
         self._items.close()
+        self._vectors.close()
         self._samples.close()
         self._publisher.close()
         self._redis.close()

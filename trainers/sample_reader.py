@@ -25,9 +25,11 @@ log = logging.getLogger(__name__)
 class SampleReader:
     """Samples of the topic, in order, until they are trained on; time is an argument."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, settings: Settings, clock: Callable[[], int], skipped: Skipped | None = None
+    ) -> None:
         self._settings, self._clock = settings, clock
-        self.skipped = Skipped(clock)
+        self.skipped = skipped or Skipped(clock)
         self.positions = dict.fromkeys(range(settings.stream.num_partitions), 0)
         self.num_unreadable = self.num_lost = 0  # of other schemas; messages gone from the log
         self._log = ""  # what the positions belong to

@@ -29,7 +29,8 @@ def openapi_document(table: Sequence[Route]) -> Document:
     schema_of, components = _schemas([*_types(table), Fault])
     paths: dict[str, Document] = {}
     for route in table:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, schema_of)
+        operation = _operation(route, schema_of, components)
+        paths.setdefault(route.path, {})[route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "headrace", "version": __version__},
@@ -43,6 +44,8 @@ def _types(table: Sequence[Route]) -> Iterator[Any]:
         yield route.answer
         if route.request is not None:
             yield route.request
+        if route.query is not None:
+            yield route.query
 
 
 def _schemas(types: Sequence[Any]) -> tuple[dict[Any, Document], dict[str, Document]]:
@@ -60,7 +63,9 @@ def _schemas(types: Sequence[Any]) -> tuple[dict[Any, Document], dict[str, Docum
     return dict(zip(types, schemas, strict=True)), components
 
 
-def _operation(route: Route, schema_of: dict[Any, Document]) -> Document:
+def _operation(
+    route: Route, schema_of: dict[Any, Document], components: dict[str, Document]
+) -> Document:
     operation: Document = {
         "operationId": "_".join([route.method.lower(), *_words(route.path)]),
         "summary": (inspect.getdoc(route.handler) or "").partition("\n\n")[0].replace("\n", " "),
@@ -75,9 +80,21 @@ def _operation(route: Route, schema_of: dict[Any, Document]) -> Document:
     if route.prefix:
         text = {"type": "string", "minLength": 1, "maxLength": MAX_ID}
         operation["parameters"] = [{"name": "id", "in": "path", "required": True, "schema": text}]
+    if route.query is not None:
+        operation["parameters"] = _parameters(schema_of[route.query], components)
     if route.scope != "open":  # without a key where none is required
         operation["security"] = [{name: [route.scope]} for name in KEYS] + [{}]
     return operation
+
+
+def _parameters(schema: Document, components: dict[str, Document]) -> list[Document]:
+    """The parameters of a query, one for each field of its type."""
+    fields = components[schema["$ref"].rpartition("/")[2]]
+    required = fields.get("required", ())
+    return [
+        {"name": name, "in": "query", "required": name in required, "schema": one}
+        for name, one in fields["properties"].items()
+    ]
 
 
 def _words(path: str) -> list[str]:

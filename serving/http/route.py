@@ -22,12 +22,13 @@ Handler = Callable[[Any], Answer]
 class Route:
     """One method of one path.
 
-    `request` is the type of the posted body and `answer` that of a success, as the OpenAPI document
-    describes them. `handler` answers the request; where nothing is posted `request` is None, and
-    the handler is given whether whoever asks may read more than that all is well. It runs in a
-    thread of the `budget`, or on the event loop where there is none. `rate` bounds how often one
-    key or address may ask, beside the rate of all routes. `reader` reads a body that is not simply
-    JSON of the request's type. Where the path ends with an id, the handler is given that.
+    `request` is the type of the posted body, `query` that of a URL's query and `answer` that of a
+    success, as the OpenAPI document describes them. `handler` answers the request; where nothing is
+    posted `request` is None, and the handler is given whether whoever asks may read more than that
+    all is well. It runs in a thread of the `budget`, or on the event loop where there is none.
+    `rate` bounds how often one key or address may ask, beside the rate of all routes. `reader`
+    reads a body that is not simply JSON of the request's type. Where the path ends with an id, the
+    handler is given that, and where there is a query, the query.
     """
 
     method: str
@@ -41,6 +42,7 @@ class Route:
     reader: Callable[[Body], Any] | None = None
     status: int = 200  # of a success
     prefix: str = ""  # of a path that ends with an id
+    query: Any = None
 
     def read(self, body: Body) -> Any:
         """The request in a body."""

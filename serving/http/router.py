@@ -12,7 +12,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headrace.api.slate import InvalidRequest
+from headrace.api.slate import InvalidRequest, parse_query
 from headrace.errors import InvalidDocument, InvalidEvent, ServiceError
 from headrace.event import MAX_ID
 from headrace.metrics.latency import Latencies
@@ -92,6 +92,9 @@ class Router:
         self._door.require(headers, peer, route)
         if route.prefix:
             return await _budgeted(route, lambda: route.handler(_whole(id_)))
+        if route.query is not None:
+            asked = parse_query(request.query_params, route.query)
+            return await _budgeted(route, lambda: route.handler(asked))
         if route.request is None:
             return await _settled(route.handler(self._door.auth.may_read(headers)))
         require_json(headers)

@@ -36,4 +36,5 @@ def _answered(row: Endpoint[Any], by: Any) -> Route:
         reader=reader,
         status=row.status,
         prefix=row.prefix,
+        query=row.query,
     )

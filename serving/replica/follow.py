@@ -24,7 +24,7 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.table.shared import open_catalogue
 from headrace.catalogue.vectors import ContentVectors
 from headrace.catalogue.words import ContentTable
-from headrace.documents.followed import begun
+from headrace.documents.followed import CatchUp, begun
 from headrace.documents.follower import ItemFollower
 from headrace.encoders.arrivals.messages import VectorFollower
 from headrace.features.rows.messages.merged_rows import MergedRows
@@ -122,8 +122,7 @@ class Live:
         with self._readers() as readers:
             models = readers.models
             chosen = models.newest() if version is None else models.find(version)
-            for records in readers.items.read_to_end():
-                self._take_documents(records)
+            self._catch_up_documents(readers.items)
             for records in readers.vectors.read_to_end():
                 self._take_vectors(records)
             loaded = (self._load(chosen),) if chosen else ()
@@ -149,11 +148,8 @@ class Live:
         while not self._stopping.wait(REFRESH_S):
             try:
                 with self._readers() as readers:
-                    for records in readers.items.read_to_end():  # who left stays away at a start
-                        self._take_documents(records)
-                        if self._stopping.is_set():
-                            return
-                    self._follow_with(readers)
+                    if self._catch_up_documents(readers.items):
+                        self._follow_with(readers)
             except Exception as error:
                 self._say(error)
 
@@ -169,6 +165,18 @@ class Live:
                 self._has_looked.set()
             except Exception as error:  # the replica goes on with what it has, and says so
                 self._say(error)
+
+    def _catch_up_documents(self, items: LogReader) -> bool:
+        """Take in all that the topic tells of items, so that who left stays away at a start;
+        returns whether it came to its end."""
+        begin = CatchUp(self._place, self._clock())
+        for records in items.read_to_end():
+            begin.note(records)
+            self._take_documents(records)
+            if self._stopping.is_set():
+                return False
+        self.follow_items([], begin.left(self.catalogue.ids()))
+        return True
 
     def _follow_documents(self, items: LogReader) -> None:
         """Take in the documents of items, some of it a round where it is much: versions and states
@@ -223,7 +231,7 @@ class Live:
     def _readers(self) -> Iterator[Readers]:
         settings, topics = self._settings, Topics(self._settings.namespace)
         begin = dict.fromkeys(range(settings.stream.num_partitions), 0)
-        self._place = begun(settings, topics.items, self._place)
+        place = begun(settings, topics.items, self._place, self._clock())
         with ExitStack() as stack:
 
             def opened(topic: str, start: Mapping[int, int], most: int = 2_000) -> LogReader:
@@ -231,7 +239,7 @@ class Live:
 
             models = stack.enter_context(closing(Subscriber(settings, self.skipped)))
             states = opened(topics.item_features, begin, 20_000)
-            items = opened(topics.items, self._place.offsets)
+            items = opened(topics.items, place.offsets)
             yield Readers(models, states, items, opened(topics.item_vectors, begin))
 
     def _serve(self, manifest: Manifest) -> LiveModel:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import UNSET
 
-from headrace.api.slate import RankedItem, Slate
+from headrace.api.slate import MAX_REMOVED, RankedItem, RemovedItem, Slate
 from headrace.event import ImpressionEvent, Served, Shown
 from headrace.features.schema import INPUT_SCHEMA
-from serving.stages.context import ReplicaContext
+from headrace.pipeline.shortfall import shortfall
+from serving.stages.context import ReplicaContext, enveloped
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,12 +20,22 @@ class SlateContext(ReplicaContext):
     """The context of a request for a slate."""
 
     items: tuple[RankedItem, ...] = ()
+    given: Sequence[str] = ()  # ids of items that are the candidates
+    explain: bool = False
 
 
 def answer(context: SlateContext) -> None:
     """Make the items of the slate out of the candidates that are left, in their order."""
     rows = enumerate(context.candidates.row_C.tolist())
     context.items = tuple(_ranked_item(context, place, row) for place, row in rows)
+
+
+def slate_of(context: SlateContext, marks: Sequence[str]) -> Slate:
+    """The slate of a finished request. `marks` are what it had to do without beside what its
+    stages say."""
+    marks = (*marks, *shortfall(context))
+    removed = _removed(context) if context.explain else UNSET
+    return enveloped(Slate, context, marks, items=context.items, removed=removed)
 
 
 def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
@@ -43,6 +56,16 @@ def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
         context=dict(context.told) or None,
         served=Served(INPUT_SCHEMA, np.ascontiguousarray(dense_CF).tobytes(), history_3T.tobytes()),
     )
+
+
+def _removed(context: SlateContext) -> tuple[RemovedItem, ...]:
+    """The first `MAX_REMOVED` candidates that were removed, in the order of the filters."""
+    removed: list[RemovedItem] = []
+    for one in context.candidates.removed:
+        row_K = one.row_N[one.row_N != 0][: MAX_REMOVED - len(removed)]
+        items = context.catalogue.items(row_K)
+        removed += [RemovedItem(item.item_id, one.reason) for item in items]
+    return tuple(removed)
 
 
 def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
@@ -69,4 +92,5 @@ def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
         price_micros=item.price_micros,
         currency=item.currency,
         seen_again=row in context.seen_again,
+        sources=candidates.sources_of(place),
     )

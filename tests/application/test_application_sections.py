@@ -44,6 +44,7 @@ def test_without_sections_all_is_default() -> None:
     assert default.actions == DEFAULT_TABLE and default.heads[0] == CLICK
     assert default.ranking == {CLICK: 1.0} and default.seen.policy == "never_again"
     assert default.negatives == Negatives(per_positive=8, popularity=0.75)
+    assert [*default.sources.items()] == [("best_categories", 0.5), ("trending", 1.0)]
 
 
 def test_actions_are_built_in_rows_by_name_and_rows_of_ones_own() -> None:
@@ -80,6 +81,11 @@ def test_heads_surfaces_and_weights_are_names_in_the_order_of_the_file() -> None
 
 def test_heads_are_those_of_predicted_rows_where_none_are_named() -> None:
     assert parsed("actions: {click: {}, like: {predicted: false}, a: {}}").heads == ("click", "a")
+
+
+def test_sources_are_quotas_in_their_order() -> None:
+    sources = parsed("sources: {trending: 0.25, same_categories: 1}").sources
+    assert [*sources.items()] == [("trending", 0.25), ("same_categories", 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +162,10 @@ def test_the_mapping_of_columns_is_kept_as_it_is_written() -> None:
         ("surfaces: [home, home]", "surfaces: home is there 2 times"),
         ("surfaces: ['a,b']", "surfaces: got 'a,b', expected 1 to 128 printable characters"),
         ("surfaces: [1]", "surfaces[0]: got 1, expected text"),
+        ("sources: [trending]", "sources: got ['trending'], expected the keys best_categories"),
+        ("sources: {}", "sources: it is empty, expected quotas such as {trending: 1}"),
+        ("sources: {trendng: 1}", "sources.trendng: unknown key (did you mean trending?)"),
+        ("sources: {trending: 0}", "sources.trending: got 0, expected a number > 0"),
         ("seen: never", "seen: got 'never', expected the keys policy, after"),
         ("seen: {policy: once}", "seen.policy: got 'once', expected never_again, after, "),
         ("seen: {policy: after}", "seen.after: missing, expected a duration such as 30d"),

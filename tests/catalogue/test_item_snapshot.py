@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 
 from headrace.catalogue.files import write_catalogue
 from headrace.catalogue.item import Dataset, Item
-from headrace.catalogue.table.shared import SNAPSHOT_FILE, open_items
-from headrace.catalogue.table.snapshot import Place, open_snapshot, write_snapshot
+from headrace.catalogue.place import Place
+from headrace.catalogue.table.shared import SNAPSHOT_FILE, keep, open_catalogue, open_items
+from headrace.catalogue.table.snapshot import open_snapshot, write_snapshot
 from headrace.catalogue.table.table import REUSE_AFTER_MS, ItemTable, table_of
 from headrace.errors import DatasetError
 
@@ -135,3 +137,22 @@ def test_a_catalogue_has_one_snapshot_made_anew_when_it_is_damaged_or_the_files_
 def test_no_catalogue_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no usable catalogue: .*headrace materialize"):
         open_items(tmp_path)
+
+
+def test_a_followed_table_is_kept_for_its_namespace_unless_another_has_followed_further(
+    tmp_path: Path,
+) -> None:
+    plain = [Item("a"), Item("b")]
+    catalogue(tmp_path, plain, 0)
+    table, place = open_catalogue(tmp_path, "shop")
+    assert (list(table), place.offsets) == (plain, {})
+    table.remove(["a"], 0)
+    for log, offset, kept in (("x", 7, 7), ("x", 5, 7), ("x", 9, 9), ("another", 3, 3)):
+        keep(tmp_path, "shop", table, replace(place, offsets={0: offset}, log=log))
+        followed, at = open_catalogue(tmp_path, "shop")
+        assert (list(followed), at.offsets) == ([Item("b")], {0: kept})
+    assert list(open_items(tmp_path)) == list(open_catalogue(tmp_path, "other")[0]) == plain
+    catalogue(tmp_path, plain[:1], 1)  # another file: what was followed behind the old one is none
+    assert list(open_catalogue(tmp_path, "shop")[0]) == plain[:1]
+    keep(tmp_path, "shop", table, replace(place, offsets={0: 99}, log="x"))
+    assert list(open_catalogue(tmp_path, "shop")[0]) == plain[:1]

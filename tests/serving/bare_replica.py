@@ -15,8 +15,11 @@ from headrace.api.slate import (
     AdsRequest,
     PlacedAd,
     RankedItem,
+    RankRequest,
     RecommendRequest,
+    SimilarRequest,
     Slate,
+    TrendingQuery,
 )
 from headrace.broker.log_sender import Message
 from headrace.catalogue.item import Item
@@ -91,6 +94,19 @@ class BareReplica:
         """A slate; its impression goes to the log behind it."""
         item = RankedItem("mug", "A mug", ("kitchen",), 0, None, None)
         return json_response(Slate("r", request.user_id, 0, None, ("no_model",), {"x": 1}, (item,)))
+
+    def rank(self, request: RankRequest) -> Answer:
+        """Given items in the ranker's order."""
+        return json_response(Slate("r", request.user_id, 0, None, (), {}, ()))
+
+    def similar(self, request: SimilarRequest) -> Answer:
+        """Items that go with some items."""
+        return json_response(Slate("r", request.user_id or "", 0, None, (), {}, ()))
+
+    def trending(self, query: TrendingQuery) -> Answer:
+        """The items that are clicked most of late."""
+        named = RankedItem(query.category or "", "", (), query.num_items, None, None)
+        return json_response(Slate("r", "", 0, None, (), {}, (named,)))
 
     def place_ads(self, request: AdsRequest) -> Answer:
         ad = PlacedAd("c", "mug", "A mug", 0, 0.5, 10, 5_000, 1)

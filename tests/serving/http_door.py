@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import unquote
 
 from redis import RedisError
 from starlette.requests import Request
@@ -55,5 +56,7 @@ def answer_to(
         return {"type": "http.request", "body": chunk, "more_body": bool(left)}
 
     given = [(name.lower().encode(), text.encode()) for name, text in (headers or {}).items()]
-    scope = {"type": "http", "method": method, "path": path, "headers": given, "query_string": b""}
+    path, _, query = path.partition("?")
+    scope = {"type": "http", "method": method, "path": unquote(path), "headers": given}
+    scope["query_string"] = query.encode()
     return asyncio.run(router.answer(Request({**scope, "client": ("127.0.0.1", 9)}, receive)))

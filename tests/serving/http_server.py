@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote
 
 from starlette.responses import Response
 
@@ -26,7 +25,7 @@ def http_server(answered: Answered, certificate: Path | None = None) -> Iterator
 
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            response = answered(self.command, unquote(self.path), dict(self.headers), body)
+            response = answered(self.command, self.path, dict(self.headers), body)
             self.send_response(response.status_code)
             for name, value in response.headers.items():
                 self.send_header(name, value)

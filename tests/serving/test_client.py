@@ -30,7 +30,15 @@ from headrace.api.endpoint import Get
 from headrace.api.events import Taken
 from headrace.api.health import Healthz, Livez
 from headrace.api.routes import Routes, endpoints
-from headrace.api.slate import AdSlate, AdsRequest, RecommendRequest, Slate
+from headrace.api.slate import (
+    AdSlate,
+    AdsRequest,
+    RankRequest,
+    RecommendRequest,
+    SimilarRequest,
+    Slate,
+    TrendingQuery,
+)
 from headrace.documents.document import ItemDocument, ItemPatch, UserDocument, UserPatch
 from headrace.errors import HeadraceError
 from headrace.event import ClickEvent, ImpressionEvent, Shown
@@ -48,6 +56,9 @@ CLICK = ClickEvent(new_id(), NOW_MS, "ann", "mug")
 SHOWN = ImpressionEvent(new_id(), NOW_MS, "ann", "page-1", (Shown("mug", 0), Shown("cup", 1)))
 CALLS: dict[str, tuple[object, ...]] = {
     "recommend": (RecommendRequest("ann", num_items=3, exclude=("cup",)),),
+    "rank": (RankRequest("ann", ("mug", "cup"), explain=True),),
+    "similar": (SimilarRequest(("mug",)),),
+    "trending": (TrendingQuery(5, "pots & pans"),),
     "place_ads": (AdsRequest("ann"),),
     "post_events": ((CLICK, SHOWN),),
     "put_items": (ItemDocument("mug", price_micros=9_990_000, currency="EUR"),),
@@ -84,7 +95,8 @@ def test_every_route_of_the_table_is_a_call_whose_answer_has_the_type_of_the_row
     client: Client, row: Any
 ) -> None:
     posted = CALLS.get(row.name, ())
-    assert len(posted) == (row.request is not None or bool(row.prefix))
+    takes = row.request is not None or row.query is not None or bool(row.prefix)
+    assert len(posted) == takes
     answer = getattr(client, row.name)(*posted)
     assert isinstance(answer, dict if row.name == "openapi" else row.answer)
 
@@ -99,6 +111,8 @@ def test_what_is_asked_arrives_and_what_is_answered_comes_back(client: Client) -
     assert client.post_events((SHOWN, CLICK)).event_ids == (SHOWN.event_id, CLICK.event_id)
     assert client.delete_item("a/b c%?").ids == ("a/b c%?",)
     assert client.get_item("mug").price_micros == 9_990_000
+    trend: Slate = client.trending(TrendingQuery(5, "pots & pans"))
+    assert (trend.items[0].item_id, trend.items[0].position) == ("pots & pans", 5)
     live: Livez = client.livez()
     health: Healthz = client.healthz()
     assert live.live and health.model_version == 0
@@ -107,16 +121,14 @@ def test_what_is_asked_arrives_and_what_is_answered_comes_back(client: Client) -
 class MoreRoutes(Routes):
     """The table with one more row."""
 
-    trending = Get[dict[str, list[str]]](
-        path="/v1/trending", answer=dict[str, list[str]], scope="read"
-    )
+    newest = Get[dict[str, list[str]]](path="/v1/newest", answer=dict[str, list[str]], scope="read")
 
 
 class ItsReplica(BareReplica):
     """A replica with one more method."""
 
-    def trending(self, may_read: bool) -> Answer:
-        """The items that are shown most."""
+    def newest(self, may_read: bool) -> Answer:
+        """The items that came last."""
         return json_response({"items": ["mug"]})
 
 
@@ -126,16 +138,19 @@ class ItsClient(MoreRoutes, Client):
 
 def test_a_route_is_a_row_and_a_method_and_all_else_follows() -> None:
     with served(ItsReplica(), table=MoreRoutes) as address, ItsClient(address) as client:
-        assert client.trending() == {"items": ["mug"]}
+        assert client.newest() == {"items": ["mug"]}
     table = routes(ItsReplica(), MoreRoutes)
     router = Router(table, Bodies(timeout_s=1), door())
-    wrong = answer_to(router, "DELETE", "/v1/trending")
+    wrong = answer_to(router, "DELETE", "/v1/newest")
     assert wrong.status_code == 405 and wrong.headers["allow"] == "GET, HEAD, OPTIONS"
-    operation = openapi_document(table)["paths"]["/v1/trending"]["get"]
-    assert operation["summary"] == "The items that are shown most."
+    operation = openapi_document(table)["paths"]["/v1/newest"]["get"]
+    assert operation["summary"] == "The items that came last."
 
 
 def test_what_is_wrong_with_a_request_is_an_error_with_its_field(client: Client) -> None:
+    with pytest.raises(RequestRefused, match=r"GET /v1/trending\?num_items=0 .*") as asked:
+        client.trending(TrendingQuery(num_items=0))
+    assert asked.value.status == 422 and asked.value.fault.field == "num_items"
     with pytest.raises(
         RequestRefused, match=r"POST /v1/recommend answered 422: .*num_items"
     ) as told:

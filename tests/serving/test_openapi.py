@@ -84,7 +84,8 @@ def test_each_operation_says_its_scope_its_body_and_its_statuses(
         operation = document["paths"][route.path][route.method.lower()]
         has_body = route.method not in ("GET", "DELETE")
         assert ("requestBody" in operation) == (route.request is not None) == has_body
-        assert ("parameters" in operation) == route.path.endswith("{id}")
+        takes = route.path.endswith("{id}") or route.query is not None
+        assert ("parameters" in operation) == takes
         scopes = {
             scope for way in operation.get("security", ()) for of in way.values() for scope in of
         }
@@ -107,6 +108,9 @@ def test_every_schema_is_one_and_every_reference_leads_to_one(document: Any) -> 
     ("method", "path", "sent"),
     [
         ("POST", "/v1/recommend", {"user_id": "ann", "num_items": 3, "exclude": ["cup"]}),
+        ("POST", "/v1/rank", {"user_id": "ann", "items": ["mug"], "explain": True}),
+        ("POST", "/v1/similar", {"items": ["mug"], "user_id": "ann"}),
+        ("GET", "/v1/trending", None),
         ("POST", "/v1/ads", {"user_id": "ann"}),
         ("POST", "/v1/events", CLICK),
         ("POST", "/v1/events", [CLICK, SHOWN]),
@@ -141,6 +145,8 @@ def test_requests_and_answers_are_as_the_document_says(
     [
         ("POST", "/v1/recommend", {"user_id": "ann", "num_items": 0}, 422),
         ("POST", "/v1/recommend", {"user": "ann"}, 422),
+        ("POST", "/v1/rank", {"user_id": "ann", "items": []}, 422),
+        ("POST", "/v1/similar", {"user_id": "ann"}, 422),
         ("POST", "/v1/ads", {"user_id": "ann", "num_ads": 11}, 422),
         ("POST", "/v1/events", [], 422),
         ("POST", "/v1/events", {"type": "view", "user_id": "ann", "item_id": "mug"}, 422),

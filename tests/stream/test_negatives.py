@@ -193,6 +193,26 @@ def test_items_come_as_often_as_log_q_says() -> None:
         assert abs(counts[item] - expected) < 5 * np.sqrt(expected)
 
 
+def test_of_another_catalogue_is_drawn_as_if_it_had_been_the_first() -> None:
+    random, num = Random(1), 9_000
+    after = ("i49", "new", *reversed(CATALOGUE[10:40]), "newer")
+    old, new = (Negatives(4, 0.75, ids) for ids in (CATALOGUE, after))
+    events = [click(f"i{min(int(random.expovariate(0.1)), 49)}") for _ in range(num)]
+    records = [(Record(NUMBER, n, START_MS, b"", b""), one) for n, one in enumerate(events)]
+    follows, fresh = Draws(NUMBER, old, window=8_000), Draws(NUMBER, new, window=8_000)
+    for first in range(0, num, 3_000):
+        for draws in (follows, fresh):
+            draws.count(records[first : first + 3_000])
+            draws.draw([asked(first + n, "i12") for n in range(0, 3_000, 500)])
+    follows.follow(Negatives(4, 0.75, after))
+    requests = [[asked(num + n, item) for n, item in enumerate(after)] for _ in range(2)]
+    for draws, of_draws in zip((follows, fresh), requests, strict=True):
+        draws.draw(of_draws)
+    for one, other in zip(*requests, strict=True):
+        assert (one.item_ids, one.log_q) == (other.item_ids, other.log_q)
+        assert len(one.item_ids) == 5 and set(one.item_ids) <= set(after)
+
+
 def asked(offset: int, item: str) -> SampleRequest:
     record = Record(NUMBER, offset, START_MS, b"", b"")
     made = SampleRequest(click(item), record, (item,), SEQUENCE_KNOWN, 0, ordinal=1)

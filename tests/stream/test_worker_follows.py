@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from stream_servers import shop, started
@@ -15,10 +18,11 @@ from headrace.broker.log_sender import Message
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.catalogue.files import read_items
-from headrace.catalogue.item import Item, User
+from headrace.catalogue.item import Content, Dataset, Item, User
 from headrace.catalogue.table.shared import open_catalogue
 from headrace.clock import now_ms
 from headrace.documents.document import ITEM, USER, accept_part, accept_whole
+from headrace.documents.exchange import export_file
 from headrace.documents.feed import publish_catalogue
 from headrace.documents.messages import part_message, removal, whole_message
 from headrace.features.online.store import OnlineStore
@@ -101,3 +105,19 @@ def test_the_next_catalogue_takes_away_what_it_does_not_have(settings: config.Se
     assert (again.put, again.removed) == (0, 0)
     table, place = open_catalogue(config.catalogue_path(settings), settings.namespace)
     assert list(table) == [new, Item("cup")] and place.offsets == {0: 7}
+
+
+def test_descriptions_and_vectors_are_told_for_whoever_encodes(
+    settings: config.Settings, tmp_path: Path
+) -> None:
+    def described(text: str) -> Dataset:
+        contents = (Content("mug", text, (1.0, 2.0)), Content("cup", None, (math.nan,)))
+        return replace(shop((ITEMS[0], Item("cup")), USERS), contents=lambda: iter(contents))
+
+    first = publish_catalogue(settings, described("Holds tea."), now_ms())
+    assert (first.put, publish_catalogue(settings, described("Holds tea."), now_ms()).put) == (1, 0)
+    assert publish_catalogue(settings, described("Holds coffee."), now_ms()).put == 1
+    export_file(settings, "items", str(tmp_path / "items.jsonl"))
+    mug, cup = map(json.loads, (tmp_path / "items.jsonl").read_text().splitlines())
+    assert (mug["description"], mug["vector"]) == ("Holds coffee.", [1, 2])
+    assert cup == {"item_id": "cup"}

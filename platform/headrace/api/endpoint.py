@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar, overload
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
+
+import msgspec
 
 Scope = Literal["open", "read", "write", "admin"]  # whom a route is for, where keys are required
 ID: Final = "{id}"  # at the end of a path: the id of one item or user
@@ -28,7 +30,8 @@ class Caller(Protocol):
 class Endpoint(Generic[Answer]):
     """One method of one path.
 
-    `request` is the type of the posted body, None where nothing is posted, and `answer` that of a
+    `request` is the type of the posted body, None where nothing is posted, `query` that of what
+    follows a question mark behind the path, None where nothing is asked so, and `answer` that of a
     success. A replica answers with its method of the row's name, in a thread of its `budget`, or on
     the event loop where there is none; `rate` bounds how often one key or address may ask, beside
     the rate of all routes; `reader` reads a body that is not simply JSON of the request's type.
@@ -38,6 +41,7 @@ class Endpoint(Generic[Answer]):
     method: ClassVar[str]
     path: str
     request: Any = None
+    query: Any = None
     answer: Any
     scope: Scope
     status: int = 200  # of a success
@@ -81,6 +85,25 @@ class Post(Endpoint[Answer], Generic[Request, Answer]):
         self, caller: Caller | None, table: type
     ) -> Post[Request, Answer] | Callable[[Request], Answer]:
         return self if caller is None else partial(caller.send, self)
+
+
+class Ask(Endpoint[Answer], Generic[Request, Answer]):
+    """A route that is asked with a query."""
+
+    method = "GET"
+
+    @overload
+    def __get__(self, caller: None, table: type) -> Ask[Request, Answer]: ...
+    @overload
+    def __get__(self, caller: Caller, table: type) -> Callable[[Request], Answer]: ...
+    def __get__(
+        self, caller: Caller | None, table: type
+    ) -> Ask[Request, Answer] | Callable[[Request], Answer]:
+        return self if caller is None else partial(self._send, caller)
+
+    def _send(self, caller: Caller, asked: Request) -> Answer:
+        told = {name: one for name, one in msgspec.to_builtins(asked).items() if one is not None}
+        return caller.send(replace(self, path=f"{self.path}?{urlencode(told)}"), None)
 
 
 class Put(Post[Request, Answer]):

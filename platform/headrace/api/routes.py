@@ -10,10 +10,18 @@ from __future__ import annotations
 from typing import Any
 
 from headrace.api.documents import ItemPatches, Items, Logged, UserPatches, Users
-from headrace.api.endpoint import Delete, Endpoint, Get, GetOne, Patch, Post, Put
+from headrace.api.endpoint import Ask, Delete, Endpoint, Get, GetOne, Patch, Post, Put
 from headrace.api.events import Posted, Taken
 from headrace.api.health import Healthz, Livez, Readyz
-from headrace.api.slate import AdSlate, AdsRequest, RecommendRequest, Slate
+from headrace.api.slate import (
+    AdSlate,
+    AdsRequest,
+    RankRequest,
+    RecommendRequest,
+    SimilarRequest,
+    Slate,
+    TrendingQuery,
+)
 from headrace.documents.document import ItemDocument, UserDocument
 
 
@@ -24,6 +32,12 @@ class Routes:
     recommend = Post[RecommendRequest, Slate](
         path="/v1/recommend", request=RecommendRequest, answer=Slate, scope="read",
         budget="slates")
+    rank = Post[RankRequest, Slate](
+        path="/v1/rank", request=RankRequest, answer=Slate, scope="read", budget="slates")
+    similar = Post[SimilarRequest, Slate](
+        path="/v1/similar", request=SimilarRequest, answer=Slate, scope="read", budget="slates")
+    trending = Ask[TrendingQuery, Slate](
+        path="/v1/trending", query=TrendingQuery, answer=Slate, scope="read", budget="slates")
     place_ads = Post[AdsRequest, AdSlate](  # ads spend budgets: to read is not enough
         path="/v1/ads", request=AdsRequest, answer=AdSlate, scope="write",
         budget="slates", rate="ads_rate")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from headrace.errors import HeadraceError
 from headrace.event import DEFAULT_SURFACE, ContextTold, Id, Surface
@@ -14,9 +16,12 @@ from headrace.events.declared import fault_of
 MAX_SLATE = 100
 MAX_EXCLUDED = 1_000  # items that a request does not want
 MAX_CATEGORIES = 100  # of the page of an ads request
+MAX_RANKED = 500  # items that a request gives to be ranked
+MAX_ABOUT = 20  # items that others are to be similar to
+MAX_REMOVED = 1_000  # candidates whose removal is explained
 MARKS = (  # in `degraded`
     *("no_features", "no_model", "stale_model", "no_log", "no_budgets"),
-    *("seen_again", "no_more_items"),
+    *("unknown_items", "seen_again", "no_more_items"),
 )
 _PATH = re.compile(r" - at `\$?\.?(?P<path>[^`]*)`")
 _NAME = re.compile(r"field `(?P<name>\w+)`")
@@ -42,6 +47,42 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     record: bool = True
     model_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
     context: ContextTold = {}  # the fields that the application file declares
+    explain: bool = False  # with the candidates that were removed, and why
+
+
+class RankRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request for the order of given items. Nothing is logged: it is not said what of them is
+    shown. Without `num_items` all of them are answered."""
+
+    user_id: Id
+    items: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=MAX_RANKED)]
+    num_items: Annotated[int, msgspec.Meta(ge=1, le=MAX_RANKED)] = MAX_RANKED
+    surface: Surface = DEFAULT_SURFACE
+    model_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    context: ContextTold = {}
+    explain: bool = False
+
+
+class SimilarRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request for items that go with some items; ranked for a user where one is named, else as
+    their sources order them. Nothing is logged."""
+
+    items: Annotated[tuple[Id, ...], msgspec.Meta(min_length=1, max_length=MAX_ABOUT)]
+    user_id: Id | None = None
+    num_items: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLATE)] = 10
+    surface: Surface = DEFAULT_SURFACE
+    exclude: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_EXCLUDED)] = ()
+    model_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    context: ContextTold = {}
+    explain: bool = False
+
+
+class TrendingQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A query for what is clicked most of late, over all surfaces, in a category where one is
+    named."""
+
+    num_items: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLATE)] = 10
+    category: Id | None = None
 
 
 class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,13 +119,22 @@ class RankedItem(msgspec.Struct, frozen=True, omit_defaults=True):
     price_micros: int | None = None  # millionths of the currency
     currency: str = ""
     seen_again: bool = False  # the user has seen it, and there is nothing else to show
+    sources: tuple[str, ...] = ()  # that proposed it
+
+
+class RemovedItem(msgspec.Struct, frozen=True):
+    """One candidate that is not in the answer, and the filter or re-ranker that removed it."""
+
+    item_id: str
+    reason: str
 
 
 class Slate(Envelope, frozen=True):
-    """The answer to a `RecommendRequest`."""
+    """The answer to a `RecommendRequest`, and to those for other lists of items."""
 
     items: tuple[RankedItem, ...]
     relative: bool = False  # probabilities only order items: no impressions say how often
+    removed: tuple[RemovedItem, ...] | UnsetType = UNSET  # where it is to be explained, the first
 
 
 class PlacedAd(msgspec.Struct, frozen=True):
@@ -113,15 +163,27 @@ def parse(body: bytes | bytearray, request_type: type[Request]) -> Request:
     try:
         request = msgspec.json.decode(body, type=request_type)
     except msgspec.ValidationError as error:
-        text = str(error)
-        path, name = _PATH.search(text), _NAME.search(text)
-        field = path["path"] if path else name["name"] if name else "$"
-        raise InvalidRequest(_PATH.sub("", text), field) from None
+        raise _invalid(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"not JSON: {error}", "$") from None
     if fault := fault_of(getattr(request, "context", {})):
         raise InvalidRequest(fault[1], f"context.{fault[0]}")
     return request
+
+
+def parse_query(given: Mapping[str, str], request_type: type[Request]) -> Request:
+    """The request in the query of a URL; raises `InvalidRequest` naming the field at fault."""
+    try:
+        return msgspec.convert(dict(given), request_type, strict=False)
+    except msgspec.ValidationError as error:
+        raise _invalid(error) from None
+
+
+def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
+    text = str(error)
+    path, name = _PATH.search(text), _NAME.search(text)
+    field = path["path"] if path else name["name"] if name else "$"
+    return InvalidRequest(_PATH.sub("", text), field)
 
 
 def to_json(answer: Any) -> bytes:

@@ -25,6 +25,8 @@ from headrace.application.declared import Field, attributes_of, context_of
 from headrace.application.document import shown
 from headrace.application.reading import Duration, keys_of, unknown
 from headrace.application.seen import AFTER, AFTER_PURCHASE, PolicyName, SeenPolicy
+from headrace.application.sources import DEFAULT as DEFAULT_SOURCES
+from headrace.application.sources import read_sources
 
 MAPPING: Final = ("events", "items", "users")  # sections about the columns of files
 MAX_SURFACE: Final = 128  # characters of a surface's name, as in `headrace.event`
@@ -56,6 +58,7 @@ class Application:
     attributes: tuple[Field, ...] = ()  # of items, that are numbers
     surfaces: tuple[str, ...] = ()  # those with a calibration and a position bias of their own
     seen: SeenPolicy = SeenPolicy()
+    sources: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SOURCES)  # quotas by name
     negatives: Negatives = Negatives()
     mapping: Mapping[str, Any] = field(default_factory=dict)  # of columns, as it is written
 
@@ -80,6 +83,7 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         attributes=attributes_of(document.get("attributes"), problems),
         surfaces=_surfaces(document.get("surfaces"), problems),
         seen=_seen(document.get("seen"), actions, problems),
+        sources=read_sources(document.get("sources"), problems),
         negatives=_negatives(document.get("negatives"), problems),
         mapping={name: document[name] for name in MAPPING if document.get(name) is not None},
     )

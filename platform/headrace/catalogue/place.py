@@ -10,27 +10,29 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Place:
     """Positions in a topic, by partition the first offset that is not in the copy; the identity of
-    that log; and the state of the file that the copy was made from."""
+    that log; the state of the file that the copy was made from; and when the copy was as the topic
+    was."""
 
     offsets: Mapping[int, int] = field(default_factory=dict)
     source: str = ""
     log: str = ""
+    as_of_ms: int = 0
 
     def text(self) -> str:
-        """Positions and log as text."""
+        """Positions, log and moment as text."""
         offsets = {str(partition): offset for partition, offset in self.offsets.items()}
-        return json.dumps({"log": self.log, "offsets": offsets})
+        told = {"log": self.log, "offsets": offsets, "as_of_ms": self.as_of_ms}
+        return json.dumps(told)
 
     @classmethod
     def parsed(cls, text: str, source: str = "") -> Place:
         """The place of such a text."""
         found = json.loads(text)
         offsets = {int(partition): offset for partition, offset in found["offsets"].items()}
-        return cls(offsets, source, found["log"])
+        return cls(offsets, source, found["log"], found["as_of_ms"])
 
-    def is_behind(self, other: Place) -> bool:
-        """Whether the other one has followed the same log further, and nowhere less far."""
-        ours, theirs = self.offsets, other.offsets
-        return self.log == other.log and all(
-            theirs.get(partition, 0) >= offset for partition, offset in ours.items()
+    def is_ahead_of(self, other: Place) -> bool:
+        """Whether this copy has followed the same log further than the other one."""
+        return self.log == other.log and any(
+            offset > other.offsets.get(partition, 0) for partition, offset in self.offsets.items()
         )

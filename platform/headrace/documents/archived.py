@@ -60,7 +60,7 @@ class ArchivedDocuments:
         """Take in the messages before this offset, whose rows were written before."""
         if not end:
             return
-        start = begun(settings, topic, self._place).offsets[0]
+        start = begun(settings, topic, self._place, self._place.as_of_ms).offsets[0]
         with closing(LogReader(settings, topic, {0: min(start, end)})) as reader:
             for records in reader.read_to_end():
                 before = [record for record in records if record.offset < end]

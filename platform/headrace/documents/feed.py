@@ -87,7 +87,7 @@ def publish_catalogue(settings: Settings, dataset: Dataset, as_of_ms: int) -> Fe
     after = {0: place.offsets[0] + len(items)}
     if end_of_log(settings, topics.items) != after[0]:  # somebody else wrote meanwhile
         after = dict(place.offsets)
-    write_catalogue(dataset, folder, as_of_ms, Place(after, log=place.log))
+    write_catalogue(dataset, folder, as_of_ms, Place(after, log=place.log, as_of_ms=as_of_ms))
     num_removed = sum(known is None for _, known in (*items, *users))
     return Fed(len(items) + len(users) - num_removed, num_removed)
 
@@ -97,7 +97,7 @@ def _present(settings: Settings, now_ms: int) -> tuple[ItemTable, Place]:
     try:
         followed = FollowedItems(settings, Skipped(), lambda: now_ms)
     except DatasetError:
-        place = begun(settings, Topics(settings.namespace).items, Place())
+        place = begun(settings, Topics(settings.namespace).items, Place(), now_ms)
         return ItemTable(), place
     with closing(followed):
         followed.read_to_end()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Final
@@ -11,17 +11,19 @@ from typing import Final
 from headrace import config
 from headrace.broker.reader import ASKED_TIMES, LogReader
 from headrace.broker.record import Record
-from headrace.broker.topics import Topics
+from headrace.broker.topics import HOUR_MS, REMOVALS_KEPT_H, Topics
 from headrace.catalogue.place import Place
 from headrace.catalogue.table.shared import keep, open_catalogue
 from headrace.documents.follower import ItemChanges, ItemFollower
+from headrace.documents.messages import id_in
 from headrace.errors import DatasetError, ServiceError
 from headrace.skipped import Skipped
 
 log = logging.getLogger(__name__)
 
 POLL_EVERY_MS: Final = 200
-KEEP_EVERY_MS: Final = 600_000  # removals are in the topic for two weeks
+KEEP_EVERY_MS: Final = 600_000
+STALE_MS: Final = (REMOVALS_KEPT_H - 24) * HOUR_MS
 
 
 class FollowedItems:
@@ -39,8 +41,11 @@ class FollowedItems:
 
     def read_to_end(self) -> None:
         """Take in all that the topic has now."""
+        begin = CatchUp(self._place, self._clock())
         for records in self._open().read_to_end():
+            begin.note(records)
             self._take(records)
+        self.table.remove(begin.left(self.table.ids()), self._clock())
 
     def poll(self) -> ItemChanges:
         """Take in the messages that came, now and then; returns the changes. The first time it
@@ -58,6 +63,7 @@ class FollowedItems:
         now_ms = self._clock()
         if not self._is_kept and (is_last or now_ms - self._kept_ms >= KEEP_EVERY_MS):
             self._kept_ms, self._is_kept = now_ms, True
+            self._place = replace(self._place, as_of_ms=now_ms)
             try:
                 keep(self._folder, self._settings.namespace, self.table, self._place)
             except (DatasetError, OSError) as error:  # who starts next reads more of the topic
@@ -76,7 +82,7 @@ class FollowedItems:
     def _open(self) -> LogReader:
         if self._reader is None:
             topic = Topics(self._settings.namespace).items
-            self._place = begun(self._settings, topic, self._place)
+            self._place = begun(self._settings, topic, self._place, self._clock())
             self._reader = LogReader(self._settings, topic, self._place.offsets)
         return self._reader
 
@@ -91,12 +97,38 @@ class FollowedItems:
         return changes
 
 
-def begun(settings: config.Settings, topic: str, place: Place) -> Place:
+class CatchUp:
+    """Who has left since a copy that is so old that the topic may have lost its removals: whoever
+    is in the copy, and is not told of from the topic's beginning on."""
+
+    def __init__(self, place: Place, now_ms: int) -> None:
+        self._is_needed = is_stale(place, now_ms)
+        self._told: set[str] = set()
+
+    def note(self, records: Sequence[Record]) -> None:
+        """Take in who is told of."""
+        if self._is_needed:
+            self._told.update(map(id_in, records))
+
+    def left(self, item_ids: Iterable[str]) -> list[str]:
+        """Those of these items who have left; nobody where the topic tells of nobody."""
+        if not self._told:
+            return []
+        return [item_id for item_id in item_ids if item_id not in self._told]
+
+
+def is_stale(place: Place, now_ms: int) -> bool:
+    """Whether removals that a copy does not have may be gone from the topic."""
+    return bool(place.offsets.get(0)) and now_ms - place.as_of_ms > STALE_MS
+
+
+def begun(settings: config.Settings, topic: str, place: Place, now_ms: int) -> Place:
     """The place from which to follow a topic, behind a copy of this place: the beginning, where the
-    copy says nothing of this log."""
+    copy says nothing of this log, or is old (`CatchUp`)."""
     id_, end = _asked(settings, topic)
     log_ = f"{topic}:{id_}"
-    offset = place.offsets.get(0, 0) if place.log == log_ else 0
+    is_usable = place.log == log_ and not is_stale(place, now_ms)
+    offset = place.offsets.get(0, 0) if is_usable else 0
     return replace(place, offsets={0: offset if offset <= end else 0}, log=log_)
 
 

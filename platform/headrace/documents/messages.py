@@ -39,6 +39,11 @@ def removal(id_: str) -> Message:
     return Message(id_.encode(), None)
 
 
+def id_in(record: Record) -> str:
+    """The id in the key of a record, whatever else it is."""
+    return (record.key or b"").partition(_SEPARATOR)[0].decode(errors="replace")
+
+
 class MessageReader(Generic[Document]):
     """Reads the records of a topic of documents; others are counted in `skipped`."""
 

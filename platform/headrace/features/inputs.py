@@ -16,7 +16,7 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.aggregators import Rate
 from headrace.features.aggregation.asked import Asked, AskedItems, Groups, Requests
 from headrace.features.aggregation.crosses import cross_values
-from headrace.features.aggregation.facts import Ints
+from headrace.features.aggregation.facts import ACTIONS, Ints
 from headrace.features.table import (
     CATEGORY,
     CROSSES,
@@ -37,7 +37,9 @@ OF_SHARED: Final = tuple(  # the places of features that are made of states whic
     if {ITEM, CATEGORY} & {feature.entity, getattr(feature.aggregator.over, "whose", "")}
 )
 RATES: Final = tuple(  # the places of features that lie between 0 and 1
-    place for place, feature in enumerate(DENSE) if isinstance(feature.aggregator, Rate)
+    place
+    for place, feature in enumerate(DENSE)
+    if isinstance(feature.aggregator, Rate) and feature.aggregator.measure in ACTIONS
 )
 MAX_SERVED: Final = 1e4  # a greater number is read as this: it would spoil the ranker's scale
 HISTORY: Final = USER_LAYOUT.feature("user_history")

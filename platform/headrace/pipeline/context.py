@@ -12,15 +12,17 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import AVERSIONS
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import DEFAULT_SURFACE
 from headrace.events.declared import Told
 from headrace.features.aggregation.accumulators import State
-from headrace.features.aggregation.facts import Ints
+from headrace.features.aggregation.facts import WISHES, Ints, action_masks
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Candidates, no_candidates
 
+NUM_ANCHORS: Final = 10  # of a user
 _AGE: Final = re.compile(r"age=(\d{1,3})(?!\d)")
 NO_TIME: Final = np.zeros(1, np.int64)  # for features that do not depend on it
 
@@ -51,6 +53,13 @@ class User:
         history_4T: Ints = USER_LAYOUT.value("user_history", self.state_1, NO_TIME)[0]
         return history_4T
 
+    def chosen_keys(self, most: int) -> list[int]:
+        """The keys of the different items that the user chose last, the newest first."""
+        key_T, _, outcome_T, _ = self.history_4T
+        mask_T = action_masks(outcome_T)
+        is_chosen_T = (mask_T & WISHES != 0) & (mask_T & AVERSIONS == 0) & (key_T != 0)
+        return [*dict.fromkeys(key_T[is_chosen_T].tolist())][:most]
+
     def hidden_keys(self, now_ms: int) -> list[int]:
         """The keys of the items that the user's actions hide at this time."""
         return [
@@ -73,7 +82,8 @@ class Context:
     surface: str = DEFAULT_SURFACE
     told: Told = field(default_factory=dict)  # what the request told beside, as it is declared
     exclude: Sequence[str] = ()  # ids of items that the request does not want
-    categories: Sequence[str] = ()  # of the page
+    categories: Sequence[str] = ()  # of the page, or those that are asked for
+    about: Sequence[int] = ()  # catalogue rows that others are to go with
     user: User = field(default_factory=User)  # a new one, until it is hydrated
     found: dict[str, Ints] = field(default_factory=dict)  # catalogue rows, by the source's name
     candidates: Candidates = field(default_factory=no_candidates)
@@ -86,6 +96,15 @@ class Context:
 
     def __post_init__(self) -> None:
         self.began_s = self.clock()
+
+    def anchors(self) -> Ints:
+        """The catalogue rows that candidates are to go with: those that the request is about, or
+        the items that the user chose last, the newest first."""
+        if self.about:
+            return np.asarray(self.about, np.int64)
+        rows: Ints = self.catalogue.rows_of_keys(self.user.chosen_keys(NUM_ANCHORS))
+        known: Ints = rows[rows != 0]
+        return known
 
     def outside(self, rows: Sequence[int] | Ints) -> NDArray[np.bool_]:
         """[C]: which candidates are none of these catalogue rows."""

@@ -1,5 +1,7 @@
-"""Retrieval: the sources of candidates, one a file.
+"""Retrieval: the sources of candidates, one a file, each with a function `source`.
 
+registry.py         the sources by name, with the quotas of the application file
 trending.py         items that were clicked most of late
 best_categories.py  those of the user's best categories
+same_categories.py  those of the categories of some items
 """

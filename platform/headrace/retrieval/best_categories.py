@@ -34,3 +34,8 @@ class BestCategories:
         is_liked = context.catalogue.slot_bits(trending_rows) & liked != 0
         rows: Ints = trending_rows[is_liked][:limit]
         return rows
+
+
+def source() -> BestCategories:
+    """Of the user's three best categories."""
+    return BestCategories(num_categories=3)

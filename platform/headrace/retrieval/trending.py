@@ -14,5 +14,13 @@ class Trending:
     name: Final = "trending"
 
     def candidates(self, context: Context, limit: int) -> Ints:
-        """The first of the list."""
-        return context.snapshot.trending_rows[:limit]
+        """The first of the list, of a request with categories the first that have one of them."""
+        rows = context.snapshot.trending_rows
+        if context.categories:
+            rows = rows[context.catalogue.are_in(rows, context.categories)]
+        return rows[:limit]
+
+
+def source() -> Trending:
+    """Of everybody's clicks."""
+    return Trending()

@@ -22,7 +22,8 @@ from typing import Final
 
 LAST: Final = "last.cfg"  # beside the configuration: the last one with replicas
 SLATES: Final = "-slates"
-PATHS: Final = "/v1/recommend /v1/ads"  # of them
+AGAIN: Final = "/v1/recommend /v1/rank /v1/similar /v1/trending"  # asked of another in time
+PATHS: Final = f"{AGAIN} /v1/ads"  # of them
 RETRY: Final = "hdr Retry-After 1"
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -46,8 +47,8 @@ TIMEOUTS: Final = (
 OTHER_REPLICA: Final = (
     "retries 1",
     "retry-on conn-failure response-timeout",
-    "http-request disable-l7-retry if !{ path /v1/recommend }",
-    "http-request set-timeout server 400ms if { path /v1/recommend }",
+    f"http-request disable-l7-retry if !{{ path {AGAIN} }}",
+    f"http-request set-timeout server 400ms if {{ path {AGAIN} }}",
 )
 
 

@@ -33,6 +33,8 @@ from headrace.errors import InvalidDocument
 from headrace.features.online.store import OnlineStore
 from headrace.skipped import Skipped
 
+DRAW_EVERY_MS: Final = 10_000  # from which items negatives are drawn
+DRAW_ITEMS: Final = 10_000  # of a catalogue; one of a million is numbered anew every 17 minutes
 KEY: Final = "followed-users"  # in Redis: how far the users of each partition are in the store
 
 
@@ -63,6 +65,7 @@ class WorkersCatalogue:
         self._followed = FollowedItems(settings, skipped, clock)
         self._users = _Users(settings, store, redis, skipped, clock)
         self._own: frozenset[int] = frozenset()
+        self._has_others, self._drawn_ms = False, clock()
 
     @property
     def items(self) -> FollowedItems:
@@ -80,10 +83,21 @@ class WorkersCatalogue:
         changes = self._followed.poll()
         if changes:
             self._write(changes)
+            self._has_others = True
         if 0 in self._own:  # one worker of a node's is enough
             self._followed.keep_if_due()
         item_ids = [*(item.item_id for item in changes.put), *changes.removed]
         return Followed(item_ids, self._users.poll())
+
+    def is_to_be_drawn_anew(self) -> bool:
+        """Whether items have come or gone for long enough that drawing of those of before ends.
+        Large catalogues are numbered anew less often."""
+        now_ms = self._clock()
+        every_ms = DRAW_EVERY_MS + DRAW_EVERY_MS * len(self._followed.table) // DRAW_ITEMS
+        if not self._has_others or now_ms - self._drawn_ms < every_ms:
+            return False
+        self._has_others, self._drawn_ms = False, now_ms
+        return True
 
     def close(self) -> None:
         """Write the items for whoever starts next, and leave the broker."""

@@ -29,6 +29,7 @@ from headrace.stream.delivery import Changed, Delivery, Step
 from headrace.stream.owner import ItemOwner, Owned
 from headrace.stream.source_log import bind_to_log
 from headrace.stream.step.intake import Decoded, IntakeRules, decode_records
+from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
 
 LOOK_EVERY_MS = 2_000  # at a commit that is damaged
@@ -99,6 +100,10 @@ class Worker:
         followed = self._catalogue.poll()
         if followed.item_ids:
             self._merged.follow_items(followed.item_ids)
+        if self._catalogue.is_to_be_drawn_anew():
+            negatives = Negatives.of(self._settings, self._catalogue.items.table.ids())
+            for partition in self._partitions.values():
+                partition.draw_by(negatives)
         for user_id, attributes in followed.users.items():
             for partition in self._partitions.values():
                 words = user_word_keys(attributes or ())

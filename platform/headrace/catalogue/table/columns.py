@@ -20,7 +20,8 @@ from headrace.keys import NUM_CATEGORY_SLOTS, category_slots, key
 
 Ints = NDArray[np.int64]
 
-WORD_FIELDS: Final = ("title", "categories", "attributes")
+CATEGORIES: Final = "categories"
+WORD_FIELDS: Final = ("title", CATEGORIES, "attributes")
 MAX_WORDS: Final = 12
 MAX_SLOTS: Final = 8  # of an item's categories
 

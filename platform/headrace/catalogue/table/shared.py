@@ -57,7 +57,7 @@ def keep(folder: Path, namespace: str, table: ItemTable, place: Place) -> None:
         return
     with _alone(folder):
         kept = _opened(folder, namespace)
-        if place.source == _source(folder) and (kept is None or kept[1].is_behind(place)):
+        if place.source == _source(folder) and not (kept and kept[1].is_ahead_of(place)):
             write_snapshot(table, folder / _file(namespace), place)
 
 

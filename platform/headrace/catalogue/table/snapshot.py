@@ -27,7 +27,7 @@ from headrace.catalogue.table.ragged import Ragged
 from headrace.catalogue.table.table import ItemTable
 from headrace.errors import DatasetError
 
-FORMAT: Final = "headrace.items/2"
+FORMAT: Final = "headrace.items/3"
 LAYOUT: Final = json.dumps([FORMAT, FIELDS, WORD_FIELDS, MAX_WORDS])
 SCHEMA: Final = pa.schema(
     [

@@ -20,11 +20,19 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.item import Item
 from headrace.catalogue.table import columns
-from headrace.catalogue.table.columns import ABSENT, ATTRIBUTE, COLUMNS, NUMBERS, SLOTS
+from headrace.catalogue.table.columns import (
+    ABSENT,
+    ATTRIBUTE,
+    CATEGORIES,
+    COLUMNS,
+    NUMBERS,
+    SLOTS,
+    slot_bits,
+)
 from headrace.catalogue.table.key_index import KeyIndex, longer
 from headrace.catalogue.table.ragged import Ragged
 from headrace.events.declared import ATTRIBUTES
-from headrace.keys import key
+from headrace.keys import NUM_CATEGORY_SLOTS, category_slots, key
 
 Ints = NDArray[np.int64]
 
@@ -152,6 +160,20 @@ class ItemTable:
     def words(self, row_N: Ints) -> Ints:
         """[N, M, L]: the keys of the items' words, zeros where a field has fewer or none."""
         return columns.spread_words(*self._words.take(row_N))
+
+    def are_in(self, row_N: Ints, categories: Sequence[str]) -> NDArray[np.bool_]:
+        """[N]: which of the items have one of these categories."""
+        bits = slot_bits(category_slots(tuple(categories), NUM_CATEGORY_SLOTS))
+        are_in_N: NDArray[np.bool_] = self.slot_bits(row_N) & bits != 0
+        place = np.flatnonzero(are_in_N)
+        keys = [key(f"{CATEGORIES}:{name}") for name in categories]
+        are_in_N[place] = np.isin(self.category_keys(row_N[place]), keys).any(1)
+        return are_in_N
+
+    def category_keys(self, row_N: Ints) -> Ints:
+        """[N, L]: the keys of the items' categories among their words, padded with zeros."""
+        key_NL: Ints = self.words(row_N)[:, columns.WORD_FIELDS.index(CATEGORIES)]
+        return key_NL
 
     def get(self, item_id: str) -> Item | None:
         """The item of this id, None where it is not there."""

@@ -80,6 +80,7 @@ class EventColumns(Source, frozen=True, kw_only=True):
     request_id: Column | None = None
     position: Column | Rank | None = None
     surface: Column | None = None
+    context: dict[str, Column] = {}  # of the fields that the application declares
     value: Column | Share | None = None
     money: Money | None = None
     format: Format | None = None

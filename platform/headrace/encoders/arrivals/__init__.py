@@ -2,5 +2,6 @@
 
 locations.py  where pictures, sounds and films of documents lie
 waiting.py    documents, and which of them wait to be encoded, on disk
-messages.py   vectors on their topic, and who follows it
+messages.py   vectors on their topic, and what they change
+followed.py   who follows it
 """

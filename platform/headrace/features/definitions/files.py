@@ -17,12 +17,13 @@ from headrace.application.reading import keys_of, unknown
 from headrace.application.sections import Application
 from headrace.errors import ConfigError
 from headrace.features.aggregation.aggregators import kept_by
-from headrace.features.aggregation.layout import Feature
+from headrace.features.aggregation.layout import Feature, Layout
 from headrace.features.definitions.kept import read_kept
-from headrace.features.definitions.rows import CANDIDATE, read_rows
+from headrace.features.definitions.rows import CANDIDATE, ENTITIES, read_rows
 from headrace.features.definitions.templates import Rows, expanded
 from headrace.rooms.folder import room_path
 
+MAX_STATE_BYTES: Final = 32_768  # of one entity
 SECTIONS: Final = ("accumulators", "features", "builtin", "without")
 # Rows that headrace reads itself, by their kind: sources, the report, slices of quality.
 READ_BY_HEADRACE: Final = (
@@ -71,6 +72,7 @@ def read_definitions(own: Path | None, application: Application) -> tuple[Defini
     features = read_rows(rows, kept, problems)
     if own and not problems:
         problems += _missing(rows, features, load(None, application).features)
+        problems += _too_large(features)
     made = Definitions(
         tuple(one for one in features if one.entity != CANDIDATE),
         tuple(one for one in features if one.entity == CANDIDATE),
@@ -96,6 +98,18 @@ def _sections(document: Mapping[str, Any], problems: list[str]) -> dict[str, Any
             continue
         found[name] = section
     return found
+
+
+def _too_large(features: Sequence[Feature]) -> list[str]:
+    """The kinds of entities whose states are larger than fits into messages and the store."""
+    crosses = [one for one in features if one.entity == CANDIDATE]
+    layouts = [Layout(entity, features, crosses) for entity in ENTITIES if entity != CANDIDATE]
+    sizes = {layout.entity: layout.dtype.itemsize for layout in layouts}
+    return [
+        f"accumulators: got {size:,} bytes for each {entity}, expected at most {MAX_STATE_BYTES:,}"
+        for entity, size in sizes.items()
+        if size > MAX_STATE_BYTES
+    ]
 
 
 def _missing(rows: Rows, features: Sequence[Feature], builtin: Sequence[Feature]) -> list[str]:

@@ -117,6 +117,12 @@ class Draws:
             log_q_KX = popularity.log_q(place_KX)
             self._give([alone[number] for number in of_K.tolist()], place_KX, log_q_KX)
 
+    def follow(self, negatives: Negatives) -> None:
+        """Draw by these rules from now on, of another catalogue."""
+        before, self._negatives, self._popularity = self._negatives, negatives, None
+        if self._past.is_used:
+            self._past.move(self._negatives.places(before.item_ids))
+
     def _give(
         self, requests: Sequence[SampleRequest], place_DX: Ints, log_q_DX: NDArray[np.float32]
     ) -> None:
@@ -157,6 +163,17 @@ class _Past:
         self._offset_W, self._place_W = np.zeros(0, np.int64), np.zeros(0, np.int64)
         self._num_inside = 0
         self._count_N = np.zeros(0, np.int32)
+
+    @property
+    def is_used(self) -> bool:
+        """Whether it knows of any positive."""
+        return len(self._place_W) > 0
+
+    def move(self, place_N: Ints) -> None:
+        """Take in that the items have these places now; -1: it is none any more."""
+        place_W = place_N[self._place_W]
+        self._offset_W, self._place_W = self._offset_W[place_W >= 0], place_W[place_W >= 0]
+        self._num_inside, self._count_N = 0, np.zeros(0, np.int32)
 
     def add(self, offset_K: Ints, place_K: Ints) -> None:
         """Take in what comes after all before; of items that have a place."""

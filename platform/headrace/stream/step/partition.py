@@ -145,6 +145,10 @@ class Partition:
             without = [id_ for id_, payload in zip(ids, payloads, strict=True) if not payload]
             self._num_lost += self._rows.users.forgotten_among(without)
 
+    def draw_by(self, negatives: Negatives) -> None:
+        """Draw by these rules from now on, of another catalogue."""
+        self._draws.follow(negatives)
+
     def tell_user(self, user_id: str, word_keys: tuple[int, ...], is_unknown: bool) -> None:
         """Give a user other attributes, if his row is here."""
         self._rows.users.tell(user_id, word_keys, is_unknown)

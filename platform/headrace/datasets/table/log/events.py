@@ -47,6 +47,7 @@ class Maker:
         currency = part.money.currency if part.money else ""
         self._currency = currency if isinstance(currency, str) else ""
         self._fields_of = cache(self._told_fields)
+        self._context_of = tuple((name, f"{f.CONTEXT}{name}") for name in part.context)
 
     def impressions(self, requests: Requests) -> Iterator[ImpressionEvent]:
         """An impression of each request, its outcomes known."""
@@ -67,6 +68,7 @@ class Maker:
             request_id=request_id or digest,
             items=tuple([self._shown(column, row) for row in range(start, end)]),
             surface=column[f.SURFACE][start],
+            context=self._context(column, start),
         )
 
     def alone(self, rows: pa.RecordBatch) -> Iterator[Event]:
@@ -83,17 +85,23 @@ class Maker:
         for name, bit in BIT.items():
             if came & bit:
                 event_id = _digest((*key, name, *again))
+                told: dict[str, Any] = {"surface": surface, "context": self._context(column, row)}
                 if name == CLICK:
-                    yield ClickEvent(event_id, *key, surface=surface)
+                    yield ClickEvent(event_id, *key, **told)
                 else:
-                    told = self._number_of(name, column, row)
-                    yield ActionEvent(event_id, *key, name, surface=surface, **told)
+                    told |= self._number_of(name, column, row)
+                    yield ActionEvent(event_id, *key, name, **told)
 
     def columns(self, rows: pa.RecordBatch) -> Columns:
         """The columns of rows as Python values, those that lack filled with what stands for it."""
         column = {name: rows.column(name).to_pylist() for name in rows.schema.names}
         lacking = {name: absent for name, absent in OPTIONAL.items() if name not in column}
         return column | {name: [absent] * len(rows) for name, absent in lacking.items()}
+
+    def _context(self, column: Columns, row: int) -> dict[str, Any] | None:
+        """What a row tells of the context; None where that is nothing. NaN differs from itself."""
+        cells = ((name, column[field][row]) for name, field in self._context_of)
+        return {name: cell for name, cell in cells if cell and cell == cell or cell == 0} or None
 
     def _shown(self, column: Columns, row: int) -> Shown:
         """The item of a row as it was shown, with what came of it."""

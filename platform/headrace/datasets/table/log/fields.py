@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from headrace.action import BIT, CLICK
+from headrace.application.declared import WORD
 from headrace.datasets.table.bad_rows import BadRows, Fault
 from headrace.datasets.table.cells import cell
 from headrace.datasets.table.cells import column as cells_of
@@ -22,7 +23,9 @@ from headrace.datasets.table.cells.moments import times
 from headrace.datasets.table.cells.number import NumberPattern
 from headrace.datasets.table.keys.values import SHOWN, Coin, Guest, Kind, Money, Share, Threshold
 from headrace.datasets.table.mapping import EventColumns
+from headrace.errors import DatasetError
 from headrace.event import MAX_SURFACE
+from headrace.events.declared import CONTEXT as DECLARED
 
 LINE: Final = "line"  # in the file
 TIME: Final = "time"
@@ -34,6 +37,7 @@ IS_SHOWN: Final = "is_shown"  # of a log of single facts: an impression
 FILE: Final = "file"
 REQUEST: Final = "request"
 SURFACE: Final = "surface"
+CONTEXT: Final = "context:"  # before the name of a field
 POSITION: Final = "position"
 VALUE: Final = "value"  # the grade of an action that came, 0 where there is none
 GRADE: Final = "grade"  # a grade by itself, such as a rating
@@ -74,6 +78,8 @@ def fields(part: EventColumns) -> Iterator[Field]:
         yield _field(REQUEST, part.request_id, cells_of.ids)
     if part.surface is not None:
         yield _field(SURFACE, part.surface, _surfaces)
+    for name, column in part.context.items():
+        yield _context(name, column)
     if part.position is not None:
         column, first = (
             (part.position, 0)
@@ -183,6 +189,28 @@ def _surface(value: Any) -> str:
     if len(name) > MAX_SURFACE:
         raise Fault("too long", f"{len(name)} characters long, at most {MAX_SURFACE}")
     return name
+
+
+def _context(name: str, column: str) -> Field:
+    """A field of the context, which may be empty."""
+    if name not in DECLARED:
+        known = ", ".join(DECLARED) or "none"
+        raise DatasetError(f"events.context.{name}: it is not declared in context, known: {known}")
+    field = DECLARED[name]
+    parse = partial(_word, longest=field.max_length) if field.kind == WORD else _number
+    dtype = str if field.kind == WORD else np.float64
+    return _field(f"{CONTEXT}{name}", column, lambda c: cells_of.each(readable(c), parse, dtype))
+
+
+def _word(value: Any, longest: int) -> str:
+    word = cell.text(value)
+    if len(word) > longest:
+        raise Fault("too long", f"{len(word)} characters long, at most {longest}")
+    return word
+
+
+def _number(value: Any) -> float:
+    return cell.number(value) if cell.text(value) else np.nan
 
 
 def _positions(cells: pa.Array, first: int) -> Parsed:
