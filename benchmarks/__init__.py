@@ -28,6 +28,7 @@ junk.py             junk in every topic and key, beside good events
 poison.py           what a sender and a pace do to the learner
 newids.py           what ids that nobody has seen cost in memory
 catalogue.py        a million items: starts, memory, and updates beside requests
+catalogue_arrivals.py  how soon slates show what came and went
 catalogue_log.py    generated items, and a log of some
 start.py            the start of `headrace up`, against the import of what it runs on
 loop.py             the whole loop, as `headrace up --once` reports it

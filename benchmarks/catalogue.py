@@ -11,6 +11,8 @@ Each figure is of processes of their own (`tests/serving/catalogue_parts.py`). T
                           without; and both in ms
     item_bytes_1m         memory of an item in a replica and in a worker, every item with a state,
                           at first and after `--churn` items came and went
+    new_item_p99_ms, removed_item_p99_ms  from a PUT or DELETE of an item to the slates that show
+                          it, in a small shop (`benchmarks/catalogue_arrivals.py`)
     start_s_1m            from `headrace up` to the first slate, with `--up`
 """
 
@@ -25,13 +27,14 @@ import time
 from pathlib import Path
 from typing import IO, Any, Final
 
+from benchmarks import catalogue_arrivals
 from benchmarks.catalogue_log import write_log
 from benchmarks.front.platform import ROOT
 from benchmarks.start import bare_environ, started_s
 
 NUM_ITEMS: Final = 1_000_000
 CHURN: Final = 2_000_000
-PARTS: Final = ("replica", "updates", "bytes", "up")
+PARTS: Final = ("replica", "updates", "bytes", "arrivals", "up")
 
 Figures = dict[str, Any]
 
@@ -63,6 +66,8 @@ def run(options: argparse.Namespace) -> Figures:
                 who: _part("bytes", who, options.items, options.churn)
                 for who in ("replica", "worker")
             }
+        if "arrivals" in wanted:
+            figures |= catalogue_arrivals.run()
         if "up" in wanted:
             figures |= _start(folder / "log", options.items)
     return figures

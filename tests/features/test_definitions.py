@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from headrace.features.definitions.kinds import ACCUMULATORS, AGGREGATORS
 from headrace.features.table import CROSSES, FEATURES
 
 DAY_MS = 86_400_000
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "own_features.md"
 OWN = """
 accumulators:
   fortnight: {kind: tiles, tile: 1d, num_tiles: 14, measures: [shown, purchase, amount]}
@@ -196,8 +198,18 @@ def test_features_are_those_of_the_actions_that_a_shop_declares() -> None:
     assert rate.aggregator.over == Lifetime(("shown", "click", "purchase"))
 
 
+def test_the_examples_on_the_page_can_be_read(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.S)
+    declared, _ = read_sections({"context": {"device": "word"}})
+    kept = blocks[0][: blocks[0].index("features:")]
+    for block in (blocks[0], blocks[1], f"{kept}features:\n{blocks[2]}"):
+        path = tmp_path / "features.yaml"
+        path.write_text(block)
+        assert read_definitions(path, declared)[1] == []
+
+
 def test_every_kind_is_on_the_page() -> None:
-    page = (Path(__file__).resolve().parents[2] / "docs" / "own_features.md").read_text()
+    page = PAGE.read_text()
     assert not [kind for kind in (*ACCUMULATORS, *AGGREGATORS) if f"`{kind}`" not in page]
 
 

@@ -22,6 +22,7 @@ from headrace.catalogue.table.shared import SNAPSHOT_FILE, open_items
 from headrace.catalogue.table.table import REUSE_AFTER_MS, ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.features.inputs import NUM_DENSE
+from headrace.features.rows.bounds import Bounds, Share
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.row_messages import (
@@ -39,6 +40,7 @@ from headrace.model.calibration import make_calibration
 from headrace.model.config import nano
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest
+from headrace.settings.rooms import StreamSettings
 from headrace.skipped import Skipped
 from serving.app import Gateway as _imported  # noqa: F401  # a replica has all of it
 from serving.recommend import Recommender
@@ -198,7 +200,8 @@ class _Follower:
     def __init__(self, table: ItemTable, who: str, clock: Any) -> None:
         self._table, self._who = table, who
         self._states = ItemStates(table, merged_rows(), clock) if who == "replica" else None
-        self._merged = MergedState(table.get)
+        share = Share(StreamSettings().max_unknown_items, REUSE_AFTER_MS)
+        self._merged = MergedState(table.get, bounds=Bounds(items=share, campaigns=share))
 
     def take(self, items: Sequence[Any], gone: Sequence[str], at_ms: int) -> None:
         removed, put = self._table.remove(gone, at_ms), self._table.put(items, at_ms)
@@ -207,6 +210,8 @@ class _Follower:
         )
         if self._states is None:
             self._merged.apply(records)
+            self._merged.follow_items([*gone, *(item.item_id for item in items)])
+            self._merged.end_step(at_ms)
         else:
             self._states.follow_items(put, removed)
             self._states.take(records)

@@ -44,7 +44,7 @@ class CatalogueColumns:
             return
         beyond = max(indexes) + 2 - len(self._key_R)
         if beyond > 0:
-            capacity = len(self._key_R) + max(beyond, len(self._key_R), 1_024)
+            capacity = len(self._key_R) + max(beyond, len(self._key_R) // 4, 1_024)
             self._key_R = _grown(self._key_R, capacity)
             self._slot_RS = _grown(self._slot_RS, capacity)
             self._group_RG = _grown(self._group_RG, capacity)

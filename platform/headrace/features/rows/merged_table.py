@@ -281,7 +281,7 @@ class MergedTable:
 
     def _reserve(self, num: int) -> None:
         if num >= len(self._merged_R):
-            more = max(num + 1, 2 * len(self._merged_R), MIN_ROWS) - len(self._merged_R)
+            more = max(num + 1, 5 * len(self._merged_R) // 4, MIN_ROWS) - len(self._merged_R)
             self._merged_R = np.concatenate([self._merged_R, blank_rows(self.layout, more)])
             none = np.zeros(more, dtype=bool)
             self._stale_R = np.concatenate([self._stale_R, none])

@@ -44,7 +44,7 @@ class PartialRows:
         self._place_R[index_N] = place_N
         self._num_rows += more
         if self._num_rows >= len(self._rows_K):
-            room = max(self._num_rows + 1, 2 * len(self._rows_K), 256) - len(self._rows_K)
+            room = max(self._num_rows + 1, 5 * len(self._rows_K) // 4, 256) - len(self._rows_K)
             self._rows_K = np.concatenate(
                 [self._rows_K, blank_rows(self._layout, room, self._partition)]
             )
@@ -68,7 +68,7 @@ class PartialRows:
     def _places(self, index_N: Ints) -> Ints:
         beyond = int(index_N.max(initial=-1)) + 2 - len(self._place_R)  # the last one is nobody's
         if beyond > 0:
-            more = max(beyond, len(self._place_R))
+            more = max(beyond, len(self._place_R) // 4)
             self._place_R = np.concatenate([self._place_R, np.full(more, -1, dtype=np.int64)])
         return self._place_R[index_N].copy()
 
