@@ -27,6 +27,7 @@ from headrace.catalogue.words import ContentTable
 from headrace.documents.followed import CatchUp, begun
 from headrace.documents.follower import ItemFollower
 from headrace.encoders.arrivals.messages import VectorFollower
+from headrace.features.companions import COMPANIONS
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
@@ -86,7 +87,7 @@ class Live:
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
         decoder = RowDecoder(MERGED, schemas.description, self.skipped)
-        kinds = (ITEM, CATEGORY) if HAS_GROUPS else (ITEM,)
+        kinds = (ITEM, COMPANIONS, *([CATEGORY] if HAS_GROUPS else []))
         merged_rows = MergedRows(settings.stream.num_partitions, decoder, kinds)
         self._states = ItemStates(self.catalogue, merged_rows, clock)
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
@@ -221,7 +222,11 @@ class Live:
         states, trending_rows = self._states.states, self._states.trending_rows
         groups = self._states.groups
         self.snapshot = replace(
-            self.snapshot, states=states, trending_rows=trending_rows, groups=groups
+            self.snapshot,
+            states=states,
+            trending_rows=trending_rows,
+            companions=self._states.companions,
+            groups=groups,
         )
 
     def _say(self, error: Exception) -> None:

@@ -11,7 +11,8 @@ from headrace.broker.record import Record
 from headrace.catalogue.table.table import ItemTable
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
-from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.companions import COMPANION_LAYOUT, COMPANIONS
+from headrace.features.rows.messages.merged_rows import MergedRows, NewRows
 from headrace.features.table import CATEGORY, ITEM, ITEM_LAYOUT
 from serving.replica.group_states import GroupStates
 from serving.replica.state_pages import StatePages, States
@@ -32,6 +33,7 @@ class ItemStates:
     def __init__(self, table: ItemTable, merged_rows: MergedRows, clock: Callable[[], int]) -> None:
         self._table, self._rows, self._clock = table, merged_rows, clock
         self._pages = StatePages(ITEM_LAYOUT, table.num_rows)
+        self._companions = StatePages(COMPANION_LAYOUT, table.num_rows)
         self._trending = Trending(table)
         self._apart: dict[str, State] = {}  # by item id, the newest last
         self.groups = GroupStates()
@@ -40,6 +42,11 @@ class ItemStates:
     def states(self) -> States:
         """The states as they are now."""
         return self._pages.states
+
+    @property
+    def companions(self) -> States:
+        """The items that each was chosen with, as they are now."""
+        return self._companions.states
 
     @property
     def trending_rows(self) -> Ints:
@@ -51,9 +58,11 @@ class ItemStates:
         every = self._rows.read(records)
         if CATEGORY in every:
             self.groups = self.groups.with_rows(every[CATEGORY])
-        new = every.get(ITEM)
+        if COMPANIONS in every:
+            self._take_companions(every[COMPANIONS])
+        new, has_others = every.get(ITEM), CATEGORY in every or COMPANIONS in every
         if new is None:
-            return CATEGORY in every
+            return has_others
         self._keep_apart(new.gone, None)
         gone_G = self._table.rows_of_ids(new.gone)
         gone_G = gone_G[gone_G != 0]
@@ -62,7 +71,7 @@ class ItemStates:
         row_U = np.concatenate([self._put(new.ids, new.rows["state"]), gone_G])
         if len(row_U):
             self._trending.take(row_U, self.states, self._clock())
-        return len(row_U) > 0 or CATEGORY in every
+        return len(row_U) > 0 or has_others
 
     def follow_items(self, put_rows: Ints, removed_rows: Ints) -> None:
         """Take in that the table has other items in these rows, and none in those."""
@@ -70,12 +79,20 @@ class ItemStates:
         if len(gone):
             self._keep_apart(self._ids(gone), self.states.take(gone))
             self._pages.clear(gone)
+            self._companions.clear(gone)
             self._trending.drop_removed()
         if len(put_rows):
             ids = self._ids(put_rows) if self._apart else []
             if came := [item_id for item_id in ids if item_id in self._apart]:
                 self._put(came, np.concatenate([self._apart.pop(item_id) for item_id in came]))
             self._trending.arrive(put_rows, self.states, self._clock())
+
+    def _take_companions(self, new: NewRows) -> None:
+        """Take in companions of the catalogue's items; those of others are not kept apart."""
+        row_N, gone_G = self._table.rows_of_ids(new.ids), self._table.rows_of_ids(new.gone)
+        place_U = np.flatnonzero(row_N)
+        self._companions.put(row_N[place_U], new.rows["state"][place_U])
+        self._companions.clear(gone_G[gone_G != 0])
 
     def _put(self, item_ids: Sequence[str], state_N: State) -> Ints:
         """[U]: give the rows of these items their states; those that have no row wait apart."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from headrace.api.slate import InvalidRequest
 from headrace.features.aggregation.facts import Ints
+from headrace.features.companions import COMPANION_LAYOUT
 from serving.replica.group_states import GroupStates
 from serving.replica.models import LiveModel
-from serving.replica.state_pages import States
+from serving.replica.state_pages import StatePages, States
+
+NO_COMPANIONS: Final = StatePages(COMPANION_LAYOUT, 1).states
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,7 @@ class Snapshot:
     models: tuple[LiveModel, ...]  # the one that answers, then older ones
     states: States  # by catalogue row
     trending_rows: Ints  # catalogue rows, most clicked of late first
+    companions: States = NO_COMPANIONS  # by catalogue row
     groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
 
     @property

@@ -24,7 +24,7 @@ from plain_facts import (
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import MEASURES, Facts, Ints
-from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.sketches import BySlot, Distinct, FadingTopItems, TopItems
 
 NOW_U = np.zeros(NUM_ENTITIES, np.int64)
 examples = settings(max_examples=60)
@@ -130,6 +130,27 @@ def test_an_item_that_becomes_popular_is_found_however_slowly_it_comes() -> None
     old = [Fact(item=item, click=5.0) for item in (1, 2, 3)]
     state_U = state_of(top, old, *([Fact(item=9, click=1.0)] for _ in range(30)))
     assert next(iter(kept(state_U, entity=0))) == 9
+
+
+@examples
+@given(log=clicked_items(num_items=4), random=randoms(), later_ms=st.integers(0, 10**9))
+def test_fading_top_items_count_half_after_each_half_life(
+    log: list[Fact], random: Random, later_ms: int
+) -> None:
+    top = FadingTopItems(half_life_ms=5_000, capacity=4)
+    batches = rearranged(log, random)
+    half = len(batches) // 2
+    state_U = state_of(top, *batches[:half])
+    top.merge(state_U, state_of(top, *batches[half:]))
+    now_ms = max((fact.time_ms for fact in log), default=0) + later_ms
+    read_U = top.read(state_U, np.full(NUM_ENTITIES, now_ms))
+    for entity in range(NUM_ENTITIES):
+        expected: Counter[int] = Counter()
+        for fact in of_entity(log, entity):
+            expected[fact.item] += max(fact.click, 0) * 2 ** (-(now_ms - fact.time_ms) / 5_000)
+        found = kept(read_U, entity)
+        for item in range(1, 5):
+            assert found.get(item, 0) == pytest.approx(expected[item], rel=1e-3, abs=1e-9)
 
 
 @examples

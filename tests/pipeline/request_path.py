@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,9 @@ from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import table_of
 from headrace.event import Event, ImpressionEvent, Shown
+from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
+from headrace.features.companions import COMPANION_LAYOUT
 from headrace.features.rows.merged import MergedState
 from headrace.features.store.last_items import Entries, decode_items
 from headrace.pipeline.context import Context, User
@@ -28,16 +30,31 @@ CATALOGUE = table_of(ITEMS)  # the item of row n is i<n>
 
 
 @dataclass(frozen=True)
+class Companions:
+    """The companions of items by row, none unless said."""
+
+    of: Mapping[int, State] = field(default_factory=dict)
+
+    def take(self, row_N: Ints) -> State:
+        states = COMPANION_LAYOUT.new(len(row_N))
+        for place, row in enumerate(row_N.tolist()):
+            states[place] = self.of.get(row, states[place])
+        return states
+
+
+@dataclass(frozen=True)
 class Trends:
     """A snapshot in which these rows trend."""
 
     trending_rows: Ints
+    companions: Companions = Companions()
 
 
 def request(trending: Sequence[int] = range(1, 13), **more: Any) -> Context:
     """A request for three items, by somebody new if no user is given."""
     asked = {"user_id": "ann", "now_ms": NOW_MS, "num_items": 3, "catalogue": CATALOGUE, **more}
-    return Context(snapshot=Trends(np.array(trending, np.int64)), **asked)
+    asked = {"snapshot": Trends(np.array(trending, np.int64)), **asked}
+    return Context(**asked)
 
 
 def user_who(*shown: Shown) -> User:

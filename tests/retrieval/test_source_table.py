@@ -12,6 +12,7 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import ItemTable, table_of
 from headrace.pipeline.context import Context
 from headrace.retrieval.registry import quotas_of, source_of
+from serving.replica.snapshot import NO_COMPANIONS
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -22,6 +23,7 @@ def test_each_module_has_the_source_of_its_name(name: str) -> None:
 def test_quotas_are_those_of_the_file_in_its_order() -> None:
     quotas = quotas_of(DEFAULT)
     assert [(one.source.name, one.of(500)) for one in quotas] == [
+        ("covisited", 125),
         ("best_categories", 250),
         ("trending", 500),
     ]
@@ -31,7 +33,7 @@ class Trends:
     """A snapshot in which rows trend."""
 
     def __init__(self, num: int) -> None:
-        self.trending_rows = np.arange(1, num + 1)
+        self.trending_rows, self.companions = np.arange(1, num + 1), NO_COMPANIONS
 
 
 CATEGORIES = ("tea", "mugs", "pens", "paper", "ink")

@@ -8,6 +8,7 @@ import pytest
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import table_of
+from headrace.features.companions import COMPANION_LAYOUT, COMPANIONS
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.row_messages import (
     MERGED,
@@ -30,7 +31,7 @@ class Replica:
 
     def __init__(self, *item_ids: str) -> None:
         self.table = table_of(map(Item, item_ids))
-        rows = MergedRows(1, RowDecoder(MERGED, nothing_described, Skipped()), (ITEM,))
+        rows = MergedRows(1, RowDecoder(MERGED, nothing_described, Skipped()), (ITEM, COMPANIONS))
         self.states = ItemStates(self.table, rows, lambda: NOW_MS)
 
     def tell(self, **shown: int) -> bool:
@@ -85,3 +86,28 @@ def test_few_states_are_kept_of_what_is_in_no_catalogue(monkeypatch: pytest.Monk
         replica.tell(**{item_id: 1})
     replica.follow(ids, [])
     assert np.flatnonzero(replica.shown(*ids)).tolist() == [7, 8, 9]
+
+
+def test_companions_are_those_of_the_items_in_the_catalogue() -> None:
+    replica = Replica("mug", "pen")
+    (name,) = COMPANION_LAYOUT.field_of.values()
+    rows = blank_rows(COMPANION_LAYOUT, 2)
+    rows["state"][name]["top"]["key"][:, 0] = [7, 8]
+    told = [
+        Record(0, 0, NOW_MS, about.encoded(), value)
+        for about, value in merged_messages(COMPANION_LAYOUT, ["mug", "no item"], rows)
+    ]
+
+    def keys(*item_ids: str) -> list[int]:
+        states = replica.states.companions.take(replica.table.rows_of_ids(item_ids))
+        found: list[int] = states[name]["top"]["key"][:, 0].tolist()
+        return found
+
+    before = replica.states.companions
+    assert replica.states.take(told) and keys("mug", "pen") == [7, 0]
+    assert not before.take(np.arange(3))[name]["top"]["key"].any()
+    replica.follow(put=[], removed=["mug"])
+    replica.follow(put=["mug"], removed=[])
+    assert keys("mug", "pen") == [0, 0]
+    gone = Record(0, 0, NOW_MS, RowKey(COMPANIONS, "mug").encoded(), b"")
+    assert replica.states.take(told) and replica.states.take([gone]) and keys("mug") == [0]

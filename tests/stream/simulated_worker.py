@@ -31,7 +31,7 @@ from headrace.features.store.last_items import decode_items
 from headrace.positions.commit import Commit
 from headrace.skipped import Skipped
 from headrace.stream.delivery import Gone
-from headrace.stream.owner import ItemOwner, Owned
+from headrace.stream.owner import TELL_EVERY_MS, ItemOwner, Owned
 from headrace.stream.step.intake import Decoded, decode_records
 from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import Effects, Partition, PartitionSettings
@@ -283,4 +283,5 @@ def run(
             num_crashes, is_idle = num_crashes + 1, False
         num_idle = {**num_idle, own: num_idle[own] + 1} if is_idle else dict.fromkeys(workers, 0)
         now_ms += random.choice([0, 1, 50, 300, random.randint(0, 3 * WINDOW_MS)])
+        now_ms += TELL_EVERY_MS if now_ms > end_ms + 5 * WINDOW_MS else 0
     return num_crashes

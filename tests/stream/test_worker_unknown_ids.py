@@ -91,7 +91,7 @@ def test_unknown_items_and_users_have_a_share_of_redis_and_of_the_topic_and_end(
         assert len(ttls_s) == 1 + NUM_REQUESTS // 2 and ttls_s.pop(b"ann") == -1
         assert all(900 < ttl_s <= 1_000 for ttl_s in ttls_s.values())
         # A new worker reads what is left; when it was heard of no more for so long, it goes.
-        run(settings, until_ms=now_ms() + int(1_500 * TTL_S))
+        run(settings, until_ms=now_ms() + int(2_500 * TTL_S))
         assert unknown_in_topic(settings) == 0
         time.sleep(0.1)
         assert [key.rpartition(b"=")[2] for key in keys(ITEM_LAYOUT.view, "item")] == [b"mug"]

@@ -12,12 +12,11 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.action import AVERSIONS
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import DEFAULT_SURFACE
 from headrace.events.declared import Told
 from headrace.features.aggregation.accumulators import State
-from headrace.features.aggregation.facts import WISHES, Ints, action_masks
+from headrace.features.aggregation.facts import Ints, action_masks, are_chosen
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.candidates import Candidates, no_candidates
@@ -27,12 +26,25 @@ _AGE: Final = re.compile(r"age=(\d{1,3})(?!\d)")
 NO_TIME: Final = np.zeros(1, np.int64)  # for features that do not depend on it
 
 
+class StatesByRow(Protocol):
+    """States of accumulators by catalogue row."""
+
+    def take(self, row_N: Ints) -> State:
+        """[N]: the states of these rows."""
+        ...
+
+
 class Snapshot(Protocol):
     """A snapshot of data that changes during serving; a request reads one, which stays."""
 
     @property
     def trending_rows(self) -> Ints:
         """Catalogue rows, most clicked of late first."""
+        ...
+
+    @property
+    def companions(self) -> StatesByRow:
+        """The items that each item was chosen together with (`headrace.features.companions`)."""
         ...
 
 
@@ -56,8 +68,7 @@ class User:
     def chosen_keys(self, most: int) -> list[int]:
         """The keys of the different items that the user chose last, the newest first."""
         key_T, _, outcome_T, _ = self.history_4T
-        mask_T = action_masks(outcome_T)
-        is_chosen_T = (mask_T & WISHES != 0) & (mask_T & AVERSIONS == 0) & (key_T != 0)
+        is_chosen_T = are_chosen(action_masks(outcome_T)) & (key_T != 0)
         return [*dict.fromkeys(key_T[is_chosen_T].tolist())][:most]
 
     def hidden_keys(self, now_ms: int) -> list[int]:

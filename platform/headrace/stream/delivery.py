@@ -26,7 +26,7 @@ from headrace.features.rows.state_row import Rows
 from headrace.features.schema import VIEW_SCHEMA
 from headrace.features.store.columns import Expiry
 from headrace.features.store.last_items import USER_HIDES
-from headrace.features.table import USER
+from headrace.features.table import LAYOUTS, USER
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.monitor import Monitor, ReferenceStore, Written
 from headrace.monitoring.status import StatusBoard
@@ -246,7 +246,8 @@ class Delivery:
     def _delete_merged(self, gone: Gone) -> None:
         """Delete the merged rows of forgotten entities, after all that was sent of them."""
         for number, layout, ids in gone.merged:
-            self._store.delete(layout, ids)
+            if layout in LAYOUTS:
+                self._store.delete(layout, ids)
             for entity_id in ids:
                 row_key = RowKey(layout.entity, entity_id).encoded()
                 self._writer.send(self._topics.item_features, None, row_key, number)

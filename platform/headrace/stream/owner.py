@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 
 from headrace.broker.reader import LogReader
-from headrace.broker.record import Record
 from headrace.broker.topics import LogIdentity, Topics
 from headrace.config import Settings
 from headrace.features.rows.merged import MergedState
@@ -22,11 +21,13 @@ from headrace.features.rows.merged_table import Forgotten
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.ownership import Ownership, by_owner, owner_of
 from headrace.features.rows.messages.row_messages import RowDecoder, RowKey, row_key_of
+from headrace.features.table import LAYOUTS
 from headrace.stream.delivery import Changed, Gone
 from headrace.stream.published import Published, move_partial_rows, published_rows
 from headrace.stream.step.intake import arrived_records
 
 RECORDS_A_POLL: Final = 20_000
+TELL_EVERY_MS: Final = 200  # an item that many partitions speak of is merged once then
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class ItemOwner:
         self._merged_reader: LogReader | None = None  # of those of others
         self._sources: frozenset[int] = frozenset()
         self._orphans: dict[str, list[str]] = {}  # published, and no partition has a row of them
+        self._news: dict[str, dict[str, list[int]]] = {}  # arrival times by kind and id, untold yet
+        self._told_ms = 0
         merged.merge_only(ownership)
 
     def start(self, sources: Collection[int]) -> Owned:
@@ -72,21 +75,33 @@ class ItemOwner:
             self._merged_reader = self._reader(self._topics.item_features, others)
             for records in self._merged_reader.read_to_end():
                 self._merged.take_merged(self._rows.read(records))
-        everything = {entity: table.all_ids() for entity, table in self._merged.tables.items()}
-        changed = self._owned(everything, {})
+        changed = self._owned(
+            {
+                entity: dict.fromkeys(table.all_ids(), ())
+                for entity, table in self._merged.tables.items()
+            }
+        )
         for about in published.positions:
             if not self._merged.tables[about.entity].having([about.entity_id]):
                 self._orphans.setdefault(about.entity, []).append(about.entity_id)
-        return Owned(changed, [_news(one, published) for one in changed])
+        return Owned(_stored(changed), [_news(one, published) for one in changed])
 
     def poll(self, now_ms: int) -> Owned:
-        """The rows that changed by the messages which came since."""
+        """The rows that changed by the messages which came since, every `TELL_EVERY_MS`."""
         if self._merged_reader:
             self._merged.take_merged(self._rows.read(self._merged_reader.poll(0)))
         polled = self._partial_reader.poll(0) if self._partial_reader else []
         arrived = arrived_records(polled, now_ms)
-        changed = self._owned(self._merged.apply(arrived), _arrivals_ms(arrived))
-        return Owned(changed, changed)
+        self._merged.apply(arrived)
+        for record in arrived:
+            if about := row_key_of(record.key):
+                of_kind = self._news.setdefault(about.entity, {})
+                of_kind.setdefault(about.entity_id, []).append(record.arrival_ms)
+        if not self._news or now_ms - self._told_ms < TELL_EVERY_MS:
+            return Owned()
+        self._told_ms, news, self._news = now_ms, self._news, {}
+        changed = self._owned(news)
+        return Owned(_stored(changed), changed)
 
     def end_step(self, now_ms: int) -> Gone:
         """Forget unknown entities as the bounds say; returns the rows to delete of them: those
@@ -124,19 +139,15 @@ class ItemOwner:
         start = dict.fromkeys(numbers, 0)
         return LogReader(self._settings, topic, start, RECORDS_A_POLL, log=self._log)
 
-    def _owned(
-        self,
-        mentioned: Mapping[str, Sequence[str]],
-        arrivals_ms: Mapping[tuple[str, str], Sequence[int]],
-    ) -> list[Changed]:
+    def _owned(self, news: Mapping[str, Mapping[str, Sequence[int]]]) -> list[Changed]:
         """The merged rows of those entities that are this worker's own, and the arrival times of
         the records about them."""
         owned = []
-        for entity, ids in mentioned.items():
+        for entity, of_kind in news.items():
             table = self._merged.tables[entity]
-            mine = by_owner(table.having(ids), self._ownership.num_partitions)
+            mine = by_owner(table.having(of_kind), self._ownership.num_partitions)
             for number in self._ownership.partitions & mine.keys():
-                arrived_ms = [ms for i in mine[number] for ms in arrivals_ms.get((entity, i), ())]
+                arrived_ms = [ms for id_ in mine[number] for ms in of_kind[id_]]
                 index_N = table.find(mine[number])
                 rows = mine[number], table.merged(index_N), table.are_unknown(index_N)
                 owned.append(Changed.of(number, table.layout, rows, arrived_ms))
@@ -152,13 +163,9 @@ class ItemOwner:
                 yield owner_of(one.entity_id, self._ownership.num_partitions), row_key
 
 
-def _arrivals_ms(records: Sequence[Record]) -> dict[tuple[str, str], list[int]]:
-    """The arrival times of records, by the entity that they are about."""
-    arrivals_ms: dict[tuple[str, str], list[int]] = {}
-    for record in records:
-        if about := row_key_of(record.key):
-            arrivals_ms.setdefault((about.entity, about.entity_id), []).append(record.arrival_ms)
-    return arrivals_ms
+def _stored(changed: Sequence[Changed]) -> list[Changed]:
+    """Those of the rows that have a view in the online store."""
+    return [one for one in changed if one.layout in LAYOUTS]
 
 
 def _news(one: Changed, published: Published) -> Changed:

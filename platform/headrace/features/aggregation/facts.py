@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -135,6 +135,12 @@ def outcome(action_mask: int, value: float) -> int:
 def action_masks(outcome_X: Ints) -> Ints:
     """The actions of outcomes, as bits."""
     return outcome_X & ((1 << SHARE_SHIFT) - 1)
+
+
+def are_chosen(mask_X: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether something wished for came of impressions, and no aversion, by their actions."""
+    chosen_X: NDArray[np.bool_] = (mask_X & WISHES != 0) & (mask_X & AVERSIONS == 0)
+    return chosen_X
 
 
 def told_apart(outcome_X: Ints) -> Ints:

@@ -5,12 +5,13 @@ U states   N facts   P (fact, slot) pairs   Q states read   R registers   C kept
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from headrace.features.aggregation.accumulators import EVER, State, Values
+from headrace.features.aggregation.accumulators import EVER, State, Values, span
 from headrace.features.aggregation.facts import CLICK, SHOWN, Facts, Ints
 
 _MIX: Final = np.uint64(0x9E3779B97F4A7C15)  # 2^64 / golden ratio
@@ -119,6 +120,60 @@ class TopItems:
         fresh_V["key"][row_Y[kept_Y], place_Y[kept_Y]] = key_Y[kept_Y]
         fresh_V["sum"][row_Y[kept_Y], place_Y[kept_Y]] = sum_Y[kept_Y]
         state_U[changed_V] = fresh_V
+
+
+@dataclass(frozen=True, slots=True)
+class FadingTopItems:
+    """`TopItems` in which a fact counts half after each `half_life_ms`. Reads the same, as of the
+    time of reading; sums are kept as of the latest fact."""
+
+    half_life_ms: int
+    capacity: int = 8
+    measure: str = CLICK
+    is_exact: ClassVar = False
+    is_sketch: ClassVar = True
+
+    @property
+    def window(self) -> str:
+        return f"half-life {span(self.half_life_ms)}"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype([("newest_ms", "<i8"), ("top", self._top.dtype)])
+
+    def initialize(self) -> State:
+        return np.zeros((), self.dtype)
+
+    def add(self, state_U: State, facts: Facts) -> None:
+        newest_U = state_U["newest_ms"].copy()
+        np.maximum.at(newest_U, facts.entity_N, facts.time_ms_N)
+        self._advance(state_U, newest_U)
+        measure_NM = facts.measure_NM * self._weight(newest_U[facts.entity_N] - facts.time_ms_N)
+        self._top.add(state_U["top"], replace(facts, measure_NM=measure_NM))
+
+    def merge(self, state_U: State, other_U: State) -> None:
+        self._advance(state_U, np.maximum(state_U["newest_ms"], other_U["newest_ms"]))
+        top_U = other_U["top"].copy()
+        top_U["sum"] *= self._weight(state_U["newest_ms"] - other_U["newest_ms"])
+        self._top.merge(state_U["top"], top_U)
+
+    def read(self, state_Q: State, now_ms_Q: Ints) -> State:
+        top_Q: State = state_Q["top"].copy()
+        top_Q["sum"] *= self._weight(np.maximum(now_ms_Q - state_Q["newest_ms"], 0))
+        return top_Q
+
+    @property
+    def _top(self) -> TopItems:
+        return TopItems(self.capacity, self.measure)
+
+    def _advance(self, state_U: State, newest_U: Ints) -> None:
+        state_U["top"]["sum"] *= self._weight(newest_U - state_U["newest_ms"])
+        state_U["newest_ms"] = newest_U
+
+    def _weight(self, age_ms_X: Ints) -> NDArray[np.float32]:
+        """[X, 1]."""
+        weight_X: NDArray[np.float32] = np.exp2(-age_ms_X / self.half_life_ms).astype(np.float32)
+        return weight_X[:, None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from headrace.broker.record import Record
 from headrace.features.aggregation.facts import Ints
+from headrace.features.companions import COMPANIONS
 from headrace.features.rows.bounds import Bounds
 from headrace.features.rows.item_columns import CatalogueColumns, ItemOf
 from headrace.features.rows.merged_table import Forgotten, MergedTable
@@ -153,9 +154,10 @@ def _tables(item_of: ItemOf, bounds: Bounds | None) -> dict[str, MergedTable]:
     """A table for each kind; categories are those of the catalogue's items."""
     tables = {entity: MergedTable(layout) for entity, layout in SHARED.items()}
     if bounds:
-        tables[ITEM] = MergedTable(
-            SHARED[ITEM], lambda item_id: item_of(item_id) is not None, bounds.items
-        )
+        for entity in (ITEM, COMPANIONS):
+            tables[entity] = MergedTable(
+                SHARED[entity], lambda item_id: item_of(item_id) is not None, bounds.items
+            )
         known = bounds.known_campaigns
         tables[CAMPAIGN] = MergedTable(SHARED[CAMPAIGN], known.__contains__, bounds.campaigns)
     return tables

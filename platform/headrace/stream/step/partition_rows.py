@@ -15,6 +15,7 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.asked import Groups, Requests
 from headrace.features.aggregation.facts import Facts, Ints
 from headrace.features.aggregation.layout import Layout
+from headrace.features.companions import COMPANIONS
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows, blank_rows
@@ -29,6 +30,7 @@ from headrace.features.table import (
     ITEM_LAYOUT,
     USER_LAYOUT,
 )
+from headrace.stream.step.covisits import Covisits, Pairs
 from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts
 from headrace.stream.step.seen_items import SeenItems, seen_items
 
@@ -69,7 +71,7 @@ class PartitionRows:
         num_partitions: int = 0,
     ) -> None:
         self._partition, self._merged, self._every_event = partition, merged, every_event
-        self.users = UserTable(partition, max_users, num_partitions)
+        self.users, self._covisits = UserTable(partition, max_users, num_partitions), Covisits()
 
     def apply(self, facts_of_step: StepFacts) -> ChangedRows:
         """Apply the facts that the rows lack, and fill in requests; returns the changed rows."""
@@ -82,6 +84,7 @@ class PartitionRows:
         candidate_C = self._merged.items.indexes(id_ for r in asked for id_ in r.item_ids)
         self._merged.meet_items()
         log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
+        pairs = self._covisits.pairs(columns.user_ids, columns.item_ids, log.facts, self.users)
         user_Q = self._apply_users(columns.user_ids, log, asked, changed)
         changed.seen = seen_items(columns.user_ids, log.facts, self.users)
         before = Before(
@@ -92,6 +95,7 @@ class PartitionRows:
         self._apply_group(ITEM, log, item_N, changed)
         self._apply_categories(item_N, log, changed)
         self._apply_campaigns(columns.campaign_ids, log, changed)
+        self._apply_companions(pairs, log, changed)
         if asked:
             self._give_features(asked, before)
         return changed
@@ -202,6 +206,11 @@ class PartitionRows:
         fact_K = np.array([n for n, id_ in enumerate(campaign_ids) if id_ is not None], np.int64)
         index_K = self._merged.campaigns.indexes(id_ for id_ in campaign_ids if id_ is not None)
         self._apply_group(CAMPAIGN, log.take(fact_K), index_K, changed)
+
+    def _apply_companions(self, pairs: Pairs, log: _Log, changed: ChangedRows) -> None:
+        index_P = self._merged.tables[COMPANIONS].indexes(pairs.item_ids)
+        told = _Log(pairs.facts, log.offset_N[pairs.fact_P], log.ordinal_N[pairs.fact_P])
+        self._apply_group(COMPANIONS, told, index_P, changed)
 
     def _apply_group(self, entity: str, log: _Log, index_K: Ints, changed: ChangedRows) -> None:
         """Take the facts that are new into this partition's rows of merged entities."""
