@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,13 @@ from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.clock import now_ms
-from headrace.documents.document import ITEM, accept_part
+from headrace.documents.document import ITEM, ItemDocument, accept_part
 from headrace.documents.feed import publish_catalogue
-from headrace.documents.messages import part_message, removal
+from headrace.documents.messages import part_message, removal, whole_message
 from headrace.offline.archive import Archive
 from headrace.services.kafka import start_broker
 from headrace.services.redis import start_redis
+from headrace.stream.worker import Worker
 
 pytestmark = pytest.mark.services
 
@@ -49,6 +51,16 @@ rows = store.get_historical_features(asked, names).to_df().astype(object)
 online = store.get_online_features(names, [{"item_id": "pen"}]).to_dict()
 found = rows.where(rows.notna(), None)[["price_micros", "currency"]]
 print(json.dumps([found.values.tolist(), online]))
+"""
+
+
+ONLINE = """
+import json
+from headrace.feast_adapter import first_import
+from feast import FeatureStore
+names = [f"item_content:{name}" for name in ("title", "categories", "price_micros", "stock")]
+rows = [{"item_id": "mug"}, {"item_id": "cup"}]
+print(json.dumps(FeatureStore("feature_repo").get_online_features(names, rows).to_dict()))
 """
 
 
@@ -85,6 +97,19 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         yield Shop(settings, [])
 
 
+def asked(settings: config.Settings, program: str, *arguments: str) -> Any:
+    """What a program that uses Feast prints, as JSON."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env={**os.environ, **config.environment(settings)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3_000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
 def archive(settings: config.Settings, seconds: float) -> None:
     """An archive that runs for so long."""
     part, ends_s = Archive(settings, now_ms), time.monotonic() + seconds
@@ -101,15 +126,16 @@ def test_a_join_finds_the_price_of_then(shop: Shop) -> None:
     shop.change(part_message(ITEM, accept_part(ITEM, {"item_id": "mug", "currency": None})))
     shop.change(removal("mug"))
     archive(shop.settings, 1.0)  # another one goes on where the first was
-    environ = {**os.environ, **config.environment(shop.settings)}
-    done = subprocess.run(
-        [sys.executable, "-c", JOIN, str(now_ms()), json.dumps(shop.moments_ms)],
-        env=environ,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-3_000:]
-    joined, online = json.loads(done.stdout.splitlines()[-1])
+    joined, online = asked(shop.settings, JOIN, str(now_ms()), json.dumps(shop.moments_ms))
     assert joined == [[None, None], [5, "EUR"], [6, "EUR"], [6, None], [None, None]]
     assert online["price_micros"] == [None] and online["title"] == [""]
+
+
+def test_feast_reads_online_what_a_worker_has_followed(shop: Shop) -> None:
+    shop.change(whole_message(ITEM, ItemDocument("cup", "A cup", ("tea",), price_micros=7)))
+    shop.change(part_message(ITEM, accept_part(ITEM, {"item_id": "cup", "stock": 0})))
+    ends_s = time.monotonic() + 3
+    Worker(shop.settings, (0, 1), now_ms).run(lambda: time.monotonic() > ends_s)
+    found = asked(shop.settings, ONLINE)
+    assert found["price_micros"] == [None, 7] and found["stock"] == [None, 0]
+    assert found["title"] == [None, "A cup"] and found["categories"] == [None, ["tea"]]

@@ -249,7 +249,7 @@ def test_each_topic_is_kept_as_its_plan_says(
     assert kept[topics.dead_letters] == str(30 * 24 * hour_ms)
     policies = {name: found[name]["cleanup.policy"]["value"] for name in planned}
     compacted = {name for name, policy in policies.items() if policy == "compact"}
-    documents = {topics.items, topics.users}
+    documents = {topics.items, topics.users, topics.item_vectors}
     assert compacted == {topics.item_partials, topics.item_features, topics.models, *documents}
 
 

@@ -39,13 +39,16 @@ class FollowedItems:
         self._reader: LogReader | None = None
         self._polled_ms, self._kept_ms, self._is_kept = 0, clock(), True
 
-    def read_to_end(self) -> None:
-        """Take in all that the topic has now."""
-        begin = CatchUp(self._place, self._clock())
+    def read_to_end(self) -> set[str]:
+        """Take in all that the topic has now; returns the ids of those that changed by it."""
+        begin, changed = CatchUp(self._place, self._clock()), set[str]()
         for records in self._open().read_to_end():
             begin.note(records)
-            self._take(records)
-        self.table.remove(begin.left(self.table.ids()), self._clock())
+            changes = self._take(records)
+            changed.update(changes.removed, (item.item_id for item in changes.put))
+        left = begin.left(self.table.ids())
+        self.table.remove(left, self._clock())
+        return changed.union(left)
 
     def poll(self) -> ItemChanges:
         """Take in the messages that came, now and then; returns the changes. The first time it

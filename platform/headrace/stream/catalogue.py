@@ -6,7 +6,8 @@ users into the online store, where Feast and serving read them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +18,7 @@ from headrace.broker.reader import LogReader
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics, log_identity
 from headrace.catalogue.item import User
+from headrace.catalogue.place import Place
 from headrace.config import Settings
 from headrace.documents.document import (
     USER,
@@ -28,14 +30,13 @@ from headrace.documents.document import (
 )
 from headrace.documents.followed import FollowedItems
 from headrace.documents.follower import ItemChanges
-from headrace.documents.messages import MessageReader
+from headrace.documents.messages import MessageReader, id_in
 from headrace.errors import InvalidDocument
 from headrace.features.online.store import OnlineStore
 from headrace.skipped import Skipped
 
 DRAW_EVERY_MS: Final = 10_000  # from which items negatives are drawn
 DRAW_ITEMS: Final = 10_000  # of a catalogue; one of a million is numbered anew every 17 minutes
-KEY: Final = "followed-users"  # in Redis: how far the users of each partition are in the store
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +62,9 @@ class WorkersCatalogue:
         skipped: Skipped,
         clock: Callable[[], int],
     ) -> None:
-        self._settings, self._store, self._clock = settings, store, clock
+        self._settings, self._clock = settings, clock
         self._followed = FollowedItems(settings, skipped, clock)
+        self._contents = _Contents(settings, store, redis, clock)
         self._users = _Users(settings, store, redis, skipped, clock)
         self._own: frozenset[int] = frozenset()
         self._has_others, self._drawn_ms = False, clock()
@@ -75,14 +77,16 @@ class WorkersCatalogue:
     def start(self, partitions: Iterable[int]) -> None:
         """Take in the items of now; own these partitions' users and items."""
         self._own = frozenset(partitions)
-        self._followed.read_to_end()
+        before = self._followed.place
+        changed = self._followed.read_to_end()
+        self._contents.start(self._own, before, self._followed, changed)
         self._users.start(self._own)
 
     def poll(self) -> Followed:
         """Take in the messages that came, now and then; returns the changes."""
         changes = self._followed.poll()
         if changes:
-            self._write(changes)
+            self._contents.write(changes, self._followed.place)
             self._has_others = True
         if 0 in self._own:  # one worker of a node's is enough
             self._followed.keep_if_due()
@@ -105,19 +109,77 @@ class WorkersCatalogue:
         self._followed.close()
         self._users.close()
 
-    def _write(self, changes: ItemChanges) -> None:
-        ids = [*(item.item_id for item in changes.put), *changes.removed]
-        mine = owned(ids, self._own, self._settings)
-        put = [item for item in changes.put if item.item_id in mine]
-        self._store.write_contents(put, self._clock())
-        self._store.delete_contents([id_ for id_ in changes.removed if id_ in mine])
-
 
 def owned(ids: Sequence[str], partitions: frozenset[int], settings: Settings) -> set[str]:
     """Those of these items or users that are of these partitions."""
     num_partitions = settings.stream.num_partitions
     homes = partitions_of([id_.encode() for id_ in ids], num_partitions).tolist()
     return {id_ for id_, home in zip(ids, homes, strict=True) if home in partitions}
+
+
+class _Positions:
+    """How far the rows of each partition are in the online store, in a hash in Redis."""
+
+    def __init__(self, redis: Redis, name: str) -> None:
+        self._redis, self._name = redis, name
+        self._own, self._log = frozenset[int](), ""
+
+    def start(self, own: frozenset[int], log: str) -> int | None:
+        """The first offset that the rows of these partitions lack; None where nobody knows."""
+        self._own, self._log = own, log
+        found = self._redis.hgetall(self._name)
+        if found.get(b"log", b"").decode() != log:
+            return None
+        offsets = [found.get(str(number).encode()) for number in own]
+        return None if None in offsets else min(map(int, filter(None, offsets)), default=0)
+
+    def write(self, end: int) -> None:
+        """The rows of these partitions are written up to this offset."""
+        ends = {str(number): end for number in self._own}
+        self._redis.hset(self._name, mapping={**ends, "log": self._log})
+
+
+class _Contents:
+    """Items of some partitions in the online store. What nobody wrote is written at the start:
+    before this worker's first, the rows are those that were materialized."""
+
+    def __init__(
+        self, settings: Settings, store: OnlineStore, redis: Redis, clock: Callable[[], int]
+    ) -> None:
+        self._settings, self._store, self._clock = settings, store, clock
+        self._positions = _Positions(redis, f"{settings.namespace}:followed-items")
+        self._own = frozenset[int]()
+
+    def start(
+        self,
+        own: frozenset[int],
+        before: Place,
+        followed: FollowedItems,
+        changed: Collection[str],
+    ) -> None:
+        """Write what changed since the table's snapshot was made, and what others left."""
+        self._own, end = own, followed.place.offsets[0]
+        written = self._positions.start(own, followed.place.log)
+        begins = before.offsets.get(0, 0) if written is None else written
+        ids = set(changed)
+        topic = Topics(self._settings.namespace).items
+        if begins < end:
+            with closing(LogReader(self._settings, topic, {0: begins})) as reader:
+                for records in reader.read_to_end():
+                    ids.update(map(id_in, records))
+        items = {item_id: followed.table.get(item_id) for item_id in ids}
+        put = [item for item in items.values() if item is not None]
+        gone = [item_id for item_id, item in items.items() if item is None]
+        self.write(ItemChanges(put, gone), followed.place)
+
+    def write(self, changes: ItemChanges, place: Place) -> None:
+        """Write items that changed; the table has followed so far."""
+        ids = [*(item.item_id for item in changes.put), *changes.removed]
+        mine = owned(ids, self._own, self._settings)
+        put = [item for item in changes.put if item.item_id in mine]
+        self._store.write_contents(put, self._clock())
+        self._store.delete_contents([id_ for id_ in changes.removed if id_ in mine])
+        self._positions.write(place.offsets[0])
 
 
 class _Users:
@@ -132,20 +194,17 @@ class _Users:
         skipped: Skipped,
         clock: Callable[[], int],
     ) -> None:
-        self._settings, self._store, self._redis, self._clock = settings, store, redis, clock
+        self._settings, self._store, self._clock = settings, store, clock
         self._messages = MessageReader(USER, skipped)
-        self._key = f"{settings.namespace}:{KEY}"
+        self._positions = _Positions(redis, f"{settings.namespace}:followed-users")
         self._reader: LogReader | None = None
-        self._own, self._log = frozenset[int](), ""
+        self._own = frozenset[int]()
 
     def start(self, partitions: frozenset[int]) -> None:
         """Go on where the users of these partitions were left, the first of them."""
-        topic = Topics(self._settings.namespace).users
-        self._own, self._log = partitions, str(log_identity(self._settings, topic))
-        found = self._redis.hgetall(self._key)
-        is_same = found.get(b"log", b"").decode() == self._log
-        offsets = [int(found.get(str(number).encode(), 0)) for number in partitions]
-        start = min(offsets, default=0) if is_same else 0
+        topic, self._own = Topics(self._settings.namespace).users, partitions
+        log = str(log_identity(self._settings, topic))
+        start = self._positions.start(partitions, log) or 0
         self._reader = LogReader(self._settings, topic, {0: start})
 
     def poll(self) -> dict[str, tuple[str, ...] | None]:
@@ -157,9 +216,7 @@ class _Users:
         put = [User(id_, words) for id_, words in told.items() if words is not None]
         self._store.write_profiles(put, self._clock())
         self._store.delete_profiles([id_ for id_, words in told.items() if words is None])
-        end = records[-1].offset + 1
-        ends = {str(number): end for number in self._own}
-        self._redis.hset(self._key, mapping={**ends, "log": self._log})
+        self._positions.write(records[-1].offset + 1)
         return told
 
     def close(self) -> None:
