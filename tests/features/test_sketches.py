@@ -133,7 +133,7 @@ def test_an_item_that_becomes_popular_is_found_however_slowly_it_comes() -> None
 
 
 @examples
-@given(log=clicked_items(num_items=4), random=randoms(), later_ms=st.integers(0, 10**9))
+@given(log=clicked_items(num_items=4), random=randoms(), later_ms=st.integers(0, 100_000))
 def test_fading_top_items_count_half_after_each_half_life(
     log: list[Fact], random: Random, later_ms: int
 ) -> None:
