@@ -52,7 +52,7 @@ log = logging.getLogger(__name__)
 
 
 class ArrivalEncoder:
-    """Encodes what waits, a batch of a table at a time, until it is stopped."""
+    """Encodes waiting items, a batch of a table at a time, until it is stopped."""
 
     def __init__(
         self, settings: config.Settings, device: str, clock: Callable[[], int] = now_ms
@@ -211,7 +211,7 @@ class ArrivalActor:
 
 
 def run(settings: config.Settings) -> None:
-    """Keep an actor that encodes until a signal says to stop; raises what ends it."""
+    """Keep an actor that encodes until a signal says to stop; raises the error that ends it."""
     if not settings.training.vector_tables:
         raise ConfigError("no vector table to keep up with: name one with --vectors")
     create_topics(settings)

@@ -1,4 +1,4 @@
-"""A route of a replica: a row of the table (`headrace.api.routes`) and what answers it."""
+"""A route of a replica: a row of the table (`headrace.api.routes`) and its handler."""
 
 from __future__ import annotations
 

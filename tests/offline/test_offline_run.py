@@ -258,13 +258,12 @@ def test_incremental_materialization_brings_in_only_what_is_new(namespace: Names
     feast = FeatureStore(repo_path=str(room_path("feature_repo")))
 
     def titles() -> list[str | None]:
-        rows = [{"item_id": "1"}, {"item_id": "2"}]
-        found = feast.get_online_features(["item_content:title"], entity_rows=rows).to_dict()
-        return list(found["title"])
+        asked = ["item_content:title"], [{"item_id": "1"}, {"item_id": "2"}]
+        return list(feast.get_online_features(*asked).to_dict()["title"])
 
     first, second = titles()
-    name = namespace.settings.namespace
-    assert namespace.redis.delete(f"{name}/item_content/item_id=2") == 1
+    row = f"{namespace.settings.namespace}/item_content/item_id=2"
+    assert namespace.redis.delete(row) == 1
     namespace.run("materialize", "--incremental")
     assert titles() == [first, None], "that row is not new"
     films = namespace.data / "ml-100k.item"
@@ -281,14 +280,13 @@ def test_a_training_set_has_what_was_known_before_each_request(namespace: Namesp
     config.export(namespace.settings)
     feast = FeatureStore(repo_path=str(room_path("feature_repo")))
     asked = [event for event in namespace.streamed[-40:] if isinstance(event, ImpressionEvent)]
+    begin = datetime(1970, 1, 1, tzinfo=UTC)
+    times = [begin + timedelta(milliseconds=event.event_time_ms) for event in asked]
     requests = pd.DataFrame(
         {
             "user_id": [event.user_id for event in asked],
             "item_id": [event.items[0].item_id for event in asked],
-            "event_timestamp": [
-                datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=event.event_time_ms)
-                for event in asked
-            ],
+            "event_timestamp": times,
         }
     )
     features = ["user_activity:user_impressions_log", "item_activity:item_impressions_log"]

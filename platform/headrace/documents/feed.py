@@ -52,7 +52,7 @@ class Fed:
 
 
 def materialize_files(settings: Settings, dataset: Dataset, as_of_ms: int) -> str:
-    """Publish a catalogue, and say what that was; where no broker was named and none answers,
+    """Publish a catalogue, and tell the result; where no broker was named and none answers,
     write its files only."""
     try:
         check_broker(settings.kafka_bootstrap, settings.kafka)

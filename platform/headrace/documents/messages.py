@@ -40,7 +40,7 @@ def removal(id_: str) -> Message:
 
 
 def id_in(record: Record) -> str:
-    """The id in the key of a record, whatever else it is."""
+    """The id in the key of a record of any kind."""
     return (record.key or b"").partition(_SEPARATOR)[0].decode(errors="replace")
 
 

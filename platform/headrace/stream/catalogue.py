@@ -157,7 +157,7 @@ class _Contents:
         followed: FollowedItems,
         changed: Collection[str],
     ) -> None:
-        """Write what changed since the table's snapshot was made, and what others left."""
+        """Write the changes since the table's snapshot was made, and those that others left."""
         self._own, end = own, followed.place.offsets[0]
         written = self._positions.start(own, followed.place.log)
         begins = before.offsets.get(0, 0) if written is None else written
