@@ -223,7 +223,7 @@ def run(settings: config.Settings) -> None:
     has_gpu = ray.cluster_resources().get("GPU", 0) > 0
     actor = (
         ray.remote(ArrivalActor)
-        .options(num_cpus=0, num_gpus=1 if has_gpu else 0, max_concurrency=2, max_restarts=-1)
+        .options(num_cpus=0, num_gpus=1 if has_gpu else 0, max_concurrency=2)
         .remote()
     )
     running = actor.run.remote(settings)
@@ -248,6 +248,9 @@ def main() -> int:
     except ray.exceptions.RayTaskError as error:
         print(f"headrace encode: {error.cause or error}", file=sys.stderr)
         return 2 if isinstance(error.cause, HeadraceError) else 1
+    except ray.exceptions.RayActorError as error:
+        print(f"headrace encode: its actor ended: {error}".splitlines()[0], file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0
