@@ -30,6 +30,7 @@ from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.context import Context, User, age_of
 from headrace.pipeline.run import run
+from headrace.pipeline.stage import Stage
 from headrace.slates.rank import RankContext
 from headrace.slates.stages import slate_stages
 from headrace.slates.trending import Trending
@@ -64,8 +65,8 @@ class WalkedReplica:
         self._decoded: list[Decoded] = []
         self._changed: set[int] = set()
         self._states = ItemStatesByRow(self._path.merged)
-        self._stages = slate_stages(
-            self._hydrate, lambda context: None, settings.serving.max_candidates, SeenPolicy()
+        self._stages: tuple[Stage[RankContext], ...] = slate_stages(
+            self._hydrate, _no_answer, settings.serving.max_candidates, SeenPolicy()
         )
 
     def take(self, offset: int, event: Event) -> None:
@@ -117,3 +118,7 @@ class WalkedReplica:
         attributes = self._attributes.get(context.user_id, ())
         state_1 = decode_rows([row], USER_LAYOUT)["state"] if row else USER_LAYOUT.new(1)
         context.user = User(state_1, user_word_keys(attributes), {}, age_of(attributes))
+
+
+def _no_answer(context: RankContext) -> None:
+    """The candidates that are left are the slate."""
