@@ -103,10 +103,16 @@ class _Walk:
             progress.say(offset, "train" if not self.num_points else "test")
 
     def report(self) -> dict[str, Any]:
-        """The figures of the point's own judgement first, then of all."""
+        """The figures: those of the log's own judgement, then of all.
+
+        Where it tells impressions, they are ratings of what users came for by themselves, or of
+        what somebody else's slates showed: what comes next is not what a slate would have changed.
+        """
         judged = {name: figures.report() for name, figures in self._figures.items()}
-        by_list = judged[NEXT]
+        judged_by = LATER if LATER in judged else NEXT
+        by_list = judged[judged_by]
         return {
+            "judged_by": judged_by,
             "slates": by_list.get(SLATE, {}),
             "baselines": {name: {ALL: of[ALL]} for name, of in by_list.items() if name != SLATE},
             "sources": {
