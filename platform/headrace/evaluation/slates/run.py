@@ -35,7 +35,7 @@ JUDGED: Final = {
 
 
 def evaluate_slates(dataset: Dataset, settings: Settings, asked: AskedSlates) -> dict[str, Any]:
-    """The report: figures of slates and baselines, recall of sources, and what slates are made of.
+    """The report: figures of slates and baselines, recall of sources, and their make-up.
 
     Raises `ConfigError` or `DatasetError` for a test that cannot be.
     """
@@ -62,7 +62,7 @@ def evaluate_slates(dataset: Dataset, settings: Settings, asked: AskedSlates) ->
 
 
 class _Walk:
-    """The pass: what is asked at each point, and how it is judged."""
+    """The pass: requests at points, and the figures of their slates."""
 
     def __init__(
         self,
@@ -145,7 +145,7 @@ class _Walk:
         self._count_found(context, point)
 
     def _count_found(self, context: RankContext, point: Point) -> None:
-        """Count what of what came next the sources found within their quotas, and was ranked."""
+        """Count the next choices that sources found within their quotas, and that were ranked."""
         had = np.fromiter(point.visitor.had, np.int64, len(point.visitor.had))
         for quota in QUOTAS:
             row_N = context.found[quota.source.name]
