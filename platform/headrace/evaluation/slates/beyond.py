@@ -51,7 +51,8 @@ class Beyond:
     def report(self) -> dict[str, float | None]:
         """The share of the catalogue that was in a slate; the share of a slate's pairs without a
         category in common; the mean of -log2 of the share of choices; the share of items that were
-        heard of first within a day, or never; choices of a slate's item over those of the one that came."""
+        heard of first within a day, or never; choices of a slate's item over
+        those of the one that came."""
         items, chosen = max(self._num_items, 1), max(self._num_chosen, 1)
         of_chosen = self._chosen / chosen
         return {
