@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from headrace.api.slate import InvalidRequest
 from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT
+from headrace.pipeline.sessions import SessionMemory
 from serving.replica.group_states import GroupStates
 from serving.replica.models import LiveModel
 from serving.replica.state_pages import StatePages, States
@@ -23,6 +24,7 @@ class Snapshot:
     states: States  # by catalogue row
     trending_rows: Ints  # catalogue rows, most clicked of late first
     companions: States = NO_COMPANIONS  # by catalogue row
+    sessions: SessionMemory = field(default_factory=SessionMemory)  # of this replica's requests
     groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
 
     @property

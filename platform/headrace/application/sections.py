@@ -21,6 +21,7 @@ from headrace.application.action import (
     Action,
     problems_of,
 )
+from headrace.application.blend import read_blend
 from headrace.application.declared import Field, attributes_of, context_of
 from headrace.application.document import shown
 from headrace.application.reading import Duration, keys_of, unknown
@@ -59,6 +60,7 @@ class Application:
     surfaces: tuple[str, ...] = ()  # those with a calibration and a position bias of their own
     seen: SeenPolicy = SeenPolicy()
     sources: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SOURCES)  # quotas by name
+    blend: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # weights by case
     negatives: Negatives = Negatives()
     mapping: Mapping[str, Any] = field(default_factory=dict)  # of columns, as it is written
 
@@ -74,6 +76,7 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
     problems = [unknown(name, SECTIONS) for name in document if name not in SECTIONS]
     actions = _actions(document.get("actions"), problems)
     heads = _heads(document.get("heads"), actions, problems)
+    sources = read_sources(document.get("sources"), problems)
     application = Application(
         path=path,
         actions=actions,
@@ -83,7 +86,8 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         attributes=attributes_of(document.get("attributes"), problems),
         surfaces=_surfaces(document.get("surfaces"), problems),
         seen=_seen(document.get("seen"), actions, problems),
-        sources=read_sources(document.get("sources"), problems),
+        sources=sources,
+        blend=read_blend(document.get("blend"), sources, problems),
         negatives=_negatives(document.get("negatives"), problems),
         mapping={name: document[name] for name in MAPPING if document.get(name) is not None},
     )

@@ -20,7 +20,12 @@ FOLDER: Final = Path(__file__).resolve().parents[1] / "retrieval"
 NAMES: Final = tuple(
     sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "registry"))
 )
-DEFAULT: Final = {"covisited": 0.25, "best_categories": 0.5, "trending": 1.0}
+DEFAULT: Final = {
+    "neighbours": 0.5,
+    "covisited": 0.25,
+    "best_categories": 0.25,
+    "trending": 1.0,
+}
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 

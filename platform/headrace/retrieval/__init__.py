@@ -4,5 +4,6 @@ registry.py         the sources by name, with the quotas of the application file
 trending.py         items that were clicked most of late
 best_categories.py  those of the user's best categories
 covisited.py        those that were chosen in sessions with some items
+neighbours.py       those of the sessions nearest to the user's
 same_categories.py  those of the categories of some items
 """

@@ -19,6 +19,7 @@ from headrace.pipeline.rerank.seen_last import SeenLast
 from headrace.pipeline.sources import Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.registry import quotas_of
+from headrace.slates.blend import Blend
 from headrace.slates.rank import RankContext, rank
 
 QUOTAS: Final = quotas_of(APPLICATION.sources)
@@ -31,9 +32,12 @@ def slate_stages(
     answer: Callable[[C], None],
     max_candidates: int,
     policy: SeenPolicy,
+    blend: Callable[[C], None] | None = None,
 ) -> tuple[Stage[C], ...]:
     """A request for a slate, in its order; the sources find so many more candidates than are ranked
-    as the filters may remove."""
+    as the filters may remove. Without a `blend` it is the application's."""
+    if blend is None and APPLICATION.blend:
+        blend = Blend(APPLICATION.blend, max_candidates)
     seen, over_quota = Seen(policy, max_candidates), OverQuota(QUOTAS, max_candidates)
 
     def spare(context: Context) -> int:
@@ -46,6 +50,7 @@ def slate_stages(
         Stage("merge", merge),
         Stage("filters", Rules(*UNAVAILABLE, Hidden(), Excluded(), seen, over_quota)),
         Stage("rank", rank, without="no_model"),
+        *((Stage("blend", blend),) if blend else ()),
         Stage("rerank", Rules(SeenLast(), Outranked())),
         Stage("answer", answer),
     )

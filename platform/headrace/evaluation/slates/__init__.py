@@ -3,6 +3,7 @@
 run.py        one pass over a dataset, and its report
 command.py    `headrace evaluate --slates`
 asked.py      the options
+blending.py   weights of the ranker and of sources, fitted on the way
 learner.py    the learner, and the model that its weights are
 points.py     where slates are asked for, with users as they are and choices to come
 replica.py    the stream, the learner and the stages of a request, in one process

@@ -10,35 +10,56 @@ from typing import Final
 from headrace.evaluation.slates.points import Visitor
 
 HALF_LIFE_MS: Final = 6 * 3_600_000
+MOST_HALVES: Final = 400  # before weights would become too great for a number
+LEAST: Final = 1e-100
 MOST_SESSIONS: Final = 500  # of an item, the last ones
 MOST_NEIGHBOURS: Final = 100
 
 
 class Covisitation:
-    """Items of the same sessions by their cosine, each pair counting half after six hours."""
+    """Items of the same sessions by their cosine, each pair counting half after six hours.
+
+    Weights are kept as of a moment of long ago, at which they are the greater the later they come:
+    a cosine does not see by how much.
+    """
 
     def __init__(self) -> None:
-        self._pairs: dict[int, dict[int, tuple[float, int]]] = defaultdict(dict)
-        self._items: dict[int, tuple[float, int]] = {}
+        self._pairs: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+        self._items: dict[int, float] = defaultdict(float)
+        self._begin_ms = -1
 
     def add(self, now_ms: int, visitor: Visitor, row: int) -> None:
         """Take in that a user, as he was before, chose this."""
-        self._items[row] = (1 + _now(self._items.get(row), now_ms), now_ms)
+        if self._begin_ms < 0:
+            self._begin_ms = now_ms
+        if now_ms - self._begin_ms > MOST_HALVES * HALF_LIFE_MS:
+            self._move(now_ms)
+        weight = 2.0 ** ((now_ms - self._begin_ms) / HALF_LIFE_MS)
+        self._items[row] += weight
         for other in visitor.session:
             if other != row:
-                for one, with_it in ((row, other), (other, row)):
-                    weight = 1 + _now(self._pairs[one].get(with_it), now_ms)
-                    self._pairs[one][with_it] = (weight, now_ms)
+                self._pairs[row][other] += weight
+                self._pairs[other][row] += weight
 
     def scores(self, now_ms: int, visitor: Visitor) -> dict[int, float]:
         """The rows that it proposes to a user, with their scores."""
         scores: dict[int, float] = defaultdict(float)
         for row in visitor.session:
-            own = _now(self._items.get(row), now_ms)
-            for other, pair in self._pairs.get(row, {}).items():
-                of_other = own * _now(self._items.get(other), now_ms)
-                scores[other] += _now(pair, now_ms) / math.sqrt(of_other) if of_other > 0 else 0.0
+            own = math.sqrt(self._items[row])
+            for other, pair in self._pairs[row].items():
+                scores[other] += pair / (own * math.sqrt(self._items[other]))
         return scores
+
+    def _move(self, now_ms: int) -> None:
+        """Keep the weights as of now, without those that are nothing any more."""
+        share = 2.0 ** ((self._begin_ms - now_ms) / HALF_LIFE_MS)
+        items = {row: weight * share for row, weight in self._items.items()}
+        self._items = defaultdict(float, {row: w for row, w in items.items() if w > LEAST})
+        for row, pairs in self._pairs.items():
+            kept = {other: weight * share for other, weight in pairs.items()}
+            kept = {one: weight for one, weight in kept.items() if one in self._items}
+            self._pairs[row] = defaultdict(float, kept if row in self._items else {})
+        self._begin_ms = now_ms
 
 
 class NextItem:
@@ -86,8 +107,3 @@ class SessionNeighbours:
             for row in rows:
                 scores[row] += shared[number] / math.sqrt(len(rows))
         return scores
-
-
-def _now(pair: tuple[float, int] | None, now_ms: int) -> float:
-    """What a weight of another time counts now."""
-    return pair[0] * 0.5 ** ((now_ms - pair[1]) / HALF_LIFE_MS) if pair else 0.0

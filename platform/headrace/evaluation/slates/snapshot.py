@@ -17,6 +17,7 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANIONS
 from headrace.features.rows.groups import groups_of_items
 from headrace.features.rows.merged import MergedState
+from headrace.pipeline.sessions import SessionMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,4 +63,5 @@ class WalkedSnapshot:
     states: ItemStatesByRow
     trending_rows: Ints
     companions: CompanionsByRow
+    sessions: SessionMemory
     groups: GroupsOfRows
