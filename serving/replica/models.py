@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.action import TABLE
+from headrace.api.slate import InvalidRequest
+from headrace.application.action import MONEY
+from headrace.application.reranking import VALUE
 from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
 from headrace.errors import ConfigError
+from headrace.event import MICROS
 from headrace.model.calibration import PlattBank, make_calibration, per_impression
 from headrace.model.config import RankerConfig
 from headrace.model.ranker import Ranker
@@ -19,6 +25,8 @@ from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
 from serving.replica.cached_items import CachedItems
+
+PAID: Final = frozenset(row.name for row in TABLE if row.value == MONEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,30 +38,58 @@ class LiveModel:
     calibration: PlattBank
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
+    value_weight: float = 0.0  # of what an item is expected to earn
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""
         relative_J = self.calibration.is_relative_SJ[self.manifest.model.surface_number(surface)]
-        read_J = self.weight_J != 0
+        read_J = (self.weight_J != 0) | (bool(self.value_weight) & self._are_paid_J)
         read_J[0] = True  # the click's, which is told and which ads are priced by
         return bool((relative_J.numpy() & read_J).any())
 
     @property
     def weighed(self) -> dict[str, int]:
         """The heads beside the click that slates are ordered by, with their columns."""
-        names = [head.name for head in self.manifest.model.scalar_heads]
-        return {
-            name: column for column, name in enumerate(names) if column and self.weight_J[column]
-        }
+        is_read_J = (self.weight_J != 0) | (bool(self.value_weight) & self._are_paid_J)
+        return {name: place for place, name in enumerate(self._names) if place and is_read_J[place]}
+
+    def weighed_by(self, weights: Mapping[str, float]) -> LiveModel:
+        """The same version, its slates ordered by these weights and by the others as before;
+        raises `InvalidRequest` for a head that it does not have."""
+        weight_J = self.weight_J.copy()
+        for name, weight in weights.items():
+            if name == VALUE:
+                continue
+            if name not in self._names:
+                told = f"model version {self.manifest.version} does not predict it"
+                raise InvalidRequest(told, f"weights.{name}")
+            weight_J[self._names.index(name)] = weight
+        value_weight = weights.get(VALUE, self.value_weight)
+        return replace(self, weight_J=weight_J, value_weight=value_weight)
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
         return per_impression(p_XJ, self.manifest.model.after_click)
 
-    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[X]: the order of slates, from probabilities of an impression."""
+    def scores(
+        self, p_XJ: NDArray[np.float32], price_micros_X: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """[X]: the order of slates, from probabilities of an impression and the items' prices."""
         scores_X: NDArray[np.float32] = p_XJ @ self.weight_J
+        if self.value_weight:
+            price_X = np.maximum(price_micros_X, 0) / MICROS  # 0 where an item has none
+            value_X = (p_XJ @ self._are_paid_J.astype(np.float32)) * price_X.astype(np.float32)
+            scores_X = scores_X + self.value_weight * value_X
         return scores_X
+
+    @property
+    def _names(self) -> list[str]:
+        return [head.name for head in self.manifest.model.scalar_heads]
+
+    @property
+    def _are_paid_J(self) -> NDArray[np.bool_]:
+        """[J]: which heads predict an action that carries money."""
+        return np.array([name in PAID for name in self._names], np.bool_)
 
 
 def load_model(
@@ -72,14 +108,15 @@ def load_model(
     calibration = make_calibration(manifest.model)
     calibration.load_state(weights["calibration"])
     items = CachedItems(ranker, content, catalogue.keys)
-    return LiveModel(manifest, ranker, calibration, items, weight_J)
+    value_weight = settings.serving.rank_by.get(VALUE, 0.0)
+    return LiveModel(manifest, ranker, calibration, items, weight_J, value_weight)
 
 
 def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.float32]:
     """[J]: the weight of each scalar head; raises `ConfigError` for a head that is not there."""
     names = [head.name for head in model.scalar_heads]
     for name in weights:
-        if name not in names:
+        if name not in names and not (name == VALUE and not PAID.isdisjoint(names)):
             raise ConfigError(
                 f"slates are to be ranked by {name!r}, the model's heads are {', '.join(names)}: "
                 f"change {variable('rank_by')}"

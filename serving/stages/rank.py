@@ -37,7 +37,8 @@ def rank(context: ReplicaContext) -> None:
         return
     p_CJ = probabilities(request_batch(context, features, model), model)
     candidates.p_CJ = model.of_impression(p_CJ)
-    candidates.score_C = model.scores(candidates.p_CJ)
+    price_micros_C = context.catalogue.numbers("price_micros", candidates.row_C)
+    candidates.score_C = model.scores(candidates.p_CJ, price_micros_C)
     candidates.keep(np.argsort(-candidates.score_C, kind="stable"), "rank")
 
 
