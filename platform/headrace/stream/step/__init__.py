@@ -9,7 +9,6 @@ samples.py         samples out of labelled requests
 log_time.py        how late it was at each record, whatever a few of them say
 facts_of_step.py   what the events of one step say, in columns
 partition_rows.py  the rows that these change, and features as of just before a request
-step_log.py        the facts of a step in the order in which rows take them
 covisits.py        pairs of items that a user chose in one session
 seen_items.py      what users have seen, for the lists of their last items
 batch_path.py      partitions over records from anywhere, without servers

@@ -31,9 +31,8 @@ from headrace.features.table import (
     USER_LAYOUT,
 )
 from headrace.stream.step.covisits import Covisits, Pairs
-from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts
+from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts, StepLog
 from headrace.stream.step.seen_items import SeenItems, seen_items
-from headrace.stream.step.step_log import StepLog
 
 
 @dataclass(slots=True)
