@@ -21,6 +21,7 @@ from headrace.pipeline.filters.conditions import declared
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
+from headrace.slates.rank import rank
 from serving.replica.snapshot import Snapshot
 from serving.stages.auction import (
     AdsContext,
@@ -33,7 +34,6 @@ from serving.stages.auction import (
 )
 from serving.stages.context import enveloped
 from serving.stages.hydrate import Hydrate
-from serving.stages.rank import rank
 from serving.stages.reservations import Reserves
 
 

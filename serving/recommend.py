@@ -12,26 +12,14 @@ from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
-from headrace.pipeline.context import Context
-from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
-from headrace.pipeline.filters.conditions import Filtered, declared
-from headrace.pipeline.filters.excluded import Excluded
-from headrace.pipeline.filters.hidden import Hidden
-from headrace.pipeline.filters.over_quota import OverQuota
-from headrace.pipeline.filters.seen import Seen
-from headrace.pipeline.pace import Pace
-from headrace.pipeline.refill import finding
-from headrace.pipeline.rerank.declared import reranked
 from headrace.pipeline.rerank.pinned import Pins
 from headrace.pipeline.run import run
-from headrace.pipeline.sources import Quota, Sources
-from headrace.pipeline.stage import Rules, Stage
-from headrace.retrieval.registry import quotas_of
+from headrace.pipeline.stage import Stage
+from headrace.slates.stages import slate_stages
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, impression, slate_of
 from serving.stages.asked import context_of
 from serving.stages.hydrate import Hydrate
-from serving.stages.rank import rank
 
 SEEN: Final = SeenPolicy()
 
@@ -42,28 +30,8 @@ def stages(
     policy: SeenPolicy,
     application: Application = APPLICATION,
 ) -> tuple[Stage[SlateContext], ...]:
-    """A request for a slate, in its order; the sources find so many more candidates than are ranked
-    as the filters may remove."""
-    pins = application.rerank.pins
-    pinned = (Quota(Pins(pins)),) if pins else ()
-    quotas = (*pinned, *quotas_of(application.sources))
-    seen = Seen(policy, max_candidates, application.seen_on)
-    over_quota = OverQuota(quotas, max_candidates)
-    allowed = (*UNAVAILABLE, *declared(application), Filtered())
-
-    filters = Rules(*allowed, Hidden(), Excluded(), seen, over_quota)
-
-    def spare(context: Context) -> int:
-        removed = len(context.hidden_keys()) + len(context.exclude) + seen.most
-        return removed + num_unavailable(context)
-
-    return (
-        Stage("hydrate", hydrate, without="no_features"),
-        *finding(Sources(quotas, max_candidates, spare), filters, max_candidates),
-        Stage("rank", rank, without="no_model", late="not_ranked", pace=Pace()),
-        *reranked(application.rerank),
-        Stage("answer", answer),
-    )
+    """A request for a slate, in its order (`headrace.slates.stages`)."""
+    return slate_stages(hydrate, answer, max_candidates, policy, application)
 
 
 class Recommender:

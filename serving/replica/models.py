@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.action import TABLE
 from headrace.api.slate import InvalidRequest
-from headrace.application.action import MONEY
 from headrace.application.reranking import VALUE
 from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
 from headrace.errors import ConfigError
-from headrace.event import MICROS
 from headrace.model.calibration import PlattBank, make_calibration, per_impression
 from headrace.model.config import RankerConfig
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
-from serving.replica.cached_items import CachedItems
-
-PAID: Final = frozenset(row.name for row in TABLE if row.value == MONEY)
+from headrace.slates.cached_items import CachedItems
+from headrace.slates.value import PAID, value_weights, weighted_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +33,25 @@ class LiveModel:
     calibration: PlattBank
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
-    value_weight: float = 0.0  # of what an item is expected to earn
+    value_J: NDArray[np.float32] | None = None  # of each one's value
+
+    @property
+    def config(self) -> RankerConfig:
+        return self.manifest.model
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""
         relative_J = self.calibration.is_relative_SJ[self.manifest.model.surface_number(surface)]
-        read_J = (self.weight_J != 0) | (bool(self.value_weight) & self._are_paid_J)
+        read_J = self._are_weighed_J
         read_J[0] = True  # the click's, which is told and which ads are priced by
         return bool((relative_J.numpy() & read_J).any())
 
     @property
     def weighed(self) -> dict[str, int]:
         """The heads beside the click that slates are ordered by, with their columns."""
-        is_read_J = (self.weight_J != 0) | (bool(self.value_weight) & self._are_paid_J)
-        return {name: place for place, name in enumerate(self._names) if place and is_read_J[place]}
+        are_weighed_J = self._are_weighed_J.tolist()
+        named = enumerate(zip(self._names, are_weighed_J, strict=True))
+        return {name: place for place, (name, is_weighed) in named if place and is_weighed}
 
     def weighed_by(self, weights: Mapping[str, float]) -> LiveModel:
         """The same version, its slates ordered by these weights and by the others as before;
@@ -64,8 +64,9 @@ class LiveModel:
                 told = f"model version {self.manifest.version} does not predict it"
                 raise InvalidRequest(told, f"weights.{name}")
             weight_J[self._names.index(name)] = weight
-        value_weight = weights.get(VALUE, self.value_weight)
-        return replace(self, weight_J=weight_J, value_weight=value_weight)
+        is_told = VALUE in weights
+        value_J = value_weights(self._names, weights[VALUE]) if is_told else self.value_J
+        return replace(self, weight_J=weight_J, value_J=value_J)
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
@@ -75,21 +76,17 @@ class LiveModel:
         self, p_XJ: NDArray[np.float32], price_micros_X: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         """[X]: the order of slates, from probabilities of an impression and the items' prices."""
-        scores_X: NDArray[np.float32] = p_XJ @ self.weight_J
-        if self.value_weight:
-            price_X = np.maximum(price_micros_X, 0) / MICROS  # 0 where an item has none
-            value_X = (p_XJ @ self._are_paid_J.astype(np.float32)) * price_X.astype(np.float32)
-            scores_X = scores_X + self.value_weight * value_X
-        return scores_X
+        return weighted_scores(p_XJ, price_micros_X, self.weight_J, self.value_J)
 
     @property
     def _names(self) -> list[str]:
         return [head.name for head in self.manifest.model.scalar_heads]
 
     @property
-    def _are_paid_J(self) -> NDArray[np.bool_]:
-        """[J]: which heads predict an action that carries money."""
-        return np.array([name in PAID for name in self._names], np.bool_)
+    def _are_weighed_J(self) -> NDArray[np.bool_]:
+        """[J]: which heads slates are ordered by."""
+        are_weighed_J: NDArray[np.bool_] = self.weight_J != 0
+        return are_weighed_J if self.value_J is None else are_weighed_J | (self.value_J != 0)
 
 
 def load_model(
@@ -108,8 +105,9 @@ def load_model(
     calibration = make_calibration(manifest.model)
     calibration.load_state(weights["calibration"])
     items = CachedItems(ranker, content, catalogue.keys)
-    value_weight = settings.serving.rank_by.get(VALUE, 0.0)
-    return LiveModel(manifest, ranker, calibration, items, weight_J, value_weight)
+    names = [head.name for head in manifest.model.scalar_heads]
+    value_J = value_weights(names, settings.serving.rank_by.get(VALUE, 0.0))
+    return LiveModel(manifest, ranker, calibration, items, weight_J, value_J)
 
 
 def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.float32]:

@@ -3,7 +3,6 @@
 context.py  the context of a request to a replica, and the envelope of answers
 asked.py    the context of a request for items, out of its fields
 hydrate.py  reads the user
-rank.py     probabilities and scores
 logged.py   the impression of an answer
 answer.py   the items of a slate, and its impression
 auction.py  campaigns, targeting, and the auction with its prices

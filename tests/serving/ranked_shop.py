@@ -18,7 +18,7 @@ from headrace.model.calibration import make_calibration
 from headrace.model.config import RankerConfig, heads_of
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest
-from serving.replica.cached_items import CachedItems
+from headrace.slates.cached_items import CachedItems
 from serving.replica.models import LiveModel
 from serving.replica.snapshot import Snapshot
 from serving.replica.state_pages import StatePages
