@@ -36,22 +36,22 @@ def test_a_silent_broker_is_asked_a_few_times_a_second(
 ) -> None:
     with start_broker(tmp_path, tansu_environ) as broker:
         admin = KafkaAdminClient(bootstrap_servers=broker.bootstrap)
-        admin.create_topics([NewTopic("events", 1, 1)])
+        admin.create_topics([NewTopic("events", 2, 1)])
         admin.close()
         producer = KafkaProducer(
             bootstrap_servers=broker.bootstrap,
             max_in_flight_requests_per_connection=1,
             kafka_client=Counting,
         )
-        producer.send("events", b"acknowledged").get(10)
+        producer.send("events", b"acknowledged", partition=0).get(10)
         os.kill(broker.process.pid or 0, signal.SIGSTOP)
         try:
-            producer.send("events", b"on its way")
+            producer.send("events", b"on its way", partition=0)
             with contextlib.suppress(KafkaError):
-                producer.send("events", b"behind it").get(SILENT_S)
+                producer.send("events", b"behind it", partition=1).get(SILENT_S)
             first = Counting.num_polls
             with contextlib.suppress(KafkaError):
-                producer.send("events", b"behind both").get(SILENT_S)
+                producer.send("events", b"behind both", partition=1).get(SILENT_S)
             assert Counting.num_polls - first <= 10 + 2 * SILENT_S * 1_000 / LONGEST_WAIT_MS
         finally:
             os.kill(broker.process.pid or 0, signal.SIGCONT)
