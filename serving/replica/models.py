@@ -18,7 +18,7 @@ from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
-from serving.replica.cached_items import CachedItems
+from headrace.slates.cached_items import CachedItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,10 @@ class LiveModel:
     calibration: PlattBank
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
+
+    @property
+    def config(self) -> RankerConfig:
+        return self.manifest.model
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""
