@@ -18,7 +18,7 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.aggregators import TopKeys
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Feature, Layout
-from headrace.features.aggregation.sketches import FadingTopItems
+from headrace.features.aggregation.top_items import FadingTopItems
 from headrace.features.companions import COMPANION_LAYOUT
 
 SURFACE_TRENDS: Final = "surface_trends"  # the kind of entity, whose ids are bytes of surfaces

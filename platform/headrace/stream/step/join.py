@@ -90,7 +90,7 @@ class Join:
                 self._complete_known(event, record, facts_of_step)
             take_shown(event, record, facts_of_step)
         elif self._was_placed(event):
-            facts_of_step.shown_ads += ads_shown(event)
+            charge(event, facts_of_step)
         else:
             self._keep_open(event, record, facts_of_step)
             take_shown(event, record, facts_of_step)
@@ -200,22 +200,23 @@ def take_shown(event: ImpressionEvent, record: Record, facts_of_step: StepFacts)
     user_id, time_ms, offset = event.user_id, event.event_time_ms, record.offset
     ordinal, surface = len(facts_of_step.times_ms), surface_code(event.surface)
     words = word_codes(event.context) if WORDS else ()
-    facts_of_step.shown_ads += ads_shown(event)
     for shown in event.items:
         came = _reading(shown.told).came
+        grade = shown.graded(came) if came or shown.grade is not None else 0.0
+        if shown.campaign_id is not None and not event.placed:
+            facts_of_step.shown_ads.append((shown.campaign_id, event.request_id))
         facts_of_step.facts.append(
             (user_id, shown.item_id, time_ms, shown.position or 0, surface,
              shown.clicked is not None, shown.campaign_id, offset, ordinal, 1.0, came,
-             shown.graded(came), (shown.amount_micros or 0) / MICROS, words)
+             grade, (shown.amount_micros or 0) / MICROS, words)
         )  # fmt: skip
 
 
-def ads_shown(event: ImpressionEvent) -> list[tuple[str, str]]:
-    """The ads that an impression charges, by campaign and request: none that were only placed."""
-    if event.placed:
-        return []
-    request_id = event.request_id
-    return [(one.campaign_id, request_id) for one in event.items if one.campaign_id is not None]
+def charge(event: ImpressionEvent, facts_of_step: StepFacts) -> None:
+    """Charge the ads that an impression shows; it counts as nothing else."""
+    if not event.placed:
+        ads = [one.campaign_id for one in event.items if one.campaign_id is not None]
+        facts_of_step.shown_ads += [(campaign_id, event.request_id) for campaign_id in ads]
 
 
 def _note(impression: OpenImpression, event: ClickEvent | ActionEvent) -> bool:
