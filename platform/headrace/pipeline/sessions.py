@@ -71,8 +71,8 @@ class SessionMemory:
         score_KR = np.broadcast_to((share_K / np.sqrt(length_K))[:, None], row_KR.shape)
         is_there_KR = row_KR != 0
         row_N, place_X = np.unique(row_KR[is_there_KR], return_inverse=True)
-        score_N: Floats = np.bincount(place_X.reshape(-1), score_KR[is_there_KR], len(row_N))
-        return row_N.astype(np.int64), score_N
+        score_N = np.bincount(place_X.reshape(-1), score_KR[is_there_KR], len(row_N))
+        return row_N.astype(np.int64), score_N.astype(np.float64)
 
     def _has_any(self, number: int, rows: Sequence[int]) -> bool:
         return not set(rows).isdisjoint(self._row_SR[number % self._most].tolist())
@@ -112,7 +112,7 @@ class SessionMemory:
 
     def _nearest(self, number_X: Ints, weight_X: Floats) -> tuple[Ints, Floats]:
         """[K] each: the places of the nearest sessions, of equal ones the newest, and how near."""
-        share_S: Floats = np.bincount(number_X % self._most, weight_X, self._most)
+        share_S = np.bincount(number_X % self._most, weight_X, self._most).astype(np.float64)
         slot_X = np.flatnonzero(share_S)
         age_X = (self._next - 1 - slot_X) % self._most
         near_X = share_S[slot_X] - 1e-9 * age_X

@@ -103,9 +103,8 @@ class Points:
             return None
         choices = self._choices[event.user_id]
         begin = bisect_left(choices, (offset, 0))
-        end = (
-            None if is_test else min(begin + SOON, bisect_left(choices, (self.num_before_test, 0)))
-        )
+        test_begin = bisect_left(choices, (self.num_before_test, 0))
+        end = len(choices) if is_test else min(begin + SOON, test_begin)
         later_rows = frozenset(row for _, row in choices[begin:end]) - visitor.had
         is_first = is_test and not visitor.was_asked
         visitor.was_asked |= is_test

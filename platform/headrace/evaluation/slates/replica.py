@@ -71,7 +71,7 @@ class WalkedReplica:
         most = settings.serving.max_candidates
         self.blend = WalkedBlend(most)
         self._stages: tuple[Stage[RankContext], ...] = slate_stages(
-            self._hydrate, _no_answer, most, SeenPolicy(), self.blend
+            self._hydrate, _no_answer, most, SeenPolicy(), blend=self.blend
         )
 
     def take(self, offset: int, event: Event) -> None:
