@@ -11,13 +11,13 @@ from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
 from headrace.events.declared import as_declared
 from headrace.pipeline.context import Context
+from headrace.pipeline.exploration.explore import Explore
 from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
 from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.filters.over_quota import OverQuota
 from headrace.pipeline.filters.seen import Seen
 from headrace.pipeline.merge import merge
-from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.rerank.seen_last import SeenLast
 from headrace.pipeline.run import run
 from headrace.pipeline.sources import Sources
@@ -30,10 +30,11 @@ from serving.stages.rank import rank
 
 SEEN: Final = SeenPolicy()
 QUOTAS: Final = quotas_of(APPLICATION.sources)
+EXPLORE: Final = Explore(APPLICATION.exploration)
 
 
 def stages(
-    hydrate: Hydrate, max_candidates: int, policy: SeenPolicy
+    hydrate: Hydrate, max_candidates: int, policy: SeenPolicy, explore: Explore = EXPLORE
 ) -> tuple[Stage[SlateContext], ...]:
     """A request for a slate, in its order; the sources find so many more candidates than are ranked
     as the filters may remove."""
@@ -49,7 +50,8 @@ def stages(
         Stage("merge", merge),
         Stage("filters", Rules(*UNAVAILABLE, Hidden(), Excluded(), seen, over_quota)),
         Stage("rank", rank, without="no_model"),
-        Stage("rerank", Rules(SeenLast(), Outranked())),
+        Stage("rerank", Rules(SeenLast())),
+        Stage("explore", explore),
         Stage("answer", answer),
     )
 
@@ -63,9 +65,11 @@ class Recommender:
         catalogue: ItemTable,
         max_candidates: int,
         policy: SeenPolicy = SEEN,
+        explore: Explore = EXPLORE,
     ) -> None:
         self._catalogue = catalogue
-        self._stages = stages(hydrate, max_candidates, policy)
+        self._stages = stages(hydrate, max_candidates, policy, explore)
+        self._policy = explore.policy
 
     def recommend(
         self,
@@ -86,6 +90,7 @@ class Recommender:
             exclude=request.exclude,
             told=as_declared(request.context),
             explain=request.explain,
+            policy=self._policy,
         )
         run(self._stages, context)
         slate = slate_of(context, marks)

@@ -25,6 +25,7 @@ from headrace.event import (
     decode,
     encode,
 )
+from headrace.events.serving_policy import ServingPolicy
 
 NOW_MS = 1_714_554_000_000
 
@@ -69,6 +70,7 @@ events = st.one_of(
         surface=ids,
         model_version=st.none() | st.integers(0, 2**31),
         served=st.none() | served,
+        policy=st.none() | st.builds(ServingPolicy, name=ids, version=ids),
     ),
     st.builds(
         ActionEvent,

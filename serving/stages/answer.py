@@ -10,6 +10,7 @@ from msgspec import UNSET
 
 from headrace.api.slate import MAX_REMOVED, RankedItem, RemovedItem, Slate
 from headrace.event import ImpressionEvent, Served, Shown
+from headrace.events.serving_policy import ServingPolicy
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.pipeline.shortfall import shortfall
 from serving.stages.context import ReplicaContext, enveloped
@@ -22,6 +23,7 @@ class SlateContext(ReplicaContext):
     items: tuple[RankedItem, ...] = ()
     given: Sequence[str] = ()  # ids of items that are the candidates
     explain: bool = False
+    policy: ServingPolicy | None = None  # that draws the slate
 
 
 def answer(context: SlateContext) -> None:
@@ -35,7 +37,9 @@ def slate_of(context: SlateContext, marks: Sequence[str]) -> Slate:
     stages say."""
     marks = (*marks, *shortfall(context))
     removed = _removed(context) if context.explain else UNSET
-    return enveloped(Slate, context, marks, items=context.items, removed=removed)
+    return enveloped(
+        Slate, context, marks, items=context.items, removed=removed, policy=context.policy or UNSET
+    )
 
 
 def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
@@ -50,10 +54,13 @@ def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
         event_time_ms=context.now_ms,
         user_id=slate.user_id,
         request_id=slate.request_id,
-        items=tuple(Shown(item.item_id, item.position) for item in slate.items),
+        items=tuple(
+            Shown(item.item_id, item.position, propensity=item.propensity) for item in slate.items
+        ),
         surface=context.surface,
         model_version=slate.model_version,
         context=dict(context.told) or None,
+        policy=context.policy,
         served=Served(INPUT_SCHEMA, np.ascontiguousarray(dense_CF).tobytes(), history_3T.tobytes()),
     )
 
@@ -74,6 +81,7 @@ def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
         context.snapshot.model,
         context.candidates,
     )
+    propensity_C = candidates.propensity_C
     p_click: float | None = None
     score: float | None = None
     others: dict[str, float] = {}
@@ -93,4 +101,5 @@ def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
         currency=item.currency,
         seen_again=row in context.seen_again,
         sources=candidates.sources_of(place),
+        propensity=None if propensity_C is None else float(propensity_C[place]),
     )

@@ -23,6 +23,7 @@ from headrace.application.action import (
 )
 from headrace.application.declared import Field, attributes_of, context_of
 from headrace.application.document import shown
+from headrace.application.exploration import Exploration, read_exploration
 from headrace.application.reading import Duration, keys_of, unknown
 from headrace.application.seen import AFTER, AFTER_PURCHASE, PolicyName, SeenPolicy
 from headrace.application.sources import DEFAULT as DEFAULT_SOURCES
@@ -59,6 +60,7 @@ class Application:
     surfaces: tuple[str, ...] = ()  # those with a calibration and a position bias of their own
     seen: SeenPolicy = SeenPolicy()
     sources: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SOURCES)  # quotas by name
+    exploration: Exploration = Exploration()
     negatives: Negatives = Negatives()
     mapping: Mapping[str, Any] = field(default_factory=dict)  # of columns, as it is written
 
@@ -84,6 +86,7 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         surfaces=_surfaces(document.get("surfaces"), problems),
         seen=_seen(document.get("seen"), actions, problems),
         sources=read_sources(document.get("sources"), problems),
+        exploration=read_exploration(document.get("exploration"), problems),
         negatives=_negatives(document.get("negatives"), problems),
         mapping={name: document[name] for name in MAPPING if document.get(name) is not None},
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from headrace import config
+from headrace.commands.evaluate_policy import add_policy_flag, run_policy
 from headrace.commands.flags import (
     add_app_flag,
     add_data_flags,
@@ -68,6 +69,7 @@ def add_evaluate(commands: Any) -> None:
     add_vectors_flag(evaluate)
     _add_regime_flags(evaluate)
     _add_measure_flags(evaluate)
+    add_policy_flag(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
 
@@ -113,6 +115,9 @@ def _add_measure_flags(evaluate: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
+    if options.policy:
+        _refuse(options, (*FILES_ONLY, *DATASET_ONLY, *LEARNER_ONLY), "--policy")
+        return run_policy(options)
     _check(options)
     of_dataset = options.data or options.dataset
     result = (_of_dataset if of_dataset else _of_files)(options, settings)

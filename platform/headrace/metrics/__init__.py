@@ -5,6 +5,7 @@ grouped.py    AUC within groups, such as a user's day
 ranking.py    recall, NDCG and MRR of ranked lists
 confusion.py  accuracy, precision, recall and F1 of decisions
 bootstrap.py  how sure a difference between two models is
+off_policy.py what another policy would have earned on logged propensities
 latency.py    durations in a mergeable histogram
 """
 

@@ -39,6 +39,7 @@ class Candidates:
     )
     score_C: NDArray[np.float32] | None = None  # what slates are ordered by
     dense_CF: NDArray[np.float32] | None = None  # what the ranker reads of each
+    propensity_C: NDArray[np.float64] | None = None  # of each at its place; None: not drawn yet
     removed: list[Removed] = field(default_factory=list)
 
     @classmethod
@@ -68,6 +69,7 @@ class Candidates:
         self.row_C, self.rank_SC = self.row_C[place_K], self.rank_SC.take(place_K, axis=1)
         self.p_CJ = None if self.p_CJ is None else self.p_CJ[place_K]
         self.score_C = None if self.score_C is None else self.score_C[place_K]
+        self.propensity_C = None if self.propensity_C is None else self.propensity_C[place_K]
         self.dense_CF = None if self.dense_CF is None else self.dense_CF.take(place_K, axis=0)
 
     def rank_in(self, source: str) -> NDArray[np.int32]:
