@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from headrace.api.slate import RecommendRequest, Slate
 from headrace.application.current import APPLICATION
+from headrace.application.exploration import THOMPSON
 from headrace.application.seen import SeenPolicy
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
@@ -25,6 +27,7 @@ from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.registry import quotas_of
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, impression, slate_of
+from serving.stages.draws import Draws
 from serving.stages.hydrate import Hydrate
 from serving.stages.rank import rank
 
@@ -38,6 +41,8 @@ def stages(
 ) -> tuple[Stage[SlateContext], ...]:
     """A request for a slate, in its order; the sources find so many more candidates than are ranked
     as the filters may remove."""
+    exploration = explore.exploration
+    draws = Draws(exploration) if exploration.policy == THOMPSON else None
     seen, over_quota = Seen(policy, max_candidates), OverQuota(QUOTAS, max_candidates)
 
     def spare(context: Context) -> int:
@@ -49,7 +54,7 @@ def stages(
         Stage("sources", Sources(QUOTAS, max_candidates, spare)),
         Stage("merge", merge),
         Stage("filters", Rules(*UNAVAILABLE, Hidden(), Excluded(), seen, over_quota)),
-        Stage("rank", rank, without="no_model"),
+        Stage("rank", partial(rank, draws=draws), without="no_model"),
         Stage("rerank", Rules(SeenLast())),
         Stage("explore", explore),
         Stage("answer", answer),

@@ -25,7 +25,6 @@ from headrace.event import (
     decode,
     encode,
 )
-from headrace.events.serving_policy import ServingPolicy
 
 NOW_MS = 1_714_554_000_000
 
@@ -70,7 +69,6 @@ events = st.one_of(
         surface=ids,
         model_version=st.none() | st.integers(0, 2**31),
         served=st.none() | served,
-        policy=st.none() | st.builds(ServingPolicy, name=ids, version=ids),
     ),
     st.builds(
         ActionEvent,

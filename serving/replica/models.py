@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.words import ContentTable
@@ -30,6 +31,8 @@ class LiveModel:
     calibration: PlattBank
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
+    # [J, R, S] draws of how far the last layer's weights may lie off; None: not known
+    deviation_JRS: Tensor | None = None
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""
@@ -72,7 +75,8 @@ def load_model(
     calibration = make_calibration(manifest.model)
     calibration.load_state(weights["calibration"])
     items = CachedItems(ranker, content, catalogue.keys)
-    return LiveModel(manifest, ranker, calibration, items, weight_J)
+    deviation_JRS = weights.get("last_layer_deviations")  # versions of before have none
+    return LiveModel(manifest, ranker, calibration, items, weight_J, deviation_JRS)
 
 
 def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """The stage `rank`: FuseRank's probabilities and scores for the candidates, the best first.
 
-C candidates   J scalar heads   T past events
+C candidates   D draws   J scalar heads   T past events
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from headrace.keys import key
 from headrace.model.batch import Batch, BatchRequest, make_request_batch
 from serving.replica.models import LiveModel
 from serving.stages.context import ReplicaContext
+from serving.stages.draws import Draws
 
 
 class NoModel(ServiceError):
     """No version was published yet."""
 
 
-def rank(context: ReplicaContext) -> None:
-    """Give the candidates their features, probabilities and scores, and put the best first.
+def rank(context: ReplicaContext, draws: Draws | None = None) -> None:
+    """Give the candidates their features, probabilities and scores, and put the best first; with
+    `draws` also the scores that they may have for all that is known.
 
     Raises `NoModel` where there is none: they have features then, and the order that they came in.
     """
@@ -35,7 +37,11 @@ def rank(context: ReplicaContext) -> None:
         raise NoModel("there is no model yet")
     if not len(candidates):
         return
-    p_CJ = probabilities(request_batch(context, features, model), model)
+    batch = request_batch(context, features, model)
+    if draws is None:
+        p_CJ = probabilities(batch, model)
+    else:
+        p_CJ, candidates.drawn_DC = drawn(context.request_id, batch, model, draws)
     candidates.p_CJ = model.of_impression(p_CJ)
     candidates.score_C = model.scores(candidates.p_CJ)
     candidates.keep(np.argsort(-candidates.score_C, kind="stable"), "rank")
@@ -67,6 +73,18 @@ def request_batch(context: ReplicaContext, features: RequestFeatures, model: Liv
     )
     history_rows_T = context.catalogue.rows_of_keys(features.history_3T[0])
     return make_request_batch(request, history_rows_T, context.candidates.row_C)
+
+
+def drawn(
+    request_id: str, batch: Batch, model: LiveModel, draws: Draws
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """[C, J], [D, C]: the probabilities, and draws of the scores."""
+    with torch.inference_mode():
+        scored = model.items.scored(batch)
+        p_CJ: NDArray[np.float32] = model.calibration(
+            scored.logit_CK.cpu(), batch.surface_C
+        ).numpy()
+        return p_CJ, draws.scores(request_id, batch, scored, model)
 
 
 def probabilities(batch: Batch, model: LiveModel) -> NDArray[np.float32]:

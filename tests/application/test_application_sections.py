@@ -22,7 +22,6 @@ from headrace.application.action import (
 )
 from headrace.application.current import load
 from headrace.application.document import path_of, read
-from headrace.application.exploration import Exploration
 from headrace.application.sections import Application, Negatives, read_sections
 from headrace.application.seen import SeenPolicy
 from headrace.errors import ConfigError
@@ -87,19 +86,6 @@ def test_heads_are_those_of_predicted_rows_where_none_are_named() -> None:
 def test_sources_are_quotas_in_their_order() -> None:
     sources = parsed("sources: {trending: 0.25, same_categories: 1}").sources
     assert [*sources.items()] == [("trending", 0.25), ("same_categories", 1.0)]
-
-
-@pytest.mark.parametrize(
-    ("text", "exploration"),
-    [
-        ("exploration: {}", Exploration("greedy")),
-        ("exploration: {policy: epsilon_greedy}", Exploration("epsilon_greedy", 0.05)),
-        ("exploration: {fresh: 0.1}", Exploration("greedy", 0.0, 0.1)),
-    ],
-)
-def test_exploration_is_a_decision_of_the_shop(text: str, exploration: Exploration) -> None:
-    assert parsed(text).exploration == exploration
-    assert parsed("").exploration == Exploration("greedy", 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -188,12 +174,6 @@ def test_the_mapping_of_columns_is_kept_as_it_is_written() -> None:
         (
             "actions: [click]\nseen: {policy: after_purchase}",
             "seen.policy: after_purchase, but no action carries money",
-        ),
-        ("exploration: {policy: ucb}", "exploration.policy: got 'ucb', expected greedy, epsilon_"),
-        ("exploration: {epsilon: 0.1}", "exploration.epsilon: got 0.1 with the policy greedy"),
-        (
-            "exploration: {policy: epsilon_greedy, epsilon: 0.6, fresh: 0.6}",
-            "exploration: epsilon and fresh are 1.2 together, expected at most 1",
         ),
         ("negatives: 4", "negatives: got 4, expected the keys per_positive, popularity"),
         ("negatives: {per_positive: 33}", "per_positive: got 33, expected a whole number <= 32"),

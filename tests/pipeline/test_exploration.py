@@ -104,7 +104,7 @@ def test_a_request_draws_the_same_slate_again_and_another_one_another() -> None:
     rows = [slate.row_C.tolist() for slate in slates]
     assert rows == [slate.row_C.tolist() for slate in again]
     assert len({*map(tuple, rows)}) > 10
-    assert generator("a").random() != generator("b").random()
+    assert generator("a", "x").random() != generator("b", "x").random()
 
 
 def test_items_told_apart_by_their_propensity_are_the_best_and_the_drawn() -> None:

@@ -8,7 +8,7 @@ shop is to have decided it.
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_type_hints
 
 import msgspec
 
@@ -16,11 +16,14 @@ from headrace.application.reading import keys_of
 
 GREEDY: Final = "greedy"
 EPSILON_GREEDY: Final = "epsilon_greedy"
-EPSILON: Final = 0.05
+THOMPSON: Final = "thompson"
+EPSILON: Final = 0.05  # of the policy epsilon_greedy
+MAX_DRAWS: Final = 1_000
 
-PolicyName = Literal["greedy", "epsilon_greedy"]
+PolicyName = Literal["greedy", "epsilon_greedy", "thompson"]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
-KINDS: Final = {"policy": PolicyName, "epsilon": Share, "fresh": Share}
+Draws = Annotated[int, msgspec.Meta(ge=10, le=MAX_DRAWS)]
+Deviation = Annotated[float, msgspec.Meta(ge=0, le=10)]
 
 
 class Exploration(msgspec.Struct, frozen=True):
@@ -29,21 +32,36 @@ class Exploration(msgspec.Struct, frozen=True):
     policy: PolicyName = GREEDY
     epsilon: Share = 0.0  # probability that a place shows an item drawn from all candidates
     fresh: Share = 0.0  # and one drawn from those of the source `fresh`
+    draws: Draws = 100  # of the posterior, that propensities are estimated with
+    # By how much log odds of items differ where the model says the same of them.
+    item_deviation: Deviation = 0.5
+
+    @property
+    def num_draws(self) -> int:
+        """Draws behind each propensity, 0 where they are exact."""
+        return self.draws if self.policy == THOMPSON else 0
 
 
 def read_exploration(section: object, problems: list[str]) -> Exploration:
     """The policy of the section; adds what is wrong."""
-    found = keys_of(KINDS, section, "exploration", problems)
-    policy = found.get("policy", GREEDY)
-    epsilon = found.get("epsilon", 0.0 if policy == GREEDY else EPSILON)
-    fresh = found.get("fresh", 0.0)
+    kinds = get_type_hints(Exploration, include_extras=True)
+    found = keys_of(kinds, section, "exploration", problems)
+    if found.get("policy") == EPSILON_GREEDY:
+        found.setdefault("epsilon", EPSILON)
+    made = Exploration(**found)
+    policy, epsilon, fresh = made.policy, made.epsilon, made.fresh
+    problems += [
+        f"exploration.{name}: is for the policy {THOMPSON}, got the policy {policy}"
+        for name in ("draws", "item_deviation")
+        if name in found and policy != THOMPSON
+    ]
     if policy == GREEDY and epsilon:
         problems.append(
             f"exploration.epsilon: got {epsilon:g} with the policy {GREEDY}, which draws nothing: "
-            f"expected the policy {EPSILON_GREEDY}"
+            f"expected {EPSILON_GREEDY} or {THOMPSON}"
         )
     if epsilon + fresh > 1:
         problems.append(
             f"exploration: epsilon and fresh are {epsilon + fresh:g} together, expected at most 1"
         )
-    return Exploration(policy, epsilon, fresh)
+    return made

@@ -28,7 +28,10 @@ def logged_impressions(dataset: Dataset) -> LoggedImpressions:
         )
     item, position, request, user, reward, propensity = zip(*rows, strict=True)
     return LoggedImpressions(
-        *(np.array(column, np.int64) for column in (item, position, request, user)),
+        item_N=np.array(item, np.int64),
+        position_N=np.array(position, np.int64),
+        request_N=np.array(request, np.int64),
+        user_N=np.array(user, np.int64),
         reward_N=np.array(reward, np.float64),
         propensity_N=np.array(propensity, np.float64),
         policies=policies,

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import numpy as np
 
 
-def generator(request_id: str) -> np.random.Generator:
-    """The random numbers of a request; the same id has the same ones."""
-    digest = blake2b(request_id.encode(), digest_size=16, person=b"exploration").digest()
+def generator(request_id: str, use: str) -> np.random.Generator:
+    """The random numbers of a request for a use; the same id has the same ones for it."""
+    digest = blake2b(request_id.encode(), digest_size=16, person=use.encode()).digest()
     return np.random.Generator(np.random.Philox(key=np.frombuffer(digest, np.uint64)))

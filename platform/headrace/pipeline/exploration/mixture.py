@@ -61,7 +61,7 @@ class Mixture:
         draw_K = random.random(num_places)
         explores_K = draw_K < self.epsilon
         shows_fresh_K = ~explores_K & (draw_K < self.epsilon + self.fresh)
-        other_N, fresh_N = _behind(num_places, self._counted(is_fresh_N))
+        other_N, fresh_N = _behind(num_places, self.counted(is_fresh_N))
         if explores_K.any():
             pool = np.concatenate([other_N, slate_K[explores_K]])
             slate_K[explores_K] = random.permutation(pool)[: explores_K.sum()]
@@ -72,15 +72,22 @@ class Mixture:
 
     def propensities(self, slate_K: Ints, is_fresh_N: NDArray[np.bool_]) -> Floats:
         """[K]: how probable it was that each place shows the item that it does."""
-        is_fresh_N = self._counted(is_fresh_N)
+        is_fresh_N = self.counted(is_fresh_N)
         num_fresh = int(is_fresh_N[len(slate_K) :].sum())
-        num_others = len(is_fresh_N) - len(slate_K) - num_fresh
-        p = marginals(self, Sizes(len(slate_K), num_others, num_fresh))
-        behind_K = np.where(is_fresh_N[slate_K], p.fresh, p.other)
-        in_slate_K = np.where(slate_K == np.arange(len(slate_K)), p.own, p.moved)
-        return np.where(slate_K < len(slate_K), in_slate_K, behind_K).clip(max=1.0)
+        return self.at_ranks(slate_K, is_fresh_N[slate_K], num_fresh, len(is_fresh_N))
 
-    def _counted(self, is_fresh_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def at_ranks(
+        self, rank_K: Ints, is_fresh_K: NDArray[np.bool_], num_fresh: int, num_items: int
+    ) -> Floats:
+        """[K]: the same of a list of so many items, in which these have these ranks, and so many
+        fresh ones are behind the slate."""
+        num = len(rank_K)
+        p = marginals(self, Sizes(num, num_items - num - num_fresh, num_fresh))
+        behind_K = np.where(is_fresh_K, p.fresh, p.other)
+        in_slate_K = np.where(rank_K == np.arange(num), p.own, p.moved)
+        return np.where(rank_K < num, in_slate_K, behind_K).clip(0.0, 1.0)
+
+    def counted(self, is_fresh_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Fresh items are items as others where they have no places of their own."""
         return is_fresh_N if self.fresh else np.zeros_like(is_fresh_N)
 
