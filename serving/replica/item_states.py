@@ -14,9 +14,9 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT, COMPANIONS
 from headrace.features.rows.messages.merged_rows import MergedRows, NewRows
 from headrace.features.table import CATEGORY, ITEM, ITEM_LAYOUT
+from headrace.slates.trending import Trending
 from serving.replica.group_states import GroupStates
 from serving.replica.state_pages import StatePages, States
-from serving.replica.trending import Trending
 
 MAX_APART: Final = 10_000
 

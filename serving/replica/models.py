@@ -19,7 +19,7 @@ from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
-from serving.replica.cached_items import CachedItems
+from headrace.slates.cached_items import CachedItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,10 @@ class LiveModel:
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
     # [J, R, S] draws of how far the last layer's weights may lie off; None: not known
     deviation_JRS: Tensor | None = None
+
+    @property
+    def config(self) -> RankerConfig:
+        return self.manifest.model
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""

@@ -24,20 +24,20 @@ from headrace.features.inputs import DENSE_NAMES
 from headrace.model.batch import Batch
 from headrace.model.ranker import Scored
 from headrace.pipeline.exploration.draws import generator
-from serving.replica.models import LiveModel
+from headrace.slates.rank import RankingModel
 
 SCORES: Final = "scores"  # names the random numbers of these draws
 TIMES_SHOWN: Final = "item_impressions_log"  # log(1 + impressions), the feature
 
 
 @dataclass(frozen=True, slots=True)
-class Draws:
+class PosteriorDraws:
     """Draws scores by the posterior of a version, a request's own."""
 
     exploration: Exploration
 
     def scores(
-        self, request_id: str, batch: Batch, scored: Scored, model: LiveModel
+        self, request_id: str, batch: Batch, scored: Scored, model: RankingModel
     ) -> NDArray[np.float32]:
         """[D, C]: what slates would be ordered by, a row per draw."""
         num = len(model.calibration.weight_SJ2[0])
