@@ -6,6 +6,5 @@ candidates.py   columns: rows, the sources of each, what was removed and why
 run.py          stages in their order, their times, and what is done without
 sources.py      a stage that asks sources, each for its quota
 merge.py        a stage that makes candidates of what the sources found
-exploration/    what a slate shows beside the ranker's best, with propensities
 shortfall.py    why a slate is short, or has items that were seen, as marks
 """
