@@ -43,7 +43,7 @@ class Exploration(msgspec.Struct, frozen=True):
 
 
 def read_exploration(section: object, problems: list[str]) -> Exploration:
-    """The policy of the section; adds what is wrong."""
+    """The policy of the section; adds its problems."""
     kinds = get_type_hints(Exploration, include_extras=True)
     found = keys_of(kinds, section, "exploration", problems)
     if found.get("policy") == EPSILON_GREEDY:

@@ -32,7 +32,7 @@ from headrace.evaluation.quality import Measures
 from headrace.evaluation.report import to_text
 from headrace.evaluation.slates.command import add_slates_flags, check_slates, run_slates
 from headrace.metrics.off_policy import LoggedImpressions
-from headrace.offline.logged_impressions import archived_impressions
+from headrace.offline.archived_samples import archived_impressions
 
 if TYPE_CHECKING:
     from headrace.evaluation.dataset.asked import Asked

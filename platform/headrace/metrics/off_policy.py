@@ -58,7 +58,7 @@ class Weighted:
 
     @property
     def overlap(self) -> float:
-        """The share of what the policy would show that the log can have shown, at most 1.
+        """The policy's probability mass on items that the log can have shown, at most 1.
 
         A weight's mean is 1 where the log shows all of that with some probability, and lacks as
         much as it never shows.

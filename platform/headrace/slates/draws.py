@@ -1,4 +1,4 @@
-"""Draws of the scores of candidates: what they may be, for all that the model knows of them.
+"""Draws of the scores of candidates, from the posterior of a version.
 
 Two things are not known for certain. The weights of the last layer are drawn from their posterior,
 once for all candidates (Thompson sampling with a Bayesian last layer: Riquelme et al., 2018). And
@@ -39,7 +39,7 @@ class PosteriorDraws:
     def scores(
         self, request_id: str, batch: Batch, scored: Scored, model: RankingModel
     ) -> NDArray[np.float32]:
-        """[D, C]: what slates would be ordered by, a row per draw."""
+        """[D, C]: scores, a row per draw."""
         num = len(model.calibration.weight_SJ2[0])
         logit_CJ = scored.logit_CK[:, :num].cpu()
         random = generator(request_id, SCORES)
@@ -53,7 +53,7 @@ class PosteriorDraws:
     def _of_weights(
         self, read_CR: Tensor, deviation_JRS: Tensor | None, random: np.random.Generator
     ) -> Tensor:
-        """[D, C, J]: what the last layer would add with other weights."""
+        """[D, C, J]: log odds to add, of other weights of the last layer."""
         num = self.exploration.draws
         if deviation_JRS is None:
             return torch.zeros(num, 1, 1)
@@ -63,7 +63,7 @@ class PosteriorDraws:
         return torch.einsum("ds,jcs->dcj", normal_DS, off_JCS)
 
     def _of_items(self, dense_CF: Tensor, logit_CJ: Tensor, random: np.random.Generator) -> Tensor:
-        """[D, C, J]: what an item may have of its own, beyond what its impressions have told.
+        """[D, C, J]: log odds to add, of an item's own.
 
         After n impressions the precision of a log odds that was normal before has grown by
         n p (1 - p).

@@ -92,7 +92,7 @@ class RankContext(Context):
 
 
 class Draws(Protocol):
-    """Draws of the scores that candidates may have, for all that a model knows of them."""
+    """Draws of the scores of candidates, from the posterior of a model."""
 
     def scores(
         self, request_id: str, batch: Batch, scored: Scored, model: RankingModel

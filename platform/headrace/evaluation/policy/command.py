@@ -1,4 +1,4 @@
-"""`headrace evaluate --policy`: what another policy would have earned on logged impressions."""
+"""`headrace evaluate --policy`: another policy's rate of clicks, from logged impressions."""
 
 from __future__ import annotations
 

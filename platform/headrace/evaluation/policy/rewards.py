@@ -18,8 +18,8 @@ NUM_FOLDS: Final = 2
 
 
 def modelled(log: LoggedImpressions, table: Table) -> tuple[Floats, Floats]:
-    """[N], [N]: the rate of each impression's item, and the mean of the rates of what the policy
-    would have shown in its place; both from users other than its own."""
+    """[N], [N]: the rate of each impression's item, and the policy's mean rate in its place; both
+    from users other than its own."""
     items, item_N = np.unique(log.item_N, return_inverse=True)
     place_X = np.searchsorted(items, table.item_X).clip(max=len(items) - 1)
     is_known_X = items[place_X] == table.item_X

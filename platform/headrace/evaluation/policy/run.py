@@ -1,4 +1,4 @@
-"""The report of a policy on a log: its rate by each estimator, and what it gains over the log's."""
+"""The report of a policy on a log: its rate by each estimator, and the gain over the log's."""
 
 from __future__ import annotations
 

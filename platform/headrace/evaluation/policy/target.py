@@ -29,7 +29,7 @@ OPTIONAL: Final = ("position", "request_id")
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What a policy shows in each choice: items and how probable each is."""
+    """A policy's table: the items of each choice and the probability of each."""
 
     group_X: Ints
     item_X: Ints
@@ -39,7 +39,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A policy over a log: the probability of what was shown, and of all else where it is known."""
+    """A policy over a log: the probability of each impression, and of all items where known."""
 
     name: str
     shown_N: Floats
