@@ -19,6 +19,7 @@ from headrace.errors import DatasetError
         (["ratings.parquet"], "movielens"),
         (["ml-100k.inter"], "movielens"),
         (["all.csv", "item_context.csv"], "openbandit"),
+        (["clicks.parquet"], "globo"),
     ],
 )
 def test_a_folder_is_recognised_by_its_files(tmp_path: Path, files: list[str], name: str) -> None:
@@ -47,7 +48,7 @@ def test_a_folder_that_is_not_there_or_no_folder_is_an_error(tmp_path: Path) -> 
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    known = "movielens, kuairand, kuairand-history, openbandit, table"
+    known = "movielens, kuairand, kuairand-history, openbandit, globo, table"
     with pytest.raises(DatasetError, match=known):
         registry.load_dataset("netflix", None)
 

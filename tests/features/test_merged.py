@@ -16,6 +16,7 @@ from headrace.features.rows.merged import MergedState
 from headrace.features.rows.messages.row_messages import SHARED, partial_messages
 from headrace.features.rows.state_row import Rows, blank_rows, encode_rows, row_dtype
 from headrace.features.schema import STATE_SCHEMA
+from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.features.table import (
     CAMPAIGN,
     CATEGORY,
@@ -202,7 +203,13 @@ def test_whatever_bytes_lie_in_the_topic_the_rows_count(
 
 def test_users_are_not_merged() -> None:
     assert USER not in MergedState(ITEMS.get).tables
-    assert [*MergedState(ITEMS.get).tables] == [ITEM, CATEGORY, CAMPAIGN, COMPANIONS]
+    assert [*MergedState(ITEMS.get).tables] == [
+        ITEM,
+        CATEGORY,
+        CAMPAIGN,
+        COMPANIONS,
+        SURFACE_TRENDS,
+    ]
 
 
 def test_all_rows_of_an_item_that_left_are_forgotten_and_those_of_one_that_came_stay() -> None:

@@ -15,6 +15,7 @@ from kafka.errors import (
 )
 
 from headrace.broker.reader import MAX_RECONNECT_MS
+from headrace.broker.waiting_client import WaitingClient
 from headrace.config import Settings
 from headrace.errors import ServiceError
 
@@ -34,6 +35,7 @@ class LogWriter:
             bootstrap_servers=settings.kafka_bootstrap,
             acks="all",
             allow_auto_create_topics=False,
+            kafka_client=WaitingClient,
             linger_ms=5,
             batch_size=BATCH_BYTES,
             reconnect_backoff_max_ms=MAX_RECONNECT_MS,

@@ -155,8 +155,12 @@ class ItemTable:
 
     def attributes(self, row_N: Ints) -> NDArray[np.float64]:
         """[N, A]: the items' attributes that are declared as numbers, NaN where one has none."""
-        columns_A = [self._numbers[f"{ATTRIBUTE}{name}"][row_N] for name in ATTRIBUTES]
+        columns_A = [self.attribute(name, row_N) for name in ATTRIBUTES]
         return np.array(columns_A, np.float64).reshape(len(ATTRIBUTES), len(row_N)).T
+
+    def attribute(self, name: str, row_N: Ints) -> NDArray[np.float64]:
+        """[N]: one attribute that is declared as a number, NaN where an item has none."""
+        return self._numbers[f"{ATTRIBUTE}{name}"][row_N]
 
     def words(self, row_N: Ints) -> Ints:
         """[N, M, L]: the keys of the items' words, zeros where a field has fewer or none."""
