@@ -71,6 +71,7 @@ class Shown(_Strict, frozen=True):
     value: Value = 0.0  # the grade of an action that came; without one it says nothing
     campaign_id: Id | None = None  # the campaign, where the item was shown as an ad
     propensity: Propensity | None = None  # of this item at its position, under the policy
+    price_micros: Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROS)] | None = None  # of that ad
     outcomes: dict[str, bool] | None = None  # of the actions that have no field here
     grade: Value | None = None  # how much it was liked, whatever came: a rating, the share watched
     amount_micros: Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROS)] | None = None  # paid
@@ -118,6 +119,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     served: Served | None = None
     context: ContextTold | None = None
     policy: ServingPolicy | None = None
+    placed: bool = False  # ads that a replica has placed: who shows them says so, and is charged
     version: int = EVENT_VERSION
 
     @property

@@ -31,6 +31,7 @@ from headrace.features.companions import COMPANIONS
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
+from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.features.table import CATEGORY, HAS_GROUPS, ITEM
 from headrace.metrics.latency import Latencies
 from headrace.registry.manifest import Manifest
@@ -87,7 +88,7 @@ class Live:
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
         decoder = RowDecoder(MERGED, schemas.description, self.skipped)
-        kinds = (ITEM, COMPANIONS, *([CATEGORY] if HAS_GROUPS else []))
+        kinds = (ITEM, COMPANIONS, SURFACE_TRENDS, *([CATEGORY] if HAS_GROUPS else []))
         merged_rows = MergedRows(settings.stream.num_partitions, decoder, kinds)
         self._states = ItemStates(self.catalogue, merged_rows, clock)
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
@@ -226,6 +227,7 @@ class Live:
             states=states,
             trending_rows=trending_rows,
             companions=self._states.companions,
+            surface_trends=self._states.surface_trends,
             groups=groups,
         )
 

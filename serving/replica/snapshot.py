@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from headrace.api.slate import InvalidRequest
+from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT
 from serving.replica.group_states import GroupStates
@@ -23,6 +28,7 @@ class Snapshot:
     states: States  # by catalogue row
     trending_rows: Ints  # catalogue rows, most clicked of late first
     companions: States = NO_COMPANIONS  # by catalogue row
+    surface_trends: Mapping[int, State] = field(default_factory=dict)  # by the byte of a surface
     groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
 
     @property
@@ -41,6 +47,14 @@ class Snapshot:
             told = f"model version {version} is not loaded, there are: {numbers}"
             raise InvalidRequest(told, "model_version")
         return replace(self, models=(loaded[version],))
+
+    def weighed(self, weights: Mapping[str, float]) -> Snapshot:
+        """The snapshot whose slates are ordered by these weights, and by the others as before."""
+        return replace(self, models=tuple(model.weighed_by(weights) for model in self.models))
+
+    def vectors(self, name: str, row_N: Ints) -> NDArray[np.float32] | None:
+        """[N, D]: the items' content or factors, as the model that answers reads them."""
+        return self.model.items.vectors(name, row_N) if self.model else None
 
     def with_models(self, loaded: tuple[LiveModel, ...], most: int) -> Snapshot:
         """The snapshot in which the first of these answers; of those that were loaded before,

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from msgspec import UNSET
 
 from headrace.api.slate import MAX_REMOVED, RankedItem, RemovedItem, Slate
-from headrace.event import ImpressionEvent, Served, Shown
-from headrace.events.serving_policy import ServingPolicy
-from headrace.features.schema import INPUT_SCHEMA
+from headrace.event import ImpressionEvent, Shown
 from headrace.pipeline.shortfall import shortfall
 from serving.stages.context import ReplicaContext, enveloped
+from serving.stages.logged import logged
 
 
 @dataclass(slots=True, kw_only=True)
@@ -21,9 +19,7 @@ class SlateContext(ReplicaContext):
     """The context of a request for a slate."""
 
     items: tuple[RankedItem, ...] = ()
-    given: Sequence[str] = ()  # ids of items that are the candidates
     explain: bool = False
-    policy: ServingPolicy | None = None  # that draws the slate
 
 
 def answer(context: SlateContext) -> None:
@@ -35,7 +31,8 @@ def answer(context: SlateContext) -> None:
 def slate_of(context: SlateContext, marks: Sequence[str]) -> Slate:
     """The slate of a finished request. `marks` are what it had to do without beside what its
     stages say."""
-    marks = (*marks, *shortfall(context))
+    late = ["deadline_passed"] if context.elapsed_ms() > context.deadline_ms else []
+    marks = (*marks, *late, *shortfall(context))
     removed = _removed(context) if context.explain else UNSET
     return enveloped(
         Slate, context, marks, items=context.items, removed=removed, policy=context.policy or UNSET
@@ -43,26 +40,12 @@ def slate_of(context: SlateContext, marks: Sequence[str]) -> Slate:
 
 
 def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
-    """The impression event of a slate, with the features for the training sample of this request;
-    None for an empty slate."""
-    if not slate.items:
-        return None
-    dense_CF, history_3T = context.candidates.dense_CF, context.history_3T
-    assert dense_CF is not None and history_3T is not None, "nothing has ranked this"
-    return ImpressionEvent(
-        event_id=slate.request_id,
-        event_time_ms=context.now_ms,
-        user_id=slate.user_id,
-        request_id=slate.request_id,
-        items=tuple(
-            Shown(item.item_id, item.position, propensity=item.propensity) for item in slate.items
-        ),
-        surface=context.surface,
-        model_version=slate.model_version,
-        context=dict(context.told) or None,
-        policy=context.policy,
-        served=Served(INPUT_SCHEMA, np.ascontiguousarray(dense_CF).tobytes(), history_3T.tobytes()),
-    )
+    """The impression event of a slate; None for an empty one."""
+    return logged(context, slate, tuple(map(_shown, slate.items)))
+
+
+def _shown(item: RankedItem) -> Shown:
+    return Shown(item.item_id, item.position, propensity=item.propensity)
 
 
 def _removed(context: SlateContext) -> tuple[RemovedItem, ...]:
@@ -101,5 +84,15 @@ def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
         currency=item.currency,
         seen_again=row in context.seen_again,
         sources=candidates.sources_of(place),
+        reason=_reason(context, place, row),
         propensity=None if propensity_C is None else float(propensity_C[place]),
     )
+
+
+def _reason(context: SlateContext, place: int, row: int) -> str:
+    """Why the candidate of a row is in the slate."""
+    if row in context.pinned:
+        return "pinned"
+    if row in context.seen_again:
+        return "seen_again"
+    return context.candidates.best_source(place)

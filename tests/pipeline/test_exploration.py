@@ -165,3 +165,11 @@ def test_a_policy_has_a_version_of_its_parameters() -> None:
     one, other = policy_of(EPSILON_GREEDY), policy_of(Exploration("epsilon_greedy", epsilon=0.1))
     assert one.name == other.name == "epsilon_greedy" and one.version != other.version
     assert policy_of(EPSILON_GREEDY) == one and one.num_draws == 0
+
+
+def test_pinned_items_stay_at_their_positions_with_certainty() -> None:
+    everything = Exploration("epsilon_greedy", epsilon=1.0)
+    for number in range(10):
+        slate = explored(everything, f"r{number}", pinned={2: 1}).candidates
+        assert slate.row_C.tolist()[1] == 2 and slate.propensity_C is not None
+        assert slate.propensity_C.tolist() == pytest.approx([1 / 11, 1, 1 / 11])

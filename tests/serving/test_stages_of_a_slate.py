@@ -19,6 +19,7 @@ from request_path import CATALOGUE, NOW_MS, clicked, request, user_who
 from headrace import event
 from headrace.api.slate import RecommendRequest
 from headrace.application.exploration import Exploration
+from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.errors import StoreUnavailable
 from headrace.event import ImpressionEvent, Shown
@@ -28,7 +29,7 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.store.last_items import EMPTY, USER_SHOWN
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
-from headrace.pipeline.exploration.explore import Explore
+from headrace.pipeline.exploration.explore import policy_of
 from headrace.pipeline.run import run
 from serving.recommend import Recommender, stages
 from serving.replica.snapshot import Snapshot
@@ -183,12 +184,13 @@ def test_an_impression_has_the_items_of_the_slate_and_what_the_ranker_read() -> 
 
 def test_an_impression_tells_the_policy_and_the_propensity_of_each_item() -> None:
     hydrate = Hydrate(Store(), lists=(USER_SHOWN,))
-    explore = Explore(Exploration("epsilon_greedy", epsilon=0.5))
-    recommender = Recommender(hydrate, CATALOGUE, 8, explore=explore)
+    shop = Application(exploration=Exploration("epsilon_greedy", epsilon=0.5))
+    recommender = Recommender(hydrate, CATALOGUE, 8, application=shop)
     answers = [recommender.recommend(RecommendRequest("ann"), UNRANKED, NOW_MS) for _ in range(20)]
     assert len({tuple(ids(answer)) for answer, _ in answers}) > 1
     for answer, impression in answers:
-        assert impression is not None and impression.policy == answer.policy == explore.policy
+        assert impression is not None and impression.policy == answer.policy
+        assert impression.policy == policy_of(shop.exploration)
         told = [shown.propensity for shown in impression.items]
         assert told == [item.propensity for item in answer.items] and None not in told
         assert event.decode(event.encode(impression), NOW_MS) == impression
@@ -206,6 +208,6 @@ def test_a_slate_has_the_time_of_each_stage_and_source() -> None:
     *names, last = answer.stage_ms
     assert names == [
         *("hydrate", "covisited", "best_categories", "trending", "sources", "merge", "filters"),
-        *("rank", "rerank", "explore", "answer"),
+        *("refill", "rank", "rerank", "explore", "answer"),
     ]
     assert last == "total" and answer.stage_ms["total"] >= answer.stage_ms["hydrate"]

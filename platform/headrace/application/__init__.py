@@ -7,6 +7,9 @@ declared.py     the fields of a request's context, and attributes that are numbe
 seen.py         whether a user is shown an item again, and when
 sources.py      who proposes candidates, and how many
 exploration.py  by which policy slates show items that the ranker would not
+condition.py    boolean rules over the attributes of an item
+reranking.py    rules over the ranked list, and the weights that a request may tell
+filters.py      conditions that an item has to meet, and what is shown to nobody
 sections.py     the sections beside the mapping of columns, and the problems of all of them
 current.py      the application of this process, read once from HEADRACE_APP
 """

@@ -24,7 +24,7 @@ from headrace.features.inputs import DENSE_NAMES
 from headrace.model.batch import Batch
 from headrace.model.ranker import Scored
 from headrace.pipeline.exploration.draws import generator
-from headrace.slates.rank import RankingModel
+from headrace.slates.rank import RankContext, RankingModel
 
 SCORES: Final = "scores"  # names the random numbers of these draws
 TIMES_SHOWN: Final = "item_impressions_log"  # log(1 + impressions), the feature
@@ -37,17 +37,19 @@ class PosteriorDraws:
     exploration: Exploration
 
     def scores(
-        self, request_id: str, batch: Batch, scored: Scored, model: RankingModel
+        self, context: RankContext, batch: Batch, scored: Scored, model: RankingModel
     ) -> NDArray[np.float32]:
         """[D, C]: scores, a row per draw."""
         num = len(model.calibration.weight_SJ2[0])
         logit_CJ = scored.logit_CK[:, :num].cpu()
-        random = generator(request_id, SCORES)
+        random = generator(context.request_id, SCORES)
         logit_DCJ = logit_CJ + self._of_weights(scored.read_CR.cpu(), model.deviation_JRS, random)
         logit_DCJ = logit_DCJ + self._of_items(batch.candidates.dense_CF, logit_CJ, random)
         surface_X = batch.surface_C.repeat(len(logit_DCJ))
         p_XJ = model.calibration(logit_DCJ.reshape(-1, num), surface_X).numpy()
-        drawn_X = model.scores(model.of_impression(p_XJ))
+        price_micros_C = context.catalogue.numbers("price_micros", context.candidates.row_C)
+        price_micros_X = np.tile(price_micros_C, len(logit_DCJ))
+        drawn_X = model.scores(model.of_impression(p_XJ), price_micros_X)
         return drawn_X.reshape(len(logit_DCJ), -1)
 
     def _of_weights(

@@ -59,8 +59,10 @@ class RankingModel(Protocol):
         """[X, J]: the heads' probabilities, none of them given a click any more."""
         ...
 
-    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[X]: the order of slates, from probabilities of an impression."""
+    def scores(
+        self, p_XJ: NDArray[np.float32], price_micros_X: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """[X]: the order of slates, from probabilities of an impression and the items' prices."""
         ...
 
 
@@ -95,7 +97,7 @@ class Draws(Protocol):
     """Draws of the scores of candidates, from the posterior of a model."""
 
     def scores(
-        self, request_id: str, batch: Batch, scored: Scored, model: RankingModel
+        self, context: RankContext, batch: Batch, scored: Scored, model: RankingModel
     ) -> NDArray[np.float32]:
         """[D, C]: a row per draw."""
         ...
@@ -118,9 +120,10 @@ def rank(context: RankContext, draws: Draws | None = None) -> None:
     if draws is None:
         p_CJ = probabilities(batch, model)
     else:
-        p_CJ, candidates.drawn_DC = drawn(context.request_id, batch, model, draws)
+        p_CJ, candidates.drawn_DC = drawn(context, batch, model, draws)
     candidates.p_CJ = model.of_impression(p_CJ)
-    candidates.score_C = model.scores(candidates.p_CJ)
+    price_micros_C = context.catalogue.numbers("price_micros", candidates.row_C)
+    candidates.score_C = model.scores(candidates.p_CJ, price_micros_C)
     candidates.keep(np.argsort(-candidates.score_C, kind="stable"), "rank")
 
 
@@ -153,7 +156,7 @@ def request_batch(context: RankContext, features: RequestFeatures, model: Rankin
 
 
 def drawn(
-    request_id: str, batch: Batch, model: RankingModel, draws: Draws
+    context: RankContext, batch: Batch, model: RankingModel, draws: Draws
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """[C, J], [D, C]: the probabilities, and draws of the scores."""
     with torch.inference_mode():
@@ -161,7 +164,7 @@ def drawn(
         p_CJ: NDArray[np.float32] = model.calibration(
             scored.logit_CK.cpu(), batch.surface_C
         ).numpy()
-        return p_CJ, draws.scores(request_id, batch, scored, model)
+        return p_CJ, draws.scores(context, batch, scored, model)
 
 
 def probabilities(batch: Batch, model: RankingModel) -> NDArray[np.float32]:

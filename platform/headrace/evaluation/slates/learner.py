@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.application.reranking import VALUE
 from headrace.catalogue.item import Dataset
 from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.vectors import ContentVectors
@@ -23,6 +24,7 @@ from headrace.model.calibration import PlattBank, per_impression
 from headrace.model.config import RankerConfig
 from headrace.sample import Sample
 from headrace.slates.cached_items import CachedItems
+from headrace.slates.value import value_weights, weighted_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +35,18 @@ class WalkedModel:
     items: CachedItems
     calibration: PlattBank
     weight_J: NDArray[np.float32]
+    value_J: NDArray[np.float32] | None
     deviation_JRS: None = None  # slates are judged as they are ranked: nothing is drawn
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
         return per_impression(p_XJ, self.config.after_click)
 
-    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[X]: the order of slates, from probabilities of an impression."""
-        scores_X: NDArray[np.float32] = p_XJ @ self.weight_J
-        return scores_X
+    def scores(
+        self, p_XJ: NDArray[np.float32], price_micros_X: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """[X]: the order of slates, from probabilities of an impression and the items' prices."""
+        return weighted_scores(p_XJ, price_micros_X, self.weight_J, self.value_J)
 
 
 class WalkLearner:
@@ -55,10 +59,12 @@ class WalkLearner:
         self._content = ContentTable(items, ContentVectors.of(settings))
         rank_by = settings.serving.rank_by
         widths = self._content.vectors.widths
-        self._config = ranker_config(asked.size, tuple(rank_by), surfaces, widths)
+        heads = tuple(name for name in rank_by if name != VALUE)
+        self._config = ranker_config(asked.size, heads, surfaces, widths)
         self._learner = OnlineLearner(self._config, asked.seed, window=1 << 62)
         names = [head.name for head in self._config.scalar_heads]
         self._weight_J = np.array([rank_by.get(name, 0.0) for name in names], np.float32)
+        self._value_J = value_weights(names, rank_by.get(VALUE, 0.0))
         self._pending: deque[Sample] = deque()
         self._num_pending = 0
         self._model: WalkedModel | None = None
@@ -81,5 +87,6 @@ class WalkLearner:
             ranker = self._learner.ranker.eval()
             items = CachedItems(ranker, self._content, catalogue.keys)
             calibration = self._learner.calibration
-            self._model = WalkedModel(self._config, items, calibration, self._weight_J)
+            weights = self._weight_J, self._value_J
+            self._model = WalkedModel(self._config, items, calibration, *weights)
         return self._model

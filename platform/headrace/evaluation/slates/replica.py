@@ -6,10 +6,12 @@ the size that a trainer takes. What a request reads and does is a replica's own 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from headrace.application.current import APPLICATION
 from headrace.application.exploration import Exploration
 from headrace.application.seen import SeenPolicy
 from headrace.broker.record import Record
@@ -30,7 +32,6 @@ from headrace.events.declared import as_declared
 from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.context import Context, User, age_of
-from headrace.pipeline.exploration.explore import Explore
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Stage
 from headrace.slates.rank import RankContext
@@ -42,7 +43,9 @@ from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
-GREEDY: Final = Explore(Exploration())  # slates are judged as they are ranked
+GREEDY: Final = replace(
+    APPLICATION, exploration=Exploration()
+)  # slates are judged as they are ranked
 STEP: Final = 1_024  # events that are worked on at once, where nothing is asked between them
 
 

@@ -1,8 +1,8 @@
 """The stage `explore`: a ranked list becomes the policy's slate, each item with its propensity.
 
 It is the last to change the order: what it draws is not ordered again, and so the probabilities
-that it logs are those of the places in the answer. Items that only come back for want of others
-stay where they are, with propensity 1, and nothing is drawn from them.
+that it logs are those of the places in the answer. Items that are pinned, or that only come back
+for want of others, stay where they are, with propensity 1, and are not drawn for other places.
 
 Where scores were drawn, the first draw makes the slate. A place in the re-ranked list is worth what
 the ranker's list has there, and an item as much more or less as its own draw is off its score: so
@@ -46,7 +46,8 @@ class Explore:
         num_items = min(context.num_items, len(candidates))
         slate, propensity = np.arange(num_items), np.ones(num_items)
         if candidates.drawn_DC is not None or self._mixture != Mixture():
-            drawn_N = np.flatnonzero(context.outside(context.seen_again))
+            fixed = (*context.seen_again, *context.over_cap, *context.pinned)
+            drawn_N = np.flatnonzero(context.outside(fixed))
             num_places = int((drawn_N < num_items).sum())
             chosen_K, propensity_K = self._drawn(context, drawn_N, num_places)
             slate[drawn_N[:num_places]] = drawn_N[chosen_K]
