@@ -28,9 +28,12 @@ def test_signals_are_logarithms_of_scores_and_of_one_over_the_rank() -> None:
 
 def test_the_best_come_first_with_their_scores() -> None:
     found = candidates()
-    put_in_order(found, np.array([0.1, 0.3, 0.2]))
+    found.drawn_DC = np.array([[0.5, 0.25, 0.125], [0.5, 0.5, 0.125]], np.float32)
+    put_in_order(found, np.array([0.1, 0.3, 0.2]), of_ranker=2.0)
     assert found.row_C.tolist() == [8, 9, 7] and found.score_C is not None
     assert found.score_C.tolist() == pytest.approx([0.3, 0.2, 0.1])
+    more = 2 * np.log(2)  # the second draw has twice the score of one candidate
+    assert found.drawn_DC == pytest.approx(np.array([[0.3, 0.2, 0.1], [0.3 + more, 0.2, 0.1]]))
 
 
 @settings(max_examples=10)

@@ -33,7 +33,7 @@ def signals(candidates: Candidates, names: tuple[str, ...], limit: int) -> Float
     signal_CS = np.empty((len(candidates), len(names)))
     for column, name in enumerate(names):
         if name == RANKER:
-            signal_CS[:, column] = np.log(np.maximum(candidates.score_C, LEAST))
+            signal_CS[:, column] = _log(candidates.score_C)
         else:
             signal_CS[:, column] = -np.log1p(np.minimum(candidates.rank_in(name), limit))
     return signal_CS
@@ -56,13 +56,25 @@ class Blend:
         if candidates.score_C is not None:
             weights = self._weights[case_of(context)]
             signal_CS = signals(candidates, tuple(weights), self._limit)
-            put_in_order(candidates, signal_CS @ np.array([*weights.values()]))
+            put_in_order(
+                candidates, signal_CS @ np.array([*weights.values()]), weights.get(RANKER, 0)
+            )
 
 
-def put_in_order(candidates: Candidates, score_C: Floats) -> None:
-    """Give candidates these scores, and put the best first."""
+def put_in_order(candidates: Candidates, score_C: Floats, of_ranker: float) -> None:
+    """Give candidates these scores, in which the ranker's has this weight, and put the best first.
+    Scores that a policy drew change with them."""
+    assert candidates.score_C is not None, "nothing has ranked these"
+    if candidates.drawn_DC is not None:
+        more_DC = _log(candidates.drawn_DC) - _log(candidates.score_C)
+        candidates.drawn_DC = (score_C + of_ranker * more_DC).astype(np.float32)
     candidates.score_C = score_C.astype(np.float32)
     candidates.keep(np.argsort(-score_C, kind="stable"), "blend")
+
+
+def _log(score_X: NDArray[np.float32]) -> NDArray[np.float32]:
+    log_X: NDArray[np.float32] = np.log(np.maximum(score_X, LEAST))
+    return log_X
 
 
 class BlendFit:

@@ -40,7 +40,8 @@ class WalkedBlend:
         if candidates.score_C is not None:
             self._case = case_of(context)
             self._signal_CS = signals(candidates, self._names, self._limit)
-            put_in_order(candidates, self._signal_CS @ self._fits[self._case].weight_S)
+            weight_S = self._fits[self._case].weight_S
+            put_in_order(candidates, self._signal_CS @ weight_S, float(weight_S[0]))
 
     def learn(self, chosen_rows: AbstractSet[int]) -> None:
         """Take in what was chosen of the last request's candidates; nothing where the application
