@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headrace.application.blend import RANKER
+from headrace.application.sources import RANKER
 from headrace.pipeline.candidates import ABSENT, Candidates
 from headrace.slates.blend import BlendFit, put_in_order, signals
 

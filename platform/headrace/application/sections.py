@@ -20,7 +20,6 @@ from headrace.application.action import (
     Action,
     problems_of,
 )
-from headrace.application.blend import read_blend
 from headrace.application.condition import Condition
 from headrace.application.declared import Field, attributes_of, context_of
 from headrace.application.document import shown
@@ -30,7 +29,7 @@ from headrace.application.reading import Duration, keys_of, unknown
 from headrace.application.reranking import VALUE, Bounds, Reranking, read_reranking, read_weights
 from headrace.application.seen import SeenPolicy, read_seen
 from headrace.application.sources import DEFAULT as DEFAULT_SOURCES
-from headrace.application.sources import read_sources
+from headrace.application.sources import read_blend, read_sources
 
 MAPPING: Final = ("events", "items", "users")  # sections about the columns of files
 MAX_SURFACE: Final = 128  # characters of a surface's name, as in `headrace.event`

@@ -1,16 +1,23 @@
-"""The section `sources`: who proposes candidates, in which order, and how many each may have.
+"""The sections `sources` and `blend`: who proposes candidates, and how their ranks order slates.
 
     sources: {covisited: 0.4, trending: 1}
+    blend:
+      session: {ranker: 0.4, covisited: 0.5, trending: 0.2}
+      begin: {ranker: 0.4, trending: 1}
 
 A source is a module of `headrace.retrieval`, by its name; its quota is the share of the ranked
 candidates that it may have at most. Those that come first choose first.
+
+`blend` has weights for users who chose something in the last half hour (`session`) and for all others
+(`begin`). `ranker` weighs the logarithm of the ranker's score, a source's name that of one over the
+rank in its list. Without the section slates go by the ranker's score alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -27,6 +34,12 @@ DEFAULT: Final = {
     "trending": 1.0,
 }
 
+RANKER: Final = "ranker"
+SESSION, BEGIN = "session", "begin"
+CASES: Final = (SESSION, BEGIN)
+
+Weight = Annotated[float, msgspec.Meta(ge=-100, le=100)]
+Weights = Mapping[str, float]
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
@@ -39,3 +52,19 @@ def read_sources(section: object, problems: list[str]) -> Mapping[str, float]:
     if not quotas and len(problems) == before:
         problems.append("sources: it is empty, expected quotas such as {trending: 1}")
     return quotas
+
+
+def read_blend(section: object, sources: Weights, problems: list[str]) -> Mapping[str, Weights]:
+    """The weights of signals by case, of an application with these sources; adds what is wrong."""
+    if section is None:
+        return {}
+    before, kinds = len(problems), dict.fromkeys((RANKER, *sources), Weight)
+    cases = keys_of(dict.fromkeys(CASES, Any), section, "blend", problems)
+    found = {case: keys_of(kinds, cases.get(case), f"blend.{case}", problems) for case in CASES}
+    if len(problems) == before:
+        problems += [
+            f"blend.{case}: missing, expected weights such as {{{RANKER}: 1, trending: 0.5}}"
+            for case, weights in found.items()
+            if not weights
+        ]
+    return found

@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.application.blend import BEGIN, RANKER, SESSION, Weights
+from headrace.application.sources import BEGIN, RANKER, SESSION, Weights
 from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
 from headrace.slates.rank import RankContext

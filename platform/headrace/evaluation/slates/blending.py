@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from headrace.application.blend import CASES, RANKER, Weights
 from headrace.application.current import APPLICATION
+from headrace.application.sources import CASES, RANKER, Weights
 from headrace.features.aggregation.facts import Ints
 from headrace.slates.blend import BlendFit, case_of, put_in_order, signals
 from headrace.slates.rank import RankContext

@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
-from headrace.application.blend import RANKER
+from headrace.application.sources import RANKER
 from headrace.catalogue.item import Dataset
 from headrace.config import Settings
 from headrace.errors import ConfigError
