@@ -31,7 +31,7 @@ from serving.stages.hydrate import Hydrate
 from serving.stages.rank import rank
 
 GIVEN: Final = "given"
-SIMILAR: Final = quotas_of({"covisited": 1.0, "same_categories": 1.0})
+SIMILAR: Final = quotas_of({"covisited": 1.0, "content": 1.0, "same_categories": 1.0})
 TRENDING: Final = quotas_of({"trending": 1.0})
 
 Stages = tuple[Stage[SlateContext], ...]

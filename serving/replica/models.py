@@ -12,8 +12,10 @@ from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
 from headrace.errors import ConfigError
+from headrace.features.aggregation.facts import Ints
 from headrace.model.calibration import PlattBank, make_calibration, per_impression
 from headrace.model.config import RankerConfig
+from headrace.model.factor_vectors import FactorVectors
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
@@ -30,6 +32,7 @@ class LiveModel:
     calibration: PlattBank
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
+    factors: FactorVectors  # of this version, as its sources search them
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""
@@ -37,6 +40,11 @@ class LiveModel:
         read_J = self.weight_J != 0
         read_J[0] = True  # the click's, which is told and which ads are priced by
         return bool((relative_J.numpy() & read_J).any())
+
+    def follow_items(self, put: Ints, removed: Ints) -> None:
+        """Take in the keys of items that came or changed, and of those that went."""
+        self.items.forget(put)
+        self.factors.follow(put, removed)
 
     @property
     def weighed(self) -> dict[str, int]:
@@ -72,7 +80,13 @@ def load_model(
     calibration = make_calibration(manifest.model)
     calibration.load_state(weights["calibration"])
     items = CachedItems(ranker, content, catalogue.keys)
-    return LiveModel(manifest, ranker, calibration, items, weight_J)
+    factors = factor_vectors(ranker, catalogue)
+    return LiveModel(manifest, ranker, calibration, items, weight_J, factors)
+
+
+def factor_vectors(ranker: Ranker, catalogue: ItemTable) -> FactorVectors:
+    """The ranker's factors of the items of this catalogue."""
+    return FactorVectors(ranker.factors, catalogue.rows_of_keys(ranker.factors.key_I) != 0)
 
 
 def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.float32]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from headrace.api.slate import InvalidRequest
+from headrace.catalogue.content_index import ContentIndex
 from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT
+from headrace.model.factor_vectors import FactorVectors
 from serving.replica.group_states import GroupStates
 from serving.replica.models import LiveModel
 from serving.replica.state_pages import StatePages, States
 
+NO_ROWS: Final = np.zeros(0, np.int64)
 NO_COMPANIONS: Final = StatePages(COMPANION_LAYOUT, 1).states
 
 
@@ -24,11 +29,18 @@ class Snapshot:
     trending_rows: Ints  # catalogue rows, most clicked of late first
     companions: States = NO_COMPANIONS  # by catalogue row
     groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
+    content: ContentIndex | None = None  # until it was made
+    fresh_rows: Ints = NO_ROWS  # catalogue rows of new items, those that were shown least first
 
     @property
     def model(self) -> LiveModel | None:
         """The model that answers, None before there is one."""
         return self.models[0] if self.models else None
+
+    @property
+    def factors(self) -> FactorVectors | None:
+        """The item factors of the model that answers."""
+        return self.model.factors if self.model else None
 
     def of_version(self, version: int | None) -> Snapshot:
         """The snapshot in which this version answers, None for the one that does; raises

@@ -26,7 +26,7 @@ from headrace.application.document import shown
 from headrace.application.reading import Duration, keys_of, unknown
 from headrace.application.seen import AFTER, AFTER_PURCHASE, PolicyName, SeenPolicy
 from headrace.application.sources import DEFAULT as DEFAULT_SOURCES
-from headrace.application.sources import read_sources
+from headrace.application.sources import read_editorial, read_sources
 
 MAPPING: Final = ("events", "items", "users")  # sections about the columns of files
 MAX_SURFACE: Final = 128  # characters of a surface's name, as in `headrace.event`
@@ -59,6 +59,7 @@ class Application:
     surfaces: tuple[str, ...] = ()  # those with a calibration and a position bias of their own
     seen: SeenPolicy = SeenPolicy()
     sources: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SOURCES)  # quotas by name
+    editorial: tuple[str, ...] = ()  # ids of items, in their order
     negatives: Negatives = Negatives()
     mapping: Mapping[str, Any] = field(default_factory=dict)  # of columns, as it is written
 
@@ -84,6 +85,7 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         surfaces=_surfaces(document.get("surfaces"), problems),
         seen=_seen(document.get("seen"), actions, problems),
         sources=read_sources(document.get("sources"), problems),
+        editorial=read_editorial(document.get("editorial"), problems),
         negatives=_negatives(document.get("negatives"), problems),
         mapping={name: document[name] for name in MAPPING if document.get(name) is not None},
     )

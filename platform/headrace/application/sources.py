@@ -3,7 +3,8 @@
     sources: {covisited: 0.4, trending: 1}
 
 A source is a module of `headrace.retrieval`, by its name; its quota is the share of the ranked
-candidates that it may have at most. Those that come first choose first.
+candidates that it may have at most. Those that come first choose first. The source `editorial`
+proposes the items of a section of its name, which is a list of ids.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from headrace.application.document import shown
 from headrace.application.reading import keys_of
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "retrieval"
@@ -22,6 +24,7 @@ NAMES: Final = tuple(
 )
 DEFAULT: Final = {"covisited": 0.25, "best_categories": 0.5, "trending": 1.0}
 
+MAX_EDITORIAL: Final = 1_000
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
@@ -34,3 +37,15 @@ def read_sources(section: object, problems: list[str]) -> Mapping[str, float]:
     if not quotas and len(problems) == before:
         problems.append("sources: it is empty, expected quotas such as {trending: 1}")
     return quotas
+
+
+def read_editorial(section: object, problems: list[str]) -> tuple[str, ...]:
+    """The ids of the section `editorial`, in its order; adds what is wrong."""
+    if section is None:
+        return ()
+    ids = [str(one) for one in section] if isinstance(section, list) else []
+    if not ids or not all(isinstance(one, str | int) and one != "" for one in section):
+        problems.append(f"editorial: got {shown(section)}, expected a list of items' ids")
+    if len(ids) > MAX_EDITORIAL:
+        problems.append(f"editorial: got {len(ids)} ids, expected at most {MAX_EDITORIAL}")
+    return tuple(ids)

@@ -8,6 +8,7 @@ counts.py        counts of a log and its catalogue, as a loader took them
 item.py          an item, a user, and a dataset: what a loader returns
 files.py         items and users on disk
 place.py         how far a copy of the items has followed their topic
+content_index.py  content vectors of a whole catalogue, and the nearest of them
 content.py       what encoders read of the items, on disk
 columnar.py      published files as Arrow columns
 """

@@ -19,6 +19,7 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints, action_masks, are_chosen
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
 from headrace.features.table import USER_LAYOUT
+from headrace.index.vector_index import VectorIndex
 from headrace.pipeline.candidates import Candidates, no_candidates
 
 NUM_ANCHORS: Final = 10  # of a user
@@ -34,6 +35,30 @@ class StatesByRow(Protocol):
         ...
 
 
+class UserVectors(Protocol):
+    """An index of items' vectors, and the vectors of users to search it with."""
+
+    @property
+    def index(self) -> VectorIndex: ...
+
+    def of_user(
+        self, key_P: Ints, grade_P: NDArray[np.float32], word_keys: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """[D]: of a user with these past events and attributes."""
+        ...
+
+
+class ContentVectors(Protocol):
+    """Vectors of what items are, and the index of them."""
+
+    @property
+    def index(self) -> VectorIndex: ...
+
+    def vectors(self, key_U: Ints) -> NDArray[np.float32]:
+        """[U, D]: of these items, zeros where nothing is told of one."""
+        ...
+
+
 class Snapshot(Protocol):
     """A snapshot of data that changes during serving; a request reads one, which stays."""
 
@@ -45,6 +70,21 @@ class Snapshot(Protocol):
     @property
     def companions(self) -> StatesByRow:
         """The items that each item was chosen together with (`headrace.features.companions`)."""
+        ...
+
+    @property
+    def factors(self) -> UserVectors | None:
+        """The item factors of the version that ranks, None where there is none."""
+        ...
+
+    @property
+    def content(self) -> ContentVectors | None:
+        """The content vectors of the catalogue, None until they were made."""
+        ...
+
+    @property
+    def fresh_rows(self) -> Ints:
+        """Catalogue rows of new items that were shown seldom, those shown least first."""
         ...
 
 
