@@ -256,7 +256,8 @@ class Live:
     def _load(self, manifest: Manifest) -> LiveModel:
         """The version, with the items computed that requests will read: those that the version
         before has read, and those that trend."""
-        model = load_model(manifest, self._settings, self.catalogue, self.content)
+        loaded = self.snapshot.models
+        model = load_model(manifest, self._settings, self.catalogue, self.content, loaded)
         before, trending = self.snapshot.model, self.snapshot.trending_rows[:WARM_ROWS]
         if before is not None:
             model.items.warm(before.items.warm_keys()[-WARM_ROWS:])

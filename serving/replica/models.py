@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.application.current import APPLICATION
+from headrace.application.sources import TWO_TOWER
 from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
@@ -17,6 +20,7 @@ from headrace.model.calibration import PlattBank, make_calibration, per_impressi
 from headrace.model.config import RankerConfig
 from headrace.model.factor_vectors import FactorVectors
 from headrace.model.ranker import Ranker
+from headrace.model.tower_vectors import TowerVectors, stamp_of
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
@@ -33,6 +37,7 @@ class LiveModel:
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
     factors: FactorVectors  # of this version, as its sources search them
+    towers: TowerVectors | None = None  # likewise, where a source asks for them
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""
@@ -45,6 +50,8 @@ class LiveModel:
         """Take in the keys of items that came or changed, and of those that went."""
         self.items.forget(put)
         self.factors.follow(put, removed)
+        if self.towers is not None:
+            self.towers.follow(put, removed)
 
     @property
     def weighed(self) -> dict[str, int]:
@@ -65,9 +72,14 @@ class LiveModel:
 
 
 def load_model(
-    manifest: Manifest, settings: Settings, catalogue: ItemTable, content: ContentTable
+    manifest: Manifest,
+    settings: Settings,
+    catalogue: ItemTable,
+    content: ContentTable,
+    loaded: Sequence[LiveModel] = (),
 ) -> LiveModel:
-    """The version of a manifest over this catalogue, of which it has computed no item yet.
+    """The version of a manifest over this catalogue, of which it has computed no item yet. It has
+    the tower vectors of one that is loaded where their towers are the same.
 
     Raises `ConfigError` where it does not fit the settings, `ServiceError` for damaged weights.
     """
@@ -80,8 +92,23 @@ def load_model(
     calibration = make_calibration(manifest.model)
     calibration.load_state(weights["calibration"])
     items = CachedItems(ranker, content, catalogue.keys)
-    factors = factor_vectors(ranker, catalogue)
-    return LiveModel(manifest, ranker, calibration, items, weight_J, factors)
+    factors, towers = factor_vectors(ranker, catalogue), None
+    if TWO_TOWER in APPLICATION.sources and "towers" in weights:
+        known = [model.towers for model in loaded]
+        towers = _tower_vectors(weights["towers"], catalogue, content, known)
+    return LiveModel(manifest, ranker, calibration, items, weight_J, factors, towers)
+
+
+def _tower_vectors(
+    state: dict[str, Any],
+    catalogue: ItemTable,
+    content: ContentTable,
+    known: Sequence[TowerVectors | None],
+) -> TowerVectors:
+    """The vectors of these towers: those that are known, or made of the whole catalogue."""
+    stamp = stamp_of(state)
+    same = next((one for one in known if one is not None and one.stamp == stamp), None)
+    return same or TowerVectors(state, content, catalogue.keys(catalogue.rows()))
 
 
 def factor_vectors(ranker: Ranker, catalogue: ItemTable) -> FactorVectors:

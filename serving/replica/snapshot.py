@@ -12,6 +12,7 @@ from headrace.catalogue.content_index import ContentIndex
 from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT
 from headrace.model.factor_vectors import FactorVectors
+from headrace.model.tower_vectors import TowerVectors
 from serving.replica.group_states import GroupStates
 from serving.replica.models import LiveModel
 from serving.replica.state_pages import StatePages, States
@@ -41,6 +42,11 @@ class Snapshot:
     def factors(self) -> FactorVectors | None:
         """The item factors of the model that answers."""
         return self.model.factors if self.model else None
+
+    @property
+    def towers(self) -> TowerVectors | None:
+        """The two towers of the model that answers."""
+        return self.model.towers if self.model else None
 
     def of_version(self, version: int | None) -> Snapshot:
         """The snapshot in which this version answers, None for the one that does; raises

@@ -24,6 +24,7 @@ NAMES: Final = tuple(
 )
 DEFAULT: Final = {"covisited": 0.25, "best_categories": 0.5, "trending": 1.0}
 
+TWO_TOWER: Final = "two_tower"  # it is trained where it is named
 MAX_EDITORIAL: Final = 1_000
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 

@@ -16,10 +16,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headrace.catalogue.words import ContentTable
 from headrace.learning.choices import ChoiceScores
 from headrace.learning.factors.factor_log import FactorLog
 from headrace.learning.last_layer_fit import LastLayerFit
 from headrace.learning.loss import heads_loss
+from headrace.learning.two_tower_fit import TwoTowerFit
 from headrace.metrics import Scores
 from headrace.metrics.ranking import RankedLists
 from headrace.model.batch import Batch, moved
@@ -35,10 +37,19 @@ MAX_GRADIENT_NORM = 5.0
 class OnlineLearner:
     """A ranker with its optimizer, calibration, and quality per window of impressions."""
 
-    def __init__(self, config: RankerConfig, seed: int, window: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        config: RankerConfig,
+        seed: int,
+        window: int,
+        device: str = "cpu",
+        content: ContentTable | None = None,
+    ) -> None:
+        """A learner; two towers are trained beside the ranker where it has the catalogue."""
         self.ranker = Ranker(config, seed).to(device)
         self.calibration = make_calibration(config)
         self._factor_log = FactorLog()
+        self._towers = None if content is None else TwoTowerFit(content)
         num_heads = len(config.scalar_heads)
         self._last_layer = LastLayerFit(self.ranker.last.group_sizes, num_heads, device)
         self.choices = ChoiceScores()
@@ -78,6 +89,8 @@ class OnlineLearner:
         self._step(loss, len(label_CJ))
         self.ranker.observe(batch)
         self._factor_log.add(batch)
+        if self._towers is not None:
+            self._towers.learn(batch)
         self.ranker.factors = self._factor_log.refitted(self.ranker.factors)
         return self._take_in(served or scored, batch)
 
@@ -101,9 +114,11 @@ class OnlineLearner:
 
     def weights(self) -> dict[str, Any]:
         """The weights to serve: the ranker without its optimizer's state, and the calibration."""
+        towers = {} if self._towers is None else {"towers": self._towers.weights()}
         return {
             "ranker": self.ranker.state(with_optimizer=False),
             "calibration": self.calibration.state(),
+            **towers,
         }
 
     def state(self) -> dict[str, Any]:
@@ -118,6 +133,7 @@ class OnlineLearner:
             "optimizer": self._optimizer.state_dict(),
             "factor_log": self._factor_log.state(),
             "last_layer": self._last_layer.state(),
+            "towers": None if self._towers is None else self._towers.state(),
             "num_samples": self.num_samples,
             "num_skipped": self.num_skipped,
             "windows": current,
@@ -135,6 +151,8 @@ class OnlineLearner:
         for name, payload in state["windows"].items():
             current = Scores.from_bytes(payload)
             self._windows[name] = {self._current: current} if current.num_samples else {}
+        if self._towers is not None and state.get("towers"):  # older states have none
+            self._towers.load_state(state["towers"])
         if "choices" in state:  # states from before anything was drawn lack it
             self.choices.load_state(state["choices"], self._current)
 

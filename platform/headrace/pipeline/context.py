@@ -78,6 +78,11 @@ class Snapshot(Protocol):
         ...
 
     @property
+    def towers(self) -> UserVectors | None:
+        """The two towers of the version that ranks, None where there are none."""
+        ...
+
+    @property
     def content(self) -> ContentVectors | None:
         """The content vectors of the catalogue, None until they were made."""
         ...
