@@ -17,11 +17,11 @@ from headrace.pipeline.filters.availability import UNAVAILABLE
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
+from headrace.slates.rank import rank
 from serving.replica.snapshot import Snapshot
 from serving.stages.auction import AdsContext, Auction, Campaigns, Gone, Untargeted, answer
 from serving.stages.context import enveloped
 from serving.stages.hydrate import Hydrate
-from serving.stages.rank import rank
 from serving.stages.reservations import Reserves
 
 

@@ -40,11 +40,11 @@ from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
 from headrace.model.batch import Batch
 from headrace.model.explain import CONTEXT, Explanation, explain, with_items
 from headrace.pipeline.candidates import Candidates
+from headrace.slates.rank import inputs, probabilities, request_batch
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
 from serving.stages.context import ReplicaContext
 from serving.stages.hydrate import Hydrate
-from serving.stages.rank import inputs, probabilities, request_batch
 
 GROUPS: Final[Mapping[str | type, str]] = {  # by the entity of a feature, or the view of a cross
     USER: "user_features",

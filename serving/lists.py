@@ -25,10 +25,10 @@ from headrace.pipeline.run import run
 from headrace.pipeline.sources import Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.registry import quotas_of
+from headrace.slates.rank import rank
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, slate_of
 from serving.stages.hydrate import Hydrate
-from serving.stages.rank import rank
 
 GIVEN: Final = "given"
 SIMILAR: Final = quotas_of({"covisited": 1.0, "content": 1.0, "same_categories": 1.0})

@@ -144,7 +144,7 @@ def test_all_wrong_settings_are_named_at_once(
 
 def test_an_unknown_dataset_is_answered_with_the_known_ones(capsys: Capture) -> None:
     assert mistake(capsys, "up", "--dataset=nope") == (
-        "no dataset 'nope'; known: movielens, kuairand, kuairand-history, openbandit, table"
+        "no dataset 'nope'; known: movielens, kuairand, kuairand-history, openbandit, globo, table"
     )
 
 

@@ -21,7 +21,7 @@ LEVELS: Final = (
     "api broker catalogue features features/store positions services",
     "ads documents encoders features/rows model pipeline",
     "encoders/arrivals features/checks features/online learning registry retrieval",
-    "feast_adapter monitoring",
+    "feast_adapter monitoring slates",
     "datasets feature_repo stream up",
     "evaluation offline",
     "commands benchmarks",
@@ -87,7 +87,15 @@ ROOMS_ABOVE: Final = {"benchmarks", "serving", "trainers"}
 ON_FEAST: Final = {"benchmarks", "feast_adapter", "feature_repo"}
 MATERIALIZES: Final = "headrace.offline.materialize"  # imported where it is called, not before
 ON_RAY: Final = {*ROOMS_ABOVE, "feast_adapter", "feature_repo", "stream"}
-ON_TORCH: Final = {*ROOMS_ABOVE, "encoders", "evaluation", "learning", "model", "registry"}
+ON_TORCH: Final = {
+    *ROOMS_ABOVE,
+    "encoders",
+    "evaluation",
+    "learning",
+    "model",
+    "registry",
+    "slates",
+}
 FORBIDDEN: Final = (  # packages that do, and what the others do not load
     (ON_FEAST, {"feast", "typeguard"}),
     (ON_RAY, {"ray", "starlette"}),

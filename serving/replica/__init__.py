@@ -3,12 +3,9 @@
     snapshot.py      the versions and the items' states of one moment, for one request
     readers.py       the readers of the topics
     models.py        a published version, ready to rank
-    cached_items.py  the items that a version has read, computed once
     group_states.py  the categories' and authors' accumulators, for crosses
     item_states.py   the items' accumulators
     state_pages.py   states that are copied a page at a time
-    trending.py      which items trend
-    fresh.py         which are new and were shown seldom
     content.py       their content vectors
     follow.py        the thread that follows the topics
 

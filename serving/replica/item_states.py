@@ -14,10 +14,10 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT, COMPANIONS
 from headrace.features.rows.messages.merged_rows import MergedRows, NewRows
 from headrace.features.table import CATEGORY, ITEM, ITEM_LAYOUT
-from serving.replica.fresh import Fresh
+from headrace.slates.fresh import Fresh
+from headrace.slates.trending import Trending
 from serving.replica.group_states import GroupStates
 from serving.replica.state_pages import StatePages, States
-from serving.replica.trending import Trending
 
 MAX_APART: Final = 10_000
 

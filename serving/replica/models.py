@@ -24,7 +24,7 @@ from headrace.model.tower_vectors import TowerVectors, stamp_of
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
-from serving.replica.cached_items import CachedItems
+from headrace.slates.cached_items import CachedItems
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,10 @@ class LiveModel:
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
     factors: FactorVectors  # of this version, as its sources search them
     towers: TowerVectors | None = None  # likewise, where a source asks for them
+
+    @property
+    def config(self) -> RankerConfig:
+        return self.manifest.model
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""

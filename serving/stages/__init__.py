@@ -2,7 +2,6 @@
 
 context.py  the context of a request to a replica, and the envelope of answers
 hydrate.py  reads the user
-rank.py     probabilities and scores
 answer.py   the items of a slate, and its impression
 auction.py  campaigns, targeting, and the auction with its prices
 reservations.py  the prices of ads, out of their budgets

@@ -7,19 +7,17 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from headrace.api.slate import MARKS, Envelope
-from headrace.features.aggregation.facts import Ints
-from headrace.pipeline.context import Context
+from headrace.slates.rank import RankContext
 from serving.replica.snapshot import Snapshot
 
 Answer = TypeVar("Answer", bound=Envelope)
 
 
 @dataclass(slots=True, kw_only=True)
-class ReplicaContext(Context):
+class ReplicaContext(RankContext):
     """The context of a replica's stages: catalogue, snapshot, and the fields of all stages."""
 
     snapshot: Snapshot
-    history_3T: Ints | None = None  # of the user as the ranker reads it, once that was made
 
 
 def enveloped(

@@ -19,6 +19,7 @@ from headrace.errors import DatasetError
         (["ratings.parquet"], "movielens"),
         (["ml-100k.inter"], "movielens"),
         (["all.csv", "item_context.csv"], "openbandit"),
+        (["clicks.parquet"], "globo"),
     ],
 )
 def test_a_folder_is_recognised_by_its_files(tmp_path: Path, files: list[str], name: str) -> None:

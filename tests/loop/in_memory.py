@@ -15,7 +15,7 @@ from headrace.learning.learner import OnlineLearner
 from headrace.model.calibration import make_calibration
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest
-from serving.replica.cached_items import CachedItems
+from headrace.slates.cached_items import CachedItems
 from serving.replica.models import LiveModel, factor_vectors
 
 

@@ -13,7 +13,7 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.table import ITEM_LAYOUT
 from headrace.retrieval.editorial import Editorial
 from headrace.retrieval.fresh import source
-from serving.replica.fresh import ENOUGH, MOST, Fresh
+from headrace.slates.fresh import ENOUGH, MOST, Fresh
 from serving.replica.state_pages import StatePages
 
 NOW_MS = 1_714_554_000_000

@@ -43,9 +43,9 @@ from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest
 from headrace.settings.rooms import StreamSettings
 from headrace.skipped import Skipped
+from headrace.slates.cached_items import CachedItems
 from serving.app import Gateway as _imported  # noqa: F401  # a replica has all of it
 from serving.recommend import Recommender
-from serving.replica.cached_items import CachedItems
 from serving.replica.item_states import ItemStates
 from serving.replica.models import LiveModel, factor_vectors
 from serving.replica.snapshot import Snapshot

@@ -14,7 +14,7 @@ from headrace.keys import key
 from headrace.model.batch import Batch, BatchRequest, make_batch, make_request_batch
 from headrace.model.config import nano
 from headrace.model.ranker import Ranker
-from serving.replica.cached_items import CachedItems
+from headrace.slates.cached_items import CachedItems
 
 NUM_ITEMS = 60
 

@@ -32,9 +32,9 @@ from headrace.evaluation.row import batches_of
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import RequestFeatures
 from headrace.model.batch import BatchRequest, make_request_batch
+from headrace.slates.rank import probabilities
 from serving.replica.follow import Live
 from serving.replica.models import LiveModel
-from serving.stages.rank import probabilities
 
 pytestmark = pytest.mark.services
 

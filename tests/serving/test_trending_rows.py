@@ -9,9 +9,9 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import ItemTable, table_of
 from headrace.features.aggregation.accumulators import State
 from headrace.features.table import ITEM_LAYOUT, LATELY
-from serving.replica import trending
+from headrace.slates import trending
+from headrace.slates.trending import SORT_EVERY_MS, Trending, popularity
 from serving.replica.state_pages import StatePages
-from serving.replica.trending import SORT_EVERY_MS, Trending, popularity
 
 NOW_MS = 1_714_554_000_000
 MOST, OF_SLOT, ARRIVALS = 40, 4, 8

@@ -14,7 +14,7 @@ from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import BatchRequest, make_batch, make_request_batch
 from headrace.model.config import nano
-from serving.replica.cached_items import CachedItems
+from headrace.slates.cached_items import CachedItems
 
 ITEMS = {f"i{n}": Item(f"i{n}", f"film {n % 3}", ("drama",)) for n in range(12)}
 CATALOGUE = table_of(ITEMS.values())

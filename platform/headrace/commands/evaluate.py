@@ -28,6 +28,7 @@ from headrace.evaluation.files.log import (
 )
 from headrace.evaluation.quality import Measures
 from headrace.evaluation.report import to_text
+from headrace.evaluation.slates.command import add_slates_flags, check_slates, run_slates
 
 if TYPE_CHECKING:
     from headrace.evaluation.dataset.asked import Asked
@@ -68,6 +69,7 @@ def add_evaluate(commands: Any) -> None:
     add_vectors_flag(evaluate)
     _add_regime_flags(evaluate)
     _add_measure_flags(evaluate)
+    add_slates_flags(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
 
@@ -113,6 +115,9 @@ def _add_measure_flags(evaluate: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
+    if options.slates:
+        check_slates(options)
+        return run_slates(options, settings, load_data(options))
     _check(options)
     of_dataset = options.data or options.dataset
     result = (_of_dataset if of_dataset else _of_files)(options, settings)
@@ -193,6 +198,8 @@ def _check(options: argparse.Namespace) -> None:
     """Raises `ConfigError` for flags that are wrong or do not go together."""
     check_ranker_and_outputs(options)
     _check_log(options)
+    if options.every is not None:
+        raise ConfigError("--every says at how many points slates are asked for: give --slates")
     if options.online and options.frozen_features:
         raise ConfigError(
             "--online learns through the test, --frozen-features does not: give one of them"

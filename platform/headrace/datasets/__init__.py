@@ -3,5 +3,6 @@
 replay.py      a log as live traffic
 inspection.py  the counts of a log, and what looks wrong with it
 registry.py    the datasets by name, and which of them a folder holds
+globo.py       clicks on news
 openbandit.py  the small Open Bandit Dataset
 """

@@ -8,7 +8,7 @@ from typing import Final
 
 from headrace.application.document import FILE
 from headrace.catalogue.item import Dataset
-from headrace.datasets import openbandit
+from headrace.datasets import globo, openbandit
 from headrace.datasets.kuairand import history as kuairand_history
 from headrace.datasets.kuairand import loader as kuairand
 from headrace.datasets.movielens import loader as movielens
@@ -23,6 +23,7 @@ LOADERS: Final[dict[str, Loader]] = {
     "kuairand": kuairand.load,
     "kuairand-history": kuairand_history.load,
     "openbandit": openbandit.load,
+    "globo": globo.load,
     "table": table.load,
 }
 
@@ -32,6 +33,7 @@ MARKS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("movielens", ("ratings.parquet",)),
     ("movielens", ("ml-100k.inter",)),
     ("openbandit", ("all.csv", "item_context.csv")),
+    ("globo", ("clicks.parquet",)),
 )
 
 

@@ -9,5 +9,6 @@
     progress.py     how far the pass is
 
 `dataset/` evaluates whatever a loader reads, `files/` impressions in KuaiRand's columns; both make
-rows (`row.py`), which `progressive.py` scores and learns, and `quality.py` judges.
+rows (`row.py`), which `progressive.py` scores and learns, and `quality.py` judges. `slates/` asks
+the stages of a request for slates.
 """

@@ -49,7 +49,7 @@ class OnlineLearner:
         self.ranker = Ranker(config, seed).to(device)
         self.calibration = make_calibration(config)
         self._factor_log = FactorLog()
-        self._towers = None if content is None else TwoTowerFit(content)
+        self.towers = None if content is None else TwoTowerFit(content)
         num_heads = len(config.scalar_heads)
         self._last_layer = LastLayerFit(self.ranker.last.group_sizes, num_heads, device)
         self.choices = ChoiceScores()
@@ -89,8 +89,8 @@ class OnlineLearner:
         self._step(loss, len(label_CJ))
         self.ranker.observe(batch)
         self._factor_log.add(batch)
-        if self._towers is not None:
-            self._towers.learn(batch)
+        if self.towers is not None:
+            self.towers.learn(batch)
         self.ranker.factors = self._factor_log.refitted(self.ranker.factors)
         return self._take_in(served or scored, batch)
 
@@ -114,7 +114,7 @@ class OnlineLearner:
 
     def weights(self) -> dict[str, Any]:
         """The weights to serve: the ranker without its optimizer's state, and the calibration."""
-        towers = {} if self._towers is None else {"towers": self._towers.weights()}
+        towers = {} if self.towers is None else {"towers": self.towers.weights()}
         return {
             "ranker": self.ranker.state(with_optimizer=False),
             "calibration": self.calibration.state(),
@@ -133,7 +133,7 @@ class OnlineLearner:
             "optimizer": self._optimizer.state_dict(),
             "factor_log": self._factor_log.state(),
             "last_layer": self._last_layer.state(),
-            "towers": None if self._towers is None else self._towers.state(),
+            "towers": None if self.towers is None else self.towers.state(),
             "num_samples": self.num_samples,
             "num_skipped": self.num_skipped,
             "windows": current,
@@ -151,8 +151,8 @@ class OnlineLearner:
         for name, payload in state["windows"].items():
             current = Scores.from_bytes(payload)
             self._windows[name] = {self._current: current} if current.num_samples else {}
-        if self._towers is not None and state.get("towers"):  # older states have none
-            self._towers.load_state(state["towers"])
+        if self.towers is not None and state.get("towers"):  # older states have none
+            self.towers.load_state(state["towers"])
         if "choices" in state:  # states from before anything was drawn lack it
             self.choices.load_state(state["choices"], self._current)
 

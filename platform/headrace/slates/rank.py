@@ -5,25 +5,86 @@ C candidates   J scalar heads   T past events
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from headrace.catalogue.table.table import ItemTable
 from headrace.errors import ServiceError
 from headrace.events.declared import word_keys
-from headrace.features.aggregation.asked import AskedItems, Requests
+from headrace.features.aggregation.asked import AskedItems, Groups, Requests
+from headrace.features.aggregation.facts import Ints
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.keys import key
 from headrace.model.batch import Batch, BatchRequest, make_request_batch
-from serving.replica.models import LiveModel
-from serving.stages.context import ReplicaContext
+from headrace.model.calibration import PlattBank
+from headrace.model.config import RankerConfig
+from headrace.pipeline.context import Context, Snapshot, StatesByRow
 
 
 class NoModel(ServiceError):
     """No version was published yet."""
 
 
-def rank(context: ReplicaContext) -> None:
+class ItemSides(Protocol):
+    """The item side of a model, for batches whose items are rows of a catalogue."""
+
+    def logits(self, batch: Batch) -> Tensor:
+        """[C, K]: of the candidates of a batch."""
+        ...
+
+
+class RankingModel(Protocol):
+    """A ranker with its calibration and weights, ready to rank rows of a catalogue."""
+
+    @property
+    def config(self) -> RankerConfig: ...
+    @property
+    def items(self) -> ItemSides: ...
+    @property
+    def calibration(self) -> PlattBank: ...
+
+    def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[X, J]: the heads' probabilities, none of them given a click any more."""
+        ...
+
+    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[X]: the order of slates, from probabilities of an impression."""
+        ...
+
+
+class GroupsByRow(Protocol):
+    """States of categories and authors by the catalogue rows of their items."""
+
+    def of_items(self, catalogue: ItemTable, row_C: Ints) -> Groups | None:
+        """The groups of the items in these rows; None where nothing reads them."""
+        ...
+
+
+class RankSnapshot(Snapshot, Protocol):
+    """A snapshot with a model and the states that it reads."""
+
+    @property
+    def model(self) -> RankingModel | None: ...
+    @property
+    def states(self) -> StatesByRow: ...
+    @property
+    def groups(self) -> GroupsByRow: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class RankContext(Context):
+    """The context of a request that is ranked."""
+
+    snapshot: RankSnapshot
+    history_3T: Ints | None = None  # of the user as the ranker reads it, once that was made
+
+
+def rank(context: RankContext) -> None:
     """Give the candidates their features, probabilities and scores, and put the best first.
 
     Raises `NoModel` where there is none: they have features then, and the order that they came in.
@@ -41,7 +102,7 @@ def rank(context: ReplicaContext) -> None:
     candidates.keep(np.argsort(-candidates.score_C, kind="stable"), "rank")
 
 
-def inputs(context: ReplicaContext) -> RequestFeatures:
+def inputs(context: RankContext) -> RequestFeatures:
     """The ranker's features of the user and the candidates on the request's surface."""
     row_C = context.candidates.row_C
     requests = Requests.of([context.now_ms], [context.surface], [context.told])
@@ -53,9 +114,9 @@ def inputs(context: ReplicaContext) -> RequestFeatures:
     return features
 
 
-def request_batch(context: ReplicaContext, features: RequestFeatures, model: LiveModel) -> Batch:
+def request_batch(context: RankContext, features: RequestFeatures, model: RankingModel) -> Batch:
     """The model's input batch; items are rows of the catalogue, those that left it are row 0."""
-    number = model.manifest.model.surface_number(context.surface)
+    number = model.config.surface_number(context.surface)
     words = context.user.word_keys
     request = BatchRequest(
         key(context.user_id),
@@ -69,7 +130,7 @@ def request_batch(context: ReplicaContext, features: RequestFeatures, model: Liv
     return make_request_batch(request, history_rows_T, context.candidates.row_C)
 
 
-def probabilities(batch: Batch, model: LiveModel) -> NDArray[np.float32]:
+def probabilities(batch: Batch, model: RankingModel) -> NDArray[np.float32]:
     """[C, J]: of each scalar head's action, for the candidates of a batch."""
     with torch.inference_mode():
         logit_CK = model.items.logits(batch)

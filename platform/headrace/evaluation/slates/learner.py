@@ -1,0 +1,106 @@
+"""The learner of an evaluation of slates, and the model that its weights are at a point."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headrace.application.current import APPLICATION
+from headrace.application.sources import TWO_TOWER
+from headrace.catalogue.item import Dataset
+from headrace.catalogue.table.table import ItemTable
+from headrace.catalogue.vectors import ContentVectors
+from headrace.catalogue.words import ContentTable
+from headrace.config import Settings
+from headrace.evaluation.progressive import ranker_config
+from headrace.evaluation.row import BATCH_IMPRESSIONS
+from headrace.evaluation.slates.asked import AskedSlates
+from headrace.learning.learner import OnlineLearner
+from headrace.model.batch import batch_of_samples
+from headrace.model.calibration import PlattBank, per_impression
+from headrace.model.config import RankerConfig
+from headrace.model.factor_vectors import FactorVectors
+from headrace.model.tower_vectors import TowerVectors, stamp_of
+from headrace.sample import Sample
+from headrace.slates.cached_items import CachedItems
+
+
+@dataclass(frozen=True, slots=True)
+class WalkedModel:
+    """The learner's ranker as it is now, and the weights of its heads."""
+
+    config: RankerConfig
+    items: CachedItems
+    calibration: PlattBank
+    weight_J: NDArray[np.float32]
+    factors: FactorVectors
+    towers: TowerVectors | None
+
+    def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[X, J]: the heads' probabilities, none of them given a click any more."""
+        return per_impression(p_XJ, self.config.after_click)
+
+    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
+        """[X]: the order of slates, from probabilities of an impression."""
+        scores_X: NDArray[np.float32] = p_XJ @ self.weight_J
+        return scores_X
+
+
+class WalkLearner:
+    """Learns samples in the batches that a trainer takes; `rank_by` says which heads it has."""
+
+    def __init__(
+        self, dataset: Dataset, settings: Settings, asked: AskedSlates, surfaces: Iterable[str]
+    ) -> None:
+        items = {item.item_id: item for item in dataset.items}
+        self.content = ContentTable(items, ContentVectors.of(settings))
+        rank_by = settings.serving.rank_by
+        widths = self.content.vectors.widths
+        self._config = ranker_config(asked.size, tuple(rank_by), surfaces, widths)
+        towers = self.content if TWO_TOWER in APPLICATION.sources else None
+        self._learner = OnlineLearner(self._config, asked.seed, window=1 << 62, content=towers)
+        self._towers: TowerVectors | None = None
+        names = [head.name for head in self._config.scalar_heads]
+        self._weight_J = np.array([rank_by.get(name, 0.0) for name in names], np.float32)
+        self._pending: deque[Sample] = deque()
+        self._num_pending = 0
+        self._model: WalkedModel | None = None
+        self.num_learned = 0
+
+    def learn(self, samples: Sequence[Sample]) -> None:
+        """Take in the samples of what came by now."""
+        for sample in samples:
+            self._pending.append(sample)
+            self._num_pending += sample.num_impressions
+            if self._num_pending >= BATCH_IMPRESSIONS:
+                self._learner.learn(batch_of_samples(self._pending, self.content, self._config))
+                self.num_learned += self._num_pending
+                self._num_pending, self._model = 0, None
+                self._pending.clear()
+
+    def model(self, catalogue: ItemTable) -> WalkedModel | None:
+        """The model of now; None before anything was learned."""
+        if self._model is None and self.num_learned:
+            ranker = self._learner.ranker.eval()
+            items = CachedItems(ranker, self.content, catalogue.keys)
+            calibration = self._learner.calibration
+            factors = FactorVectors(
+                ranker.factors, catalogue.rows_of_keys(ranker.factors.key_I) != 0
+            )
+            towers = self._tower_vectors(catalogue)
+            vectors = factors, towers
+            self._model = WalkedModel(self._config, items, calibration, self._weight_J, *vectors)
+        return self._model
+
+    def _tower_vectors(self, catalogue: ItemTable) -> TowerVectors | None:
+        """The published towers' vectors, made anew when there are others."""
+        if self._learner.towers is None:
+            return None
+        state = self._learner.towers.weights()
+        if self._towers is None or self._towers.stamp != stamp_of(state):
+            self._towers = TowerVectors(state, self.content, catalogue.keys(catalogue.rows()))
+        return self._towers

@@ -1,0 +1,8 @@
+"""Slates: the stages of a request for a slate, as far as they need no replica.
+
+stages.py        the list of stages, for whoever reads users and answers
+rank.py          the stage that asks the model
+cached_items.py  the items that a version has read, computed once
+trending.py      the rows that were clicked most of late
+fresh.py         new ones that were shown seldom
+"""
