@@ -84,7 +84,7 @@ class Live:
         kinds = (ITEM, COMPANIONS, *([CATEGORY] if HAS_GROUPS else []))
         merged_rows = MergedRows(settings.stream.num_partitions, decoder, kinds)
         self._states = ItemStates(self.catalogue, merged_rows, clock)
-        self._content = FollowedContent(self.catalogue, self.content)
+        self.content_vectors = FollowedContent(self.catalogue, self.content)
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
         self._vectors = VectorFollower(vectors, self.skipped)
         self._stopping, self._has_looked = threading.Event(), threading.Event()
@@ -95,7 +95,7 @@ class Live:
     def start(self) -> None:
         """Begin to follow, with the newest version where there is one and it can be read in
         `FIRST_LOOK_S`: a replica that takes another's place begins with that one's version."""
-        self._content.start()
+        self.content_vectors.start()
         self._thread.start()
         self._has_looked.wait(FIRST_LOOK_S)
 
@@ -140,7 +140,7 @@ class Live:
         removed_keys = np.array([key(item_id) for item_id in removed], np.int64)
         for model in self.snapshot.models:
             model.follow_items(put_keys, removed_keys)
-        self._content.follow(put_keys, removed_keys)
+        self.content_vectors.follow(put_keys, removed_keys)
         self._states.follow_items(put_rows, removed_rows)
         self._show()
 
@@ -161,7 +161,7 @@ class Live:
                 self._take_vectors(readers.vectors.poll(timeout_ms=0))
                 self._load_newest(readers.models)
                 has_changed = self._states.take(readers.states.poll(timeout_ms=0))
-                if has_changed or self.snapshot.content is not self._content.index:
+                if has_changed or self.snapshot.content is not self.content_vectors.index:
                     self._show()
                 self.followed.reading_error = ""
                 self._has_looked.set()
@@ -199,7 +199,7 @@ class Live:
         if len(keys := self._vectors.take(records)):
             for model in self.snapshot.models:
                 model.items.forget(keys)
-            self._content.follow(keys[self.catalogue.rows_of_keys(keys) != 0], keys[:0])
+            self.content_vectors.follow(keys[self.catalogue.rows_of_keys(keys) != 0], keys[:0])
 
     def _load_newest(self, models: Subscriber) -> None:
         """Load the newest versions of those that were announced and can be served, and serve the
@@ -227,7 +227,7 @@ class Live:
             trending_rows=self._states.trending_rows,
             companions=self._states.companions,
             groups=self._states.groups,
-            content=self._content.index,
+            content=self.content_vectors.index,
             fresh_rows=self._states.fresh_rows,
         )
 
