@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 from headrace.catalogue.content_index import ContentIndex
 from headrace.catalogue.table.table import ItemTable
@@ -14,8 +15,8 @@ class FollowedContent:
     """The index of the content vectors, None until it was made; what comes and goes meanwhile is
     taken in before anybody reads it."""
 
-    def __init__(self, catalogue: ItemTable, content: ContentTable) -> None:
-        self._catalogue, self._content = catalogue, content
+    def __init__(self, catalogue: ItemTable, content: ContentTable, folder: Path) -> None:
+        self._catalogue, self._content, self._folder = catalogue, content, folder
         self._lock = threading.Lock()
         self._since: list[tuple[Ints, Ints]] = []
         self.index: ContentIndex | None = None
@@ -26,7 +27,8 @@ class FollowedContent:
 
     def make(self) -> None:
         """Make it of the items that are there now."""
-        made = ContentIndex(self._content, self._catalogue.keys(self._catalogue.rows()))
+        keys = self._catalogue.keys(self._catalogue.rows())
+        made = ContentIndex(self._content, keys, self._folder)
         with self._lock:
             for put, removed in self._since:
                 made.follow(put, removed)

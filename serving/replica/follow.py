@@ -35,6 +35,7 @@ from headrace.features.rows.schemas import RowSchemas
 from headrace.features.table import CATEGORY, HAS_GROUPS, ITEM
 from headrace.keys import key
 from headrace.metrics.latency import Latencies
+from headrace.paths import indexes_path
 from headrace.registry.manifest import Manifest
 from headrace.registry.subscriber import Subscriber
 from headrace.registry.versions import KEEP_VERSIONS
@@ -84,7 +85,7 @@ class Live:
         kinds = (ITEM, COMPANIONS, *([CATEGORY] if HAS_GROUPS else []))
         merged_rows = MergedRows(settings.stream.num_partitions, decoder, kinds)
         self._states = ItemStates(self.catalogue, merged_rows, clock)
-        self.content_vectors = FollowedContent(self.catalogue, self.content)
+        self.content_vectors = FollowedContent(self.catalogue, self.content, indexes_path(settings))
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
         self._vectors = VectorFollower(vectors, self.skipped)
         self._stopping, self._has_looked = threading.Event(), threading.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from headrace.model.config import RankerConfig
 from headrace.model.factor_vectors import FactorVectors
 from headrace.model.ranker import Ranker
 from headrace.model.tower_vectors import TowerVectors, stamp_of
+from headrace.paths import indexes_path
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
@@ -99,7 +101,8 @@ def load_model(
     factors, towers = factor_vectors(ranker, catalogue), None
     if TWO_TOWER in APPLICATION.sources and "towers" in weights:
         known = [model.towers for model in loaded]
-        towers = _tower_vectors(weights["towers"], catalogue, content, known)
+        folder = indexes_path(settings)
+        towers = _tower_vectors(weights["towers"], catalogue, content, known, folder)
     return LiveModel(manifest, ranker, calibration, items, weight_J, factors, towers)
 
 
@@ -108,11 +111,12 @@ def _tower_vectors(
     catalogue: ItemTable,
     content: ContentTable,
     known: Sequence[TowerVectors | None],
+    folder: Path,
 ) -> TowerVectors:
     """The vectors of these towers: those that are known, or made of the whole catalogue."""
     stamp = stamp_of(state)
     same = next((one for one in known if one is not None and one.stamp == stamp), None)
-    return same or TowerVectors(state, content, catalogue.keys(catalogue.rows()))
+    return same or TowerVectors(state, content, catalogue.keys(catalogue.rows()), folder)
 
 
 def factor_vectors(ranker: Ranker, catalogue: ItemTable) -> FactorVectors:

@@ -10,6 +10,7 @@ random, which keeps cosines to about 1 / sqrt(W).
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -30,12 +31,13 @@ PART: Final = 1 << 13  # items at once
 class ContentIndex:
     """The content vectors of these items, as they are when it is made, and as they come and go."""
 
-    def __init__(self, content: ContentTable, key_N: Ints) -> None:
+    def __init__(self, content: ContentTable, key_N: Ints, folder: Path | None = None) -> None:
         self._content = content
         self._rarity_B = self._rarities(key_N)
         self._projections = tuple(map(_projection, content.vectors.widths))
         width = WIDTH * (1 + len(self._projections))
-        self.index = VectorIndex(key_N, lambda place_U: self.vectors(key_N[place_U]), width)
+        key_N = np.sort(key_N)  # so that two replicas make the same
+        self.index = VectorIndex(key_N, lambda place_U: self.vectors(key_N[place_U]), width, folder)
 
     def vectors(self, key_U: Ints) -> Floats:
         """[U, D]: the vectors of these items, zeros where nothing is told of one."""

@@ -11,7 +11,6 @@ ranker's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import faiss
@@ -36,10 +35,18 @@ class Sealed:
     """Vectors by place, each with its key; a key may be at several places, of which the last
     counts."""
 
-    def __init__(self, faiss_index: Any, key_N: Ints, num_trained: int) -> None:
+    def __init__(
+        self,
+        faiss_index: Any,
+        key_N: Ints,
+        num_trained: int,
+        order_N: NDArray[np.int32] | None = None,
+    ) -> None:
         self.faiss_index, self.key_N = faiss_index, key_N
         self.num_trained = num_trained  # vectors when means and ranges were found
-        self._order_N = np.argsort(key_N, kind="stable").astype(np.int32)
+        if order_N is None:
+            order_N = np.argsort(key_N, kind="stable").astype(np.int32)
+        self.order_N = order_N  # of the keys, ascending
 
     @classmethod
     def of(cls, key_N: Ints, vectors: Vectors, flat: int = FLAT, exact: int = EXACT) -> Sealed:
@@ -63,21 +70,21 @@ class Sealed:
         """Bytes of vectors, keys and their order."""
         index = self.faiss_index
         a_vector = index.code_size + (8 if isinstance(index, faiss.IndexIVF) else 0)
-        return len(self) * a_vector + self.key_N.nbytes + self._order_N.nbytes
+        return len(self) * a_vector + self.key_N.nbytes + self.order_N.nbytes
 
     def places(self, key_K: Ints) -> Ints:
         """The places of those of these keys that are here, each at its last."""
         if not len(self):
             return np.zeros(0, np.int64)
-        after_K = np.searchsorted(self.key_N, key_K, side="right", sorter=self._order_N)
-        place_K = self._order_N[after_K - 1].astype(np.int64)
+        after_K = np.searchsorted(self.key_N, key_K, side="right", sorter=self.order_N)
+        place_K = self.order_N[after_K - 1].astype(np.int64)
         here_K: Ints = place_K[(after_K > 0) & (self.key_N[place_K] == key_K)]
         return here_K
 
     def nearest(self, query_D: Floats, limit: int, alive: Bits | None) -> tuple[Floats, Ints]:
         """[L], [L]: the greatest products, and the places of their vectors; `alive` are the places
         that may be among them, as bits."""
-        if not len(self):
+        if not len(self) or limit < 1:
             return np.zeros(0, np.float32), np.zeros(0, np.int64)
         faiss.omp_set_num_threads(1)
         selector = None if alive is None else faiss.IDSelectorBitmap(alive)
@@ -99,14 +106,10 @@ class Sealed:
     def extended(self, key_U: Ints, vector_UD: Floats) -> Sealed:
         """A copy with these appended, in the cells that there are."""
         faiss.omp_set_num_threads(1)
-        copy = faiss.clone_index(self.faiss_index)
+        # A clone of an index that is mapped would end the process at its first vector.
+        copy = faiss.deserialize_index(faiss.serialize_index(self.faiss_index))
         copy.add(np.ascontiguousarray(vector_UD))
         return Sealed(copy, np.concatenate([self.key_N, key_U]), self.num_trained)
-
-    def write(self, path: Path) -> None:
-        """Write it to a file, and the keys to one beside it."""
-        faiss.write_index(self.faiss_index, str(path))
-        np.save(path.with_suffix(".npy"), self.key_N)
 
 
 def _untrained(num: int, width: int, flat: int, exact: int) -> Any:

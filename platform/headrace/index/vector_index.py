@@ -13,16 +13,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headrace.index.sealed import Bits, Floats, Ints, Sealed, Vectors
+from headrace.index.shared import shared
 
 MOST_RECENT: Final = 8_192  # vectors beside the sealed part
 MOST_GONE: Final = 0.25  # share of the sealed part
 GROWN: Final = 2.0  # times as many as when the cells were made: they are made anew
+NOBODY: Final = -1  # the place of a row that is always empty, the last
 WIDER: Final = 4  # times as many are asked for where a filter leaves too few
 
 Filter = Callable[[Ints], NDArray[np.bool_]]
@@ -69,13 +72,17 @@ class VectorIndex:
     """Vectors by item key. `put` and `remove` are for one thread, `rebuild` for one at a time, and
     `nearest` for all."""
 
-    def __init__(self, key_N: Ints, vectors: Vectors, width: int) -> None:
-        """The index of these distinct keys' vectors, of this width."""
+    def __init__(
+        self, key_N: Ints, vectors: Vectors, width: int, folder: Path | None = None
+    ) -> None:
+        """The index of these distinct keys' vectors, of this width. Where it is large and a folder
+        is given, processes that make the same one share it there."""
         self._width = width
         self._lock = threading.Lock()  # over everything but a reading
         self._place_of: dict[int, int] = {}  # of the recent ones
         self._gone_since: list[Ints] | None = None  # keys, while it is rebuilt
-        self._reading = self._fresh(Sealed.of(key_N, vectors))
+        sealed = Sealed.of(key_N, vectors)
+        self._reading = self._fresh(sealed if folder is None else shared(sealed, folder))
 
     @classmethod
     def of(cls, key_N: Ints, vector_ND: Floats) -> VectorIndex:
@@ -111,7 +118,9 @@ class VectorIndex:
         """Vectors of items, in the place of those that they had; the keys are distinct."""
         with self._lock:
             vector_UD = vector_UD.astype(np.float32, copy=False)
+            before = [self._place_of.get(key, NOBODY) for key in key_U.tolist()]
             self._reading = self._appended(self._reading, key_U, vector_UD)
+            self._reading.key_R[before] = 0
             self._forget(key_U)
 
     def remove(self, key_U: Ints) -> None:
@@ -119,7 +128,7 @@ class VectorIndex:
         with self._lock:
             self._forget(key_U)
             for key in key_U.tolist():
-                self._reading.key_R[self._place_of.pop(key, -1)] = 0
+                self._reading.key_R[self._place_of.pop(key, NOBODY)] = 0
 
     def rebuild_if_due(self) -> None:
         """Rebuild it in a thread of its own where so much has come or gone that it pays, and nobody
@@ -173,17 +182,15 @@ class VectorIndex:
             self._reading = self._appended(fresh, key_R, vector_RD)
 
     def _appended(self, reading: _Reading, key_U: Ints, vector_UD: Floats) -> _Reading:
-        """The reading with these among the recent ones, in the place of those that were."""
+        """The reading with these behind the recent ones."""
         begin, end = reading.num_recent, reading.num_recent + len(key_U)
         key_R, vector_RD = reading.key_R, reading.vector_RD
-        if end + 1 > len(key_R):  # the last row is nobody's
+        if end + 1 > len(key_R):
             more = end + end // 2 + 64 - len(key_R)
             key_R = np.concatenate([key_R, np.zeros(more, np.int64)])
             vector_RD = np.concatenate([vector_RD, np.zeros((more, self._width), np.float32)])
         key_R[begin:end], vector_RD[begin:end] = key_U, vector_UD
-        for place, key in enumerate(key_U.tolist(), begin):
-            key_R[self._place_of.get(key, -1)] = 0
-            self._place_of[key] = place
+        self._place_of.update(zip(key_U.tolist(), range(begin, end), strict=True))
         return replace(reading, key_R=key_R, vector_RD=vector_RD, num_recent=end)
 
     def _forget(self, key_U: Ints) -> None:

@@ -6,6 +6,7 @@ P past events   U items   E width of a vector
 from __future__ import annotations
 
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,21 @@ Ints = NDArray[np.int64]
 class TowerVectors:
     """The towers of a published state, over all items of a catalogue."""
 
-    def __init__(self, state: dict[str, Any], content: ContentTable, key_N: Ints) -> None:
+    def __init__(
+        self,
+        state: dict[str, Any],
+        content: ContentTable,
+        key_N: Ints,
+        folder: Path | None = None,
+    ) -> None:
         self.stamp = stamp_of(state)
         self._content, self._towers = content, TwoTower()
         self._towers.load_state(state)
         self._towers.eval()
-        self.index = VectorIndex(key_N, lambda place_U: self._vectors(key_N[place_U]), WIDTH + 1)
+        key_N = np.sort(key_N)  # so that two replicas make the same
+        self.index = VectorIndex(
+            key_N, lambda place_U: self._vectors(key_N[place_U]), WIDTH + 1, folder
+        )
 
     def follow(self, put: Ints, removed: Ints) -> None:
         """Take in the keys of items that came or changed, and of those that went."""
