@@ -104,4 +104,5 @@ def _around(draw: np.random.Generator, centre_CD: Floats, num: int) -> Floats:
 
 def _unit(vector_ND: NDArray[Any]) -> Floats:
     length_N1 = np.linalg.norm(vector_ND, axis=1, keepdims=True)
-    return (vector_ND / length_N1).astype(np.float32)
+    unit_ND: Floats = (vector_ND / length_N1).astype(np.float32)
+    return unit_ND

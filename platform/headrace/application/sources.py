@@ -44,8 +44,9 @@ def read_editorial(section: object, problems: list[str]) -> tuple[str, ...]:
     """The ids of the section `editorial`, in its order; adds what is wrong."""
     if section is None:
         return ()
-    ids = [str(one) for one in section] if isinstance(section, list) else []
-    if not ids or not all(isinstance(one, str | int) and one != "" for one in section):
+    listed = section if isinstance(section, list) else []
+    ids = [str(one) for one in listed]
+    if not ids or not all(isinstance(one, str | int) and one != "" for one in listed):
         problems.append(f"editorial: got {shown(section)}, expected a list of items' ids")
     if len(ids) > MAX_EDITORIAL:
         problems.append(f"editorial: got {len(ids)} ids, expected at most {MAX_EDITORIAL}")

@@ -75,7 +75,8 @@ class ContentIndex:
         for start in range(0, len(key_N), PART):
             word_V = self._content.words_UML(key_N[start : start + PART]).reshape(-1)
             count_B += np.bincount(buckets(word_V[word_V != 0], BUCKETS), minlength=BUCKETS)
-        return np.log1p(len(key_N) / (1 + count_B)).astype(np.float32)
+        rarity_B: Floats = np.log1p(len(key_N) / (1 + count_B)).astype(np.float32)
+        return rarity_B
 
 
 def _projection(width: int) -> Floats:

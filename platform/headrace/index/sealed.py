@@ -69,7 +69,7 @@ class Sealed:
     def num_bytes(self) -> int:
         """Bytes of vectors, keys and their order."""
         index = self.faiss_index
-        a_vector = index.code_size + (8 if isinstance(index, faiss.IndexIVF) else 0)
+        a_vector = int(index.code_size) + (8 if isinstance(index, faiss.IndexIVF) else 0)
         return len(self) * a_vector + self.key_N.nbytes + self.order_N.nbytes
 
     def places(self, key_K: Ints) -> Ints:

@@ -16,7 +16,7 @@ from headrace.catalogue.table.table import ItemTable
 from headrace.features.aggregation.facts import Ints
 from headrace.features.table import ITEM_LAYOUT
 from headrace.keys import NUM_CATEGORY_SLOTS
-from serving.replica.state_pages import States
+from headrace.pipeline.context import StatesByRow
 
 MOST: Final = 1 << 15  # rows of the list; of smaller catalogues it has all
 MOST_OF_SLOT: Final = 1 << 10  # of each category slot, beside those
@@ -44,7 +44,7 @@ class Trending:
         self._reserve()
         self.sort(0)
 
-    def take(self, changed_U: Ints, states: States, now_ms: int) -> None:
+    def take(self, changed_U: Ints, states: StatesByRow, now_ms: int) -> None:
         """Take in that these rows have other states."""
         self._reserve()
         for row_N in (self._next_to_age(), changed_U):
@@ -52,7 +52,7 @@ class Trending:
         if len(self._table) <= MOST or now_ms - self._sorted_ms >= SORT_EVERY_MS:
             self.sort(now_ms)
 
-    def arrive(self, row_U: Ints, states: States, now_ms: int) -> None:
+    def arrive(self, row_U: Ints, states: StatesByRow, now_ms: int) -> None:
         """Take in that these rows have an item that is new or has changed."""
         new_U = row_U[~np.isin(row_U, self.rows)]
         self._arrived.extend(new_U.tolist())
@@ -99,7 +99,7 @@ class Trending:
             self._popularity_I = longer(self._popularity_I, num_rows + num_rows // 8)
 
 
-def popularity(states: States, row_N: Ints, now_ms: int) -> NDArray[np.float32]:
+def popularity(states: StatesByRow, row_N: Ints, now_ms: int) -> NDArray[np.float32]:
     """[N]: how much the items of these rows are clicked of late; 0 without any event."""
     state_N, now_ms_N = states.take(row_N), np.full(len(row_N), now_ms)
     clicks_N = ITEM_LAYOUT.value("item_clicks_lately_log", state_N, now_ms_N)
