@@ -48,7 +48,7 @@ def test_a_folder_that_is_not_there_or_no_folder_is_an_error(tmp_path: Path) -> 
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    known = "movielens, kuairand, kuairand-history, openbandit, table"
+    known = "movielens, kuairand, kuairand-history, openbandit, globo, table"
     with pytest.raises(DatasetError, match=known):
         registry.load_dataset("netflix", None)
 

@@ -17,7 +17,7 @@ HOUR_MS: Final = 3_600_000
 
 
 class Baseline(Protocol):
-    """A list that is made of what was chosen."""
+    """A list that is made of choices."""
 
     def add(self, now_ms: int, visitor: Visitor, row: int) -> None:
         """Take in that a user, as he was before, chose this."""

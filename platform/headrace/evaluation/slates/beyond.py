@@ -35,7 +35,7 @@ class Beyond:
             self._count_I[row] += 1
 
     def add(self, now_ms: int, slate: list[int], chosen: frozenset[int]) -> None:
-        """Take in a slate, and what was chosen next."""
+        """Take in a slate, and the next choice."""
         row_N, total = np.array(slate, np.int64), self._count_I.sum() + len(self._count_I)
         self._is_shown_I[row_N] = True
         self._num_slates += 1
@@ -51,7 +51,8 @@ class Beyond:
     def report(self) -> dict[str, float | None]:
         """The share of the catalogue that was in a slate; the share of a slate's pairs without a
         category in common; the mean of -log2 of the share of choices; the share of items that were
-        heard of first within a day, or never; choices of a slate's item over those of what came."""
+        heard of first within a day, or never; choices of a slate's item over
+        those of the one that came."""
         items, chosen = max(self._num_items, 1), max(self._num_chosen, 1)
         of_chosen = self._chosen / chosen
         return {

@@ -72,7 +72,7 @@ class WalkLearner:
         self.num_learned = 0
 
     def learn(self, samples: Sequence[Sample]) -> None:
-        """Take in the samples of what came by now."""
+        """Take in samples, in the order of the log."""
         for sample in samples:
             self._pending.append(sample)
             self._num_pending += sample.num_impressions

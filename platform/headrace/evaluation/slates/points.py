@@ -1,4 +1,4 @@
-"""Points: the moments before positives of the test, and what is known and to come of their users.
+"""Points: the moments before positives of the test, with their users and the choices to come.
 
 An item that its user was shown, rated or chose before is in no list, and coming again makes no
 point. Where the test tells nothing but choices, the first one of a session makes none either:

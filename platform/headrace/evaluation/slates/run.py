@@ -35,7 +35,7 @@ JUDGED: Final = {
 
 
 def evaluate_slates(dataset: Dataset, settings: Settings, asked: AskedSlates) -> dict[str, Any]:
-    """The report: figures of slates and baselines, recall of sources, and what slates are made of.
+    """The report: figures of slates and baselines, recall of sources, and their make-up.
 
     Raises `ConfigError` or `DatasetError` for a test that cannot be.
     """
@@ -62,7 +62,7 @@ def evaluate_slates(dataset: Dataset, settings: Settings, asked: AskedSlates) ->
 
 
 class _Walk:
-    """The pass: what is asked at each point, and how it is judged."""
+    """The pass: requests at points, and the figures of their slates."""
 
     def __init__(
         self,
@@ -103,10 +103,16 @@ class _Walk:
             progress.say(offset, "train" if not self.num_points else "test")
 
     def report(self) -> dict[str, Any]:
-        """The figures of the point's own judgement first, then of all."""
+        """The figures: those of the log's own judgement, then of all.
+
+        Where it tells impressions, they are ratings of what users came for by themselves, or of
+        what somebody else's slates showed: what comes next is not what a slate would have changed.
+        """
         judged = {name: figures.report() for name, figures in self._figures.items()}
-        by_list = judged[NEXT]
+        judged_by = LATER if LATER in judged else NEXT
+        by_list = judged[judged_by]
         return {
+            "judged_by": judged_by,
             "slates": by_list.get(SLATE, {}),
             "baselines": {name: {ALL: of[ALL]} for name, of in by_list.items() if name != SLATE},
             "sources": {
@@ -139,7 +145,7 @@ class _Walk:
         self._count_found(context, point)
 
     def _count_found(self, context: RankContext, point: Point) -> None:
-        """Count what of what came next the sources found within their quotas, and was ranked."""
+        """Count the next choices that sources found within their quotas, and that were ranked."""
         had = np.fromiter(point.visitor.had, np.int64, len(point.visitor.had))
         for quota in QUOTAS:
             row_N = context.found[quota.source.name]
