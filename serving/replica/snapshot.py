@@ -31,7 +31,9 @@ class Snapshot:
     companions: States = NO_COMPANIONS  # by catalogue row
     groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
     content: ContentIndex | None = None  # until it was made
-    fresh_rows: Ints = field(default_factory=lambda: NO_ROWS)  # catalogue rows of new items, those that were shown least first
+    fresh_rows: Ints = field(
+        default_factory=lambda: NO_ROWS
+    )  # catalogue rows of new items, those that were shown least first
 
     @property
     def model(self) -> LiveModel | None:

@@ -28,7 +28,8 @@ def made(folder: Path, exact: int = 5_000, num: int = 3_000) -> Sealed:
 
 
 def maps_of(folder: Path) -> str:
-    return "".join(line for line in Path("/proc/self/maps").open() if str(folder) in line)
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return "\n".join(line for line in lines if str(folder) in line)
 
 
 @pytest.mark.parametrize("exact", [5_000, 100])

@@ -90,4 +90,5 @@ def _projection(width: int) -> Floats:
 def _unit(vector_UW: Floats) -> Floats:
     """[U, W]: of length 1, zeros where they are zeros."""
     length_U1 = np.linalg.norm(vector_UW, axis=1, keepdims=True)
-    return vector_UW / np.maximum(length_U1, np.float32(1e-12))
+    unit_UW: Floats = vector_UW / np.maximum(length_U1, np.float32(1e-12))
+    return unit_UW

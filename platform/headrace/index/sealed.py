@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import faiss
+import faiss as annotated_faiss
 import numpy as np
 from numpy.typing import NDArray
+
+faiss: Final[Any] = annotated_faiss  # its annotations are of its C++, not of its Python
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]

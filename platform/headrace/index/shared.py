@@ -10,10 +10,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-import faiss
 import numpy as np
 
-from headrace.index.sealed import FLAT, Sealed
+from headrace.index.sealed import FLAT, Sealed, faiss
 
 KEEP: Final = 6  # files' triples of a folder, the newest; who has mapped an older one keeps it
 ENDINGS: Final = (".index", ".keys.npy", ".order.npy")
