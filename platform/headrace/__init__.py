@@ -10,7 +10,6 @@ action.py         the table of actions of this process, of which all that knows 
 event.py          events: the facts that enter and their JSON form
 sample.py         samples: features and labels of a request's impressions
 keys.py           text ids as 64-bit keys
-hashing.py        keys into buckets and into signs
 paths.py          the folders under HEADRACE_HOME that several rooms know
 skipped.py        what a part passed over because it cannot be read, counted and named
 """

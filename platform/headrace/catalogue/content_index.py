@@ -16,8 +16,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.catalogue.hashing import NUM_SIGNS, buckets, signs
 from headrace.catalogue.words import ContentTable
-from headrace.hashing import NUM_SIGNS, buckets, signs
 from headrace.index.vector_index import VectorIndex
 
 Floats = NDArray[np.float32]
@@ -54,12 +54,14 @@ class ContentIndex:
     def follow(self, put: Ints, removed: Ints) -> None:
         """Take in the keys of items that came or changed, and of those that went."""
         self.index.remove(removed)
-        self.index.put(put, self.vectors(put))
+        if len(put):
+            self.index.put(put, self.vectors(put))
         self.index.rebuild_if_due()
 
     def _of_words(self, key_U: Ints) -> Floats:
         """[U, W]: the sums of the words' signs, of length 1."""
-        word_UV = self._content.words_UML(key_U).reshape(len(key_U), -1)
+        word_UML = self._content.words_UML(key_U)
+        word_UV = word_UML.reshape(len(key_U), word_UML.shape[1] * word_UML.shape[2])
         item_V, _ = np.nonzero(word_UV)
         word_V = word_UV[word_UV != 0]
         sign_VW = signs(word_V) * self._rarity_B[buckets(word_V, BUCKETS)][:, None]

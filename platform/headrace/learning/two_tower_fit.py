@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from headrace.catalogue.hashing import buckets
 from headrace.catalogue.words import ContentTable
-from headrace.hashing import buckets
 from headrace.model.batch import Batch, make_items, moved
 from headrace.model.two_tower import TwoTower
 

@@ -30,7 +30,8 @@ class FactorVectors:
         """Take in the keys of items that came and went."""
         self.index.remove(removed)
         came = np.intersect1d(put_U, self._factors.key_I)
-        self.index.put(came, self._factors.of(torch.from_numpy(came)).numpy())
+        if len(came):
+            self.index.put(came, self._factors.of(torch.from_numpy(came)).numpy())
         self.index.rebuild_if_due()
 
     def of_user(self, key_P: Ints, grade_P: Floats, word_keys: tuple[int, ...]) -> Floats:

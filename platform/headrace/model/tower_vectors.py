@@ -45,7 +45,8 @@ class TowerVectors:
     def follow(self, put: Ints, removed: Ints) -> None:
         """Take in the keys of items that came or changed, and of those that went."""
         self.index.remove(removed)
-        self.index.put(put, self._vectors(put))
+        if len(put):
+            self.index.put(put, self._vectors(put))
         self.index.rebuild_if_due()
 
     @torch.inference_mode()

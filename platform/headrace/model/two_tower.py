@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headrace.hashing import signs
+from headrace.catalogue.hashing import signs
 from headrace.model.batch import Items
 from headrace.model.embedding.table import DynamicEmbedding, Lifetime
 from headrace.model.word_bags import WordBags

