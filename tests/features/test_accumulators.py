@@ -39,7 +39,8 @@ from headrace.features.aggregation.aggregators import Reading, kept_by
 from headrace.features.aggregation.by_word import ByWord
 from headrace.features.aggregation.facts import CLICK, MEASURES, SHOWN, Ints
 from headrace.features.aggregation.sequence import LastN, Recent, Session
-from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.sketches import BySlot, Distinct
+from headrace.features.aggregation.top_items import TopItems
 
 NUM_TILES = 5
 TILES = Tiles(TILE_MS, NUM_TILES, MEASURES)

@@ -43,7 +43,8 @@ from headrace.features.aggregation.aggregators import (
 )
 from headrace.features.aggregation.facts import ACTIONS, CLICK, MEASURES, SHOWN, Ints
 from headrace.features.aggregation.sequence import LastN, Recent, Session
-from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.sketches import BySlot, Distinct
+from headrace.features.aggregation.top_items import TopItems
 
 LIFE = Lifetime(MEASURES)
 LAST = LastN(6)

@@ -20,7 +20,8 @@ from headrace.features.aggregation.aggregators import (
 from headrace.features.aggregation.facts import ACTIONS, CLICK, SHOWN
 from headrace.features.aggregation.layout import Feature
 from headrace.features.aggregation.sequence import LastN, Recent, Session
-from headrace.features.aggregation.sketches import Distinct, TopItems
+from headrace.features.aggregation.sketches import Distinct
+from headrace.features.aggregation.top_items import TopItems
 from headrace.features.table import CROSSES, FEATURES, USER_LAYOUT
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "features.md"

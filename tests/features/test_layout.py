@@ -34,7 +34,8 @@ from headrace.features.aggregation.aggregators import (
 from headrace.features.aggregation.facts import CLICK, SHOWN
 from headrace.features.aggregation.layout import RADIX, Feature, Layout
 from headrace.features.aggregation.sequence import LastN, Recent
-from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.sketches import BySlot, Distinct
+from headrace.features.aggregation.top_items import TopItems
 from headrace.features.table import LAYOUTS
 
 THING = "thing"

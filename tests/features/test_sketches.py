@@ -24,7 +24,8 @@ from plain_facts import (
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import MEASURES, Facts, Ints
-from headrace.features.aggregation.sketches import BySlot, Distinct, FadingTopItems, TopItems
+from headrace.features.aggregation.sketches import BySlot, Distinct
+from headrace.features.aggregation.top_items import FadingTopItems, TopItems
 
 NOW_U = np.zeros(NUM_ENTITIES, np.int64)
 examples = settings(max_examples=60)

@@ -27,6 +27,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError
 
 from headrace.broker.reader import MAX_RECONNECT_MS
+from headrace.broker.waiting_client import WaitingClient
 from headrace.broker.writer import ABOUT_THE_MESSAGE
 from headrace.config import Settings
 from headrace.errors import LogUnavailable
@@ -224,6 +225,7 @@ def _connected(settings: Settings, topic: str, deadline_s: float) -> Any:
         delivery_timeout_ms=deadline_ms,
         request_timeout_ms=deadline_ms,
         metrics_enabled=False,
+        kafka_client=WaitingClient,
         **settings.kafka.client_options(),
     )
     try:

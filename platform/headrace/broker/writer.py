@@ -14,6 +14,7 @@ from kafka.errors import (
 )
 
 from headrace.broker.reader import MAX_RECONNECT_MS
+from headrace.broker.waiting_client import WaitingClient
 from headrace.config import Settings
 from headrace.errors import ServiceError
 
@@ -32,6 +33,7 @@ class LogWriter:
             bootstrap_servers=settings.kafka_bootstrap,
             acks="all",
             allow_auto_create_topics=False,
+            kafka_client=WaitingClient,
             linger_ms=5,
             reconnect_backoff_max_ms=MAX_RECONNECT_MS,
             delivery_timeout_ms=timeout_ms,

@@ -17,7 +17,7 @@ from headrace.features.aggregation.accumulators import State, Values
 from headrace.features.aggregation.aggregators import TopKeys
 from headrace.features.aggregation.facts import VALUE, Ints
 from headrace.features.aggregation.layout import Feature, Layout
-from headrace.features.aggregation.sketches import FadingTopItems
+from headrace.features.aggregation.top_items import FadingTopItems
 
 COMPANIONS: Final = "companions"  # the kind of entity, whose ids are those of items
 MOST: Final = 20  # of an item

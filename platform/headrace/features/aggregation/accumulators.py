@@ -215,7 +215,7 @@ class Newest:
         return np.array(NEVER)
 
     def add(self, state_U: State, facts: Facts) -> None:
-        has_N = facts.measures([self.measure])[:, 0] > 0
+        has_N = facts.measure(self.measure) > 0
         np.maximum.at(state_U, facts.entity_N[has_N], facts.time_ms_N[has_N])
 
     def merge(self, state_U: State, other_U: State) -> None:
@@ -243,7 +243,7 @@ class Extremes:
         return np.array((np.inf, -np.inf, NEVER, -np.inf), self.dtype)
 
     def add(self, state_U: State, facts: Facts) -> None:
-        value_N = facts.measures([self.measure])[:, 0]
+        value_N = facts.measure(self.measure)
         has_N = value_N != 0
         entity_K, time_K, value_K = facts.entity_N[has_N], facts.time_ms_N[has_N], value_N[has_N]
         np.minimum.at(state_U["min"], entity_K, value_K)

@@ -96,6 +96,11 @@ class Facts:
         columns: NDArray[np.float32] = self.measure_NM[:, [MEASURES.index(name) for name in names]]
         return columns
 
+    def measure(self, name: str) -> NDArray[np.float32]:
+        """[N]: this measure."""
+        column: NDArray[np.float32] = self.measure_NM[:, MEASURES.index(name)]
+        return column
+
     def codes(self, field: str) -> Ints:
         """[N]: the codes of the surfaces, or of the words of a field; 0 where it was not told."""
         return codes_of(field, self.surface_N, self.word_NW)
@@ -108,7 +113,7 @@ class Facts:
 
     def share_N(self) -> NDArray[np.uint8]:
         """[N]: the value of each fact as a share of 1, clipped to [0, 1], in 255ths."""
-        value_N = self.measures([VALUE])[:, 0]
+        value_N = self.measure(VALUE)
         share_N: NDArray[np.uint8] = np.rint(np.clip(value_N, 0, 1) * WHOLE).astype(np.uint8)
         return share_N
 

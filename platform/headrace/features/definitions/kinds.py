@@ -32,7 +32,8 @@ from headrace.features.aggregation.aggregators import (
 from headrace.features.aggregation.by_word import ByWord
 from headrace.features.aggregation.crosses import Here, InCategories, OfGroups, OnSurface
 from headrace.features.aggregation.sequence import LastN, Recent, Session
-from headrace.features.aggregation.sketches import BySlot, Distinct, TopItems
+from headrace.features.aggregation.sketches import BySlot, Distinct
+from headrace.features.aggregation.top_items import TopItems
 from headrace.keys import NUM_CATEGORY_SLOTS
 
 MAX_LENGTH: Final = 256  # of a sequence: the row of a user has 20 bytes for each

@@ -32,7 +32,8 @@ class Pairs:
     """Facts about items and their companions: whose each is, and the fact of the step that tells
     it, in the order of the log."""
 
-    item_ids: list[str]
+    item_ids: list[str]  # each once
+    item_P: Ints  # places in them
     fact_P: Ints
     facts: Facts  # [P]; `item_key_N` are those of the companions
 
@@ -52,35 +53,36 @@ class Covisits:
 
     def __init__(self) -> None:
         self._id_of: dict[int, str] = {}
+        self._earlier_id_of: dict[int, str] = {}
 
-    def pairs(
-        self, user_ids: Sequence[str], item_ids: Sequence[str], facts: Facts, users: UserTable
-    ) -> Pairs:
+    def pairs(self, user_N: Ints, item_ids: Sequence[str], facts: Facts, users: UserTable) -> Pairs:
         """The pairs with a choice that is new: `users`, as before the step, do not have it."""
         chosen_K = np.flatnonzero(facts.settled_N & are_chosen(facts.action_mask_N()))
         keys = facts.item_key_N[chosen_K].tolist()
         self._remember(zip(keys, (item_ids[fact] for fact in chosen_K.tolist()), strict=True))
-        user_K = users.indexes(user_ids[fact] for fact in chosen_K.tolist())
-        choices = _choices(facts, chosen_K, user_K, users)
+        choices = _choices(facts, chosen_K, user_N[chosen_K], users)
         fact_P, about_P, with_P, weight_P = _pairs(choices)
-        ids = [self._id_of.get(one) for one in about_P.tolist()]
-        known_P = np.array([one is not None for one in ids], np.bool_)
-        order_P = np.flatnonzero(known_P)
+        distinct_I, item_P = np.unique(about_P, return_inverse=True)
+        ids = [self._known(one) for one in distinct_I.tolist()]
+        known_I = np.array([one is not None for one in ids], np.bool_)
+        order_P = np.flatnonzero(known_I[item_P])
         order_P = order_P[np.argsort(fact_P[order_P], kind="stable")]
         taken = facts.take(fact_P[order_P])
         taken.measure_NM[:, MEASURES.index(WEIGHT)] = weight_P[order_P]
         return Pairs(
-            [ids[place] or "" for place in order_P.tolist()],
+            [one for one in ids if one is not None],
+            (known_I.cumsum() - 1)[item_P[order_P]],
             fact_P[order_P],
             replace(taken, item_key_N=with_P[order_P]),
         )
 
+    def _known(self, item_key: int) -> str | None:
+        return self._id_of.get(item_key) or self._earlier_id_of.get(item_key)
+
     def _remember(self, chosen: Iterable[tuple[int, str]]) -> None:
-        for item_key, item_id in chosen:
-            self._id_of.pop(item_key, None)
-            self._id_of[item_key] = item_id
-        while len(self._id_of) > MAX_IDS:
-            del self._id_of[next(iter(self._id_of))]
+        self._id_of.update(chosen)
+        if len(self._id_of) > MAX_IDS // 2:
+            self._earlier_id_of, self._id_of = self._id_of, {}
 
 
 def _choices(facts: Facts, chosen_K: Ints, user_K: Ints, users: UserTable) -> _Choices:

@@ -183,12 +183,13 @@ def take_shown(event: ImpressionEvent, record: Record, facts_of_step: StepFacts)
     words = word_codes(event.context) if WORDS else ()
     for shown in event.items:
         came = _reading(shown.told).came
+        grade = shown.graded(came) if came or shown.grade is not None else 0.0
         if shown.campaign_id is not None:
             facts_of_step.shown_ads.append((shown.campaign_id, event.request_id))
         facts_of_step.facts.append(
             (user_id, shown.item_id, time_ms, shown.position or 0, surface,
              shown.clicked is not None, shown.campaign_id, offset, ordinal, 1.0, came,
-             shown.graded(came), (shown.amount_micros or 0) / MICROS, words)
+             grade, (shown.amount_micros or 0) / MICROS, words)
         )  # fmt: skip
 
 

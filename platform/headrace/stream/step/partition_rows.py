@@ -84,8 +84,9 @@ class PartitionRows:
         candidate_C = self._merged.items.indexes(id_ for r in asked for id_ in r.item_ids)
         self._merged.meet_items()
         log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
-        pairs = self._covisits.pairs(columns.user_ids, columns.item_ids, log.facts, self.users)
-        user_Q = self._apply_users(columns.user_ids, log, asked, changed)
+        user_N = self.users.indexes(columns.user_ids)
+        pairs = self._covisits.pairs(user_N, columns.item_ids, log.facts, self.users)
+        user_Q = self._apply_users(user_N, log, asked, changed)
         changed.seen = seen_items(columns.user_ids, log.facts, self.users)
         before = Before(
             user_Q,
@@ -138,13 +139,12 @@ class PartitionRows:
 
     def _apply_users(
         self,
-        user_ids: Sequence[str],
+        user_N: Ints,
         log: _Log,
         asked: Sequence[SampleRequest],
         changed: ChangedRows,
     ) -> State:
         """[Q]: the states of the users of the requests, before these."""
-        user_N = self.users.indexes(user_ids)
         user_Q = self.users.indexes(request.event.user_id for request in asked)
         distinct_U, place = np.unique(np.concatenate([user_N, user_Q]), return_inverse=True)
         rows_U = self.users.read(distinct_U)
@@ -208,7 +208,7 @@ class PartitionRows:
         self._apply_group(CAMPAIGN, log.take(fact_K), index_K, changed)
 
     def _apply_companions(self, pairs: Pairs, log: _Log, changed: ChangedRows) -> None:
-        index_P = self._merged.tables[COMPANIONS].indexes(pairs.item_ids)
+        index_P = self._merged.tables[COMPANIONS].indexes(pairs.item_ids)[pairs.item_P]
         told = _Log(pairs.facts, log.offset_N[pairs.fact_P], log.ordinal_N[pairs.fact_P])
         self._apply_group(COMPANIONS, told, index_P, changed)
 

@@ -51,10 +51,10 @@ def seen_items(user_ids: Sequence[str], facts: Facts, users: UserTable) -> list[
 def _listed(facts: Facts) -> Iterator[tuple[str, NDArray[np.bool_], Ints]]:
     """The lists, [N] which facts belong into each, and their times, 0 of what was taken back."""
     if not facts.settled_N.all():  # all are, in a replayed log
-        is_shown_N = ~facts.settled_N & (facts.measures([SHOWN])[:, 0] > 0)
+        is_shown_N = ~facts.settled_N & (facts.measure(SHOWN) > 0)
         yield USER_SHOWN, is_shown_N, facts.time_ms_N
     if BOUGHT:
         yield USER_BOUGHT, facts.measures(BOUGHT).max(axis=1) > 0, facts.time_ms_N
     for name, action in HIDES.items():
-        came_N = facts.measures([action])[:, 0]
+        came_N = facts.measure(action)
         yield name, came_N != 0, facts.time_ms_N * (came_N > 0)
