@@ -12,8 +12,8 @@ from headrace.features.aggregation.facts import Ints
 
 
 class FollowedContent:
-    """The index of the content vectors, None until it was made; what comes and goes meanwhile is
-    taken in before anybody reads it."""
+    """The index of the content vectors, None until it was made; items that come and go meanwhile
+    are taken in before anybody reads it."""
 
     def __init__(self, catalogue: ItemTable, content: ContentTable, folder: Path) -> None:
         self._catalogue, self._content, self._folder = catalogue, content, folder

@@ -1,4 +1,4 @@
-"""Two towers: a vector of each item and one of each user, whose product tells what is chosen next.
+"""Two towers: a vector of each item and one of each user, whose product predicts the next choice.
 
     B users   P past events   U items   V words   A attributes   D width   E = D + 1 with the bias
 

@@ -49,7 +49,7 @@ class UserVectors(Protocol):
 
 
 class ContentVectors(Protocol):
-    """Vectors of what items are, and the index of them."""
+    """Vectors of the items' content, and the index of them."""
 
     @property
     def index(self) -> VectorIndex: ...
