@@ -32,6 +32,7 @@ from headrace.api.slate import (
     SimilarRequest,
     TrendingQuery,
 )
+from headrace.application.current import APPLICATION
 from headrace.broker.log_sender import LogSender, Message
 from headrace.broker.spool import Spool
 from headrace.broker.topics import Topics
@@ -87,7 +88,8 @@ class Gateway:
         self._users = store
         self._store = Breaker("the online store", lambda: store.read_users([""]))
         policy, catalogue = seen_policy(given.seen), self._live.catalogue
-        hydrate = Hydrate(store, self._store, (*USER_HIDES, *lists_of(policy)))
+        seen = lists_of(policy, *APPLICATION.seen_on.values())
+        hydrate = Hydrate(store, self._store, (*USER_HIDES, *seen))
         self._recommender = Recommender(hydrate, catalogue, given.max_candidates, policy)
         self._lists = Lists(hydrate, catalogue, given.max_candidates)
         campaigns = read_campaigns(settings.campaigns, catalogue)
@@ -169,10 +171,13 @@ class Gateway:
         return json_response(self._lists.trending(query, self._live.snapshot, now_ms()))
 
     def place_ads(self, request: AdsRequest) -> Answer:
-        """Ads, each paid for."""
+        """Ads, the price of each reserved; their impression goes to the log behind them."""
         snapshot, at_ms = self._live.snapshot, now_ms()
-        marks = self._marks(snapshot, at_ms, is_logged=False)
-        return json_response(self._ads.place(request, snapshot, at_ms, marks))
+        marks = self._marks(snapshot, at_ms, is_logged=request.record)
+        ads, impression = self._ads.place(request, snapshot, at_ms, marks)
+        if impression:
+            self._impressions.add(impression)
+        return json_response(ads)
 
     def read_events(self, body: Body) -> Sequence[Accepted]:
         """The events of a body."""

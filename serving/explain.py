@@ -187,13 +187,14 @@ def _item(
     context, _ = asked
     catalogue, model = context.catalogue, context.snapshot.model
     assert model is not None, "nothing has ranked this"
+    price_micros_1 = catalogue.numbers("price_micros", catalogue.rows_of_ids([item_id]))
     heads = [head.name for head in model.manifest.model.scalar_heads]
     modalities = (*WORD_FIELDS, *model.manifest.vector_tables)
     weights = explanation.modality_weights.values()
     return ExplainedItem(
         item_id=item_id,
         known=item_id in catalogue,
-        score=float(model.scores(model.of_impression(p_J))),
+        score=float(model.scores(model.of_impression(p_J[None]), price_micros_1)[0]),
         p=dict(zip(heads, p_J.tolist(), strict=True)),
         given_click=tuple(compress(heads, model.manifest.model.after_click)),
         logit=explanation.logit,

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from typing import Final
 
-import numpy as np
-
 from headrace.api.slate import InvalidRequest, RankRequest, SimilarRequest, Slate, TrendingQuery
+from headrace.application.current import APPLICATION
+from headrace.application.sections import Application
 from headrace.catalogue.table.table import ItemTable
-from headrace.events.declared import as_declared
-from headrace.pipeline.candidates import Candidates
+from headrace.event import DEFAULT_SURFACE
 from headrace.pipeline.context import Context
 from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
+from headrace.pipeline.filters.conditions import Filtered, declared
 from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.filters.over_quota import OverQuota
-from headrace.pipeline.merge import merge
+from headrace.pipeline.pace import Pace
+from headrace.pipeline.refill import finding
+from headrace.pipeline.rerank.declared import boosted
 from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.run import run
 from headrace.pipeline.sources import Sources
@@ -28,23 +30,14 @@ from headrace.retrieval.registry import quotas_of
 from headrace.slates.rank import rank
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, slate_of
+from serving.stages.asked import context_of
 from serving.stages.hydrate import Hydrate
 
-GIVEN: Final = "given"
 SIMILAR: Final = quotas_of({"covisited": 1.0, "content": 1.0, "same_categories": 1.0})
 TRENDING: Final = quotas_of({"trending": 1.0})
+TRENDING_HERE: Final = quotas_of({"trending_here": 1.0, "trending": 1.0})
 
 Stages = tuple[Stage[SlateContext], ...]
-
-
-def given(context: SlateContext) -> None:
-    """Make candidates of the items that the request gives, each once, and mark unknown ones."""
-    row_N = context.catalogue.rows_of_ids(context.given)
-    if not row_N.all():
-        context.degraded.append("unknown_items")
-    known = [*dict.fromkeys(row_N[row_N != 0].tolist())]
-    context.candidates = Candidates.of(GIVEN, np.array(known, np.int64))
-    context.num_items = min(context.num_items, len(known))
 
 
 def _spare(context: Context) -> int:
@@ -54,44 +47,42 @@ def _spare(context: Context) -> int:
 class Lists:
     """Makes lists from the catalogue, as `Recommender` makes slates."""
 
-    def __init__(self, hydrate: Hydrate, catalogue: ItemTable, max_candidates: int) -> None:
+    def __init__(
+        self,
+        hydrate: Hydrate,
+        catalogue: ItemTable,
+        max_candidates: int,
+        application: Application = APPLICATION,
+    ) -> None:
         self._catalogue = catalogue
+        allowed = (*UNAVAILABLE, *declared(application), Filtered())
         hydrated: Stages = (Stage("hydrate", hydrate, without="no_features"),)
-        ranked: Stages = (Stage("rank", rank, without="no_model"),)
+        ranked: Stages = (
+            Stage("rank", rank, without="no_model", late="not_ranked", pace=Pace()),
+            *boosted(application.rerank),
+        )
         last: Stages = (Stage("rerank", Rules(Outranked())), Stage("answer", answer))
+        similar, trending, here = (
+            Sources(quotas, max_candidates, _spare) for quotas in (SIMILAR, TRENDING, TRENDING_HERE)
+        )
         over_quota = OverQuota(SIMILAR, max_candidates)
-        found: Stages = (
-            Stage("sources", Sources(SIMILAR, max_candidates, _spare)),
-            Stage("merge", merge),
-            Stage("filters", Rules(*UNAVAILABLE, Hidden(), Excluded(), over_quota)),
-        )
-        these: Stages = (Stage("sources", given), Stage("filters", Rules(*UNAVAILABLE, Hidden())))
-        trends: Stages = (
-            Stage("sources", Sources(TRENDING, max_candidates, _spare)),
-            Stage("merge", merge),
-            Stage("filters", Rules(*UNAVAILABLE)),
-        )
-        self._rank: Stages = (*hydrated, *these, *ranked, *last)
-        self._similar: Stages = (*found, *last)
-        self._similar_for_a_user: Stages = (*hydrated, *found, *ranked, *last)
+        of_user = Rules(*allowed, Hidden(), Excluded(), over_quota)
+        found: Stages = finding(similar, of_user, max_candidates)
+        trends: Stages = finding(trending, Rules(*allowed), max_candidates)
+        trends_here: Stages = finding(here, Rules(*allowed), max_candidates)
+        self._for_a_user: Stages = (*hydrated, *found, *ranked, *last)
+        self._for_nobody: Stages = (*found, *last)
         self._trending: Stages = (*trends, *last)
+        self._trending_here: Stages = (*trends_here, *last)
 
     def rank(
         self, request: RankRequest, snapshot: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
     ) -> Slate:
         """The given items that are not hidden from the user, in the order of the ranker."""
-        context = SlateContext(
-            user_id=request.user_id,
-            now_ms=now_ms,
-            catalogue=self._catalogue,
-            snapshot=snapshot,
-            num_items=request.num_items,
-            surface=request.surface,
-            told=as_declared(request.context),
-            given=request.items,
-            explain=request.explain,
-        )
-        run(self._rank, context)
+        context = context_of(request, self._catalogue, snapshot, now_ms, given=request.items)
+        assert context.given is not None, "a request to rank gives its candidates"
+        context.num_items = min(context.num_items, len(context.given))
+        run(self._for_a_user, context)
         return slate_of(context, marks)
 
     def similar(
@@ -102,32 +93,24 @@ class Lists:
         about = [row for row in self._catalogue.rows_of_ids(request.items).tolist() if row]
         if not about:
             raise InvalidRequest("none of these items is in the catalogue", "items")
-        context = SlateContext(
-            user_id=request.user_id or "",
-            now_ms=now_ms,
-            catalogue=self._catalogue,
-            snapshot=snapshot,
-            num_items=request.num_items,
-            surface=request.surface,
-            exclude=request.exclude,
-            about=about,
-            told=as_declared(request.context),
-            explain=request.explain,
-        )
-        run(self._similar_for_a_user if request.user_id else self._similar, context)
+        of_route = {"exclude": request.exclude, "about": about}
+        context = context_of(request, self._catalogue, snapshot, now_ms, **of_route)
+        run(self._for_a_user if request.user_id else self._for_nobody, context)
         return slate_of(context, marks)
 
     def trending(
         self, query: TrendingQuery, snapshot: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
     ) -> Slate:
-        """The items that are clicked most of late, the same for everybody."""
+        """The items that are clicked most of late, the same for everybody; those of a surface that
+        is named first."""
         context = SlateContext(
             user_id="",
             now_ms=now_ms,
             catalogue=self._catalogue,
             snapshot=snapshot,
             num_items=query.num_items,
+            surface=query.surface or DEFAULT_SURFACE,
             categories=(query.category,) if query.category else (),
         )
-        run(self._trending, context)
+        run(self._trending_here if query.surface else self._trending, context)
         return slate_of(context, marks)

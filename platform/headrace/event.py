@@ -68,6 +68,7 @@ class Shown(_Strict, frozen=True):
     long_viewed: bool | None = None
     value: Value = 0.0  # the grade of an action that came; without one it says nothing
     campaign_id: Id | None = None  # the campaign, where the item was shown as an ad
+    price_micros: Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROS)] | None = None  # of that ad
     propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     outcomes: dict[str, bool] | None = None  # of the actions that have no field here
     grade: Value | None = None  # how much it was liked, whatever came: a rating, the share watched
@@ -115,6 +116,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     model_version: Version | None = None
     served: Served | None = None
     context: ContextTold | None = None
+    placed: bool = False  # ads that a replica has placed: who shows them says so, and is charged
     version: int = EVENT_VERSION
 
     @property

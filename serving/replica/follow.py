@@ -32,6 +32,7 @@ from headrace.features.companions import COMPANIONS
 from headrace.features.rows.messages.merged_rows import MergedRows
 from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
+from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.features.table import CATEGORY, HAS_GROUPS, ITEM
 from headrace.keys import key
 from headrace.metrics.latency import Latencies
@@ -82,7 +83,7 @@ class Live:
         schemas = RowSchemas(self._redis, settings.namespace)
         self.skipped = Skipped(clock)
         decoder = RowDecoder(MERGED, schemas.description, self.skipped)
-        kinds = (ITEM, COMPANIONS, *([CATEGORY] if HAS_GROUPS else []))
+        kinds = (ITEM, COMPANIONS, SURFACE_TRENDS, *([CATEGORY] if HAS_GROUPS else []))
         merged_rows = MergedRows(settings.stream.num_partitions, decoder, kinds)
         self._states = ItemStates(self.catalogue, merged_rows, clock)
         self.content_vectors = FollowedContent(self.catalogue, self.content, indexes_path(settings))
@@ -230,6 +231,7 @@ class Live:
             groups=self._states.groups,
             content=self.content_vectors.index,
             fresh_rows=self._states.fresh_rows,
+            surface_trends=self._states.surface_trends,
         )
 
     def _say(self, error: Exception) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -13,6 +13,7 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT, COMPANIONS
 from headrace.features.rows.messages.merged_rows import MergedRows, NewRows
+from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.features.table import CATEGORY, ITEM, ITEM_LAYOUT
 from headrace.slates.fresh import Fresh
 from headrace.slates.trending import Trending
@@ -38,6 +39,7 @@ class ItemStates:
         self._trending, self._fresh = Trending(table), Fresh(table)
         self._apart: dict[str, State] = {}  # by item id, the newest last
         self.groups = GroupStates()
+        self.surface_trends: Mapping[int, State] = {}  # by the byte of the surface
 
     @property
     def states(self) -> States:
@@ -66,7 +68,9 @@ class ItemStates:
             self.groups = self.groups.with_rows(every[CATEGORY])
         if COMPANIONS in every:
             self._take_companions(every[COMPANIONS])
-        new, has_others = every.get(ITEM), CATEGORY in every or COMPANIONS in every
+        if SURFACE_TRENDS in every:
+            self.surface_trends = _with_surfaces(self.surface_trends, every[SURFACE_TRENDS])
+        new, has_others = every.get(ITEM), bool(every.keys() - {ITEM})
         if new is None:
             return has_others
         self._keep_apart(new.gone, None)
@@ -122,3 +126,10 @@ class ItemStates:
 
     def _ids(self, row_N: Ints) -> list[str]:
         return [item.item_id for item in self._table.items(row_N)]
+
+
+def _with_surfaces(before: Mapping[int, State], new: NewRows) -> Mapping[int, State]:
+    """The sketches by the byte of their surface, with these newer ones."""
+    state_U = new.rows["state"]
+    named = {int(name): state_U[place : place + 1].copy() for place, name in enumerate(new.ids)}
+    return {**before, **named}

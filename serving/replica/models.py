@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.api.slate import InvalidRequest
 from headrace.application.current import APPLICATION
+from headrace.application.reranking import VALUE
 from headrace.application.sources import TWO_TOWER
 from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.words import ContentTable
@@ -27,6 +29,7 @@ from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
 from headrace.slates.cached_items import CachedItems
+from headrace.slates.value import PAID, value_weights, weighted_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,8 @@ class LiveModel:
     calibration: PlattBank
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
-    factors: FactorVectors  # of this version, as its sources search them
+    value_J: NDArray[np.float32] | None = None  # of each one's value
+    factors: FactorVectors | None = None  # of this version, as its sources search them
     towers: TowerVectors | None = None  # likewise, where a source asks for them
 
     @property
@@ -48,33 +52,58 @@ class LiveModel:
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""
         relative_J = self.calibration.is_relative_SJ[self.manifest.model.surface_number(surface)]
-        read_J = self.weight_J != 0
+        read_J = self._are_weighed_J
         read_J[0] = True  # the click's, which is told and which ads are priced by
         return bool((relative_J.numpy() & read_J).any())
 
     def follow_items(self, put: Ints, removed: Ints) -> None:
         """Take in the keys of items that came or changed, and of those that went."""
         self.items.forget(put)
-        self.factors.follow(put, removed)
-        if self.towers is not None:
-            self.towers.follow(put, removed)
+        for vectors in (self.factors, self.towers):
+            if vectors is not None:
+                vectors.follow(put, removed)
 
     @property
     def weighed(self) -> dict[str, int]:
         """The heads beside the click that slates are ordered by, with their columns."""
-        names = [head.name for head in self.manifest.model.scalar_heads]
-        return {
-            name: column for column, name in enumerate(names) if column and self.weight_J[column]
-        }
+        are_weighed_J = self._are_weighed_J.tolist()
+        named = enumerate(zip(self._names, are_weighed_J, strict=True))
+        return {name: place for place, (name, is_weighed) in named if place and is_weighed}
+
+    def weighed_by(self, weights: Mapping[str, float]) -> LiveModel:
+        """The same version, its slates ordered by these weights and by the others as before;
+        raises `InvalidRequest` for a head that it does not have."""
+        weight_J = self.weight_J.copy()
+        for name, weight in weights.items():
+            if name == VALUE:
+                continue
+            if name not in self._names:
+                told = f"model version {self.manifest.version} does not predict it"
+                raise InvalidRequest(told, f"weights.{name}")
+            weight_J[self._names.index(name)] = weight
+        is_told = VALUE in weights
+        value_J = value_weights(self._names, weights[VALUE]) if is_told else self.value_J
+        return replace(self, weight_J=weight_J, value_J=value_J)
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
         return per_impression(p_XJ, self.manifest.model.after_click)
 
-    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[X]: the order of slates, from probabilities of an impression."""
-        scores_X: NDArray[np.float32] = p_XJ @ self.weight_J
-        return scores_X
+    def scores(
+        self, p_XJ: NDArray[np.float32], price_micros_X: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """[X]: the order of slates, from probabilities of an impression and the items' prices."""
+        return weighted_scores(p_XJ, price_micros_X, self.weight_J, self.value_J)
+
+    @property
+    def _names(self) -> list[str]:
+        return [head.name for head in self.manifest.model.scalar_heads]
+
+    @property
+    def _are_weighed_J(self) -> NDArray[np.bool_]:
+        """[J]: which heads slates are ordered by."""
+        are_weighed_J: NDArray[np.bool_] = self.weight_J != 0
+        return are_weighed_J if self.value_J is None else are_weighed_J | (self.value_J != 0)
 
 
 def load_model(
@@ -103,7 +132,10 @@ def load_model(
         known = [model.towers for model in loaded]
         folder = indexes_path(settings)
         towers = _tower_vectors(weights["towers"], catalogue, content, known, folder)
-    return LiveModel(manifest, ranker, calibration, items, weight_J, factors, towers)
+    names = [head.name for head in manifest.model.scalar_heads]
+    value_J = value_weights(names, settings.serving.rank_by.get(VALUE, 0.0))
+    rankers = manifest, ranker, calibration, items, weight_J, value_J
+    return LiveModel(*rankers, factors, towers)
 
 
 def _tower_vectors(
@@ -128,7 +160,7 @@ def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.fl
     """[J]: the weight of each scalar head; raises `ConfigError` for a head that is not there."""
     names = [head.name for head in model.scalar_heads]
     for name in weights:
-        if name not in names:
+        if name not in names and not (name == VALUE and not PAID.isdisjoint(names)):
             raise ConfigError(
                 f"slates are to be ranked by {name!r}, the model's heads are {', '.join(names)}: "
                 f"change {variable('rank_by')}"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from headrace.api.slate import InvalidRequest
 from headrace.catalogue.content_index import ContentIndex
+from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT
 from headrace.model.factor_vectors import FactorVectors
@@ -29,11 +32,10 @@ class Snapshot:
     states: States  # by catalogue row
     trending_rows: Ints  # catalogue rows, most clicked of late first
     companions: States = NO_COMPANIONS  # by catalogue row
+    surface_trends: Mapping[int, State] = field(default_factory=dict)  # by the byte of a surface
     groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
     content: ContentIndex | None = None  # until it was made
-    fresh_rows: Ints = field(
-        default_factory=lambda: NO_ROWS
-    )  # catalogue rows of new items, those that were shown least first
+    fresh_rows: Ints = field(default_factory=lambda: NO_ROWS)  # new items, shown least first
 
     @property
     def model(self) -> LiveModel | None:
@@ -61,6 +63,14 @@ class Snapshot:
             told = f"model version {version} is not loaded, there are: {numbers}"
             raise InvalidRequest(told, "model_version")
         return replace(self, models=(loaded[version],))
+
+    def weighed(self, weights: Mapping[str, float]) -> Snapshot:
+        """The snapshot whose slates are ordered by these weights, and by the others as before."""
+        return replace(self, models=tuple(model.weighed_by(weights) for model in self.models))
+
+    def vectors(self, name: str, row_N: Ints) -> NDArray[np.float32] | None:
+        """[N, D]: the items' content or factors, as the model that answers reads them."""
+        return self.model.items.vectors(name, row_N) if self.model else None
 
     def with_models(self, loaded: tuple[LiveModel, ...], most: int) -> Snapshot:
         """The snapshot in which the first of these answers; of those that were loaded before,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from msgspec import UNSET
 
 from headrace.api.slate import MAX_REMOVED, RankedItem, RemovedItem, Slate
-from headrace.event import ImpressionEvent, Served, Shown
-from headrace.features.schema import INPUT_SCHEMA
+from headrace.event import ImpressionEvent, Shown
 from headrace.pipeline.shortfall import shortfall
 from serving.stages.context import ReplicaContext, enveloped
+from serving.stages.logged import logged
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,7 +19,6 @@ class SlateContext(ReplicaContext):
     """The context of a request for a slate."""
 
     items: tuple[RankedItem, ...] = ()
-    given: Sequence[str] = ()  # ids of items that are the candidates
     explain: bool = False
 
 
@@ -33,29 +31,15 @@ def answer(context: SlateContext) -> None:
 def slate_of(context: SlateContext, marks: Sequence[str]) -> Slate:
     """The slate of a finished request. `marks` are what it had to do without beside what its
     stages say."""
-    marks = (*marks, *shortfall(context))
+    late = ["deadline_passed"] if context.elapsed_ms() > context.deadline_ms else []
+    marks = (*marks, *late, *shortfall(context))
     removed = _removed(context) if context.explain else UNSET
     return enveloped(Slate, context, marks, items=context.items, removed=removed)
 
 
 def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
-    """The impression event of a slate, with the features for the training sample of this request;
-    None for an empty slate."""
-    if not slate.items:
-        return None
-    dense_CF, history_3T = context.candidates.dense_CF, context.history_3T
-    assert dense_CF is not None and history_3T is not None, "nothing has ranked this"
-    return ImpressionEvent(
-        event_id=slate.request_id,
-        event_time_ms=context.now_ms,
-        user_id=slate.user_id,
-        request_id=slate.request_id,
-        items=tuple(Shown(item.item_id, item.position) for item in slate.items),
-        surface=context.surface,
-        model_version=slate.model_version,
-        context=dict(context.told) or None,
-        served=Served(INPUT_SCHEMA, np.ascontiguousarray(dense_CF).tobytes(), history_3T.tobytes()),
-    )
+    """The impression event of a slate; None for an empty one."""
+    return logged(context, slate, tuple(Shown(one.item_id, one.position) for one in slate.items))
 
 
 def _removed(context: SlateContext) -> tuple[RemovedItem, ...]:
@@ -93,4 +77,14 @@ def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
         currency=item.currency,
         seen_again=row in context.seen_again,
         sources=candidates.sources_of(place),
+        reason=_reason(context, place, row),
     )
+
+
+def _reason(context: SlateContext, place: int, row: int) -> str:
+    """Why the candidate of a row is in the slate."""
+    if row in context.pinned:
+        return "pinned"
+    if row in context.seen_again:
+        return "seen_again"
+    return context.candidates.best_source(place)

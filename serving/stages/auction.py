@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from headrace.action import BIT, CLICK
 from headrace.ads.auction import Bid, second_price
 from headrace.ads.campaign import Campaign
-from headrace.api.slate import PlacedAd
+from headrace.api.slate import AdSlate, PlacedAd
 from headrace.catalogue.item import Item
 from headrace.errors import StoreUnavailable
+from headrace.event import ImpressionEvent, Shown
 from headrace.keys import key
 from headrace.pipeline.candidates import Candidates, Kept
 from headrace.pipeline.context import Context
 from serving.stages.context import ReplicaContext
+from serving.stages.logged import logged
 from serving.stages.reservations import Reserves
 
 CAMPAIGNS: Final = "campaigns"  # the source: its n-th candidate is the n-th campaign
@@ -138,6 +140,15 @@ def answer(context: AdsContext) -> None:
         )
         for position, (bid, price_micros) in enumerate(context.sold)
     )
+
+
+def impression(context: AdsContext, ads: AdSlate) -> ImpressionEvent | None:
+    """The impression event of ads that were placed; None where none were."""
+    shown = tuple(
+        Shown(ad.item_id, ad.position, campaign_id=ad.campaign_id, price_micros=ad.price_micros)
+        for ad in ads.ads
+    )
+    return logged(context, ads, shown, placed=True)
 
 
 def _clicked_categories(context: Context) -> set[str]:

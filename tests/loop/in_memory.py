@@ -58,4 +58,4 @@ def made_ready(
     items = CachedItems(ranker, content, catalogue.keys)
     by_clicks = np.array([1.0, *[0.0] * (len(config.scalar_heads) - 1)], np.float32)
     factors = factor_vectors(ranker, catalogue)
-    return LiveModel(manifest, ranker, calibration, items, by_clicks, factors)
+    return LiveModel(manifest, ranker, calibration, items, by_clicks, factors=factors)

@@ -48,6 +48,10 @@ class Trends:
 
     trending_rows: Ints
     companions: Companions = Companions()
+    surface_trends: Mapping[int, State] = field(default_factory=dict)
+
+    def vectors(self, name: str, row_N: Ints) -> None:
+        """There is no model."""
 
 
 def request(trending: Sequence[int] = range(1, 13), **more: Any) -> Context:

@@ -47,7 +47,7 @@ def test_an_ad_has_the_probability_of_its_item_on_the_surface(
         asked = RecommendRequest("u0", num_items=30, surface=surface, record=False)
         slate, _ = recommender.recommend(asked, view, NOW_MS)
         p_click = {item.item_id: item.p_click for item in slate.items}
-        placed = ads.place(AdsRequest("u0", num_ads=3, surface=surface), view, NOW_MS).ads
+        placed = ads.place(AdsRequest("u0", num_ads=3, surface=surface), view, NOW_MS)[0].ads
         assert {ad.item_id: ad.p_click for ad in placed} == pytest.approx(
             {campaign.item_id: p_click[campaign.item_id] for campaign in CAMPAIGNS}
         )

@@ -41,7 +41,7 @@ def test_given_items_are_ranked_each_once_without_hidden_and_unknown_ones() -> N
     assert [item.sources for item in answer.items] == [("given",), ("given",)]
     assert answer.degraded == ("no_model", "unknown_items", "all_hidden")
     assert [*answer.stage_ms] == [
-        *("hydrate", "sources", "filters", "rank", "rerank", "answer", "total")
+        *("hydrate", "sources", "merge", "filters", "refill", "rank", "rerank", "answer", "total")
     ]
 
 

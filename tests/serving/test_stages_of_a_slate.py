@@ -188,6 +188,6 @@ def test_a_slate_has_the_time_of_each_stage_and_source() -> None:
     *names, last = answer.stage_ms
     assert names == [
         *("hydrate", "covisited", "best_categories", "trending", "sources", "merge", "filters"),
-        *("rank", "rerank", "answer"),
+        *("refill", "rank", "rerank", "answer"),
     ]
     assert last == "total" and answer.stage_ms["total"] >= answer.stage_ms["hydrate"]

@@ -20,12 +20,14 @@ MAX_RANKED = 500  # items that a request gives to be ranked
 MAX_ABOUT = 20  # items that others are to be similar to
 MAX_REMOVED = 1_000  # candidates whose removal is explained
 MARKS = (  # in `degraded`
-    *("no_features", "no_model", "stale_model", "no_log", "no_budgets"),
-    *("unknown_items", "seen_again", "no_more_items"),
+    *("no_features", "no_model", "not_ranked", "stale_model", "no_log", "no_budgets"),
+    *("no_diversity", "deadline_passed"),
+    *("unknown_items", "seen_again", "over_cap", "no_more_items"),
 )
 _PATH = re.compile(r" - at `\$?\.?(?P<path>[^`]*)`")
 _NAME = re.compile(r"field `(?P<name>\w+)`")
 Request = TypeVar("Request")
+Deadline = Annotated[int, msgspec.Meta(ge=1, le=10_000)]  # milliseconds of a request
 
 
 class InvalidRequest(HeadraceError):
@@ -48,6 +50,10 @@ class RecommendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
     context: ContextTold = {}  # the fields that the application file declares
     explain: bool = False  # with the candidates that were removed, and why
+    candidates: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_RANKED)] = ()  # these alone
+    filters: dict[str, Any] = {}  # a condition that items have to meet, as in the application file
+    weights: dict[str, float] = {}  # of heads, within the bounds that the application file declares
+    deadline_ms: Deadline | None = None  # what is not ready by then is left out, and marked
 
 
 class RankRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -61,6 +67,9 @@ class RankRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
     context: ContextTold = {}
     explain: bool = False
+    filters: dict[str, Any] = {}
+    weights: dict[str, float] = {}
+    deadline_ms: Deadline | None = None
 
 
 class SimilarRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,14 +84,18 @@ class SimilarRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model_version: Annotated[int, msgspec.Meta(ge=1)] | None = None
     context: ContextTold = {}
     explain: bool = False
+    filters: dict[str, Any] = {}
+    weights: dict[str, float] = {}
+    deadline_ms: Deadline | None = None
 
 
 class TrendingQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A query for what is clicked most of late, over all surfaces, in a category where one is
-    named."""
+    """A query for what is clicked most of late, on one surface first where one is named, in a
+    category where one is."""
 
     num_items: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLATE)] = 10
     category: Id | None = None
+    surface: Surface | None = None
 
 
 class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -93,6 +106,7 @@ class AdsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     surface: Surface = DEFAULT_SURFACE
     categories: Annotated[tuple[Id, ...], msgspec.Meta(max_length=MAX_CATEGORIES)] = ()
     context: ContextTold = {}
+    record: bool = True  # the impression; who shows the ads says so all the same
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -120,6 +134,7 @@ class RankedItem(msgspec.Struct, frozen=True, omit_defaults=True):
     currency: str = ""
     seen_again: bool = False  # the user has seen it, and there is nothing else to show
     sources: tuple[str, ...] = ()  # that proposed it
+    reason: str = ""  # the source that placed it best, or why it is there all the same
 
 
 class RemovedItem(msgspec.Struct, frozen=True):

@@ -6,6 +6,9 @@ reading.py    keys and values of a section, with the path of each that is wrong
 declared.py   the fields of a request's context, and attributes that are numbers
 seen.py       whether a user is shown an item again, and when
 sources.py    who proposes candidates, and how many
+condition.py  boolean rules over the attributes of an item
+reranking.py  rules over the ranked list, and the weights that a request may tell
+filters.py    conditions that an item has to meet, and what is shown to nobody
 sections.py   the sections beside the mapping of columns, and the problems of all of them
 current.py    the application of this process, read once from HEADRACE_APP
 """

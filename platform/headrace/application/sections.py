@@ -6,7 +6,6 @@ are kept as they are written, and checked by `headrace.datasets.table.mapping`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Final, get_type_hints
@@ -21,10 +20,13 @@ from headrace.application.action import (
     Action,
     problems_of,
 )
+from headrace.application.condition import Condition
 from headrace.application.declared import Field, attributes_of, context_of
 from headrace.application.document import shown
+from headrace.application.filters import read_blocked, read_filters
 from headrace.application.reading import Duration, keys_of, unknown
-from headrace.application.seen import AFTER, AFTER_PURCHASE, PolicyName, SeenPolicy
+from headrace.application.reranking import VALUE, Bounds, Reranking, read_reranking, read_weights
+from headrace.application.seen import SeenPolicy, read_seen
 from headrace.application.sources import DEFAULT as DEFAULT_SOURCES
 from headrace.application.sources import read_editorial, read_sources
 
@@ -58,14 +60,19 @@ class Application:
     attributes: tuple[Field, ...] = ()  # of items, that are numbers
     surfaces: tuple[str, ...] = ()  # those with a calibration and a position bias of their own
     seen: SeenPolicy = SeenPolicy()
+    seen_on: Mapping[str, SeenPolicy] = field(default_factory=dict)  # surfaces with another
     sources: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SOURCES)  # quotas by name
     editorial: tuple[str, ...] = ()  # ids of items, in their order
+    filters: Mapping[str, Condition] = field(default_factory=dict)  # that have to hold, by name
+    blocked: Condition | None = None  # what is shown to nobody
+    rerank: Reranking = Reranking()
+    weights: Mapping[str, Bounds] = field(default_factory=dict)  # bounds of what requests tell
     negatives: Negatives = Negatives()
     mapping: Mapping[str, Any] = field(default_factory=dict)  # of columns, as it is written
 
 
 OWN: Final = tuple(  # the sections that are read here
-    one.name for one in fields(Application) if one.name not in ("path", "mapping")
+    one.name for one in fields(Application) if one.name not in ("path", "seen_on", "mapping")
 )
 SECTIONS: Final = (*OWN, *MAPPING)
 
@@ -75,17 +82,26 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
     problems = [unknown(name, SECTIONS) for name in document if name not in SECTIONS]
     actions = _actions(document.get("actions"), problems)
     heads = _heads(document.get("heads"), actions, problems)
+    seen, seen_on = read_seen(document.get("seen"), actions, problems)
+    weighed = (*heads, *([VALUE] if _is_paid(heads, actions) else []))
+    attributes = attributes_of(document.get("attributes"), problems)
+    numbers = [one.name for one in attributes]
     application = Application(
         path=path,
         actions=actions,
         heads=heads,
-        ranking=_ranking(document.get("ranking"), heads, problems),
+        ranking=_ranking(document.get("ranking"), weighed, problems),
         context=context_of(document.get("context"), problems),
-        attributes=attributes_of(document.get("attributes"), problems),
+        attributes=attributes,
         surfaces=_surfaces(document.get("surfaces"), problems),
-        seen=_seen(document.get("seen"), actions, problems),
+        seen=seen,
+        seen_on=seen_on,
         sources=read_sources(document.get("sources"), problems),
         editorial=read_editorial(document.get("editorial"), problems),
+        filters=read_filters(document.get("filters"), numbers, problems),
+        blocked=read_blocked(document.get("blocked"), numbers, problems),
+        rerank=read_reranking(document.get("rerank"), numbers, problems),
+        weights=read_weights(document.get("weights"), weighed, problems),
         negatives=_negatives(document.get("negatives"), problems),
         mapping={name: document[name] for name in MAPPING if document.get(name) is not None},
     )
@@ -155,7 +171,7 @@ def _heads(section: object, actions: tuple[Action, ...], problems: list[str]) ->
 
 
 def _ranking(section: object, heads: tuple[str, ...], problems: list[str]) -> dict[str, float]:
-    """The weight of each head's probability."""
+    """The weight of each head's probability, and of the value."""
     if section is None:
         return {CLICK: 1.0}
     before = len(problems)
@@ -163,6 +179,11 @@ def _ranking(section: object, heads: tuple[str, ...], problems: list[str]) -> di
     if not weights and len(problems) == before:
         problems.append("ranking: it is empty, expected weights of heads such as {click: 1}")
     return weights
+
+
+def _is_paid(heads: tuple[str, ...], actions: tuple[Action, ...]) -> bool:
+    """Whether a head predicts an action that carries money, so that items have a value."""
+    return any(row.value == MONEY and row.name in heads for row in actions)
 
 
 def _surfaces(section: object, problems: list[str]) -> tuple[str, ...]:
@@ -193,24 +214,6 @@ def _names(path: str, section: object, problems: list[str]) -> tuple[str, ...]:
     twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     problems += [f"{path}: {name} is there {names.count(name)} times" for name in twice]
     return names
-
-
-def _seen(section: object, actions: tuple[Action, ...], problems: list[str]) -> SeenPolicy:
-    """When a seen item may come again: a second later, or more, and not never."""
-    kinds = {"policy": PolicyName, AFTER: Duration, "strict": bool}
-    before = len(problems)
-    found = keys_of(kinds, section, "seen", problems)
-    policy, after_s = found.get("policy", SeenPolicy().policy), found.get(AFTER, 0.0)
-    if after_s and not 1 <= after_s < math.inf:
-        problems.append(f"seen.after: got {after_s:g} s, expected a second or more, and an end")
-    if len(problems) == before and (policy == AFTER) != (after_s > 0):
-        what = "missing, expected a duration such as 30d with" if policy == AFTER else "is for"
-        problems.append(f"seen.after: {what} the policy {AFTER}, got the policy {policy}")
-    if policy == AFTER_PURCHASE and not any(row.value == MONEY for row in actions):
-        problems.append("seen.policy: after_purchase, but no action carries money")
-    if len(problems) > before:
-        return SeenPolicy()
-    return SeenPolicy(policy, float(after_s), found.get("strict", False))
 
 
 def _negatives(section: object, problems: list[str]) -> Negatives:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from headrace.application.condition import value_text
 from headrace.epoch import mistaken_unit
 from headrace.errors import InvalidDocument
 from headrace.event import MAX_MICROS, Currency, EpochMs, Id
@@ -180,7 +181,7 @@ def words_of(attributes: Mapping[str, Values]) -> tuple[str, ...]:
     words: list[str] = []
     for name, values in attributes.items():
         every = values if isinstance(values, tuple) else (values,)
-        words += (f"{name}={text}" if (text := _text(value)) else name for value in every)
+        words += (f"{name}={text}" if (text := value_text(value)) else name for value in every)
     return tuple(words)
 
 
@@ -195,12 +196,6 @@ def attributes_of(words: Iterable[str]) -> dict[str, Values]:
         name: values[0] if len(values) == 1 else tuple(values[:MAX_VALUES])
         for name, values in found.items()
     }
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def _converted(given: Any, wanted: type[Any]) -> Any:

@@ -29,9 +29,9 @@ from headrace.errors import InvalidEvent, ServiceError
 from headrace.event import Event
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout
-from headrace.features.companions import COMPANIONS
 from headrace.features.rows.numbers_message import numbered
 from headrace.features.rows.state_row import Rows, blank_rows, decode_rows
+from headrace.features.surface_trends import UNVIEWED
 from headrace.features.table import LAYOUTS, SHARED_LAYOUTS, USER_LAYOUT
 from headrace.keys import key
 from headrace.offline.folder import between, by_date, replace_files
@@ -149,8 +149,8 @@ class Backfill:
 
     def _write_partials(self, changed: Mapping[str, tuple[Sequence[str], Rows]], name: str) -> None:
         for entity, (ids, rows) in changed.items():
-            if entity == COMPANIONS:
-                continue  # which have no view
+            if entity in (layout.entity for layout in UNVIEWED):
+                continue
             shard_S = np.array([key(id_) % self.num_shards for id_ in ids], np.int64)
             for shard in np.unique(shard_S):
                 taken = np.flatnonzero(shard_S == shard)

@@ -82,6 +82,10 @@ class Candidates:
         ranks = self.rank_SC[:, place].tolist()
         return tuple(name for name, rank in zip(self.sources, ranks, strict=True) if rank != ABSENT)
 
+    def best_source(self, place: int) -> str:
+        """The source in which the candidate at a place has its best rank, the first of several."""
+        return self.sources[int(self.rank_SC[:, place].argmin())]
+
     def reason_of(self, row: int) -> str | None:
         """Why a row of the catalogue was removed, None where it was not."""
         return next((one.reason for one in self.removed if row in one.row_N), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 import uuid
@@ -12,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.application.condition import Condition
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import DEFAULT_SURFACE
 from headrace.events.declared import Told
@@ -92,6 +94,17 @@ class Snapshot(Protocol):
         """Catalogue rows of new items that were shown seldom, those shown least first."""
         ...
 
+    @property
+    def surface_trends(self) -> Mapping[int, State]:
+        """The items that are clicked on each surface (`headrace.features.surface_trends`), by the
+        byte of the surface."""
+        ...
+
+    def vectors(self, name: str, row_N: Ints) -> NDArray[np.float32] | None:
+        """[N, D]: the ranker's "content" or "factors" of the items in these rows, None without a
+        model."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -139,10 +152,17 @@ class Context:
     told: Told = field(default_factory=dict)  # what the request told beside, as it is declared
     exclude: Sequence[str] = ()  # ids of items that the request does not want
     categories: Sequence[str] = ()  # of the page, or those that are asked for
+    deadline_ms: float = math.inf  # since the request began
+    condition: Condition | None = None  # of the request, that items have to meet
+    given: Ints | None = None  # catalogue rows that alone are candidates
     about: Sequence[int] = ()  # catalogue rows that others are to go with
     user: User = field(default_factory=User)  # a new one, until it is hydrated
     found: dict[str, Ints] = field(default_factory=dict)  # catalogue rows, by the source's name
     candidates: Candidates = field(default_factory=no_candidates)
+    widened: int = 1  # times their quota that sources are asked for
+    has_more: bool = False  # a source found as many as it was asked for
+    pinned: Mapping[int, int] = field(default_factory=dict)  # positions, by catalogue row
+    over_cap: Sequence[int] = ()  # catalogue rows that are there for want of others
     seen_again: Sequence[int] = ()  # catalogue rows that stay for want of others, in their order
     request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     degraded: list[str] = field(default_factory=list)  # what had to be done without

@@ -29,7 +29,8 @@ class Sources:
     """The work of a stage that asks sources for candidates of a request: rows by source.
 
     Each is asked for its quota and so many more as filters may remove (`spare`). A source is a
-    stage of its own: it is timed, and one that fails or is late is left out and marked.
+    stage of its own: it is timed, and one that fails or is late is left out and marked. The last
+    one is asked even where the request has no time, so that there is something to answer.
     """
 
     def __init__(
@@ -42,12 +43,16 @@ class Sources:
                 work=partial(self._ask, quota.source, quota.of(limit)),
                 without=f"no_{quota.source.name}",
                 deadline_ms=quota.deadline_ms,
+                late=f"no_{quota.source.name}" if quota is not quotas[-1] else "",
             )
             for quota in quotas
         )
 
     def __call__(self, context: Context) -> None:
+        context.has_more = False
         run(self._stages, context)
 
     def _ask(self, source: Source, limit: int, context: Context) -> None:
-        context.found[source.name] = source.candidates(context, limit + self._spare(context))
+        asked = limit * context.widened + self._spare(context)
+        row_N = context.found[source.name] = source.candidates(context, asked)
+        context.has_more |= len(row_N) >= asked

@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from headrace.features.aggregation.facts import Ints
 from headrace.pipeline.candidates import Kept
 from headrace.pipeline.context import Context
+from headrace.pipeline.pace import Pace
 
 C = TypeVar("C", bound=Context)
 
@@ -20,13 +21,16 @@ class Stage(Generic[C]):
 
     `without` is the mark of an answer that had to do without this stage, because it failed or its
     turn came after `deadline_ms` since the request's begin. No answer is given without a stage
-    that has no mark.
+    that has no mark. `late` is the mark of one that is done without where it would end after the
+    deadline of the request, by its `pace`.
     """
 
     name: str
     work: Callable[[C], None]
     without: str = ""
     deadline_ms: float = math.inf
+    late: str = ""
+    pace: Pace | None = None
 
     def __post_init__(self) -> None:
         assert self.without or self.deadline_ms == math.inf, f"{self.name}: a deadline needs a mark"

@@ -16,12 +16,14 @@ from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from headrace.catalogue.table.key_index import KeyIndex
 from headrace.catalogue.words import ContentTable
 from headrace.features.aggregation.facts import Ints
 from headrace.model.batch import Batch, make_items
+from headrace.model.item_factors import WIDTH as FACTORS
 from headrace.model.layers.item_tower import ItemCache, ItemSide
 from headrace.model.ranker import Ranker
 
@@ -62,6 +64,13 @@ class CachedItems:
             ),
         )
         return self._ranker.serve(placed, items)
+
+    def vectors(self, name: str, row_N: Ints) -> NDArray[np.float32]:
+        """[N, D]: the "content" of the items in these rows, or their "factors"."""
+        items = self._of(self._keys_of(row_N)).items
+        chosen = items.content_XD if name == "content" else items.factor_XE[:, :FACTORS]
+        vector_ND: NDArray[np.float32] = chosen.numpy()
+        return vector_ND
 
     def warm(self, keys: Ints) -> None:
         """Compute these items, as many as there is room for, before anybody reads them."""

@@ -52,8 +52,10 @@ class RankingModel(Protocol):
         """[X, J]: the heads' probabilities, none of them given a click any more."""
         ...
 
-    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[X]: the order of slates, from probabilities of an impression."""
+    def scores(
+        self, p_XJ: NDArray[np.float32], price_micros_X: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """[X]: the order of slates, from probabilities of an impression and the items' prices."""
         ...
 
 
@@ -98,7 +100,8 @@ def rank(context: RankContext) -> None:
         return
     p_CJ = probabilities(request_batch(context, features, model), model)
     candidates.p_CJ = model.of_impression(p_CJ)
-    candidates.score_C = model.scores(candidates.p_CJ)
+    price_micros_C = context.catalogue.numbers("price_micros", candidates.row_C)
+    candidates.score_C = model.scores(candidates.p_CJ, price_micros_C)
     candidates.keep(np.argsort(-candidates.score_C, kind="stable"), "rank")
 
 

@@ -6,17 +6,20 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from headrace.application.current import APPLICATION
+from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.pipeline.context import Context
 from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
+from headrace.pipeline.filters.conditions import Filtered, declared
 from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.filters.over_quota import OverQuota
 from headrace.pipeline.filters.seen import Seen
-from headrace.pipeline.merge import merge
-from headrace.pipeline.rerank.outranked import Outranked
-from headrace.pipeline.rerank.seen_last import SeenLast
-from headrace.pipeline.sources import Sources
+from headrace.pipeline.pace import Pace
+from headrace.pipeline.refill import finding
+from headrace.pipeline.rerank.declared import reranked
+from headrace.pipeline.rerank.pinned import Pins
+from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.registry import quotas_of
 from headrace.slates.rank import RankContext, rank
@@ -31,10 +34,17 @@ def slate_stages(
     answer: Callable[[C], None],
     max_candidates: int,
     policy: SeenPolicy,
+    application: Application = APPLICATION,
 ) -> tuple[Stage[C], ...]:
     """A request for a slate, in its order; the sources find so many more candidates than are ranked
     as the filters may remove."""
-    seen, over_quota = Seen(policy, max_candidates), OverQuota(QUOTAS, max_candidates)
+    pins = application.rerank.pins
+    pinned = (Quota(Pins(pins)),) if pins else ()
+    quotas = (*pinned, *quotas_of(application.sources))
+    seen = Seen(policy, max_candidates, application.seen_on)
+    allowed = (*UNAVAILABLE, *declared(application), Filtered())
+    over_quota = OverQuota(quotas, max_candidates)
+    filters = Rules(*allowed, Hidden(), Excluded(), seen, over_quota)
 
     def spare(context: Context) -> int:
         removed = len(context.hidden_keys()) + len(context.exclude) + seen.most
@@ -42,10 +52,8 @@ def slate_stages(
 
     return (
         Stage("hydrate", hydrate, without="no_features"),
-        Stage("sources", Sources(QUOTAS, max_candidates, spare)),
-        Stage("merge", merge),
-        Stage("filters", Rules(*UNAVAILABLE, Hidden(), Excluded(), seen, over_quota)),
-        Stage("rank", rank, without="no_model"),
-        Stage("rerank", Rules(SeenLast(), Outranked())),
+        *finding(Sources(quotas, max_candidates, spare), filters, max_candidates),
+        Stage("rank", rank, without="no_model", late="not_ranked", pace=Pace()),
+        *reranked(application.rerank),
         Stage("answer", answer),
     )

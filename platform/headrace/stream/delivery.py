@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from redis import Redis
 
 from headrace.ads.budgets import Budgets
+from headrace.application.current import APPLICATION
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics
 from headrace.broker.writer import LogWriter
@@ -131,7 +132,8 @@ class Delivery:
         )
         self._writer = LogWriter(settings)
         self._ttls_s = row_ttls_s(settings)
-        self._lists = (*USER_HIDES, *lists_of(seen_policy(settings.serving.seen)))
+        policies = seen_policy(settings.serving.seen), *APPLICATION.seen_on.values()
+        self._lists = (*USER_HIDES, *lists_of(*policies))
         redis = Redis.from_url(settings.redis_url)
         self._status = StatusBoard(redis, settings.namespace, skipped)
         self._budgets = Budgets(redis, settings.namespace, skipped)

@@ -38,6 +38,7 @@ Ints = NDArray[np.int64]
 
 REUSE_AFTER_MS: Final = 60_000  # no request is as old
 BATCH: Final = 10_000
+FIRST_BATCH: Final = 50_000  # of a new table: the more at once, the fewer words are hashed twice
 
 
 class ItemTable:
@@ -154,8 +155,12 @@ class ItemTable:
 
     def attributes(self, row_N: Ints) -> NDArray[np.float64]:
         """[N, A]: the items' attributes that are declared as numbers, NaN where one has none."""
-        columns_A = [self._numbers[f"{ATTRIBUTE}{name}"][row_N] for name in ATTRIBUTES]
+        columns_A = [self.attribute(name, row_N) for name in ATTRIBUTES]
         return np.array(columns_A, np.float64).reshape(len(ATTRIBUTES), len(row_N)).T
+
+    def attribute(self, name: str, row_N: Ints) -> NDArray[np.float64]:
+        """[N]: one attribute that is declared as a number, NaN where an item has none."""
+        return self._numbers[f"{ATTRIBUTE}{name}"][row_N]
 
     def words(self, row_N: Ints) -> Ints:
         """[N, M, L]: the keys of the items' words, zeros where a field has fewer or none."""
@@ -232,7 +237,7 @@ class ItemTable:
 def table_of(items: Iterable[Item]) -> ItemTable:
     """A table of these items, in rows from 1 on in their order."""
     table, left = ItemTable(), iter(items)
-    while part := list(islice(left, BATCH)):
+    while part := list(islice(left, FIRST_BATCH)):
         table.put(part, 0)
     return table
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.application.current import APPLICATION
+from headrace.application.reranking import VALUE
 from headrace.application.sources import TWO_TOWER
 from headrace.catalogue.item import Dataset
 from headrace.catalogue.table.table import ItemTable
@@ -27,6 +28,7 @@ from headrace.model.factor_vectors import FactorVectors
 from headrace.model.tower_vectors import TowerVectors, stamp_of
 from headrace.sample import Sample
 from headrace.slates.cached_items import CachedItems
+from headrace.slates.value import value_weights, weighted_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class WalkedModel:
     items: CachedItems
     calibration: PlattBank
     weight_J: NDArray[np.float32]
+    value_J: NDArray[np.float32] | None
     factors: FactorVectors
     towers: TowerVectors | None
 
@@ -44,10 +47,11 @@ class WalkedModel:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
         return per_impression(p_XJ, self.config.after_click)
 
-    def scores(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
-        """[X]: the order of slates, from probabilities of an impression."""
-        scores_X: NDArray[np.float32] = p_XJ @ self.weight_J
-        return scores_X
+    def scores(
+        self, p_XJ: NDArray[np.float32], price_micros_X: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """[X]: the order of slates, from probabilities of an impression and the items' prices."""
+        return weighted_scores(p_XJ, price_micros_X, self.weight_J, self.value_J)
 
 
 class WalkLearner:
@@ -59,13 +63,15 @@ class WalkLearner:
         items = {item.item_id: item for item in dataset.items}
         self.content = ContentTable(items, ContentVectors.of(settings))
         rank_by = settings.serving.rank_by
-        widths = self.content.vectors.widths
-        self._config = ranker_config(asked.size, tuple(rank_by), surfaces, widths)
         towers = self.content if TWO_TOWER in APPLICATION.sources else None
-        self._learner = OnlineLearner(self._config, asked.seed, window=1 << 62, content=towers)
         self._towers: TowerVectors | None = None
+        widths = self.content.vectors.widths
+        heads = tuple(name for name in rank_by if name != VALUE)
+        self._config = ranker_config(asked.size, heads, surfaces, widths)
+        self._learner = OnlineLearner(self._config, asked.seed, window=1 << 62, content=towers)
         names = [head.name for head in self._config.scalar_heads]
         self._weight_J = np.array([rank_by.get(name, 0.0) for name in names], np.float32)
+        self._value_J = value_weights(names, rank_by.get(VALUE, 0.0))
         self._pending: deque[Sample] = deque()
         self._num_pending = 0
         self._model: WalkedModel | None = None
@@ -91,9 +97,9 @@ class WalkLearner:
             factors = FactorVectors(
                 ranker.factors, catalogue.rows_of_keys(ranker.factors.key_I) != 0
             )
-            towers = self._tower_vectors(catalogue)
-            vectors = factors, towers
-            self._model = WalkedModel(self._config, items, calibration, self._weight_J, *vectors)
+            vectors = factors, self._tower_vectors(catalogue)
+            weights = self._weight_J, self._value_J
+            self._model = WalkedModel(self._config, items, calibration, *weights, *vectors)
         return self._model
 
     def _tower_vectors(self, catalogue: ItemTable) -> TowerVectors | None:

@@ -6,8 +6,11 @@ begins to count at 0; its index -1 is nobody's, as row 0 is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from headrace.catalogue.content_index import ContentIndex
 from headrace.catalogue.table.table import ItemTable
@@ -18,6 +21,7 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANIONS
 from headrace.features.rows.groups import groups_of_items
 from headrace.features.rows.merged import MergedState
+from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.model.factor_vectors import FactorVectors
 from headrace.model.tower_vectors import TowerVectors
 
@@ -78,3 +82,15 @@ class WalkedSnapshot:
     def towers(self) -> TowerVectors | None:
         """The two towers of the model."""
         return self.model.towers if self.model else None
+
+    @property
+    def surface_trends(self) -> Mapping[int, State]:
+        """The items that are clicked on each surface, by the byte of the surface."""
+        table = self.groups.merged.tables[SURFACE_TRENDS]
+        ids = table.all_ids()
+        states = table.states(table.find(ids))
+        return {int(name): states[place : place + 1] for place, name in enumerate(ids)}
+
+    def vectors(self, name: str, row_N: Ints) -> NDArray[np.float32] | None:
+        """[N, D]: the ranker's "content" or "factors" of the items in these rows."""
+        return self.model.items.vectors(name, row_N) if self.model else None

@@ -19,9 +19,9 @@ from redis import Redis
 
 from headrace.access.own_key import read_key, write_key
 from headrace.features.aggregation.layout import Layout
-from headrace.features.companions import COMPANION_LAYOUT
 from headrace.features.rows.state_row import blank_rows, encode_rows, row_dtype
 from headrace.features.schema import STATE_SCHEMA, kept_of
+from headrace.features.surface_trends import UNVIEWED
 from headrace.features.table import LAYOUTS
 from headrace.skipped import Skipped
 
@@ -55,7 +55,7 @@ def kept_in(layout: Layout) -> tuple[Kept, ...]:
     return tuple(Kept(*kept) for kept in kept_of(layout))
 
 
-def encode_description(layouts: Sequence[Layout] = (*LAYOUTS, COMPANION_LAYOUT)) -> bytes:
+def encode_description(layouts: Sequence[Layout] = (*LAYOUTS, *UNVIEWED)) -> bytes:
     """The accumulators of these layouts as JSON, for `decode_description`."""
     return msgspec.json.encode({layout.entity: kept_in(layout) for layout in layouts})
 

@@ -1,6 +1,7 @@
 """Filters: rules that take candidates out before they are ranked, one a file.
 
 availability.py  items that are sold out, outside of their time, or too adult
+conditions.py    items that do not meet a condition of the application file or the request
 hidden.py        items that an action of the user's hides
 seen.py          items that the user has seen, as a policy says
 excluded.py      items that the request does not want

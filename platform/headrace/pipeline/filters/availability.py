@@ -14,6 +14,7 @@ from headrace.catalogue.table.columns import ABSENT
 from headrace.features.aggregation.facts import Ints
 from headrace.pipeline.candidates import Kept
 from headrace.pipeline.context import Context
+from headrace.pipeline.stage import Rule
 
 Bools = NDArray[np.bool_]
 
@@ -48,7 +49,7 @@ class TooAdult:
         return old_enough(context, context.candidates.row_C)
 
 
-UNAVAILABLE: Final = (OutOfStock(), NotAvailable(), TooAdult())
+UNAVAILABLE: Final[tuple[Rule, ...]] = (OutOfStock(), NotAvailable(), TooAdult())
 
 
 def in_stock(context: Context, row_N: Ints) -> Bools:

@@ -16,7 +16,8 @@ class OverQuota:
     """Removes the candidates beyond the quotas of their sources, and beyond the limit of all.
 
     The sources give their best in turn, so one that comes later fills what is left. It stands
-    after the other filters: what they removed takes nobody's place.
+    after the other filters: what they removed takes nobody's place. Candidates that the request
+    gives have no quota.
     """
 
     name: Final = "over_quota"
@@ -28,6 +29,8 @@ class OverQuota:
     def keep(self, context: Context) -> Kept:
         """The places of the candidates in the order of the sources, and of the ranks in each."""
         candidates, left = context.candidates, self._limit
+        if context.given is not None:
+            return np.ones(len(candidates), np.bool_)
         is_free_C = np.ones(len(candidates), np.bool_)
         chosen = []
         for source, most in self._most:

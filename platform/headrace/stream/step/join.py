@@ -41,6 +41,17 @@ class OpenImpression:
     def outcomes(self) -> tuple[int, ...]:
         return tuple(self.outcome_of.get(item_id, 0) for item_id in self.request.item_ids)
 
+    @property
+    def event(self) -> ImpressionEvent:
+        event = self.request.event
+        assert isinstance(event, ImpressionEvent), "only impressions are open"
+        return event
+
+    def campaign_of(self, item_id: str) -> str | None:
+        """The campaign that showed an item."""
+        items = self.event.items
+        return next((one.campaign_id for one in items if one.item_id == item_id), None)
+
 
 class Join:
     """The open impressions of one partition, oldest first. Time is an argument.
@@ -78,6 +89,8 @@ class Join:
             if facts_of_step.with_requests:
                 self._complete_known(event, record, facts_of_step)
             take_shown(event, record, facts_of_step)
+        elif self._was_placed(event):
+            charge(event, facts_of_step)
         else:
             self._keep_open(event, record, facts_of_step)
             take_shown(event, record, facts_of_step)
@@ -89,6 +102,11 @@ class Join:
                 self._keep_open(event, record, facts_of_step)
         elif impression := self._impression_of(event, record):
             _note(impression, event)
+
+    def _was_placed(self, event: ImpressionEvent) -> bool:
+        """Whether this is told twice: by the replica that placed ads, and by who showed them."""
+        first = self._open.get((event.user_id, event.request_id))
+        return first is not None and first.event.placed != event.placed
 
     def _complete_known(
         self, event: ImpressionEvent, record: Record, facts_of_step: StepFacts
@@ -123,14 +141,15 @@ class Join:
             came = outcome(chosen, getattr(event, "value", 0.0))
             facts_of_step.complete.append(Labelled(request, (came,)))
         where = impression.request.event if impression else event
+        campaign = impression.campaign_of(event.item_id) if impression else None
         came, value, amount = chosen or bit, 0.0, 0.0
         if isinstance(event, ActionEvent):
             came, value = (-bit, 0.0) if event.takes_back else (came, event.value)
             amount = event.paid
         facts_of_step.facts.append(
             (event.user_id, event.item_id, event.event_time_ms, 0, surface_code(where.surface),
-             True, None, record.offset, len(facts_of_step.times_ms), float(chosen > 0), came, value,
-             amount, word_codes(where.context))
+             True, campaign, record.offset, len(facts_of_step.times_ms), float(chosen > 0), came,
+             value, amount, word_codes(where.context))
         )  # fmt: skip
 
     def _impression_of(
@@ -184,13 +203,20 @@ def take_shown(event: ImpressionEvent, record: Record, facts_of_step: StepFacts)
     for shown in event.items:
         came = _reading(shown.told).came
         grade = shown.graded(came) if came or shown.grade is not None else 0.0
-        if shown.campaign_id is not None:
+        if shown.campaign_id is not None and not event.placed:
             facts_of_step.shown_ads.append((shown.campaign_id, event.request_id))
         facts_of_step.facts.append(
             (user_id, shown.item_id, time_ms, shown.position or 0, surface,
              shown.clicked is not None, shown.campaign_id, offset, ordinal, 1.0, came,
              grade, (shown.amount_micros or 0) / MICROS, words)
         )  # fmt: skip
+
+
+def charge(event: ImpressionEvent, facts_of_step: StepFacts) -> None:
+    """Charge the ads that an impression shows; it counts as nothing else."""
+    if not event.placed:
+        ads = [one.campaign_id for one in event.items if one.campaign_id is not None]
+        facts_of_step.shown_ads += [(campaign_id, event.request_id) for campaign_id in ads]
 
 
 def _note(impression: OpenImpression, event: ClickEvent | ActionEvent) -> bool:

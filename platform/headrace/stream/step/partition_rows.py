@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.asked import Groups, Requests
-from headrace.features.aggregation.facts import Facts, Ints
-from headrace.features.aggregation.layout import Layout
+from headrace.features.aggregation.facts import CLICK, Facts, Ints
 from headrace.features.companions import COMPANIONS
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows, blank_rows
 from headrace.features.rows.user_table import UserTable
+from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.features.table import (
     CAMPAIGN,
     CATEGORY,
@@ -31,7 +31,7 @@ from headrace.features.table import (
     USER_LAYOUT,
 )
 from headrace.stream.step.covisits import Covisits, Pairs
-from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts
+from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts, StepLog
 from headrace.stream.step.seen_items import SeenItems, seen_items
 
 
@@ -83,7 +83,7 @@ class PartitionRows:
         item_N = self._merged.items.indexes(columns.item_ids)
         candidate_C = self._merged.items.indexes(id_ for r in asked for id_ in r.item_ids)
         self._merged.meet_items()
-        log = _Log(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
+        log = StepLog(self._facts(columns, item_N), columns.offset_N, columns.ordinal_N)
         user_N = self.users.indexes(columns.user_ids)
         pairs = self._covisits.pairs(user_N, columns.item_ids, log.facts, self.users)
         user_Q = self._apply_users(user_N, log, asked, changed)
@@ -97,6 +97,7 @@ class PartitionRows:
         self._apply_categories(item_N, log, changed)
         self._apply_campaigns(columns.campaign_ids, log, changed)
         self._apply_companions(pairs, log, changed)
+        self._apply_surfaces(log, changed)
         if asked:
             self._give_features(asked, before)
         return changed
@@ -140,7 +141,7 @@ class PartitionRows:
     def _apply_users(
         self,
         user_N: Ints,
-        log: _Log,
+        log: StepLog,
         asked: Sequence[SampleRequest],
         changed: ChangedRows,
     ) -> State:
@@ -164,7 +165,7 @@ class PartitionRows:
         return state_Q
 
     def _items_before(
-        self, item_N: Ints, log: _Log, asked: Sequence[SampleRequest], candidate_C: Ints
+        self, item_N: Ints, log: StepLog, asked: Sequence[SampleRequest], candidate_C: Ints
     ) -> State:
         """[C]: the states, over all partitions, of the candidates of the requests, before these."""
         distinct_U, place_C = np.unique(candidate_C, return_inverse=True)
@@ -173,7 +174,7 @@ class PartitionRows:
         return new.add_and_snapshot(ITEM_LAYOUT, merged_U, place_C, _ordinals(asked))
 
     def _groups_before(
-        self, item_N: Ints, log: _Log, asked: Sequence[SampleRequest], candidate_C: Ints
+        self, item_N: Ints, log: StepLog, asked: Sequence[SampleRequest], candidate_C: Ints
     ) -> Groups:
         """The same of the candidates' categories and authors, each for each candidate."""
         catalogue, table = self._merged.catalogue, self._merged.categories
@@ -188,31 +189,37 @@ class PartitionRows:
         place_CG[row_P, column_P] = np.arange(len(row_P))
         return Groups(state_P, place_CG, catalogue.are_authors(candidate_C))
 
-    def _new(self, entity: str, distinct_U: Ints, log: _Log, index_N: Ints) -> _Log:
+    def _new(self, entity: str, distinct_U: Ints, log: StepLog, index_N: Ints) -> StepLog:
         """The facts about these entities that this partition's rows do not include yet."""
         partial_U = self._merged.tables[entity].partials(distinct_U, self._partition)
         about_K = np.flatnonzero(np.isin(index_N, distinct_U) & (index_N >= 0))
         entity_K = np.searchsorted(distinct_U, index_N[about_K])
         return log.take(about_K).about(entity_K).not_included(partial_U)
 
-    def _apply_categories(self, item_N: Ints, log: _Log, changed: ChangedRows) -> None:
+    def _apply_categories(self, item_N: Ints, log: StepLog, changed: ChangedRows) -> None:
         group_NG = self._merged.catalogue.groups(item_N)
         fact_P, column_P = np.nonzero(group_NG >= 0)
         self._apply_group(CATEGORY, log.take(fact_P), group_NG[fact_P, column_P], changed)
 
     def _apply_campaigns(
-        self, campaign_ids: Sequence[str | None], log: _Log, changed: ChangedRows
+        self, campaign_ids: Sequence[str | None], log: StepLog, changed: ChangedRows
     ) -> None:
         fact_K = np.array([n for n, id_ in enumerate(campaign_ids) if id_ is not None], np.int64)
         index_K = self._merged.campaigns.indexes(id_ for id_ in campaign_ids if id_ is not None)
         self._apply_group(CAMPAIGN, log.take(fact_K), index_K, changed)
 
-    def _apply_companions(self, pairs: Pairs, log: _Log, changed: ChangedRows) -> None:
+    def _apply_companions(self, pairs: Pairs, log: StepLog, changed: ChangedRows) -> None:
         index_P = self._merged.tables[COMPANIONS].indexes(pairs.item_ids)[pairs.item_P]
-        told = _Log(pairs.facts, log.offset_N[pairs.fact_P], log.ordinal_N[pairs.fact_P])
+        told = StepLog(pairs.facts, log.offset_N[pairs.fact_P], log.ordinal_N[pairs.fact_P])
         self._apply_group(COMPANIONS, told, index_P, changed)
 
-    def _apply_group(self, entity: str, log: _Log, index_K: Ints, changed: ChangedRows) -> None:
+    def _apply_surfaces(self, log: StepLog, changed: ChangedRows) -> None:
+        fact_K = np.flatnonzero(log.facts.measures([CLICK])[:, 0] > 0)
+        code_K = log.facts.surface_N[fact_K]
+        index_K = self._merged.tables[SURFACE_TRENDS].indexes(map(str, code_K.tolist()))
+        self._apply_group(SURFACE_TRENDS, log.take(fact_K), index_K, changed)
+
+    def _apply_group(self, entity: str, log: StepLog, index_K: Ints, changed: ChangedRows) -> None:
         """Take the facts that are new into this partition's rows of merged entities."""
         table = self._merged.tables[entity]
         if index_K.min(initial=0) < 0:  # of unknown entities that have no place
@@ -229,72 +236,6 @@ class PartitionRows:
             changed.partials[entity] = ([table.ids[index] for index in index_V.tolist()], row_V)
 
 
-@dataclass(frozen=True, slots=True)
-class _Log:
-    """Facts, the offsets of their events, and the events' ordinals within the step."""
-
-    facts: Facts
-    offset_N: Ints
-    ordinal_N: Ints
-
-    def take(self, index_K: Ints) -> _Log:
-        return _Log(self.facts.take(index_K), self.offset_N[index_K], self.ordinal_N[index_K])
-
-    def about(self, entity_N: Ints) -> _Log:
-        return _Log(self.facts.about(entity_N), self.offset_N, self.ordinal_N)
-
-    def not_included(self, rows_U: Rows) -> _Log:
-        """Those that the rows do not include yet, sorted by entity and then as the log has them."""
-        new_K = np.flatnonzero(self.offset_N > rows_U["position"][self.facts.entity_N])
-        return self.take(new_K[np.argsort(self.facts.entity_N[new_K], kind="stable")])
-
-    def add_and_snapshot(
-        self, layout: Layout, state_U: State, entity_Q: Ints, ordinal_Q: Ints
-    ) -> State:
-        """Take these facts into states; returns those of `entity_Q` before events `ordinal_Q`."""
-        span = max(self.ordinal_N.max(initial=0), ordinal_Q.max(initial=0)) + 1
-        place_N = self.facts.entity_N * span + self.ordinal_N
-        first_Q = np.searchsorted(self.facts.entity_N, entity_Q)
-        seen_Q: NDArray[np.int64] = np.searchsorted(place_N, entity_Q * span + ordinal_Q) - first_Q
-        return layout.add_and_snapshot(state_U, self.facts, entity_Q, seen_Q)
-
-    def after_each(self, layout: Layout, rows_U: Rows) -> tuple[Ints, Rows]:
-        """[K]: the rows as each event leaves them, and whose they are; `rows_U` do not change."""
-        entity_N, time_N = self.facts.entity_N, self.facts.time_ms_N
-        is_last_N = np.diff(entity_N, append=-1).astype(bool)
-        is_last_N |= np.diff(self.ordinal_N, append=-1).astype(bool)
-        last_K = np.flatnonzero(is_last_N)  # the last fact of each event about an entity
-        entity_K = entity_N[last_K]
-        rows_K = rows_U[entity_K]
-        seen_K = last_K - np.searchsorted(entity_N, entity_K) + 1
-        rows_K["state"] = layout.add_and_snapshot(
-            rows_U["state"].copy(), self.facts, entity_K, seen_K
-        )
-        rows_K["position"] = self.offset_N[last_K]
-        newest_N = np.maximum(time_N, rows_U["event_time_ms"][entity_N])
-        for first, end in zip(*_bounds(entity_N), strict=True):
-            np.maximum.accumulate(newest_N[first:end], out=newest_N[first:end])
-        rows_K["event_time_ms"] = newest_N[last_K]
-        return entity_K, rows_K
-
-    def stamp(self, rows_U: Rows) -> Ints:
-        """Let rows say that they include these facts; returns which of them do so now."""
-        entity_N = self.facts.entity_N
-        starts_V = np.flatnonzero(np.diff(entity_N, prepend=-1))
-        entity_V = entity_N[starts_V]
-        last_V = np.append(starts_V[1:], len(entity_N))[: len(starts_V)] - 1
-        newest_V = np.maximum.reduceat(self.facts.time_ms_N, starts_V)
-        rows_U["position"][entity_V] = self.offset_N[last_V]
-        rows_U["event_time_ms"][entity_V] = np.maximum(rows_U["event_time_ms"][entity_V], newest_V)
-        return entity_V
-
-
 def _ordinals(asked: Sequence[SampleRequest]) -> Ints:
     """[C]: of each candidate its request's ordinal."""
     return np.array([r.ordinal for r in asked for _ in r.item_ids], np.int64)
-
-
-def _bounds(entity_N: Ints) -> tuple[list[int], list[int]]:
-    """Where the facts of each entity begin and end; they lie together."""
-    starts = np.flatnonzero(np.diff(entity_N, prepend=-1)).tolist()
-    return starts, [*starts[1:], len(entity_N)] if starts else []

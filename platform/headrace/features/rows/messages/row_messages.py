@@ -15,16 +15,16 @@ from typing import Final, NamedTuple
 
 from headrace.broker.record import Record
 from headrace.features.aggregation.layout import Layout
-from headrace.features.companions import COMPANION_LAYOUT
 from headrace.features.rows.schemas import DescriptionOf, carry_over
 from headrace.features.rows.state_row import START_PARTITION, Rows, encode_rows, readable_rows
+from headrace.features.surface_trends import UNVIEWED
 from headrace.features.table import SHARED_LAYOUTS
 from headrace.skipped import Skipped, place, shortened
 
 PARTIALS: Final = "item-partials"  # the topics, without their namespace
 MERGED: Final = "item-features"
 OF_ALL: Final = -1  # the source of a merged row
-SHARED: Final = {layout.entity: layout for layout in (*SHARED_LAYOUTS, COMPANION_LAYOUT)}
+SHARED: Final = {layout.entity: layout for layout in (*SHARED_LAYOUTS, *UNVIEWED)}
 
 
 class RowKey(NamedTuple):

@@ -1,0 +1,124 @@
+"""A request with a deadline: what is not ready by then is left out and marked, rung by rung."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ranked_shop import TABLE, UNRANKED, ranked
+from request_path import NOW_MS
+from test_stages_of_a_slate import Store, Stored
+
+from headrace.api.slate import RankRequest, RecommendRequest, Slate
+from headrace.application.reranking import Caps, Diversity, Reranking
+from headrace.application.sections import Application
+from headrace.event import ImpressionEvent
+from headrace.features.aggregation.facts import Ints
+from headrace.pipeline.context import Context
+from headrace.retrieval.covisited import Covisited
+from serving.lists import Lists
+from serving.recommend import Recommender
+from serving.stages.hydrate import Hydrate
+
+DIVERSE = Application(
+    rerank=Reranking(diversity=Diversity(), caps=Caps({"category": 1}, strict=True))
+)
+
+
+@dataclass
+class Clock:
+    """Seconds, which pass when somebody says so, and a little with each look."""
+
+    now_s: float = 100.0
+    look_s: float = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += self.look_s
+        return self.now_s
+
+
+@dataclass
+class SlowStore(Store):
+    """A store that answers after some time."""
+
+    clock: Clock = field(default_factory=Clock)
+    takes_ms: float = 0.0
+
+    def read_users(self, user_ids: Sequence[str], lists: Sequence[str] = ()) -> Stored:
+        self.clock.now_s += self.takes_ms / 1_000
+        return super().read_users(user_ids, lists)
+
+
+def asking(clock: Clock, store_ms: float = 0.0, application: Application = DIVERSE) -> Recommender:
+    store = SlowStore(clock=clock, takes_ms=store_ms)
+    return Recommender(Hydrate(store), TABLE, 8, application=application, clock=clock)
+
+
+def asked(
+    recommender: Recommender, deadline_ms: int | None = None
+) -> tuple[Slate, ImpressionEvent | None]:
+    request = RecommendRequest("ann", num_items=3, deadline_ms=deadline_ms)
+    return recommender.recommend(request, ranked(), NOW_MS)
+
+
+def test_a_request_with_time_lacks_nothing() -> None:
+    for deadline_ms in (None, 50):
+        answer, _ = asked(asking(Clock(), store_ms=20), deadline_ms)
+        assert answer.degraded == () and len(answer.items) == 3
+
+
+def test_late_sources_are_left_out_and_the_last_one_answers_alone() -> None:
+    answer, impression = asked(asking(Clock(), store_ms=60), 50)
+    assert answer.degraded == (
+        *("not_ranked", "no_diversity", "deadline_passed", "no_covisited", "no_best_categories"),
+    )
+    assert [item.item_id for item in answer.items] == ["i1", "i2", "i3"]  # in the order they came
+    assert all(item.sources == ("trending",) and item.score is None for item in answer.items)
+    assert {item.categories for item in answer.items} == {("tea",), ("mugs",), ("pens",)}
+    # It is logged as what it is: the stream makes the features that nobody made here.
+    assert impression is not None and impression.served is None and len(impression.items) == 3
+
+
+def test_one_slow_source_makes_the_next_one_late(monkeypatch: object) -> None:
+    clock = Clock()
+
+    class Slow(Covisited):
+        def candidates(self, context: Context, limit: int) -> Ints:
+            clock.now_s += 0.06
+            return super().candidates(context, limit)
+
+    from headrace.retrieval import covisited
+
+    before = covisited.source
+    covisited.source = lambda: Slow()  # type: ignore[assignment]
+    try:
+        answer, _ = asked(asking(clock), 50)
+    finally:
+        covisited.source = before
+    assert "no_best_categories" in answer.degraded and "no_covisited" not in answer.degraded
+    assert len(answer.items) == 3
+
+
+def test_a_ranker_that_would_be_late_is_left_out_by_its_pace() -> None:
+    clock = Clock(look_s=0.001)  # each look at the clock is a millisecond
+    recommender = asking(clock, application=Application())
+    first, _ = asked(recommender)
+    rank_ms = first.stage_ms["rank"]
+    before_ms = sum(first.stage_ms[name] for name in ("hydrate", "sources", "merge", "filters"))
+    assert first.degraded == () and rank_ms >= 1
+    never, _ = asked(recommender, 1_000)
+    assert never.degraded == ()
+    for deadline_ms in range(1, 60):
+        answer, _ = asked(recommender, deadline_ms)
+        assert len(answer.items) == 3
+        if "not_ranked" not in answer.degraded:
+            break
+    assert deadline_ms > before_ms
+    assert all(item.p_click is not None for item in answer.items)
+
+
+def test_marks_of_a_deadline_are_told_of_lists_too() -> None:
+    lists = Lists(Hydrate(SlowStore(takes_ms=0)), TABLE, 8)
+    asked = RankRequest("ann", ("i3", "i1"), deadline_ms=10_000)
+    assert lists.rank(asked, ranked(), NOW_MS).degraded == ()
+    assert "no_model" in lists.rank(asked, UNRANKED, NOW_MS).degraded
