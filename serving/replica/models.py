@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from headrace.api.slate import InvalidRequest
 from headrace.application.current import APPLICATION
@@ -42,6 +43,8 @@ class LiveModel:
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
     value_J: NDArray[np.float32] | None = None  # of each one's value
+    # [J, R, S] draws of how far the last layer's weights may lie off; None: not known
+    deviation_JRS: Tensor | None = None
     factors: FactorVectors | None = None  # of this version, as its sources search them
     towers: TowerVectors | None = None  # likewise, where a source asks for them
 
@@ -134,8 +137,9 @@ def load_model(
         towers = _tower_vectors(weights["towers"], catalogue, content, known, folder)
     names = [head.name for head in manifest.model.scalar_heads]
     value_J = value_weights(names, settings.serving.rank_by.get(VALUE, 0.0))
-    rankers = manifest, ranker, calibration, items, weight_J, value_J
-    return LiveModel(*rankers, factors, towers)
+    deviation_JRS = weights.get("last_layer_deviations")  # versions of before have none
+    ranking = manifest, ranker, calibration, items, weight_J, value_J, deviation_JRS
+    return LiveModel(*ranking, factors, towers)
 
 
 def _tower_vectors(

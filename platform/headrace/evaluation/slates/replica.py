@@ -6,11 +6,16 @@ the size that a trainer takes. What a request reads and does is a replica's own 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from headrace.application.current import APPLICATION
+<<<<<<< HEAD
+=======
+from headrace.application.exploration import Exploration
+>>>>>>> main
 from headrace.application.seen import SeenPolicy
 from headrace.broker.record import Record
 from headrace.catalogue.content_index import ContentIndex
@@ -43,7 +48,13 @@ from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
+<<<<<<< HEAD
 CONTENT: Final = "content"
+=======
+GREEDY: Final = replace(
+    APPLICATION, exploration=Exploration()
+)  # slates are judged as they are ranked
+>>>>>>> main
 STEP: Final = 1_024  # events that are worked on at once, where nothing is asked between them
 
 
@@ -75,7 +86,7 @@ class WalkedReplica:
         self._changed: set[int] = set()
         self._states = ItemStatesByRow(self._path.merged)
         self._stages: tuple[Stage[RankContext], ...] = slate_stages(
-            self._hydrate, _no_answer, settings.serving.max_candidates, SeenPolicy()
+            self._hydrate, _no_answer, settings.serving.max_candidates, SeenPolicy(), GREEDY
         )
 
     def take(self, offset: int, event: Event) -> None:
