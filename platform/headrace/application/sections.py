@@ -63,11 +63,8 @@ class Application:
     seen: SeenPolicy = SeenPolicy()
     seen_on: Mapping[str, SeenPolicy] = field(default_factory=dict)  # surfaces with another
     sources: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SOURCES)  # quotas by name
-<<<<<<< HEAD
     editorial: tuple[str, ...] = ()  # ids of items, in their order
-=======
     exploration: Exploration = Exploration()
->>>>>>> main
     filters: Mapping[str, Condition] = field(default_factory=dict)  # that have to hold, by name
     blocked: Condition | None = None  # what is shown to nobody
     rerank: Reranking = Reranking()
@@ -102,11 +99,8 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         seen=seen,
         seen_on=seen_on,
         sources=read_sources(document.get("sources"), problems),
-<<<<<<< HEAD
         editorial=read_editorial(document.get("editorial"), problems),
-=======
         exploration=read_exploration(document.get("exploration"), problems),
->>>>>>> main
         filters=read_filters(document.get("filters"), numbers, problems),
         blocked=read_blocked(document.get("blocked"), numbers, problems),
         rerank=read_reranking(document.get("rerank"), numbers, problems),

@@ -113,14 +113,10 @@ class OnlineLearner:
         return self.choices.take_windows(self._current)
 
     def weights(self) -> dict[str, Any]:
-<<<<<<< HEAD
-        """The weights to serve: the ranker without its optimizer's state, and the calibration."""
+        """The weights to serve: the ranker without its optimizer's state, the calibration, how sure
+        the last layer is, and the towers."""
         towers = {} if self.towers is None else {"towers": self.towers.weights()}
-=======
-        """The weights to serve: the ranker without its optimizer's state, the calibration, and how
-        sure the last layer is."""
         deviation_JRS = self._last_layer.deviations()
->>>>>>> main
         return {
             "last_layer_deviations": None if deviation_JRS is None else deviation_JRS.cpu(),
             "ranker": self.ranker.state(with_optimizer=False),

@@ -40,12 +40,9 @@ class WalkedModel:
     calibration: PlattBank
     weight_J: NDArray[np.float32]
     value_J: NDArray[np.float32] | None
-<<<<<<< HEAD
     factors: FactorVectors
     towers: TowerVectors | None
-=======
     deviation_JRS: None = None  # slates are judged as they are ranked: nothing is drawn
->>>>>>> main
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""

@@ -12,10 +12,7 @@ from typing import Final
 import numpy as np
 
 from headrace.application.current import APPLICATION
-<<<<<<< HEAD
-=======
 from headrace.application.exploration import Exploration
->>>>>>> main
 from headrace.application.seen import SeenPolicy
 from headrace.broker.record import Record
 from headrace.catalogue.content_index import ContentIndex
@@ -48,13 +45,9 @@ from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
-<<<<<<< HEAD
 CONTENT: Final = "content"
-=======
-GREEDY: Final = replace(
-    APPLICATION, exploration=Exploration()
-)  # slates are judged as they are ranked
->>>>>>> main
+# Slates are judged as they are ranked.
+GREEDY: Final = replace(APPLICATION, exploration=Exploration())
 STEP: Final = 1_024  # events that are worked on at once, where nothing is asked between them
 
 
