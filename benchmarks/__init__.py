@@ -21,6 +21,8 @@ kills.py            kill -9 under load, and a recount
 stream_load.py      a stream under load, whose parts can be killed
 load_files.py       a user's own log from CSV and Parquet: rows a second, and memory
 load_events.py      events for it, and a recount of its log
+passing_items.py    items that come and go meanwhile
+stream_rows.py      the rows that it wrote, as counts
 plain_draws.py      what is drawn beside a positive, worked out from the log alone
 two_nodes.py        a Ray cluster of two nodes, of which one can be lost
 faults.py           faults outside of headrace, and what they do: the three below

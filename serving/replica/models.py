@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from headrace.api.slate import InvalidRequest
 from headrace.application.reranking import VALUE
@@ -34,6 +35,8 @@ class LiveModel:
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
     value_J: NDArray[np.float32] | None = None  # of each one's value
+    # [J, R, S] draws of how far the last layer's weights may lie off; None: not known
+    deviation_JRS: Tensor | None = None
 
     @property
     def config(self) -> RankerConfig:
@@ -107,7 +110,8 @@ def load_model(
     items = CachedItems(ranker, content, catalogue.keys)
     names = [head.name for head in manifest.model.scalar_heads]
     value_J = value_weights(names, settings.serving.rank_by.get(VALUE, 0.0))
-    return LiveModel(manifest, ranker, calibration, items, weight_J, value_J)
+    deviation_JRS = weights.get("last_layer_deviations")  # versions of before have none
+    return LiveModel(manifest, ranker, calibration, items, weight_J, value_J, deviation_JRS)
 
 
 def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.float32]:

@@ -16,7 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from request_path import CATALOGUE, NOW_MS, clicked, request, user_who
 
+from headrace import event
 from headrace.api.slate import RecommendRequest
+from headrace.application.exploration import Exploration
+from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.errors import StoreUnavailable
 from headrace.event import ImpressionEvent, Shown
@@ -26,6 +29,7 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.store.last_items import EMPTY, USER_SHOWN
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
+from headrace.pipeline.exploration.explore import policy_of
 from headrace.pipeline.run import run
 from serving.recommend import Recommender, stages
 from serving.replica.snapshot import Snapshot
@@ -169,11 +173,27 @@ def test_an_impression_has_the_items_of_the_slate_and_what_the_ranker_read() -> 
     answer, impression = slate(Store({"ann": clicked("i11")}), num_items=3, surface="search")
     assert impression is not None and impression.served is not None
     assert impression.request_id == impression.event_id == answer.request_id
-    assert impression.items == tuple(Shown(item.item_id, item.position) for item in answer.items)
+    assert impression.items == tuple(
+        Shown(item.item_id, item.position, propensity=1.0) for item in answer.items
+    )
     assert (impression.surface, impression.event_time_ms) == ("search", NOW_MS)
     assert impression.served.schema == INPUT_SCHEMA
     assert len(impression.served.dense) == 3 * NUM_DENSE * 4
     assert len(impression.served.history) == 3 * HISTORY_LENGTH * 8
+
+
+def test_an_impression_tells_the_policy_and_the_propensity_of_each_item() -> None:
+    hydrate = Hydrate(Store(), lists=(USER_SHOWN,))
+    shop = Application(exploration=Exploration("epsilon_greedy", epsilon=0.5))
+    recommender = Recommender(hydrate, CATALOGUE, 8, application=shop)
+    answers = [recommender.recommend(RecommendRequest("ann"), UNRANKED, NOW_MS) for _ in range(20)]
+    assert len({tuple(ids(answer)) for answer, _ in answers}) > 1
+    for answer, impression in answers:
+        assert impression is not None and impression.policy == answer.policy
+        assert impression.policy == policy_of(shop.exploration)
+        told = [shown.propensity for shown in impression.items]
+        assert told == [item.propensity for item in answer.items] and None not in told
+        assert event.decode(event.encode(impression), NOW_MS) == impression
 
 
 @pytest.mark.parametrize(
@@ -188,6 +208,6 @@ def test_a_slate_has_the_time_of_each_stage_and_source() -> None:
     *names, last = answer.stage_ms
     assert names == [
         *("hydrate", "covisited", "best_categories", "trending", "sources", "merge", "filters"),
-        *("refill", "rank", "rerank", "answer"),
+        *("refill", "rank", "rerank", "explore", "answer"),
     ]
     assert last == "total" and answer.stage_ms["total"] >= answer.stage_ms["hydrate"]

@@ -23,6 +23,7 @@ from headrace.application.action import (
 from headrace.application.condition import Condition
 from headrace.application.declared import Field, attributes_of, context_of
 from headrace.application.document import shown
+from headrace.application.exploration import Exploration, read_exploration
 from headrace.application.filters import read_blocked, read_filters
 from headrace.application.reading import Duration, keys_of, unknown
 from headrace.application.reranking import VALUE, Bounds, Reranking, read_reranking, read_weights
@@ -62,6 +63,7 @@ class Application:
     seen: SeenPolicy = SeenPolicy()
     seen_on: Mapping[str, SeenPolicy] = field(default_factory=dict)  # surfaces with another
     sources: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SOURCES)  # quotas by name
+    exploration: Exploration = Exploration()
     filters: Mapping[str, Condition] = field(default_factory=dict)  # that have to hold, by name
     blocked: Condition | None = None  # what is shown to nobody
     rerank: Reranking = Reranking()
@@ -96,6 +98,7 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         seen=seen,
         seen_on=seen_on,
         sources=read_sources(document.get("sources"), problems),
+        exploration=read_exploration(document.get("exploration"), problems),
         filters=read_filters(document.get("filters"), numbers, problems),
         blocked=read_blocked(document.get("blocked"), numbers, problems),
         rerank=read_reranking(document.get("rerank"), numbers, problems),

@@ -99,8 +99,11 @@ class OnlineLearner:
         return self.choices.take_windows(self._current)
 
     def weights(self) -> dict[str, Any]:
-        """The weights to serve: the ranker without its optimizer's state, and the calibration."""
+        """The weights to serve: the ranker without its optimizer's state, the calibration, and how
+        sure the last layer is."""
+        deviation_JRS = self._last_layer.deviations()
         return {
+            "last_layer_deviations": None if deviation_JRS is None else deviation_JRS.cpu(),
             "ranker": self.ranker.state(with_optimizer=False),
             "calibration": self.calibration.state(),
         }

@@ -2,6 +2,7 @@
 
 stages.py        the list of stages, for whoever reads users and answers
 rank.py          the stage that asks the model
+draws.py         scores that candidates may have, for all that the model knows
 value.py         scores, of probabilities and of values
 cached_items.py  the items that a version has read, computed once
 trending.py      the rows that were clicked most of late

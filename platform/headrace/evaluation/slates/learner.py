@@ -36,6 +36,7 @@ class WalkedModel:
     calibration: PlattBank
     weight_J: NDArray[np.float32]
     value_J: NDArray[np.float32] | None
+    deviation_JRS: None = None  # slates are judged as they are ranked: nothing is drawn
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""

@@ -6,10 +6,13 @@ the size that a trainer takes. What a request reads and does is a replica's own 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from headrace.application.current import APPLICATION
+from headrace.application.exploration import Exploration
 from headrace.application.seen import SeenPolicy
 from headrace.broker.record import Record
 from headrace.catalogue.item import Dataset
@@ -40,6 +43,9 @@ from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
+GREEDY: Final = replace(
+    APPLICATION, exploration=Exploration()
+)  # slates are judged as they are ranked
 STEP: Final = 1_024  # events that are worked on at once, where nothing is asked between them
 
 
@@ -66,7 +72,7 @@ class WalkedReplica:
         self._changed: set[int] = set()
         self._states = ItemStatesByRow(self._path.merged)
         self._stages: tuple[Stage[RankContext], ...] = slate_stages(
-            self._hydrate, _no_answer, settings.serving.max_candidates, SeenPolicy()
+            self._hydrate, _no_answer, settings.serving.max_candidates, SeenPolicy(), GREEDY
         )
 
     def take(self, offset: int, event: Event) -> None:
