@@ -2,6 +2,7 @@
 
 last_layer_fit.py   how the last layer is solved, in one pass
 loss.py             a loss per kind of head, over the labels that are known
+adagrad.py          the optimizer of the dense weights
 learner.py          scores each batch first, then trains on it, once
 guarded_learner.py  a learner whose samples are limited and whose versions are guarded
 two_tower_fit.py    how two towers learn which of many items is chosen

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headrace.catalogue.words import ContentTable
+from headrace.learning.adagrad import Adagrad
 from headrace.learning.choices import ChoiceScores
 from headrace.learning.factors.factor_log import FactorLog
 from headrace.learning.last_layer_fit import LastLayerFit
@@ -61,9 +62,7 @@ class OnlineLearner:
         # Adagrad is fast at first and settles down by itself. Progressive AUC of nano after the
         # first fifth, MovieLens and KuaiRand: 0.7726, 0.6955; AdamW at 2e-3: 0.7717, 0.6939; at
         # 1e-3: 0.7708, 0.6958, but 0.687 instead of 0.740 in the first fifth of MovieLens.
-        self._optimizer = torch.optim.Adagrad(
-            self.ranker.parameters(), lr=config.dense_learning_rate, fused=True
-        )
+        self._optimizer = Adagrad(self.ranker.parameters(), config.dense_learning_rate)
 
     def learn(self, batch: Batch) -> NDArray[np.float32] | None:
         """Score the batch into the progressive windows, then train on it; [C, J]: these scores.
