@@ -29,7 +29,7 @@ from headrace.application.reading import Duration, keys_of, unknown
 from headrace.application.reranking import VALUE, Bounds, Reranking, read_reranking, read_weights
 from headrace.application.seen import SeenPolicy, read_seen
 from headrace.application.sources import DEFAULT as DEFAULT_SOURCES
-from headrace.application.sources import read_blend, read_sources
+from headrace.application.sources import read_blend, read_editorial, read_sources
 
 MAPPING: Final = ("events", "items", "users")  # sections about the columns of files
 MAX_SURFACE: Final = 128  # characters of a surface's name, as in `headrace.event`
@@ -64,6 +64,7 @@ class Application:
     seen_on: Mapping[str, SeenPolicy] = field(default_factory=dict)  # surfaces with another
     sources: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SOURCES)  # quotas by name
     blend: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # weights by case
+    editorial: tuple[str, ...] = ()  # ids of items, in their order
     exploration: Exploration = Exploration()
     filters: Mapping[str, Condition] = field(default_factory=dict)  # that have to hold, by name
     blocked: Condition | None = None  # what is shown to nobody
@@ -101,6 +102,7 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         seen_on=seen_on,
         sources=sources,
         blend=read_blend(document.get("blend"), sources, problems),
+        editorial=read_editorial(document.get("editorial"), problems),
         exploration=read_exploration(document.get("exploration"), problems),
         filters=read_filters(document.get("filters"), numbers, problems),
         blocked=read_blocked(document.get("blocked"), numbers, problems),

@@ -6,11 +6,12 @@
       begin: {ranker: 0.4, trending: 1}
 
 A source is a module of `headrace.retrieval`, by its name; its quota is the share of the ranked
-candidates that it may have at most. Those that come first choose first.
+candidates that it may have at most. Those that come first choose first. The source `editorial`
+proposes the items of a section of its name, which is a list of ids.
 
-`blend` has weights for users who chose something in the last half hour (`session`) and for all others
-(`begin`). `ranker` weighs the logarithm of the ranker's score, a source's name that of one over the
-rank in its list. Without the section slates go by the ranker's score alone.
+`blend` has weights for users who chose something in the last half hour (`session`) and for all
+others (`begin`). `ranker` weighs the logarithm of the ranker's score, a source's name that of one
+over the rank in its list. Without the section slates go by the ranker's score alone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from headrace.application.document import shown
 from headrace.application.reading import keys_of
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "retrieval"
@@ -40,6 +42,8 @@ CASES: Final = (SESSION, BEGIN)
 
 Weight = Annotated[float, msgspec.Meta(ge=-100, le=100)]
 Weights = Mapping[str, float]
+TWO_TOWER: Final = "two_tower"  # it is trained where it is named
+MAX_EDITORIAL: Final = 1_000
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
@@ -68,3 +72,16 @@ def read_blend(section: object, sources: Weights, problems: list[str]) -> Mappin
             if not weights
         ]
     return found
+
+
+def read_editorial(section: object, problems: list[str]) -> tuple[str, ...]:
+    """The ids of the section `editorial`, in its order; adds what is wrong."""
+    if section is None:
+        return ()
+    listed = section if isinstance(section, list) else []
+    ids = [str(one) for one in listed]
+    if not ids or not all(isinstance(one, str | int) and one != "" for one in listed):
+        problems.append(f"editorial: got {shown(section)}, expected a list of items' ids")
+    if len(ids) > MAX_EDITORIAL:
+        problems.append(f"editorial: got {len(ids)} ids, expected at most {MAX_EDITORIAL}")
+    return tuple(ids)

@@ -21,6 +21,7 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints, action_masks, are_chosen
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
 from headrace.features.table import USER_LAYOUT
+from headrace.index.vector_index import VectorIndex
 from headrace.pipeline.candidates import Candidates, no_candidates
 from headrace.pipeline.sessions import SessionMemory
 
@@ -35,6 +36,30 @@ class StatesByRow(Protocol):
 
     def take(self, row_N: Ints) -> State:
         """[N]: the states of these rows."""
+        ...
+
+
+class UserVectors(Protocol):
+    """An index of items' vectors, and the vectors of users to search it with."""
+
+    @property
+    def index(self) -> VectorIndex: ...
+
+    def of_user(
+        self, key_P: Ints, grade_P: NDArray[np.float32], word_keys: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """[D]: of a user with these past events and attributes."""
+        ...
+
+
+class ContentVectors(Protocol):
+    """Vectors of the items' content, and the index of them."""
+
+    @property
+    def index(self) -> VectorIndex: ...
+
+    def vectors(self, key_U: Ints) -> NDArray[np.float32]:
+        """[U, D]: of these items, zeros where nothing is told of one."""
         ...
 
 
@@ -54,6 +79,26 @@ class Snapshot(Protocol):
     @property
     def sessions(self) -> SessionMemory:
         """The sessions of the last requests."""
+        ...
+
+    @property
+    def factors(self) -> UserVectors | None:
+        """The item factors of the version that ranks, None where there is none."""
+        ...
+
+    @property
+    def towers(self) -> UserVectors | None:
+        """The two towers of the version that ranks, None where there are none."""
+        ...
+
+    @property
+    def content(self) -> ContentVectors | None:
+        """The content vectors of the catalogue, None until they were made."""
+        ...
+
+    @property
+    def fresh_rows(self) -> Ints:
+        """Catalogue rows of new items that were shown seldom, those shown least first."""
         ...
 
     @property

@@ -7,4 +7,5 @@ draws.py         scores that candidates may have, for all that the model knows
 value.py         scores, of probabilities and of values
 cached_items.py  the items that a version has read, computed once
 trending.py      the rows that were clicked most of late
+fresh.py         new ones that were shown seldom
 """

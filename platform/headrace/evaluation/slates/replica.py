@@ -15,6 +15,7 @@ from headrace.application.current import APPLICATION
 from headrace.application.exploration import Exploration
 from headrace.application.seen import SeenPolicy
 from headrace.broker.record import Record
+from headrace.catalogue.content_index import ContentIndex
 from headrace.catalogue.item import Dataset
 from headrace.catalogue.table.table import table_of
 from headrace.catalogue.words import user_word_keys
@@ -36,6 +37,7 @@ from headrace.pipeline.context import Context, User, age_of
 from headrace.pipeline.run import run
 from headrace.pipeline.sessions import SessionMemory
 from headrace.pipeline.stage import Stage
+from headrace.slates.fresh import Fresh
 from headrace.slates.rank import RankContext
 from headrace.slates.stages import slate_stages
 from headrace.slates.trending import Trending
@@ -45,9 +47,9 @@ from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
-GREEDY: Final = replace(
-    APPLICATION, exploration=Exploration()
-)  # slates are judged as they are ranked
+CONTENT: Final = "content"
+# Slates are judged as they are ranked.
+GREEDY: Final = replace(APPLICATION, exploration=Exploration())
 STEP: Final = 1_024  # events that are worked on at once, where nothing is asked between them
 
 
@@ -70,6 +72,11 @@ class WalkedReplica:
         self.catalogue = table_of(dataset.items)
         self.row_of = {item_id: row for row, item_id in enumerate(self.ids) if row}
         self._learner, self._trending = learner, Trending(self.catalogue)
+        self._fresh = Fresh(self.catalogue)
+        keys = self.catalogue.keys(self.catalogue.rows())
+        self._content = (
+            ContentIndex(learner.content, keys) if CONTENT in APPLICATION.sources else None
+        )
         self._decoded: list[Decoded] = []
         self._changed: set[int] = set()
         self._sessions = SessionMemory()
@@ -121,6 +128,7 @@ class WalkedReplica:
         changed_U = np.array(sorted(self._changed - {0}), np.int64)
         self._changed.clear()
         self._trending.take(changed_U, self._states, now_ms)
+        self._fresh.take(changed_U, self._states)
         return WalkedSnapshot(
             self._learner.model(self.catalogue),
             self._states,
@@ -128,6 +136,8 @@ class WalkedReplica:
             CompanionsByRow(self._path.merged, self.ids),
             self._sessions,
             GroupsOfRows(self._path.merged),
+            self._content,
+            self._fresh.rows,
         )
 
     def _hydrate(self, context: Context) -> None:
