@@ -1,4 +1,4 @@
-"""The memory of sessions: what users chose lately together, and the sessions nearest to one.
+"""The memory of sessions: choices that belong together, and the sessions nearest to one.
 
 It remembers the sessions of the last requests, in one process, and begins empty: it is made of
 what requests bring along, and costs nobody a message.
@@ -97,7 +97,7 @@ class SessionMemory:
             del self._sessions_of[row]
 
     def _sharing(self, rows: Sequence[int]) -> tuple[Ints, Floats]:
-        """[X] each: the numbers of sessions that have one of these rows, and what that counts."""
+        """[X] each: the numbers of sessions that have one of these rows, and its weight."""
         found = [(row, self._sessions_of.get(row, ())) for row in rows]
         lengths = [len(numbers) for _, numbers in found]
         number_X = np.fromiter((one for _, numbers in found for one in numbers), np.int64)

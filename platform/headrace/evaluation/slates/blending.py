@@ -1,4 +1,4 @@
-"""The blend of an evaluation: weights fitted on what was chosen before, or the application's.
+"""The blend of an evaluation: weights fitted on earlier choices, or the application's.
 
 C candidates   S signals
 """
@@ -44,7 +44,7 @@ class WalkedBlend:
             put_in_order(candidates, self._signal_CS @ weight_S, float(weight_S[0]))
 
     def learn(self, chosen_rows: AbstractSet[int]) -> None:
-        """Take in what was chosen of the last request's candidates; nothing where the application
+        """Take in which candidates of the last request were chosen; nothing where the application
         says the weights."""
         if self._signal_CS is not None and not APPLICATION.blend:
             is_chosen_C = np.isin(self.ranked_rows, list(chosen_rows))

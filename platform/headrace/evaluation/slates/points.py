@@ -25,7 +25,7 @@ WARM: Final = 5  # events of a user before the test
 
 @dataclass(slots=True)
 class Visitor:
-    """What is known of a user: the rows that he had to do with, and those he chose lately."""
+    """A user as he is known: the rows that he had to do with, and those he chose lately."""
 
     had: set[int] = field(default_factory=set)
     session: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_OF_SESSION))
