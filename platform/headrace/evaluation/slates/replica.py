@@ -13,6 +13,7 @@ import numpy as np
 
 from headrace.application.current import APPLICATION
 from headrace.application.exploration import Exploration
+from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.broker.record import Record
 from headrace.catalogue.content_index import ContentIndex
@@ -48,13 +49,21 @@ PARTITION: Final = 0
 CONTENT: Final = "content"
 # Slates are judged as they are ranked.
 GREEDY: Final = replace(APPLICATION, exploration=Exploration())
+SEEN: Final = SeenPolicy()
 STEP: Final = 1_024  # events that are worked on at once, where nothing is asked between them
 
 
 class WalkedReplica:
     """Takes the events of a dataset in the order of time, and answers requests between them."""
 
-    def __init__(self, dataset: Dataset, settings: Settings, learner: WalkLearner) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        settings: Settings,
+        learner: WalkLearner,
+        application: Application = GREEDY,
+        seen: SeenPolicy = SEEN,
+    ) -> None:
         ids = [item.item_id for item in dataset.items]
         self._attributes = {user.user_id: user.attributes for user in dataset.users}
         window_ms = int(settings.stream.click_window_s * 1_000)
@@ -79,7 +88,7 @@ class WalkedReplica:
         self._changed: set[int] = set()
         self._states = ItemStatesByRow(self._path.merged)
         self._stages: tuple[Stage[RankContext], ...] = slate_stages(
-            self._hydrate, _no_answer, settings.serving.max_candidates, SeenPolicy(), GREEDY
+            self._hydrate, _no_answer, settings.serving.max_candidates, seen, application
         )
 
     def take(self, offset: int, event: Event) -> None:
@@ -96,6 +105,7 @@ class WalkedReplica:
         event = point.event
         context = RankContext(
             user_id=event.user_id,
+            request_id=event.event_id,
             now_ms=point.now_ms,
             catalogue=self.catalogue,
             snapshot=self._snapshot(point.now_ms),
