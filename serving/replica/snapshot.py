@@ -16,6 +16,7 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT
 from headrace.model.factor_vectors import FactorVectors
 from headrace.model.tower_vectors import TowerVectors
+from headrace.pipeline.sessions import SessionMemory
 from serving.replica.group_states import GroupStates
 from serving.replica.models import LiveModel
 from serving.replica.state_pages import StatePages, States
@@ -32,6 +33,7 @@ class Snapshot:
     states: States  # by catalogue row
     trending_rows: Ints  # catalogue rows, most clicked of late first
     companions: States = NO_COMPANIONS  # by catalogue row
+    sessions: SessionMemory = field(default_factory=SessionMemory)  # of this replica's requests
     surface_trends: Mapping[int, State] = field(default_factory=dict)  # by the byte of a surface
     groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
     content: ContentIndex | None = None  # until it was made

@@ -11,7 +11,7 @@ from headrace.application.sources import DEFAULT, NAMES
 from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import ItemTable, table_of
 from headrace.pipeline.context import Context
-from headrace.retrieval.registry import quotas_of, source_of
+from headrace.slates.source_table import quotas_of, source_of
 from serving.replica.snapshot import NO_COMPANIONS
 
 
@@ -23,8 +23,9 @@ def test_each_module_has_the_source_of_its_name(name: str) -> None:
 def test_quotas_are_those_of_the_file_in_its_order() -> None:
     quotas = quotas_of(DEFAULT)
     assert [(one.source.name, one.of(500)) for one in quotas] == [
+        ("neighbours", 250),
         ("covisited", 125),
-        ("best_categories", 250),
+        ("best_categories", 125),
         ("trending", 500),
     ]
 

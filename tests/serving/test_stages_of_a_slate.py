@@ -89,9 +89,9 @@ def before_the_rank(max_candidates: int, **asked: Any) -> Context:
 PICKED = ("sources", "merge", "filters")
 
 
-def test_half_of_the_candidates_are_of_the_best_categories_and_the_rest_trend() -> None:
-    found = before_the_rank(4, user=clicked("i11", "i8")).candidates  # pens
-    assert found.row_C.tolist() == [2, 5, 1, 3]
+def test_a_quarter_of_the_candidates_are_of_the_best_categories_and_the_rest_trend() -> None:
+    found = before_the_rank(8, user=clicked("i11", "i8")).candidates  # pens
+    assert found.row_C.tolist() == [2, 5, 1, 3, 4, 6, 7, 9]
     assert [found.sources_of(place) for place in range(4)] == [
         ("best_categories", "trending"),
         ("best_categories", "trending"),
@@ -127,7 +127,7 @@ def test_the_candidates_are_as_told_one_by_one(
     rates_K = USER_LAYOUT.value("user_category_rates", user.state_1, NO_TIME)[0]
     liked = {slot for slot in np.argsort(-rates_K)[:3].tolist() if rates_K[slot] > 0}
     slots = {row: {*CATALOGUE.slots(np.array([row]))[0].tolist()} for row in free}
-    chosen = [row for row in free if liked & slots[row]][: limit // 2]
+    chosen = [row for row in free if liked & slots[row]][: limit // 4]
     chosen += [row for row in free if row not in chosen][: limit - len(chosen)]
     assert found.row_C.tolist() == chosen
     reasons = {row: found.reason_of(row) for row in range(1, 13)}
@@ -136,7 +136,7 @@ def test_the_candidates_are_as_told_one_by_one(
 
 def test_without_a_model_a_slate_has_what_trends_and_says_so() -> None:
     answer, _ = slate(Store({"ann": clicked("i11")}), num_items=3, exclude=("i1",))
-    assert ids(answer) == ["i2", "i5", "i8"]
+    assert ids(answer) == ["i2", "i5", "i3"]
     assert answer.degraded == ("no_model",) and answer.model_version == 0
     assert all(item.p_click is None and item.score is None for item in answer.items)
     assert [item.position for item in answer.items] == [0, 1, 2]
@@ -207,7 +207,7 @@ def test_a_slate_has_the_time_of_each_stage_and_source() -> None:
     answer, _ = slate(Store())
     *names, last = answer.stage_ms
     assert names == [
-        *("hydrate", "covisited", "best_categories", "trending", "sources", "merge", "filters"),
-        *("refill", "rank", "rerank", "explore", "answer"),
+        *("hydrate", "neighbours", "covisited", "best_categories", "trending", "sources"),
+        *("merge", "filters", "refill", "rank", "rerank", "explore", "answer"),
     ]
     assert last == "total" and answer.stage_ms["total"] >= answer.stage_ms["hydrate"]

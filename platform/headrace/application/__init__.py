@@ -5,7 +5,7 @@ document.py     headrace.yaml, found and parsed
 reading.py      keys and values of a section, with the path of each that is wrong
 declared.py     the fields of a request's context, and attributes that are numbers
 seen.py         whether a user is shown an item again, and when
-sources.py      who proposes candidates, and how many
+sources.py      who proposes candidates, how many, and how their ranks order slates
 exploration.py  by which policy slates show items that the ranker would not
 condition.py    boolean rules over the attributes of an item
 reranking.py    rules over the ranked list, and the weights that a request may tell

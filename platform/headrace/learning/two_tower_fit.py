@@ -21,6 +21,7 @@ from torch import Tensor
 
 from headrace.catalogue.hashing import buckets
 from headrace.catalogue.words import ContentTable
+from headrace.learning.adagrad import Adagrad
 from headrace.model.batch import Batch, make_items, moved
 from headrace.model.two_tower import TwoTower
 
@@ -50,7 +51,7 @@ class TwoTowerFit:
     def __init__(self, content: ContentTable) -> None:
         self._content = content
         self.towers = TwoTower()
-        self._optimizer = torch.optim.Adagrad(self.towers.parameters(), lr=LEARNING_RATE)
+        self._optimizer = Adagrad(self.towers.parameters(), LEARNING_RATE)
         self._count_B = np.zeros(NUM_BUCKETS, np.float32)
         self.num_batches = self.num_choices = 0
         self._next, self._published = FIRST_CHOICES, self.towers.state(with_optimizer=False)

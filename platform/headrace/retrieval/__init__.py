@@ -1,11 +1,11 @@
 """Retrieval: the sources of candidates, one a file, each with a function `source`.
 
-registry.py         the sources by name, with the quotas of the application file
 trending.py         items that were clicked most of late
 trending_here.py    those that were on the surface of the request
 segment.py          those that the user's and the context's segments click
 best_categories.py  those of the user's best categories
 covisited.py        those that were chosen in sessions with some items
+neighbours.py       those of the sessions nearest to the user's
 same_categories.py  those of the categories of some items
 factors.py          those that the user's item factors expect most of
 two_tower.py        those that two towers expect to be chosen next

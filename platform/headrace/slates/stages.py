@@ -24,9 +24,10 @@ from headrace.pipeline.rerank.declared import reranked
 from headrace.pipeline.rerank.pinned import Pins
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
-from headrace.retrieval.registry import quotas_of
+from headrace.slates.blend import Blend
 from headrace.slates.draws import PosteriorDraws
 from headrace.slates.rank import RankContext, rank
+from headrace.slates.source_table import quotas_of
 
 QUOTAS: Final = quotas_of(APPLICATION.sources)
 
@@ -39,9 +40,12 @@ def slate_stages(
     max_candidates: int,
     policy: SeenPolicy,
     application: Application = APPLICATION,
+    blend: Callable[[C], None] | None = None,
 ) -> tuple[Stage[C], ...]:
     """A request for a slate, in its order; the sources find so many more candidates than are ranked
-    as the filters may remove."""
+    as the filters may remove. Without a `blend` it is the application's."""
+    if blend is None and application.blend:
+        blend = Blend(application.blend, max_candidates)
     pins = application.rerank.pins
     pinned = (Quota(Pins(pins)),) if pins else ()
     quotas = (*pinned, *quotas_of(application.sources))
@@ -62,6 +66,7 @@ def slate_stages(
         Stage(
             "rank", partial(rank, draws=draws), without="no_model", late="not_ranked", pace=Pace()
         ),
+        *((Stage("blend", blend),) if blend else ()),
         *reranked(application.rerank, Explore(exploration)),
         Stage("answer", answer),
     )

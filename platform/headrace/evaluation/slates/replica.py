@@ -21,8 +21,9 @@ from headrace.catalogue.item import Dataset
 from headrace.catalogue.table.table import table_of
 from headrace.catalogue.words import user_word_keys
 from headrace.config import Settings
+from headrace.evaluation.slates.blending import WalkedBlend
 from headrace.evaluation.slates.learner import WalkLearner
-from headrace.evaluation.slates.points import Point, had_of
+from headrace.evaluation.slates.points import Point, Visitor, had_of
 from headrace.evaluation.slates.snapshot import (
     CompanionsByRow,
     GroupsOfRows,
@@ -35,6 +36,7 @@ from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.context import Context, User, age_of
 from headrace.pipeline.run import run
+from headrace.pipeline.sessions import SessionMemory
 from headrace.pipeline.stage import Stage
 from headrace.slates.fresh import Fresh
 from headrace.slates.rank import RankContext
@@ -86,9 +88,12 @@ class WalkedReplica:
         )
         self._decoded: list[Decoded] = []
         self._changed: set[int] = set()
+        self._sessions = SessionMemory()
         self._states = ItemStatesByRow(self._path.merged)
+        most = settings.serving.max_candidates
+        self.blend = WalkedBlend(most)
         self._stages: tuple[Stage[RankContext], ...] = slate_stages(
-            self._hydrate, _no_answer, settings.serving.max_candidates, seen, application
+            self._hydrate, _no_answer, most, seen, application, self.blend
         )
 
     def take(self, offset: int, event: Event) -> None:
@@ -98,6 +103,11 @@ class WalkedReplica:
         self._changed.update(self.row_of.get(item_id, 0) for item_id in had_of(event))
         if len(self._decoded) >= STEP:
             self._work()
+
+    def visit(self, user_id: str, visitor: Visitor) -> None:
+        """Remember a user's session as a replica would that is asked for a slate now."""
+        if visitor.session:
+            self._sessions.remember(user_id, [*visitor.session])
 
     def slate(self, point: Point, num_items: int) -> RankContext:
         """The finished request for so many items, before the event of a point is taken in."""
@@ -134,6 +144,7 @@ class WalkedReplica:
             self._states,
             self._trending.rows,
             CompanionsByRow(self._path.merged, self.ids),
+            self._sessions,
             GroupsOfRows(self._path.merged),
             self._content,
             self._fresh.rows,

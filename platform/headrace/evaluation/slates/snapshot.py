@@ -24,6 +24,7 @@ from headrace.features.rows.merged import MergedState
 from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.model.factor_vectors import FactorVectors
 from headrace.model.tower_vectors import TowerVectors
+from headrace.pipeline.sessions import SessionMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class WalkedSnapshot:
     states: ItemStatesByRow
     trending_rows: Ints
     companions: CompanionsByRow
+    sessions: SessionMemory
     groups: GroupsOfRows
     content: ContentIndex | None
     fresh_rows: Ints
