@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.exploration import asked
 from headrace import config
 from headrace.application.seen import SeenPolicy
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.evaluation.slates.asked import AskedSlates
 from headrace.evaluation.slates.learner import WalkLearner
-from headrace.evaluation.slates.points import Point, Visitor
-from headrace.evaluation.slates.replica import GREEDY, WalkedReplica
-from headrace.event import ClickEvent, ImpressionEvent, Shown
+from headrace.evaluation.slates.replica import JUDGED, Rules, WalkedReplica
+from headrace.event import ImpressionEvent, Shown
 
 NUM_ITEMS, NUM_CATEGORIES, PLACES, CANDIDATES = 600, 12, 10, 60
 RATE, LIKED = 0.04, 5.0  # of clicks, and times as many in the category that a user likes
@@ -81,8 +81,9 @@ def measured(town: Town, with_attributes: bool, sources: dict[str, float]) -> di
     dataset = town.dataset(with_attributes)
     settings = config.changed(config.load(), max_candidates=CANDIDATES)
     learner = WalkLearner(dataset, settings, AskedSlates(), ())
-    shop = replace(GREEDY, sources=sources)
-    replica = WalkedReplica(dataset, settings, learner, shop, SeenPolicy("always"))
+    shop = replace(JUDGED.application, sources=sources)
+    rules = Rules(shop, SeenPolicy("always"), blends=False)
+    replica = WalkedReplica(dataset, settings, learner, rules)
     random = np.random.default_rng(1)
     turns = [*random.integers(NUM_USERS, size=BEFORE).tolist()]
     new = random.permutation(np.repeat(np.arange(NUM_NEW), REQUESTS_OF_NEW)) + NUM_USERS
@@ -101,8 +102,7 @@ def slate(
 ) -> list[int]:
     """The items of a user's slate, which he clicks as he likes them."""
     now_ms = START_MS + number * EVERY_MS
-    asked = ClickEvent(f"q{number}", now_ms, f"u{user}", "none")
-    point = Point(number, asked, Visitor(), frozenset(), frozenset(), False)
+    point = asked(number, now_ms, f"u{user}", f"q{number}")
     items = [row - 1 for row in replica.slate(point, PLACES).candidates.row_C.tolist()]
     clicked = random.random(len(items)) < town.p_UI[user, items]
     shown = tuple(

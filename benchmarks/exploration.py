@@ -26,7 +26,7 @@ from headrace.catalogue.item import Dataset, Item
 from headrace.evaluation.slates.asked import AskedSlates
 from headrace.evaluation.slates.learner import WalkLearner
 from headrace.evaluation.slates.points import Point, Visitor
-from headrace.evaluation.slates.replica import WalkedReplica
+from headrace.evaluation.slates.replica import Rules, WalkedReplica
 from headrace.event import DEFAULT_SURFACE, ClickEvent, ImpressionEvent, Shown
 
 POLICIES: Final = {
@@ -96,12 +96,12 @@ def slates(shop: Shop, exploration: Exploration, seed: int) -> Iterator[list[int
     random, dataset = np.random.default_rng(seed), shop.dataset()
     settings, application = config.load(), replace(APPLICATION, exploration=exploration)
     learner = WalkLearner(dataset, settings, AskedSlates(seed=seed), (), with_deviations=True)
-    replica = WalkedReplica(dataset, settings, learner, application, SeenPolicy("always"))
+    rules = Rules(application, SeenPolicy("always"), blends=False)
+    replica = WalkedReplica(dataset, settings, learner, rules)
     for number in range(REQUESTS_BEFORE + REQUESTS_AFTER):
         now_ms, user = START_MS + number * EVERY_MS, f"u{random.integers(NUM_USERS)}"
         request_id = f"{seed}-{number}"
-        asked = ClickEvent(request_id, now_ms, user, "none")
-        point = Point(number, asked, Visitor(), frozenset(), frozenset(), False)
+        point = asked(number, now_ms, user, request_id)
         context = replica.slate(point, PLACES)
         items = [row - 1 for row in context.candidates.row_C.tolist()]
         chance_I = random.random(len(shop.rate_I))  # of this user today: the same for each policy
@@ -112,6 +112,13 @@ def slates(shop: Shop, exploration: Exploration, seed: int) -> Iterator[list[int
         event = ImpressionEvent(request_id, now_ms, user, request_id, shown, DEFAULT_SURFACE)
         replica.take(number, event)
         yield items
+
+
+def asked(number: int, now_ms: int, user: str, request_id: str) -> Point:
+    """A request of a user for a slate."""
+    event = ClickEvent(request_id, now_ms, user, "none")
+    none = frozenset[int]()
+    return Point(number, event, Visitor(), none, none, is_test=True, is_first=False)
 
 
 def outcome(slates: list[list[int]], shop: Shop) -> dict[str, float | None]:

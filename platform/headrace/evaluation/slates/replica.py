@@ -6,7 +6,7 @@ the size that a trainer takes. What a request reads and does is a replica's own 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -49,10 +49,19 @@ from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
 CONTENT: Final = "content"
-# Slates are judged as they are ranked.
-GREEDY: Final = replace(APPLICATION, exploration=Exploration())
-SEEN: Final = SeenPolicy()
 STEP: Final = 1_024  # events that are worked on at once, where nothing is asked between them
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How a replica of an evaluation makes slates: as they are ranked, unless told otherwise."""
+
+    application: Application = replace(APPLICATION, exploration=Exploration())
+    seen: SeenPolicy = SeenPolicy()
+    blends: bool = True  # with weights that it fits
+
+
+JUDGED: Final = Rules()
 
 
 class WalkedReplica:
@@ -63,8 +72,7 @@ class WalkedReplica:
         dataset: Dataset,
         settings: Settings,
         learner: WalkLearner,
-        application: Application = GREEDY,
-        seen: SeenPolicy = SEEN,
+        rules: Rules = JUDGED,
     ) -> None:
         ids = [item.item_id for item in dataset.items]
         self._attributes = {user.user_id: user.attributes for user in dataset.users}
@@ -93,7 +101,12 @@ class WalkedReplica:
         most = settings.serving.max_candidates
         self.blend = WalkedBlend(most)
         self._stages: tuple[Stage[RankContext], ...] = slate_stages(
-            self._hydrate, _no_answer, most, seen, application, self.blend
+            self._hydrate,
+            _no_answer,
+            most,
+            rules.seen,
+            rules.application,
+            self.blend if rules.blends else None,
         )
 
     def take(self, offset: int, event: Event) -> None:
