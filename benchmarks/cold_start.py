@@ -23,7 +23,7 @@ from headrace.application.seen import SeenPolicy
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.evaluation.slates.asked import AskedSlates
 from headrace.evaluation.slates.learner import WalkLearner
-from headrace.evaluation.slates.replica import JUDGED, Rules, WalkedReplica
+from headrace.evaluation.slates.replica import JUDGED, SlateRules, WalkedReplica
 from headrace.event import ImpressionEvent, Shown
 
 NUM_ITEMS, NUM_CATEGORIES, PLACES, CANDIDATES = 600, 12, 10, 60
@@ -82,7 +82,7 @@ def measured(town: Town, with_attributes: bool, sources: dict[str, float]) -> di
     settings = config.changed(config.load(), max_candidates=CANDIDATES)
     learner = WalkLearner(dataset, settings, AskedSlates(), ())
     shop = replace(JUDGED.application, sources=sources)
-    rules = Rules(shop, SeenPolicy("always"), blends=False)
+    rules = SlateRules(shop, SeenPolicy("always"), blends=False)
     replica = WalkedReplica(dataset, settings, learner, rules)
     random = np.random.default_rng(1)
     turns = [*random.integers(NUM_USERS, size=BEFORE).tolist()]

@@ -26,7 +26,7 @@ from headrace.catalogue.item import Dataset, Item
 from headrace.evaluation.slates.asked import AskedSlates
 from headrace.evaluation.slates.learner import WalkLearner
 from headrace.evaluation.slates.points import Point, Visitor
-from headrace.evaluation.slates.replica import Rules, WalkedReplica
+from headrace.evaluation.slates.replica import SlateRules, WalkedReplica
 from headrace.event import DEFAULT_SURFACE, ClickEvent, ImpressionEvent, Shown
 
 POLICIES: Final = {
@@ -96,7 +96,7 @@ def slates(shop: Shop, exploration: Exploration, seed: int) -> Iterator[list[int
     random, dataset = np.random.default_rng(seed), shop.dataset()
     settings, application = config.load(), replace(APPLICATION, exploration=exploration)
     learner = WalkLearner(dataset, settings, AskedSlates(seed=seed), (), with_deviations=True)
-    rules = Rules(application, SeenPolicy("always"), blends=False)
+    rules = SlateRules(application, SeenPolicy("always"), blends=False)
     replica = WalkedReplica(dataset, settings, learner, rules)
     for number in range(REQUESTS_BEFORE + REQUESTS_AFTER):
         now_ms, user = START_MS + number * EVERY_MS, f"u{random.integers(NUM_USERS)}"

@@ -53,7 +53,7 @@ STEP: Final = 1_024  # events that are worked on at once, where nothing is asked
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class SlateRules:
     """How a replica of an evaluation makes slates: as they are ranked, unless told otherwise."""
 
     application: Application = replace(APPLICATION, exploration=Exploration())
@@ -61,7 +61,7 @@ class Rules:
     blends: bool = True  # with weights that it fits
 
 
-JUDGED: Final = Rules()
+JUDGED: Final = SlateRules()
 
 
 class WalkedReplica:
@@ -72,7 +72,7 @@ class WalkedReplica:
         dataset: Dataset,
         settings: Settings,
         learner: WalkLearner,
-        rules: Rules = JUDGED,
+        rules: SlateRules = JUDGED,
     ) -> None:
         ids = [item.item_id for item in dataset.items]
         self._attributes = {user.user_id: user.attributes for user in dataset.users}
