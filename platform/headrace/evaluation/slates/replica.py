@@ -68,11 +68,7 @@ class WalkedReplica:
     """Takes the events of a dataset in the order of time, and answers requests between them."""
 
     def __init__(
-        self,
-        dataset: Dataset,
-        settings: Settings,
-        learner: WalkLearner,
-        rules: SlateRules = JUDGED,
+        self, dataset: Dataset, settings: Settings, learner: WalkLearner, rules: SlateRules = JUDGED
     ) -> None:
         ids = [item.item_id for item in dataset.items]
         self._attributes = {user.user_id: user.attributes for user in dataset.users}
