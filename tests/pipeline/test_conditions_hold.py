@@ -25,7 +25,8 @@ from headrace.application.sections import Application
 from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import table_of
 from headrace.pipeline.candidates import Candidates
-from headrace.pipeline.filters.conditions import Columns, Filtered, compiled, declared
+from headrace.pipeline.filters.conditions import Columns, Filtered, compiled
+from headrace.pipeline.filters.declared import allowed
 from headrace.pipeline.stage import Rules
 
 MANY = tuple(f"c{n}" for n in range(20))  # more than the columns hold
@@ -101,7 +102,7 @@ def test_columns_say_what_the_items_say(written: Any, surface: str) -> None:
 
 def left(application: Application, **asked: Any) -> tuple[list[int], dict[int, str | None]]:
     context = request(catalogue=TABLE, candidates=Candidates.of("trending", ROWS), **asked)
-    Rules(*declared(application), Filtered())(context)
+    Rules(*allowed(application), Filtered())(context)
     rows = context.candidates.row_C.tolist()
     return rows, {row: context.candidates.reason_of(row) for row in {*ROWS.tolist()} - {*rows}}
 
