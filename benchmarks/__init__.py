@@ -21,12 +21,15 @@ kills.py            kill -9 under load, and a recount
 stream_load.py      a stream under load, whose parts can be killed
 load_files.py       a user's own log from CSV and Parquet: rows a second, and memory
 load_events.py      events for it, and a recount of its log
+passing_items.py    items that come and go meanwhile
+stream_rows.py      the rows that it wrote, as counts
 plain_draws.py      what is drawn beside a positive, worked out from the log alone
 two_nodes.py        a Ray cluster of two nodes, of which one can be lost
 faults.py           faults outside of headrace, and what they do: the three below
 junk.py             junk in every topic and key, beside good events
 poison.py           what a sender and a pace do to the learner
 newids.py           what ids that nobody has seen cost in memory
+index.py            the nearest of a million vectors: recall, times, bytes
 catalogue.py        a million items: starts, memory, and updates beside requests
 catalogue_arrivals.py  how soon slates show what came and went
 catalogue_log.py    generated items, and a log of some

@@ -9,8 +9,10 @@ Each figure is of processes of their own (`tests/serving/catalogue_parts.py`). T
     two_replicas_memory   the memory of two such processes at once over that of one alone
     p99_with_updates      p99 of 20 requests a second while 1,000 items a second change, over p99
                           without; and both in ms
-    item_bytes_1m         memory of an item in a replica and in a worker, every item with a state,
-                          at first and after `--churn` items came and went
+    item_bytes_1m         memory of an item in a replica, in a worker, and in one of two workers
+                          whose partitions both speak of every item; every item with a state, at
+                          first and after `--churn` items came and went; and that of the table of
+                          items, which is in it
     new_item_p99_ms, removed_item_p99_ms  from a PUT or DELETE of an item to the slates that show
                           it, in a small shop (`benchmarks/catalogue_arrivals.py`)
     start_s_1m            from `headrace up` to the first slate, with `--up`
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> Figures:
         if "bytes" in wanted:
             figures["item_bytes_1m"] = {
                 who: _part("bytes", who, options.items, options.churn)
-                for who in ("replica", "worker")
+                for who in ("replica", "worker", "worker_of_two")
             }
         if "arrivals" in wanted:
             figures |= catalogue_arrivals.run()

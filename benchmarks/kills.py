@@ -3,10 +3,11 @@
 Afterwards every count must equal a recount of the event log: `python -m benchmarks kills` kills
 each of the first three 20 times, on a log with impressions and on one of what was chosen only;
 `python -m benchmarks.kills TARGET...` kills these one after the other, with `--no-impressions` on
-the second log. Redis keeps an append-only file with `appendfsync always`; the broker is Apache
-Kafka where KAFKA_HOME is set, else it is not killed (the embedded one keeps nothing). Some events
-are sent twice, some are bad; `away` and `full` (of memory) are what else may happen to Redis for a
-while.
+the second log, with `--passing` while items come and go by documents: what owners merge of those
+that stay equals the recount, and of those that were taken away nothing is left. Redis keeps an
+append-only file with `appendfsync always`; the broker is Apache Kafka where KAFKA_HOME is set, else
+it is not killed (the embedded one keeps nothing). Some events are sent twice, some are bad; `away`
+and `full` (of memory) are what else may happen to Redis for a while.
 """
 
 from __future__ import annotations
@@ -26,20 +27,24 @@ from benchmarks.stream_load import StreamUnderLoad
 from benchmarks.two_nodes import TwoNodes
 
 NUM_KILLS = 20
-NO_IMPRESSIONS = "--no-impressions"
+NO_IMPRESSIONS, PASSING = "--no-impressions", "--passing"
 
 
 def run() -> dict[str, Any]:
     """Lost and doubled events after the kills of each target, by log."""
     targets = ["worker", "redis", *(["broker"] if os.environ.get("KAFKA_HOME") else [])]
-    return {
+    by_log = {
         name: {target: kill_each([target] * NUM_KILLS, impressions=told) for target in targets}
         for name, told in (("impressions", True), ("no_impressions", False))
     }
+    return {**by_log, "passing": {"worker": kill_each(["worker"] * NUM_KILLS, passing=True)}}
 
 
 def kill_each(
-    targets: Sequence[str], events_per_s: float = 300.0, impressions: bool = True
+    targets: Sequence[str],
+    events_per_s: float = 300.0,
+    impressions: bool = True,
+    passing: bool = False,
 ) -> dict[str, Any]:
     """Kill these one after the other; then the differences between the counts and a recount.
 
@@ -49,7 +54,8 @@ def kill_each(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         nodes = stack.enter_context(TwoNodes()) if "node" in targets else None
-        stream = StreamUnderLoad(folder, nodes.environ if nodes else None, impressions)
+        environ = nodes.environ if nodes else None
+        stream = StreamUnderLoad(folder, environ, impressions, passing)
         stack.enter_context(stream)
         stream.start(events_per_s)
         for target in targets:
@@ -70,5 +76,6 @@ def kill_each(
 
 
 if __name__ == "__main__":
-    chosen = [name for name in sys.argv[1:] if name != NO_IMPRESSIONS]
-    print(json.dumps(kill_each(chosen, impressions=NO_IMPRESSIONS not in sys.argv)))
+    chosen = [name for name in sys.argv[1:] if not name.startswith("--")]
+    flags = {"impressions": NO_IMPRESSIONS not in sys.argv, "passing": PASSING in sys.argv}
+    print(json.dumps(kill_each(chosen, **flags)))

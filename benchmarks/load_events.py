@@ -99,24 +99,23 @@ class Recount:
                 times_s[key(item_id)] = event.event_time_ms // 1_000 if num > 0 else 0
 
 
-def any_event(draw: random.Random, number: int) -> Event:
+def any_event(draw: random.Random, number: int, items: Sequence[str]) -> Event:
     """A request whose outcome is known, or what was done without one."""
     if draw.random() < 0.3:
-        return acted_event(draw, number)
+        return acted_event(draw, number, items)
     user, now_ms = _who_and_when(draw)
-    items = draw.sample(ITEMS, draw.choice([1, 1, 3]))
     shown = []
-    for place, item in enumerate(items):
+    for place, item in enumerate(draw.sample(items, draw.choice([1, 1, 3]))):
         others = {name: draw.random() < 0.1 for name in ACTIONS if name != CLICK}
         told = told_by({CLICK: draw.random() < 0.3, **others})
         shown.append(Shown(item, place, **told))
     return ImpressionEvent(f"e{number}", now_ms, user, f"r{number}", tuple(shown))
 
 
-def acted_event(draw: random.Random, number: int) -> Event:
+def acted_event(draw: random.Random, number: int, items: Sequence[str]) -> Event:
     """An action without any impression, most often a wish; some take back what they did."""
     user, now_ms = _who_and_when(draw)
-    item, action = ITEMS[int(draw.random() ** 2 * NUM_ITEMS)], draw.choice([CLICK, *ACTIONS])
+    item, action = items[int(draw.random() ** 2 * len(items))], draw.choice([CLICK, *ACTIONS])
     if action == CLICK:
         return ClickEvent(f"e{number}", now_ms, user, item)
     is_back = draw.random() < 0.2

@@ -14,29 +14,21 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
 import psutil
 from redis import Redis, RedisError
 
 from benchmarks.load_events import ITEMS, USERS, Recount, acted_event, any_event, bad
+from benchmarks.passing_items import FORGOTTEN_AFTER_S, PassingItems
 from benchmarks.plain_draws import PlainDraws
+from benchmarks.stream_rows import counted, hidden_by, left_of, online_items, published_items, read
 from headrace import config, sample
-from headrace.broker.reader import LogReader
 from headrace.broker.record import Record
 from headrace.broker.topics import Topics, create_topics
 from headrace.broker.writer import LogWriter
 from headrace.catalogue.files import read_items, write_catalogue
 from headrace.catalogue.item import Dataset, Item, User
 from headrace.event import encode
-from headrace.features.aggregation.facts import COUNTED
 from headrace.features.online.store import OnlineStore
-from headrace.features.rows.merged import MergedState
-from headrace.features.rows.messages.merged_rows import MergedRows
-from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
-from headrace.features.rows.schemas import nothing_described
-from headrace.features.rows.state_row import Rows, decode_rows
-from headrace.features.store.last_items import USER_HIDES
-from headrace.features.table import ITEM, ITEM_LAYOUT, LIFE, USER_LAYOUT
 from headrace.monitoring.documents import StreamDocument
 from headrace.monitoring.status import StatusBoard
 from headrace.offline import materialize
@@ -44,19 +36,22 @@ from headrace.positions.commit import Commit
 from headrace.positions.store import CommitStore
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.redis import RedisServer, start_redis
-from headrace.skipped import Skipped
 
 SHARE_OF_COPIES, SHARE_OF_BAD = 0.05, 0.02
-FULL_S, WAIT_S, MERGED_WITHIN_S = 4.0, 120.0, 20.0
+FULL_S, WAIT_S = 4.0, 120.0
 AWAY_S = 15.0  # longer than redis-py tries again by itself, which is 14 s at most
 
 
 class StreamUnderLoad:
-    """A context manager; `environ` changes the environment of `headrace stream`, and with
-    `impressions` false the log has none, only what was chosen."""
+    """A context manager; `environ` changes the environment of `headrace stream`. With `impressions`
+    false the log has none, only what was chosen; with `passing` items come and go meanwhile."""
 
     def __init__(
-        self, folder: Path, environ: Mapping[str, str] | None = None, impressions: bool = True
+        self,
+        folder: Path,
+        environ: Mapping[str, str] | None = None,
+        impressions: bool = True,
+        passing: bool = False,
     ) -> None:
         self._make_event = any_event if impressions else acted_event
         self._folder, self._stack = folder, ExitStack()
@@ -68,9 +63,11 @@ class StreamUnderLoad:
             "HEADRACE_NAMESPACE": "under_load",
             "REDIS_URL": self._redis.url,
             "KAFKA_BOOTSTRAP": self._broker.bootstrap,
+            "HEADRACE_UNKNOWN_ITEM_TTL_S": str(FORGOTTEN_AFTER_S),
             **(environ or {}),
         }
         self.settings = config.load(self._environ)
+        self._passing = PassingItems(self.settings) if passing else None
         self.topics = Topics(self.settings.namespace)
         self._commits = CommitStore(Redis.from_url(self._redis.url), self.settings.namespace)
         self._stopping = threading.Event()
@@ -81,9 +78,7 @@ class StreamUnderLoad:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        if self._sender:
-            self._sender.join()
+        self._stop_sending()
         if self._process and self._process.poll() is None:
             self._process.terminate()
             self._process.wait(60)
@@ -111,6 +106,8 @@ class StreamUnderLoad:
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
             )
+        if self._passing:
+            self._passing.start()
         self._sender = threading.Thread(target=self._send, args=(events_per_s,), daemon=True)
         self._sender.start()
         self.wait_for("the first events", lambda: self._processed() > 0)
@@ -156,9 +153,7 @@ class StreamUnderLoad:
 
     def finish(self) -> None:
         """Send no more, and wait until all that was sent is processed."""
-        self._stopping.set()
-        assert self._sender is not None
-        self._sender.join()
+        self._stop_sending()
         ends = Counter(record.partition for record in self._read(self.topics.events))
         self.wait_for("the end of the log", lambda: self._offsets() == dict(ends))
 
@@ -176,12 +171,16 @@ class StreamUnderLoad:
         told = {
             at: [*one.outcomes][: len(expected.outcomes.get(at, ()))] for at, one in samples.items()
         }
-        drawn = {at: one.item_keys for at, one in samples.items() if at in expected.drawn}
+        # Of which items is drawn while they come and go, goes by when a worker has heard of them.
+        draws = {} if self._passing else expected.drawn
+        drawn = {at: samples[at].item_keys for at in draws.keys() & samples.keys()}
         letters = {record.value for record in self._read(self.topics.dead_letters, 1)}
         store = OnlineStore(self.settings)
-        users = {user: _counted(store.read_user_rows([user])) for user in USERS}
-        hidden = _hidden(store)
-        items, online = self._published_items(), _online_items(store)
+        users = {user: counted(store.read_user_rows([user])) for user in USERS}
+        hidden = hidden_by(store)
+        passing = self._passing or PassingItems(self.settings)
+        items, ids = published_items(self.settings), [*ITEMS, *passing.staying()]
+        online = online_items(store, ids)
         return {
             "events": expected.num_accepted,
             "accepted": sum(c.accepted for c in commits) - expected.num_accepted,
@@ -190,10 +189,12 @@ class StreamUnderLoad:
             "dead_letters": len(letters ^ expected.bad),
             "samples": len(samples.keys() ^ expected.outcomes.keys()),
             "outcomes": sum(told.get(at) != one for at, one in expected.outcomes.items()),
-            "drawn": sum(drawn.get(place) != keys for place, keys in expected.drawn.items()),
+            "drawn": sum(drawn.get(place) != keys for place, keys in draws.items()),
             "users": sum(users[id_] != expected.users(id_) for id_ in USERS),
-            "items": sum(items.get(id_, _counted()) != expected.items(id_) for id_ in ITEMS),
-            "items_online": sum(online[id_] != expected.items(id_) for id_ in ITEMS),
+            "items": sum(items.get(id_, counted()) != expected.items(id_) for id_ in ids),
+            "items_online": sum(online[id_] != expected.items(id_) for id_ in ids),
+            "items_gone": len(passing.gone()),
+            "items_left": len(left_of(self.settings, passing.gone(), store)),
             "hidden": sum(hidden[at] != expected.hidden.get(at, {}) for at in hidden),
         }
 
@@ -213,7 +214,8 @@ class StreamUnderLoad:
         while not self._stopping.is_set():
             due = int((time.monotonic() - started) * events_per_s)
             for number in range(sent, due):
-                event = self._make_event(draw, number)
+                items = [*(self._passing.shown() if self._passing else ()), *ITEMS]
+                event = self._make_event(draw, number, items)
                 key, is_bad = event.user_id.encode(), draw.random() < SHARE_OF_BAD
                 payload = bad(draw, event) if is_bad else encode(event)
                 for _ in range(2 if not is_bad and draw.random() < SHARE_OF_COPIES else 1):
@@ -223,30 +225,15 @@ class StreamUnderLoad:
         writer.flush()
         writer.close()
 
-    def _published_items(self) -> dict[str, list[float]]:
-        """The counts of the merged rows in their topic, once they are those of all partial rows,
-        or have had `MERGED_WITHIN_S` to be."""
-        deadline_s = time.monotonic() + MERGED_WITHIN_S
-        while True:
-            state = MergedState(lambda item_id: None)
-            state.apply(self._read(self.topics.item_partials))
-            decoder = RowDecoder(MERGED, nothing_described, Skipped())
-            reader = MergedRows(self.settings.stream.num_partitions, decoder, (ITEM,))
-            new = reader.read(self._read(self.topics.item_features))[ITEM]
-            merged = state.items.merged(state.items.find(new.ids))
-            is_all = set(new.ids) == set(state.items.ids)
-            same = is_all and np.array_equal(merged["position"], new.rows["position"])
-            if same or time.monotonic() > deadline_s:
-                rows = np.split(new.rows, len(new.ids))
-                return {id_: _item_counts(row) for id_, row in zip(new.ids, rows, strict=True)}
-            time.sleep(0.2)
+    def _stop_sending(self) -> None:
+        self._stopping.set()
+        if self._sender:
+            self._sender.join()
+        if self._passing:
+            self._passing.stop()
 
     def _read(self, topic: str, num_partitions: int | None = None) -> list[Record]:
-        numbers = range(num_partitions or self.settings.stream.num_partitions)
-        reader = LogReader(self.settings, topic, dict.fromkeys(numbers, 0), 5_000)
-        records = [record for batch in reader.read_to_end() for record in batch]
-        reader.close()
-        return records
+        return read(self.settings, topic, num_partitions)
 
     def _commits_now(self) -> dict[int, Commit]:
         try:
@@ -259,34 +246,6 @@ class StreamUnderLoad:
 
     def _processed(self) -> int:
         return sum(self._offsets().values())
-
-
-def _counted(rows: Rows | None = None, field: str = USER_LAYOUT.field_of[LIFE]) -> list[float]:
-    """Counts in the order of `COUNTED`, zeros without a row."""
-    if rows is None or not len(rows):
-        return [0.0] * len(COUNTED)
-    counts: list[float] = rows["state"][field][0].tolist()
-    return counts
-
-
-def _item_counts(rows: Rows) -> list[float]:
-    return _counted(rows, ITEM_LAYOUT.field_of[LIFE])
-
-
-def _online_items(store: OnlineStore) -> dict[str, list[float]]:
-    """The counts of the items' rows in the online store."""
-    rows = zip(ITEMS, store.read_rows(ITEM_LAYOUT, ITEMS), strict=True)
-    return {id_: _item_counts(decode_rows([row] if row else [], ITEM_LAYOUT)) for id_, row in rows}
-
-
-def _hidden(store: OnlineStore) -> dict[tuple[str, str], dict[int, int]]:
-    """The entries of each user's lists of hidden items, by user and list."""
-    lists = store.read_users(USERS, [*USER_HIDES]).lists
-    return {
-        (user, name): dict(entries.tolist())
-        for name, of_users in lists.items()
-        for user, entries in zip(USERS, of_users, strict=True)
-    }
 
 
 def _kill(pid: int | None) -> None:

@@ -11,8 +11,9 @@ from plain_facts import START_MS, Fact, columns
 from headrace.broker.record import Record
 from headrace.catalogue.item import Item
 from headrace.features.companions import COMPANIONS
+from headrace.features.rows.bounds import Bounds, Share
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.messages.row_messages import partial_messages
+from headrace.features.rows.messages.row_messages import SHARED, partial_messages
 from headrace.features.rows.state_row import Rows, blank_rows, encode_rows, row_dtype
 from headrace.features.schema import STATE_SCHEMA
 from headrace.features.surface_trends import SURFACE_TRENDS
@@ -209,3 +210,24 @@ def test_users_are_not_merged() -> None:
         COMPANIONS,
         SURFACE_TRENDS,
     ]
+
+
+def test_all_rows_of_an_item_that_left_are_forgotten_and_those_of_one_that_came_stay() -> None:
+    known, share = {"mug"}, Share(10, expire_ms=1_000)
+    merged = MergedState(
+        lambda id_: Item(id_) if id_ in known else None, bounds=Bounds(share, share)
+    )
+    ids = ["mug", "pen"]
+    for layout in (ITEM_LAYOUT, SHARED[COMPANIONS]):
+        rows = blank_rows(layout, len(ids))
+        rows["position"] = 3
+        merged.apply(records({layout.entity: (ids, rows)}))
+    known ^= {"mug", "pen"}
+    assert merged.follow_items(ids) == {ITEM: ["pen"], COMPANIONS: ["pen"]}
+    assert merged.end_step(5_000) == {}
+    gone = merged.end_step(7_000)
+    assert {kind: [one.entity_id for one in of_kind] for kind, of_kind in gone.items()} == {
+        ITEM: ["mug"],
+        COMPANIONS: ["mug"],
+    }
+    assert merged.tables[COMPANIONS].all_ids() == merged.items.all_ids() == ["pen"]

@@ -206,3 +206,51 @@ def test_the_lowest_free_numbers_are_given_first_so_that_the_end_gets_free() -> 
     table.apply(new, np.tile(partial(0, 9, [SHOWN]), len(new)))
     assert max(table.find(new)) < 12
     assert counts(table, "y3") == counts(table, "pen") == [1, 0]
+
+
+def plainly_merged(rows: Sequence[Rows]) -> bytes:
+    """The rows of an entity's partitions, merged one after the other."""
+    merged = blank_rows(ITEM_LAYOUT, 1)
+    for row in rows:
+        ITEM_LAYOUT.merge(merged["state"], row["state"])
+        merged["event_time_ms"] = np.maximum(merged["event_time_ms"], row["event_time_ms"])
+        merged["position"] += row["position"] + 1
+    return merged.tobytes()
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 2), st.sampled_from("tfr")),
+        max_size=25,
+    )
+)
+def test_whatever_comes_and_goes_a_merged_row_is_that_of_the_rows_that_there_are(
+    steps: list[tuple[str, int, str]],
+) -> None:
+    table, rows = MergedTable(ITEM_LAYOUT), dict[str, dict[int, Rows]]()
+    in_turn = dict.fromkeys(partition for _, partition, step in steps if step == "t")
+    for position, (item_id, partition, step) in enumerate(steps):
+        of_item = rows.setdefault(item_id, {})
+        if step == "t":
+            of_item[partition] = partial(partition, position, [CLICKED, SHOWN][: 1 + position % 2])
+            table.apply([item_id], of_item[partition])
+        elif step == "f":
+            of_item.pop(partition, None)
+            table.forget([item_id], partition)
+        else:
+            found = table.merged(table.find([item_id]))
+            assert found.tobytes() == plainly_merged([of_item[n] for n in in_turn if n in of_item])
+    for item_id, of_item in rows.items():
+        found = table.merged(table.find([item_id]))
+        assert found.tobytes() == plainly_merged([of_item[n] for n in in_turn if n in of_item])
+
+
+def test_the_row_of_an_item_that_one_partition_speaks_of_is_there_once() -> None:
+    ids, size = [f"i{number}" for number in range(5_000)], blank_rows(ITEM_LAYOUT, 1).nbytes
+    table, sizes = MergedTable(ITEM_LAYOUT), []
+    for partition in (0, 1):
+        table.apply(ids, np.tile(partial(partition, 1, [SHOWN]), len(ids)))
+        table.merged(table.find(ids))
+        sizes.append(table.num_bytes / len(ids) / size)
+    assert sizes[0] < 1.4 and sizes[1] < 3.8  # with room for more

@@ -114,6 +114,6 @@ def test_each_filter_is_the_reason_of_what_it_removes(wanted: Condition | None) 
         blocked=HasWord("categories", ("c19",)),
     )
     rows, reasons = left(application, condition=wanted)
-    assert rows == ([3, 5] if wanted is None else [])
-    told = {4: "blocked", 2: "priced", 1: "no_acme"}
-    assert reasons == told | ({} if wanted is None else {3: "filtered", 5: "filtered"})
+    assert rows == ([5] if wanted is None else [])
+    told = {3: "out_of_stock", 4: "blocked", 2: "age", 1: "no_acme"}
+    assert reasons == told | ({} if wanted is None else {5: "filtered"})

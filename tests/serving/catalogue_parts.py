@@ -24,7 +24,8 @@ from headrace.catalogue.words import ContentTable
 from headrace.features.inputs import NUM_DENSE
 from headrace.features.rows.bounds import Bounds, Share
 from headrace.features.rows.merged import MergedState
-from headrace.features.rows.messages.merged_rows import MergedRows
+from headrace.features.rows.messages.merged_rows import MergedRows, NewRows
+from headrace.features.rows.messages.ownership import Ownership
 from headrace.features.rows.messages.row_messages import (
     MERGED,
     RowDecoder,
@@ -32,10 +33,11 @@ from headrace.features.rows.messages.row_messages import (
     partial_messages,
 )
 from headrace.features.rows.schemas import nothing_described
-from headrace.features.rows.state_row import blank_rows
+from headrace.features.rows.state_row import Rows, blank_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.store.last_items import Entries
 from headrace.features.table import ITEM, ITEM_LAYOUT, LATELY
+from headrace.keys import key
 from headrace.model.calibration import make_calibration
 from headrace.model.config import nano
 from headrace.model.ranker import Ranker
@@ -46,12 +48,13 @@ from headrace.slates.cached_items import CachedItems
 from serving.app import Gateway as _imported  # noqa: F401  # a replica has all of it
 from serving.recommend import Recommender
 from serving.replica.item_states import ItemStates
-from serving.replica.models import LiveModel
+from serving.replica.models import LiveModel, factor_vectors
 from serving.replica.snapshot import Snapshot
 from serving.stages.hydrate import Hydrate
 
 WITH_STATES: Final = 0.1  # of the items of a replica
 STEP: Final = 10_000  # items or records at once
+WORKERS: Final = {"worker": 1, "worker_of_two": 2}  # partitions, one of which is the worker's
 REQUESTS: Final = 200
 REQUESTS_PER_S, UPDATES_PER_S, UPDATES_AT_ONCE = 20, 1_000, 200
 ROUND_S, ROUNDS = 10.0, 4  # with updates and without, in turn
@@ -96,7 +99,8 @@ class Replica:
         """Take in items that came, changed or went."""
         removed_rows = self.table.remove(removed, now_ms())
         put_rows = self.table.put(put, now_ms())
-        self.model.items.forget(self.table.keys(put_rows))
+        gone = np.array([key(item_id) for item_id in removed], np.int64)
+        self.model.follow_items(self.table.keys(put_rows), gone)
         self.states.follow_items(put_rows, removed_rows)
 
     def _model(self) -> LiveModel:
@@ -114,7 +118,10 @@ class Replica:
         ranker = Ranker(config).eval()
         items = CachedItems(ranker, self.content, self.table.keys)
         weight_J = np.ones(len(config.scalar_heads), np.float32)
-        return LiveModel(manifest, ranker, make_calibration(config), items, weight_J)
+        factors = factor_vectors(ranker, self.table)
+        return LiveModel(
+            manifest, ranker, make_calibration(config), items, weight_J, factors=factors
+        )
 
 
 def write(folder: str, num_items: str) -> None:
@@ -179,7 +186,8 @@ def _update(made: Replica, ended: threading.Event) -> None:
 
 
 def bytes_of(who: str, num_items: str, churn: str) -> None:
-    """Memory of an item that has a state, at first and while others come in its place."""
+    """Memory of an item that has a state, at first and while others come in its place; what of it
+    is the table of items, which processes of a node map together."""
     num, taken, clock = int(num_items), ItemTable(), [0]
     before_mb, found = memory_mb(), {}
     follower = _Follower(taken, who, lambda: clock[0])
@@ -189,32 +197,41 @@ def bytes_of(who: str, num_items: str, churn: str) -> None:
         follower.take(list(items_of(start, STEP)), gone, clock[0])
         if start + STEP == num:
             found["full"] = 1e6 * (memory_mb() - before_mb) / num
+            found["table"] = taken.num_bytes / num
         elif start + STEP > num and (start + STEP - num) % (int(churn) // 4) == 0:
             found[f"after_{start + STEP - num}"] = 1e6 * (memory_mb() - before_mb) / num
     say(found)
 
 
 class _Follower:
-    """The memory of a replica or of a worker that follows items and their states."""
+    """The memory of a replica, or of a worker of one of so many partitions that all speak of every
+    item, that follows items and their states."""
 
     def __init__(self, table: ItemTable, who: str, clock: Any) -> None:
-        self._table, self._who = table, who
-        self._states = ItemStates(table, merged_rows(), clock) if who == "replica" else None
+        self._table, self._num_partitions = table, WORKERS.get(who, 0)
+        self._states = None if who in WORKERS else ItemStates(table, merged_rows(), clock)
         share = Share(StreamSettings().max_unknown_items, REUSE_AFTER_MS)
         self._merged = MergedState(table.get, bounds=Bounds(items=share, campaigns=share))
+        if who in WORKERS:
+            self._ownership = Ownership(frozenset([0]), self._num_partitions)
+            self._merged.merge_only(self._ownership)
 
     def take(self, items: Sequence[Any], gone: Sequence[str], at_ms: int) -> None:
+        """Items that came and went, and rows of those that came."""
         removed, put = self._table.remove(gone, at_ms), self._table.put(items, at_ms)
-        records = list(
-            records_of([item.item_id for item in items], merged=self._states is not None)
-        )
-        if self._states is None:
-            self._merged.apply(records)
-            self._merged.follow_items([*gone, *(item.item_id for item in items)])
-            self._merged.end_step(at_ms)
-        else:
+        ids = [item.item_id for item in items]
+        if self._states is not None:
             self._states.follow_items(put, removed)
-            self._states.take(records)
+            self._states.take(list(records_of(ids)))
+            return
+        for source in range(self._num_partitions):
+            self._merged.apply(list(records_of(ids, source)))
+        self._merged.items.merged(self._merged.items.find(ids))
+        others = [id_ for id_ in ids if not self._ownership.merges(id_)]
+        left = [id_ for id_ in gone if not self._ownership.merges(id_)]
+        self._merged.follow_items([*gone, *ids])
+        self._merged.take_merged({ITEM: NewRows(others, rows_of(len(others), 0), left)})
+        self._merged.end_step(at_ms)
 
 
 def give_states(states: ItemStates, table: ItemTable, num: int) -> None:
@@ -229,17 +246,26 @@ def merged_rows() -> MergedRows:
     return MergedRows(1, RowDecoder(MERGED, nothing_described, Skipped()), (ITEM,))
 
 
-def records_of(item_ids: Sequence[str], merged: bool = True) -> Iterator[Record]:
-    """Records with states of these items, merged ones or those of one partition."""
-    rows = blank_rows(ITEM_LAYOUT, len(item_ids))
-    lately_N = rows["state"][ITEM_LAYOUT.field_of[LATELY]]
-    lately_N["newest_ms"] = now_ms()
-    lately_N["sums"] = np.random.default_rng(0).integers([500, 1], [1_000, 400], (len(rows), 2))
-    rows["partition"], rows["position"], rows["event_time_ms"] = 0, 1, now_ms()
-    of_partition = partial_messages({ITEM: (item_ids, rows)})
-    messages = merged_messages(ITEM_LAYOUT, item_ids, rows) if merged else of_partition
+def records_of(item_ids: Sequence[str], source: int | None = None) -> Iterator[Record]:
+    """Records with states of these items, merged ones or those of a partition."""
+    rows = rows_of(len(item_ids), source or 0)
+    messages = (
+        merged_messages(ITEM_LAYOUT, item_ids, rows)
+        if source is None
+        else partial_messages({ITEM: (item_ids, rows)})
+    )
     for offset, (about, value) in enumerate(messages):
         yield Record(0, offset, now_ms(), about.encoded(), value)
+
+
+def rows_of(num: int, partition: int) -> Rows:
+    """[num]: rows with some clicks of late."""
+    rows = blank_rows(ITEM_LAYOUT, num, partition)
+    lately_N = rows["state"][ITEM_LAYOUT.field_of[LATELY]]
+    lately_N["newest_ms"] = now_ms()
+    lately_N["sums"] = np.random.default_rng(0).integers([500, 1], [1_000, 400], (num, 2))
+    rows["position"], rows["event_time_ms"] = 1, now_ms()
+    return rows
 
 
 def memory_mb() -> float:

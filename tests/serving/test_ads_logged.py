@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -28,9 +30,9 @@ WINDOW_MS = 60_000
 LATER_MS = NOW_MS + 10 * 86_400_000
 
 
-def placed(**asked: object) -> tuple[AdSlate, ImpressionEvent | None]:
+def placed(**asked: Any) -> tuple[AdSlate, ImpressionEvent | None]:
     server = AdServer(CAMPAIGNS, Budgets({}), HYDRATE, TABLE)
-    return server.place(AdsRequest("ann", num_ads=2, **asked), ranked(), NOW_MS)  # type: ignore[arg-type]
+    return server.place(AdsRequest("ann", num_ads=2, **asked), ranked(), NOW_MS)
 
 
 def test_ads_are_logged_when_they_are_placed_as_what_the_ranker_read() -> None:

@@ -1,5 +1,5 @@
-"""The sections `filters`, `blocked` and `locale`: conditions that an item has to meet, lists of items
-that are shown to nobody, and attributes that say for whom an item is.
+"""The sections `filters`, `blocked` and `locale`: conditions that an item has to meet, lists of
+items that are shown to nobody, and attributes that say for whom an item is.
 
     filters: {in_season: {not: {category: skis}}, cheap: {price: {below: 20}}}
     blocked: {item: [A-17], category: [weapons], brand: [acme]}
@@ -18,18 +18,8 @@ from headrace.application.document import shown
 MAX_FILTERS: Final = 32
 MAX_LOCALES: Final = 4
 REASONS: Final = (  # of removed candidates that are not declared
-    *(
-        "out_of_stock",
-        "not_available",
-        "age",
-        "locale",
-        "blocked",
-        "filtered",
-        "hidden",
-        "excluded",
-        "seen",
-    ),
-    *("over_quota", "over_cap", "outranked"),
+    *("out_of_stock", "not_available", "age", "locale", "blocked", "filtered", "hidden"),
+    *("excluded", "seen", "over_quota", "over_cap", "outranked"),
 )
 
 

@@ -10,6 +10,7 @@ import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,7 +119,19 @@ def check_times(time_N: NDArray[Any], name: str, column: str, unit: str = MILLIS
 
 def rows(columns: pa.Table | pa.RecordBatch) -> Iterator[tuple[Any, ...]]:
     """The rows as tuples of Python values, in the order of the columns."""
-    return zip(*(column.to_pylist() for column in columns.columns), strict=True)
+    return zip(*map(_values, columns.columns), strict=True)
+
+
+def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """The cells as Python values. Lists are cut out of all their values, which is much faster than
+    one Arrow list after the other."""
+    if isinstance(column, pa.ChunkedArray):
+        return [value for chunk in column.chunks for value in _values(chunk)]
+    if not pa.types.is_list(column.type) or column.null_count:
+        values: list[Any] = column.to_pylist()
+        return values
+    every, ends = column.flatten().to_pylist(), column.offsets.to_numpy()
+    return [every[start:end] for start, end in pairwise((ends - ends[0]).tolist())]
 
 
 def _require(path: Path, found: Sequence[str], wanted: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Final
 
 import numpy as np
@@ -102,6 +103,14 @@ class ItemOwner:
         self._told_ms, news, self._news = now_ms, self._news, {}
         changed = self._owned(news)
         return Owned(_stored(changed), changed)
+
+    def tell_again(self, ids: Mapping[str, Sequence[str]]) -> None:
+        """Have the rows of these entities, by kind, delivered anew: as known ones they stay."""
+        for entity, of_kind in ids.items():
+            table = self._merged.tables[entity]
+            has_N = table.merged(table.find(of_kind))["position"] >= 0
+            for entity_id in compress(of_kind, has_N.tolist()):
+                self._news.setdefault(entity, {}).setdefault(entity_id, [])
 
     def end_step(self, now_ms: int) -> Gone:
         """Forget unknown entities as the bounds say; returns the rows to delete of them: those

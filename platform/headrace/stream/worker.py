@@ -99,7 +99,7 @@ class Worker:
         """Take in the items and users that came, changed or went."""
         followed = self._catalogue.poll()
         if followed.item_ids:
-            self._merged.follow_items(followed.item_ids)
+            self._owner.tell_again(self._merged.follow_items(followed.item_ids))
         if self._catalogue.is_to_be_drawn_anew():
             negatives = Negatives.of(self._settings, self._catalogue.items.table.ids())
             for partition in self._partitions.values():

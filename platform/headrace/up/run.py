@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -73,6 +74,7 @@ class Platform:
 
     def start(self, stack: ExitStack) -> None:
         """Everything up to the parts, whose end goes onto the stack as they come."""
+        gc.freeze()  # the dataset stays: no collection need look at it again
         swept = sweep()
         if swept:
             self.screen.say(f"swept what a headrace up that was killed left: {', '.join(swept)}")
@@ -89,12 +91,12 @@ class Platform:
         self.settings, servers = start_servers(
             self.settings, sockets, self.environ, stack, self.screen
         )
-        materialize(self.options, self.settings, self.screen)
-        if "RAY_ADDRESS" not in self.environ:
+        if "RAY_ADDRESS" not in self.environ:  # which starts while the catalogue is told
             ray, self.wait_for_ray = start_own_ray(
                 self.settings, sockets, self.environ, stack, self.screen
             )
             servers.append(ray)
+        materialize(self.options, self.settings, self.screen)
         self.loop = self._loop(servers, stack)
 
     def work(self) -> None:

@@ -5,6 +5,7 @@ N items   M word fields   L words of a field   S category slots of an item
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any, Final, get_type_hints
@@ -50,6 +51,7 @@ FIELDS: Final = tuple(field.name for field in fields(Item))
 _VALUES: Final[Any] = tuple(get_type_hints(Item)[name] for name in FIELDS)
 _DECODER: Final = msgspec.msgpack.Decoder(tuple[_VALUES])
 _ENCODER: Final = msgspec.msgpack.Encoder()
+_WORD: Final = re.compile(r"[^\W_]+")  # letters and digits, as `str.isalnum` says
 
 
 def encode_item(item: Item) -> bytes:
@@ -81,20 +83,32 @@ def numbers_of(items: Sequence[Item]) -> dict[str, NDArray[Any]]:
 def words_of(items: Sequence[Item]) -> tuple[Ints, Ints]:
     """The words of these items, one item's after the other, and the lengths of that, [N]: how many
     each field has, in one number, then their keys. Words of different fields are different."""
-    texts: list[str] = []
-    counts = []
+    keys_M = [_WordKeys(name) for name in WORD_FIELDS]
+    flat: list[int] = []
+    lengths = []
     for item in items:
-        title = "".join(c if c.isalnum() else " " for c in item.title.casefold()).split()
+        title = _WORD.findall(item.title.casefold())
         told = (title, item.categories, words_beside(item.attributes))
-        for name, words in zip(WORD_FIELDS, told, strict=True):
-            texts += [f"{name}:{word}" for word in words[:MAX_WORDS]]
-            counts.append(min(len(words), MAX_WORDS))
-    key_of = {text: key(text) for text in set(texts)}  # most are words of many items
-    keys = np.fromiter(map(key_of.__getitem__, texts), np.int64, len(texts))
-    count_NM = np.array(counts, np.int64).reshape(-1, len(WORD_FIELDS))
-    length_N = count_NM.sum(1)
-    flat = np.insert(keys, np.cumsum(length_N) - length_N, count_NM @ COUNT_UNITS)
-    return flat, length_N + 1
+        start, unit = len(flat), 1
+        flat.append(0)
+        for keys, words in zip(keys_M, told, strict=True):
+            some = words[:MAX_WORDS]
+            flat[start] += unit * len(some)
+            flat += map(keys.__getitem__, some)
+            unit *= COUNT_UNIT
+        lengths.append(len(flat) - start)
+    return np.array(flat, np.int64), np.array(lengths, np.int64)
+
+
+class _WordKeys(dict[str, int]):
+    """The keys of words of a field, each hashed once: most are words of many items."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __missing__(self, word: str) -> int:
+        found = self[word] = key(f"{self._name}:{word}")
+        return found
 
 
 def spread_words(flat: Ints, length_N: Ints) -> Ints:

@@ -39,6 +39,7 @@ Ints = NDArray[np.int64]
 
 REUSE_AFTER_MS: Final = 60_000  # no request is as old
 BATCH: Final = 10_000
+FIRST_BATCH: Final = 50_000  # of a new table: the more at once, the fewer words are hashed twice
 
 
 class ItemTable:
@@ -242,7 +243,7 @@ class ItemTable:
 def table_of(items: Iterable[Item]) -> ItemTable:
     """A table of these items, in rows from 1 on in their order."""
     table, left = ItemTable(), iter(items)
-    while part := list(islice(left, BATCH)):
+    while part := list(islice(left, FIRST_BATCH)):
         table.put(part, 0)
     return table
 

@@ -92,11 +92,12 @@ class MergedState:
         new = [index for index in self.items.take_new() if ids[index]]
         self.catalogue.meet(new, [ids[index] for index in new])
 
-    def follow_items(self, item_ids: Sequence[str]) -> None:
-        """Take in that these items came into the catalogue, changed there or left it."""
-        self.items.classify(item_ids)
+    def follow_items(self, item_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Take in that these items came into the catalogue, changed there or left it; returns those
+        that events had named before, by kind of row."""
         having = self.items.having(item_ids)
         self.catalogue.meet(self.items.find(having).tolist(), having)
+        return {kind: self.tables[kind].classify(item_ids) for kind in (ITEM, COMPANIONS)}
 
     def own(self, partitions: Iterable[int]) -> None:
         """Mark these partitions as own: their rows are put here, and the topic only echoes them."""

@@ -4,7 +4,8 @@ An item is shown to users of every partition. Each stream worker counts what its
 and publishes that partial state, an absolute row with its position, to the compacted topic
 `item-partials`, where the entity's owner reads it into one of these tables. What the owner merges
 it publishes in `item-features`: a table has the partial rows of the entities that its worker
-merges, and those that it counts itself; of all others it has the merged row.
+merges, and those that it counts itself; of all others it has the merged row. Each row is there
+once: where one partition alone speaks of an entity, its row is the merged one.
 
 Entities that nobody announced, whose ids any sender may make up, share a bounded number of places.
 They are forgotten when they were not heard of for long, or when others need their places.
@@ -17,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +27,15 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout, whole
 from headrace.features.rows.bounds import NOTHING, Share
-from headrace.features.rows.partial_rows import AllPartialRows
-from headrace.features.rows.state_row import Rows, blank_rows
+from headrace.features.rows.partial_rows import NONE, SEVERAL, AllPartialRows, SparseRows
+from headrace.features.rows.state_row import Rows
 
 IN_THIS_STEP: Final = 1 << 62  # a time
 MIN_ROWS: Final = 1_024  # that a table grows or shrinks by
+_ABOUT: Final = np.dtype([
+    ("only", "<i8"), ("heard_ms", "<i8"), ("is_stale", "?"), ("is_unknown", "?"), ("is_others", "?")
+])  # fmt: skip
+_NOBODY: Final = np.array([(NONE, 0, False, False, False)], _ABOUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +70,8 @@ class MergedTable:
         self._forgotten: list[Forgotten] = []
         self._partials = AllPartialRows(layout)
         self._merges: Callable[[str], bool] = lambda entity_id: True
-        self._merged_R = blank_rows(layout, 1)  # the last one is nobody's: index -1 reads it
-        self._stale_R = np.zeros(1, dtype=bool)
-        self._unknown_R = np.zeros(1, dtype=bool)
-        self._others_R = np.zeros(1, dtype=bool)  # of entities that another worker merges
-        self._heard_ms_R = np.zeros(1, dtype=np.int64)
+        self._kept = SparseRows(layout, 0)  # merged rows of others, and of several partitions
+        self._hold(_NOBODY.copy())  # the last one is nobody's: index -1 reads it
 
     def __len__(self) -> int:
         return len(self._index_of)
@@ -77,8 +79,7 @@ class MergedTable:
     @property
     def num_bytes(self) -> int:
         """Bytes of the partial and merged rows, and of the flags and times beside them."""
-        arrays = (self._merged_R, self._stale_R, self._unknown_R, self._others_R, self._heard_ms_R)
-        return self._partials.num_bytes + sum(array.nbytes for array in arrays)
+        return self._partials.num_bytes + self._kept.num_bytes + self._about_R.nbytes
 
     def all_ids(self) -> list[str]:
         """Of the entities in the table."""
@@ -131,16 +132,17 @@ class MergedTable:
         forgotten, self._forgotten = self._forgotten, []
         return forgotten
 
-    def classify(self, ids: Iterable[str]) -> None:
-        """Ask anew which of these entities are known: one that is no more shares the places of
-        those nobody announced, and is forgotten like them."""
-        for entity_id in ids:
-            index = self._index_of.get(entity_id)
-            if index is None:
-                continue
-            is_unknown = not self._is_known(entity_id)
+    def classify(self, ids: Iterable[str]) -> list[str]:
+        """Ask anew which of these entities are known, and return those that have become so. One
+        that is no more shares the places of those nobody announced, and is forgotten like them."""
+        became = []
+        for entity_id in self.having(ids):
+            index, is_unknown = self._index_of[entity_id], not self._is_known(entity_id)
+            if self._unknown_R[index] and not is_unknown:
+                became.append(entity_id)
             self.num_unknown += is_unknown - bool(self._unknown_R[index])
             self._unknown_R[index], self._heard_ms_R[index] = is_unknown, IN_THIS_STEP
+        return became
 
     def own(self, partitions: Iterable[int]) -> None:
         """Mark these partitions as own: their rows are put here, and the topic only echoes them."""
@@ -170,7 +172,7 @@ class MergedTable:
     def replace(self, index_N: Ints, partition: int, rows_N: Rows) -> None:
         """Put back rows of distinct entities in a partition."""
         self._partials.of(partition).write(index_N, rows_N)
-        self._stale_R[index_N] = ~self._others_R[index_N]
+        self._stale_R[index_N] |= ~self._others_R[index_N] & (self._only_R[index_N] != partition)
 
     def apply(self, ids: Sequence[str], rows_K: Rows) -> None:
         """Take in published rows; one that is not newer than its partition's row is skipped."""
@@ -201,10 +203,10 @@ class MergedTable:
         forgotten by whoever does."""
         index_K = self.indexes(ids)
         theirs = np.flatnonzero(self._others_R[index_K])
-        whole(self._merged_R)[index_K[theirs]] = whole(rows_K.take(theirs))
+        self._kept.write(index_K[theirs], rows_K.take(theirs))
         index_N = self.find(gone)
         index_N = index_N[self._others_R[index_N]]
-        whole(self._merged_R)[index_N] = whole(blank_rows(self.layout, len(index_N)))
+        self._kept.drop(index_N)
         self._free_indexes(index_N[self._unknown_R[index_N] & ~self._partials.have(index_N)])
 
     def states(self, index_N: Ints) -> State:
@@ -219,9 +221,17 @@ class MergedTable:
         """
         stale_V = np.unique(index_N[self._stale_R[index_N]])
         if len(stale_V):
-            whole(self._merged_R)[stale_V] = whole(self._partials.merged(stale_V))
-            self._stale_R[stale_V] = False
-        return self._merged_R.take(index_N)
+            only_V = self._partials.only(stale_V)
+            self._only_R[stale_V], self._stale_R[stale_V] = only_V, False
+            self._kept.drop(stale_V[only_V != SEVERAL])
+            several_M = stale_V[only_V == SEVERAL]
+            self._kept.write(several_M, self._partials.merged(several_M))
+        rows_N, only_N = self._kept.read(index_N), self._only_R[index_N]
+        for partition in np.unique(only_N[only_N >= 0]).tolist():
+            its_N = np.flatnonzero(only_N == partition)
+            whole(rows_N)[its_N] = whole(self._partials.of(partition).read(index_N[its_N]))
+        rows_N["partition"] = 0
+        return rows_N
 
     def _give_index(self, entity_id: str) -> None:
         """An index for an entity that has none, if there is one."""
@@ -254,9 +264,8 @@ class MergedTable:
         self._free = sorted([*self._free, *partitions_of], reverse=True)
         self.num_forgotten += len(partitions_of)
         self.num_unknown -= int(self._unknown_R[index_E].sum())
-        for flag_R in (self._unknown_R, self._stale_R, self._others_R):
-            flag_R[index_E] = False
-        whole(self._merged_R)[index_E] = whole(blank_rows(self.layout, len(index_E)))
+        self._about_R[index_E] = _NOBODY
+        self._kept.drop(index_E)
         self._shrink()
 
     def _shrink(self) -> None:
@@ -267,12 +276,9 @@ class MergedTable:
         del self.ids[num:]
         self._free = [index for index in self._free if index < num]
         self._new = [index for index in self._new if index < num]
-        kept = num + 1  # the last one is nobody's
-        self._merged_R = self._merged_R[:kept].copy()
-        self._stale_R, self._unknown_R = self._stale_R[:kept].copy(), self._unknown_R[:kept].copy()
-        self._others_R = self._others_R[:kept].copy()
-        self._heard_ms_R = self._heard_ms_R[:kept].copy()
+        self._hold(self._about_R[: num + 1].copy())  # the last one is nobody's
         self._partials.shrink(num)
+        self._kept.shrink(num)
 
     def _refuse(self, ids: Sequence[str], rows_K: Rows, place_E: Ints) -> None:
         partitions = rows_K["partition"][place_E].tolist()
@@ -280,11 +286,14 @@ class MergedTable:
             self._forgotten.append(Forgotten(ids[place], (partition,)))
 
     def _reserve(self, num: int) -> None:
-        if num >= len(self._merged_R):
-            more = max(num + 1, 5 * len(self._merged_R) // 4, MIN_ROWS) - len(self._merged_R)
-            self._merged_R = np.concatenate([self._merged_R, blank_rows(self.layout, more)])
-            none = np.zeros(more, dtype=bool)
-            self._stale_R = np.concatenate([self._stale_R, none])
-            self._unknown_R = np.concatenate([self._unknown_R, none])
-            self._others_R = np.concatenate([self._others_R, none])
-            self._heard_ms_R = np.concatenate([self._heard_ms_R, np.zeros(more, np.int64)])
+        if num >= len(self._about_R):
+            more = max(num + 1, 5 * len(self._about_R) // 4, MIN_ROWS) - len(self._about_R)
+            self._hold(np.append(self._about_R, _NOBODY.repeat(more)))
+
+    def _hold(self, about_R: NDArray[Any]) -> None:
+        self._about_R = about_R
+        self._only_R: Ints = about_R["only"]  # the partition whose row is the merged one
+        self._heard_ms_R: Ints = about_R["heard_ms"]
+        self._stale_R: NDArray[np.bool_] = about_R["is_stale"]
+        self._unknown_R: NDArray[np.bool_] = about_R["is_unknown"]
+        self._others_R: NDArray[np.bool_] = about_R["is_others"]  # another worker merges it

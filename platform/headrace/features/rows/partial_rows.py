@@ -1,9 +1,13 @@
 """Partial rows: the partitions' partial states of entities of a kind.
 
+A row takes memory once an entity has one: of most items few partitions have anything to say.
+
 N entities asked for   K rows   R entities known
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +16,17 @@ from headrace.features.aggregation.facts import Ints
 from headrace.features.aggregation.layout import Layout, whole
 from headrace.features.rows.state_row import Rows, blank_rows
 
+NONE: Final = -1  # partitions that an entity has rows of
+SEVERAL: Final = -2
 
-class PartialRows:
-    """The rows of one partition, for the entities that it spoke of."""
+
+class SparseRows:
+    """Rows of those entities that have one: of one partition, or merged ones."""
 
     def __init__(self, layout: Layout, partition: int) -> None:
         self._layout, self._partition = layout, partition
         self._rows_K = blank_rows(layout, 1, partition)  # the last one is of those without a row
-        self._place_R = np.full(0, -1, dtype=np.int64)
+        self._place_R = np.full(0, -1, dtype=np.int32)
         self._num_rows = 0
         self._free: list[int] = []  # places of rows that were dropped
 
@@ -44,10 +51,7 @@ class PartialRows:
         self._place_R[index_N] = place_N
         self._num_rows += more
         if self._num_rows >= len(self._rows_K):
-            room = max(self._num_rows + 1, 5 * len(self._rows_K) // 4, 256) - len(self._rows_K)
-            self._rows_K = np.concatenate(
-                [self._rows_K, blank_rows(self._layout, room, self._partition)]
-            )
+            self._grow(max(self._num_rows + 1, 5 * len(self._rows_K) // 4, 256))
         whole(self._rows_K)[place_N] = whole(rows_N)
 
     def drop(self, index_N: Ints) -> None:
@@ -61,16 +65,24 @@ class PartialRows:
         rows_K = self._rows_K.take(self._place_R[index_K])
         nobodys = blank_rows(self._layout, 1, self._partition)
         self._rows_K = np.concatenate([rows_K, nobodys])
-        self._place_R = np.full(num + 1, -1, dtype=np.int64)
+        self._place_R = np.full(num + 1, -1, dtype=np.int32)
         self._place_R[index_K] = np.arange(len(index_K))
         self._num_rows, self._free = len(index_K), []
+
+    def _grow(self, capacity: int) -> None:
+        """Have room for so many rows. Room that was never written to takes no memory."""
+        grown_K = np.zeros(capacity, self._rows_K.dtype)
+        before = len(self._rows_K) - 1
+        whole(grown_K)[:before] = whole(self._rows_K)[:before]
+        whole(grown_K)[-1] = whole(self._rows_K)[-1]
+        self._rows_K = grown_K
 
     def _places(self, index_N: Ints) -> Ints:
         beyond = int(index_N.max(initial=-1)) + 2 - len(self._place_R)  # the last one is nobody's
         if beyond > 0:
             more = max(beyond, len(self._place_R) // 4)
-            self._place_R = np.concatenate([self._place_R, np.full(more, -1, dtype=np.int64)])
-        return self._place_R[index_N].copy()
+            self._place_R = np.concatenate([self._place_R, np.full(more, -1, dtype=np.int32)])
+        return self._place_R[index_N].astype(np.int64)
 
 
 class AllPartialRows:
@@ -78,15 +90,15 @@ class AllPartialRows:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._of: dict[int, PartialRows] = {}
+        self._of: dict[int, SparseRows] = {}
 
     @property
     def num_bytes(self) -> int:
         return sum(partials.num_bytes for partials in self._of.values())
 
-    def of(self, partition: int) -> PartialRows:
+    def of(self, partition: int) -> SparseRows:
         if partition not in self._of:
-            self._of[partition] = PartialRows(self._layout, partition)
+            self._of[partition] = SparseRows(self._layout, partition)
         return self._of[partition]
 
     def __contains__(self, partition: int) -> bool:
@@ -98,6 +110,14 @@ class AllPartialRows:
         for partials in self._of.values():
             has_N[partials.having(index_N)] = True
         return has_N
+
+    def only(self, index_N: Ints) -> Ints:
+        """[N]: the partition that alone has a row of the entity, `NONE` or `SEVERAL`."""
+        only_N = np.full(len(index_N), NONE, np.int64)
+        for partition, partials in self._of.items():
+            has_N = partials.having(index_N)
+            only_N[has_N] = np.where(only_N[has_N] == NONE, int(partition), SEVERAL)
+        return only_N
 
     def merged(self, index_N: Ints) -> Rows:
         """[N]: the rows of these distinct entities, merged."""
