@@ -25,7 +25,7 @@ from headrace.features.aggregation.facts import Ints
 from headrace.model.batch import Batch, make_items
 from headrace.model.item_factors import WIDTH as FACTORS
 from headrace.model.layers.item_tower import ItemCache, ItemSide
-from headrace.model.ranker import Ranker
+from headrace.model.ranker import Ranker, Scored
 
 MOST: Final = 1 << 16  # items that are kept
 PART: Final = 1 << 12  # that are computed at once
@@ -53,6 +53,14 @@ class CachedItems:
 
     def logits(self, batch: Batch) -> Tensor:
         """[C, K]: of a batch whose items are rows of the catalogue."""
+        return self._ranker.serve(*self._placed(batch))
+
+    def scored(self, batch: Batch) -> Scored:
+        """The same, with what the last layer reads."""
+        return self._ranker.served(*self._placed(batch))
+
+    def _placed(self, batch: Batch) -> tuple[Batch, ItemCache]:
+        """The batch over the items that it reads, and these, row by row."""
         row_T, row_C = batch.history.item_BT.reshape(-1), batch.candidates.item_C
         items = self._of(self._keys_of(torch.cat([row_T, row_C]).numpy()))
         place_BT = torch.arange(len(row_T)).view_as(batch.history.item_BT)
@@ -63,7 +71,7 @@ class CachedItems:
                 batch.candidates, item_C=torch.arange(len(row_T), len(row_T) + len(row_C))
             ),
         )
-        return self._ranker.serve(placed, items)
+        return placed, items
 
     def vectors(self, name: str, row_N: Ints) -> NDArray[np.float32]:
         """[N, D]: the "content" of the items in these rows, or their "factors"."""

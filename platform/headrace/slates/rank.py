@@ -1,6 +1,6 @@
 """The stage `rank`: FuseRank's probabilities and scores for the candidates, the best first.
 
-C candidates   J scalar heads   T past events
+C candidates   D draws   J scalar heads   T past events
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from headrace.keys import key
 from headrace.model.batch import Batch, BatchRequest, make_request_batch
 from headrace.model.calibration import PlattBank
 from headrace.model.config import RankerConfig
+from headrace.model.ranker import Scored
 from headrace.pipeline.context import Context, Snapshot, StatesByRow
 
 
@@ -37,6 +38,10 @@ class ItemSides(Protocol):
         """[C, K]: of the candidates of a batch."""
         ...
 
+    def scored(self, batch: Batch) -> Scored:
+        """The same, with what the last layer reads."""
+        ...
+
 
 class RankingModel(Protocol):
     """A ranker with its calibration and weights, ready to rank rows of a catalogue."""
@@ -47,6 +52,8 @@ class RankingModel(Protocol):
     def items(self) -> ItemSides: ...
     @property
     def calibration(self) -> PlattBank: ...
+    @property
+    def deviation_JRS(self) -> Tensor | None: ...  # draws of the last layer's weights
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
@@ -86,8 +93,19 @@ class RankContext(Context):
     history_3T: Ints | None = None  # of the user as the ranker reads it, once that was made
 
 
-def rank(context: RankContext) -> None:
-    """Give the candidates their features, probabilities and scores, and put the best first.
+class Draws(Protocol):
+    """Draws of the scores of candidates, from the posterior of a model."""
+
+    def scores(
+        self, context: RankContext, batch: Batch, scored: Scored, model: RankingModel
+    ) -> NDArray[np.float32]:
+        """[D, C]: a row per draw."""
+        ...
+
+
+def rank(context: RankContext, draws: Draws | None = None) -> None:
+    """Give the candidates their features, probabilities and scores, and put the best first; with
+    `draws` also the scores that they may have.
 
     Raises `NoModel` where there is none: they have features then, and the order that they came in.
     """
@@ -98,7 +116,11 @@ def rank(context: RankContext) -> None:
         raise NoModel("there is no model yet")
     if not len(candidates):
         return
-    p_CJ = probabilities(request_batch(context, features, model), model)
+    batch = request_batch(context, features, model)
+    if draws is None:
+        p_CJ = probabilities(batch, model)
+    else:
+        p_CJ, candidates.drawn_DC = drawn(context, batch, model, draws)
     candidates.p_CJ = model.of_impression(p_CJ)
     price_micros_C = context.catalogue.numbers("price_micros", candidates.row_C)
     candidates.score_C = model.scores(candidates.p_CJ, price_micros_C)
@@ -131,6 +153,18 @@ def request_batch(context: RankContext, features: RequestFeatures, model: Rankin
     )
     history_rows_T = context.catalogue.rows_of_keys(features.history_3T[0])
     return make_request_batch(request, history_rows_T, context.candidates.row_C)
+
+
+def drawn(
+    context: RankContext, batch: Batch, model: RankingModel, draws: Draws
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """[C, J], [D, C]: the probabilities, and draws of the scores."""
+    with torch.inference_mode():
+        scored = model.items.scored(batch)
+        p_CJ: NDArray[np.float32] = model.calibration(
+            scored.logit_CK.cpu(), batch.surface_C
+        ).numpy()
+        return p_CJ, draws.scores(context, batch, scored, model)
 
 
 def probabilities(batch: Batch, model: RankingModel) -> NDArray[np.float32]:
