@@ -33,6 +33,7 @@ POLICIES: Final = {
     "greedy": Exploration(),
     "epsilon_greedy_05": Exploration("epsilon_greedy", epsilon=0.05),
     "epsilon_greedy_20": Exploration("epsilon_greedy", epsilon=0.2),
+    "fresh_05": Exploration(fresh=0.05),
     "thompson": Exploration("thompson", draws=50),
 }
 NUM_ITEMS, NUM_USERS, PLACES = 100, 2_000, 10
@@ -94,7 +95,8 @@ def run(_: argparse.Namespace) -> dict[str, Any]:
 def slates(shop: Shop, exploration: Exploration, seed: int) -> Iterator[list[int]]:
     """The items of each slate; their users click by the shop's rates."""
     random, dataset = np.random.default_rng(seed), shop.dataset()
-    settings, application = config.load(), replace(APPLICATION, exploration=exploration)
+    settings, sources = config.load(), {"fresh": 0.1, **APPLICATION.sources}
+    application = replace(APPLICATION, exploration=exploration, sources=sources)
     learner = WalkLearner(dataset, settings, AskedSlates(seed=seed), (), with_deviations=True)
     rules = SlateRules(application, SeenPolicy("always"), blends=False)
     replica = WalkedReplica(dataset, settings, learner, rules)
