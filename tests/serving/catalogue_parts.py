@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.catalogue_log import items_of, write_items
 from headrace.api.slate import RecommendRequest
 from headrace.broker.record import Record
+from headrace.catalogue.content_index import ContentIndex
 from headrace.catalogue.table.shared import SNAPSHOT_FILE, open_items
 from headrace.catalogue.table.table import REUSE_AFTER_MS, ItemTable
 from headrace.catalogue.words import ContentTable
@@ -143,9 +144,18 @@ def replica(folder: str) -> None:
     start_s = time.time() - began_s
     give_states(made.states, table, int(WITH_STATES * len(table)))
     states_mb = memory_mb()
-    for _ in range(REQUESTS):
+    keys = table.keys(table.rows())
+    content = ContentIndex(made.content, keys, Path(folder) / "indexes")
+    vectors_mb = memory_mb()
+    for number in range(REQUESTS):
         made.slate_s()
-    parts_mb = {"imported": imported_mb, "table": table_mb, "states": states_mb}
+        content.index.nearest(content.vectors(keys[number : number + 1])[0], 500)
+    parts_mb = {
+        "imported": imported_mb,
+        "table": table_mb,
+        "states": states_mb,
+        "content_vectors": vectors_mb,
+    }
     say({"start_s": start_s, "mb": memory_mb(), "parts_mb": parts_mb})
     for _ in sys.stdin:
         say({"mb": memory_mb()})
