@@ -144,7 +144,8 @@ class WalkedReplica:
         row = self._path.user_rows.get(context.user_id)
         attributes = self._attributes.get(context.user_id, ())
         state_1 = decode_rows([row], USER_LAYOUT)["state"] if row else USER_LAYOUT.new(1)
-        context.user = User(state_1, user_word_keys(attributes), {}, age_of(attributes))
+        told = user_word_keys(attributes), age_of(attributes)
+        context.user = User(state_1, told[0], age=told[1], words=attributes)
 
 
 def _no_answer(context: RankContext) -> None:
