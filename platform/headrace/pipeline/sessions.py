@@ -58,7 +58,8 @@ class SessionMemory:
     def near(self, user_id: str, rows: Sequence[int]) -> tuple[Ints, Floats]:
         """[N] each: the rows of the sessions that share most with these rows, and their scores.
 
-        A session counts by the rows that it shares, later ones more, and less if it is long.
+        A session counts by the rows that it shares, later ones more, and less if it is long; few
+        that share little say less than many.
         """
         with self._lock:
             number_X, weight_X = self._sharing(rows)
@@ -72,7 +73,7 @@ class SessionMemory:
         is_there_KR = row_KR != 0
         row_N, place_X = np.unique(row_KR[is_there_KR], return_inverse=True)
         score_N = np.bincount(place_X.reshape(-1), score_KR[is_there_KR], len(row_N))
-        return row_N.astype(np.int64), score_N.astype(np.float64)
+        return row_N.astype(np.int64), score_N / (share_K.sum() + 1)
 
     def _has_any(self, number: int, rows: Sequence[int]) -> bool:
         return not set(rows).isdisjoint(self._row_SR[number % self._most].tolist())
