@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +25,9 @@ from headrace.slates.cached_items import CachedItems
 from headrace.slates.value import PAID, value_weights, weighted_scores
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LiveModel:
-    """A published version, ready to rank."""
+    """A published version, ready to rank; what follows from it is made once."""
 
     manifest: Manifest
     ranker: Ranker
@@ -41,12 +42,16 @@ class LiveModel:
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""
-        relative_J = self.calibration.is_relative_SJ[self.manifest.model.surface_number(surface)]
+        return bool(self._is_relative_S[self.manifest.model.surface_number(surface)])
+
+    @cached_property
+    def _is_relative_S(self) -> NDArray[np.bool_]:
         read_J = self._are_weighed_J
         read_J[0] = True  # the click's, which is told and which ads are priced by
-        return bool((relative_J.numpy() & read_J).any())
+        is_relative_S: NDArray[np.bool_] = (self.calibration.is_relative_SJ.numpy() & read_J).any(1)
+        return is_relative_S
 
-    @property
+    @cached_property
     def weighed(self) -> dict[str, int]:
         """The heads beside the click that slates are ordered by, with their columns."""
         are_weighed_J = self._are_weighed_J.tolist()
@@ -70,7 +75,11 @@ class LiveModel:
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
-        return per_impression(p_XJ, self.manifest.model.after_click)
+        return per_impression(p_XJ, self._after_click)
+
+    @cached_property
+    def _after_click(self) -> tuple[bool, ...]:
+        return self.manifest.model.after_click
 
     def scores(
         self, p_XJ: NDArray[np.float32], price_micros_X: NDArray[np.int64]

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from headrace.catalogue.table.table import ItemTable
 from headrace.errors import ServiceError
@@ -20,7 +18,7 @@ from headrace.features.aggregation.asked import AskedItems, Groups, Requests
 from headrace.features.aggregation.facts import Ints
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.keys import key
-from headrace.model.batch import Batch, BatchRequest, make_request_batch
+from headrace.model.batch import BatchRequest
 from headrace.model.calibration import PlattBank
 from headrace.model.config import RankerConfig
 from headrace.pipeline.context import Context, Snapshot, StatesByRow
@@ -31,10 +29,10 @@ class NoModel(ServiceError):
 
 
 class ItemSides(Protocol):
-    """The item side of a model, for batches whose items are rows of a catalogue."""
+    """The item side of a model, for requests whose items are rows of a catalogue."""
 
-    def logits(self, batch: Batch) -> Tensor:
-        """[C, K]: of the candidates of a batch."""
+    def logits(self, request: BatchRequest, past_row_T: Ints, row_C: Ints) -> NDArray[np.float32]:
+        """[C, K]: of the candidates of a request, and its past events."""
         ...
 
 
@@ -98,7 +96,7 @@ def rank(context: RankContext) -> None:
         raise NoModel("there is no model yet")
     if not len(candidates):
         return
-    p_CJ = probabilities(request_batch(context, features, model), model)
+    p_CJ = probabilities(context, features, model)
     candidates.p_CJ = model.of_impression(p_CJ)
     price_micros_C = context.catalogue.numbers("price_micros", candidates.row_C)
     candidates.score_C = model.scores(candidates.p_CJ, price_micros_C)
@@ -117,25 +115,25 @@ def inputs(context: RankContext) -> RequestFeatures:
     return features
 
 
-def request_batch(context: RankContext, features: RequestFeatures, model: RankingModel) -> Batch:
-    """The model's input batch; items are rows of the catalogue, those that left it are row 0."""
-    number = model.config.surface_number(context.surface)
-    words = context.user.word_keys
-    request = BatchRequest(
+def ranker_request(
+    context: RankContext, features: RequestFeatures, model: RankingModel
+) -> BatchRequest:
+    """The request as the model reads it, without its items."""
+    return BatchRequest(
         key(context.user_id),
-        words,
+        context.user.word_keys,
         (),
         features,
-        surface=number,
+        surface=model.config.surface_number(context.surface),
         context_words=word_keys(context.told),
     )
-    history_rows_T = context.catalogue.rows_of_keys(features.history_3T[0])
-    return make_request_batch(request, history_rows_T, context.candidates.row_C)
 
 
-def probabilities(batch: Batch, model: RankingModel) -> NDArray[np.float32]:
-    """[C, J]: of each scalar head's action, for the candidates of a batch."""
-    with torch.inference_mode():
-        logit_CK = model.items.logits(batch)
-        p_CJ: NDArray[np.float32] = model.calibration(logit_CK, batch.surface_C).numpy()
-    return p_CJ
+def probabilities(
+    context: RankContext, features: RequestFeatures, model: RankingModel
+) -> NDArray[np.float32]:
+    """[C, J]: of each scalar head's action, for the candidates of a request."""
+    request = ranker_request(context, features, model)
+    past_row_T = context.catalogue.rows_of_keys(features.history_3T[0])
+    logit_CK = model.items.logits(request, past_row_T, context.candidates.row_C)
+    return model.calibration.of_request(logit_CK, request.surface)
