@@ -40,8 +40,8 @@ class Connection:
     """A connection that is opened when it is used, and again when the server has closed it."""
 
     def __init__(self, port: int) -> None:
-        self._port, self._socket = port, self._opened()
-        self.received = bytearray()
+        self._port, self.received = port, bytearray()
+        self._socket = self._opened()
 
     def fileno(self) -> int:
         """That of the socket."""
@@ -59,6 +59,8 @@ class Connection:
     def receive(self) -> int:
         """Read what has come; the status once the answer is whole, -1 where there is none."""
         got = self._socket.recv(MOST)
+        if not got:
+            return -1
         self.received += got
         end = self.received.find(b"\r\n\r\n")
         if end > 0:
@@ -67,7 +69,7 @@ class Connection:
             length = int(head[place : head.find(b"\r", place) % (len(head) + 1)])
             if len(self.received) >= end + 4 + length:
                 return int(head[9:12])
-        return 0 if got else -1
+        return 0
 
     def open_again(self) -> None:
         """A fresh socket in the place of the one that there was."""
@@ -112,7 +114,7 @@ class _ClosedLoop:
         self._requests, self._numbers = itertools.cycle(requests), itertools.count()
         self._selector = selectors.DefaultSelector()
         self._connections = [Connection(port) for _ in range(num)]
-        self._began_s = [0.0] * num
+        self._began_s: list[float | None] = [None] * num  # None: it waits for nothing
         self._later: list[tuple[float, int]] = []  # who asks again, and when
         self._answers: list[Answer] = []
 
@@ -144,13 +146,15 @@ class _ClosedLoop:
             status = -1
         if not status:
             return
-        now_s, began_s = time.monotonic(), self._began_s[place]
-        number, is_good = next(self._numbers), status == 200
-        self._answers.append(Answer(number, began_s, now_s - began_s, max(status, 0), is_good))
         if status < 0:
             self._selector.unregister(self._connections[place])
             self._connections[place].open_again()
             self._selector.register(self._connections[place], selectors.EVENT_READ, place)
+        began_s, self._began_s[place] = self._began_s[place], None
+        if began_s is None:  # the server has closed a connection that waited
+            return
+        now_s, number, is_good = time.monotonic(), next(self._numbers), status == 200
+        self._answers.append(Answer(number, began_s, now_s - began_s, max(status, 0), is_good))
         if is_good:
             self._ask(place)
         else:

@@ -27,7 +27,7 @@ from headrace.slates.value import PAID, value_weights, weighted_scores
 
 @dataclass(frozen=True)
 class LiveModel:
-    """A published version, ready to rank; what follows from it is made once."""
+    """A published version, ready to rank; its derived tables are made once."""
 
     manifest: Manifest
     ranker: Ranker
@@ -48,8 +48,7 @@ class LiveModel:
     def _is_relative_S(self) -> NDArray[np.bool_]:
         read_J = self._are_weighed_J
         read_J[0] = True  # the click's, which is told and which ads are priced by
-        is_relative_S: NDArray[np.bool_] = (self.calibration.is_relative_SJ.numpy() & read_J).any(1)
-        return is_relative_S
+        return np.asarray((self.calibration.is_relative_SJ.numpy() & read_J).any(1), np.bool_)
 
     @cached_property
     def weighed(self) -> dict[str, int]:

@@ -38,7 +38,7 @@ class Rates:
 
     def values(self, read_Qm: Values) -> Values:
         """[Q, n]: as `Rate.value` has each of them."""
-        of_Qn = read_Qm.take(self._columns, axis=1).astype(np.float64)
+        of_Qn: Values = read_Qm.take(self._columns, axis=1).astype(np.float64)
         np.maximum(of_Qn, self._least_n, out=of_Qn)
         of_Qn += self._before_n
         per_Qn = read_Qm[:, self._shown, None].astype(np.float64) + self._strength_n
@@ -46,7 +46,8 @@ class Rates:
             of_Qn /= per_Qn
             return of_Qn
         nothing_Qn = np.full_like(of_Qn, np.nan)
-        return np.divide(of_Qn, per_Qn, out=nothing_Qn, where=per_Qn > 0)
+        rate_Qn: Values = np.divide(of_Qn, per_Qn, out=nothing_Qn, where=per_Qn > 0)
+        return rate_Qn
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class ViewPlan:
 
 @dataclass(frozen=True, slots=True)
 class ReadPlan:
-    """What is read of states for some features."""
+    """The views that some features read, each once."""
 
     views: tuple[ViewPlan, ...]
     num: int

@@ -1,4 +1,4 @@
-"""The candidates' logits in numpy: what `Ranker.score` makes of them and a user's side.
+"""The candidates' logits in numpy, as `Ranker.score` makes them of their sides and a user's.
 
     C candidates   T past events   S places of the history   F features   E entries of factors
     K logits   J heads   A experts   P width of a part   R rank   H hidden   X and Y anything
@@ -114,7 +114,7 @@ class _Scale:
 
 
 class _Cross:
-    """The gated cross layers; a sixth of the gate's map is what the hard sigmoid reads."""
+    """The gated cross layers; the hard sigmoid reads a sixth of the gate's map, and a half."""
 
     def __init__(self, ranker: Ranker) -> None:
         layers = ranker.cross
@@ -138,7 +138,7 @@ class _Cross:
 
 
 class _Heads:
-    """The experts and the gates of all heads, with what the last layer reads beside them."""
+    """The experts and the gates of all heads, with the last layer's share beside them."""
 
     def __init__(self, ranker: Ranker, of_second_HK: Floats) -> None:
         heads = ranker.heads
@@ -166,7 +166,7 @@ class _Heads:
 
 
 def similarities(cosine_CT: Floats, group_GT: NDArray[np.bool_], out: Floats) -> None:
-    """[C, X]: what `similarity_tiers` makes of the cosines with past events of these groups."""
+    """[C, X]: the similarity tiers of cosines with past events of these groups."""
     num, num_events = cosine_CT.shape
     num_bins = NUM_GROUPS * NUM_BINS
     out[:, num_bins:] = ZERO
@@ -190,7 +190,7 @@ def similarities(cosine_CT: Floats, group_GT: NDArray[np.bool_], out: Floats) ->
 
 
 def _affinities(factor_F: Floats, entry_CE: Floats, out: Floats) -> None:
-    """[C, 2]: what `item_factors.affinities` says of candidates."""
+    """[C, 2]: the affinities of candidates, as `item_factors` has them."""
     out[:, 0] = entry_CE[:, -1]
     np.add(entry_CE[:, -1], entry_CE[:, :-1] @ factor_F, out=out[:, 1])
     np.multiply(_logit(out, LEAST_SHARE), np.float32(GAIN), out=out)

@@ -22,7 +22,7 @@ class RequestRanker:
 
     def num_past(self, request: BatchRequest) -> int:
         """How many events of the user's history are read."""
-        return min(self._length, trimmed(request.features.history_3T).shape[1])
+        return min(self._length, int(trimmed(request.features.history_3T).shape[1]))
 
     def logits(self, request: BatchRequest, past: PastItems, sides: Sequence[Floats]) -> Floats:
         """[C, K]: the logits of candidates. `past` are the items of the `num_past` newest events of

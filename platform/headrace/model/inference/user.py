@@ -1,4 +1,4 @@
-"""One user's side in numpy: what `UserTower` and `ItemFactors` make of profile and history.
+"""One user's side in numpy, as `UserTower` and `ItemFactors` make it of profile and history.
 
 T past events   S = 1 + T places   P known events   D width   H hidden   K logits
 X of a pair's part   F factors   W width of an item's content   G groups of events
@@ -154,9 +154,10 @@ class _Norm:
         return cls(array(norm.weight), array(norm.bias))
 
     def __call__(self, value_SD: Floats) -> Floats:
-        share = np.float32(1 / len(self.weight_D))
-        centred_SD = value_SD - share * np.add.reduce(value_SD, 1, keepdims=True)
-        variance_S1 = share * np.add.reduce(np.square(centred_SD), 1, keepdims=True)
+        share: np.float32 = np.float32(1 / len(self.weight_D))
+        centred_SD = value_SD.copy()
+        centred_SD -= share * np.add.reduce(value_SD, 1, keepdims=True)
+        variance_S1: Floats = share * np.add.reduce(np.square(centred_SD), 1, keepdims=True)
         centred_SD *= self.weight_D / np.sqrt(variance_S1 + np.float32(EPSILON))
         normed_SD: Floats = centred_SD + self.bias_D
         return normed_SD
