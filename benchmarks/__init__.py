@@ -29,6 +29,7 @@ faults.py           faults outside of headrace, and what they do: the three belo
 junk.py             junk in every topic and key, beside good events
 poison.py           what a sender and a pace do to the learner
 newids.py           what ids that nobody has seen cost in memory
+index.py            the nearest of a million vectors: recall, times, bytes
 catalogue.py        a million items: starts, memory, and updates beside requests
 catalogue_arrivals.py  how soon slates show what came and went
 catalogue_log.py    generated items, and a log of some

@@ -15,6 +15,7 @@ from benchmarks import (
     embedding,
     faults,
     features,
+    index,
     kills,
     likes,
     load_files,
@@ -35,6 +36,7 @@ Flags = argparse.Namespace
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "catalogue": catalogue.run,
     "features": lambda _: features.run(),
+    "index": lambda _: index.run(),
     "draws": lambda _: draws.run(),
     "embedding": lambda _: embedding.run(),
     "shops": lambda _: shops.run(),

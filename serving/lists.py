@@ -33,7 +33,7 @@ from serving.stages.answer import SlateContext, answer, slate_of
 from serving.stages.asked import context_of
 from serving.stages.hydrate import Hydrate
 
-SIMILAR: Final = quotas_of({"covisited": 1.0, "same_categories": 1.0})
+SIMILAR: Final = quotas_of({"covisited": 1.0, "content": 1.0, "same_categories": 1.0})
 TRENDING: Final = quotas_of({"trending": 1.0})
 TRENDING_HERE: Final = quotas_of({"trending_here": 1.0, "trending": 1.0})
 

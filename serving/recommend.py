@@ -12,6 +12,7 @@ from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
+from headrace.pipeline.exploration.explore import policy_of
 from headrace.pipeline.rerank.pinned import Pins
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Stage
@@ -48,6 +49,7 @@ class Recommender:
     ) -> None:
         self._catalogue, self._pins = catalogue, Pins(application.rerank.pins)
         self._clock = clock
+        self._policy = policy_of(application.exploration)
         self._stages = stages(hydrate, max_candidates, policy, application)
 
     def recommend(
@@ -63,6 +65,7 @@ class Recommender:
             "exclude": request.exclude,
             "given": request.candidates,
             "clock": self._clock,
+            "policy": self._policy,
             "pinned": self._pins.of(self._catalogue, request.surface),
         }
         context = context_of(request, self._catalogue, snapshot, now_ms, **of_route)

@@ -17,7 +17,7 @@ CORE = ROOT / "platform" / "headrace"
 # The longest name that matches a module counts: headrace.features.rows is on a level of its own.
 LEVELS: Final = (
     "__init__ action clock config documents/document epoch errors event events keys paths rooms "
-    "sample settings skipped access application features/aggregation metrics",
+    "sample settings skipped access application features/aggregation index metrics",
     "api broker catalogue features features/store positions services",
     "ads documents encoders features/rows model pipeline",
     "encoders/arrivals features/checks features/online learning registry retrieval",

@@ -29,6 +29,7 @@ from headrace.errors import InvalidEvent
 from headrace.events.declared import fault_of
 from headrace.events.faults import EVENT_VERSION as EVENT_VERSION
 from headrace.events.faults import fault_of_action, fault_of_items, fault_of_text, fault_of_version
+from headrace.events.serving_policy import ServingPolicy
 
 POSITION_UNKNOWN: Final = -1
 DEFAULT_SURFACE: Final = "home"
@@ -48,6 +49,7 @@ Version = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]  # of a model
 Value = Annotated[float, msgspec.Meta(ge=-MAX_VALUE, le=MAX_VALUE)]  # a rating, a share watched
 Micros = Annotated[int, msgspec.Meta(ge=-MAX_MICROS, le=MAX_MICROS)]  # millionths of a currency
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]  # ISO 4217
+Propensity = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Told = tuple[bool | None, ...]  # of each action of the table
 ContextTold = dict[str, Any]  # what else the request told: `headrace.events.declared`
 
@@ -68,8 +70,8 @@ class Shown(_Strict, frozen=True):
     long_viewed: bool | None = None
     value: Value = 0.0  # the grade of an action that came; without one it says nothing
     campaign_id: Id | None = None  # the campaign, where the item was shown as an ad
+    propensity: Propensity | None = None  # of this item at its position, under the policy
     price_micros: Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROS)] | None = None  # of that ad
-    propensity: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
     outcomes: dict[str, bool] | None = None  # of the actions that have no field here
     grade: Value | None = None  # how much it was liked, whatever came: a rating, the share watched
     amount_micros: Annotated[int, msgspec.Meta(ge=0, le=MAX_MICROS)] | None = None  # paid
@@ -116,6 +118,7 @@ class ImpressionEvent(_Strict, frozen=True, tag="impression"):
     model_version: Version | None = None
     served: Served | None = None
     context: ContextTold | None = None
+    policy: ServingPolicy | None = None
     placed: bool = False  # ads that a replica has placed: who shows them says so, and is charged
     version: int = EVENT_VERSION
 

@@ -24,3 +24,8 @@ def documents_path(settings: Settings, kind: str) -> Path:
 def rows_path(settings: Settings, entity: str) -> Path:
     """The folder of the feature rows of one kind of entity."""
     return offline_path(settings) / FEATURE_ROWS / entity
+
+
+def indexes_path(settings: Settings) -> Path:
+    """The folder of the sealed parts of indexes, which the replicas of a node map."""
+    return settings.home_path / "indexes"

@@ -51,6 +51,9 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     surface: str = ""  # where the items were shown; empty: not known
     log_q: bytes = b""  # float32 [N] of a request that was drawn, the chosen item first
     context: dict[str, str | float] | None = None  # what the request told beside, if anything
+    propensity: bytes = b""  # float32 [N] at its position, NaN: unknown; empty: all unknown
+    policy: str = ""  # under which these are, with its version; empty: not known
+    num_draws: int = 0  # that estimate them; 0: they are exact
 
     @property
     def num_impressions(self) -> int:
@@ -69,6 +72,11 @@ class Sample(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def log_q_N(self) -> NDArray[np.float32]:
         """The logarithm of how probable each item was to be drawn; empty where they were shown."""
         return np.frombuffer(self.log_q, dtype="<f4")
+
+    @property
+    def propensity_N(self) -> NDArray[np.float32]:
+        """How probable each item was at its position, NaN where unknown; empty: all unknown."""
+        return np.frombuffer(self.propensity, dtype="<f4")
 
     @property
     def history_3T(self) -> NDArray[np.int64]:

@@ -7,11 +7,12 @@ never sees half of a new version.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+import numpy as np
 from redis import RedisError
 
 from headrace import config
@@ -33,13 +34,17 @@ from headrace.features.rows.messages.row_messages import MERGED, RowDecoder
 from headrace.features.rows.schemas import RowSchemas
 from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.features.table import CATEGORY, HAS_GROUPS, ITEM
+from headrace.keys import key
 from headrace.metrics.latency import Latencies
+from headrace.paths import indexes_path
 from headrace.registry.manifest import Manifest
 from headrace.registry.subscriber import Subscriber
 from headrace.registry.versions import KEEP_VERSIONS
 from headrace.skipped import Skipped, shortened
+from serving.replica.content import FollowedContent
 from serving.replica.item_states import ItemStates
 from serving.replica.models import LiveModel, load_model
+from serving.replica.readers import Readers, opened
 from serving.replica.snapshot import Snapshot
 
 REFRESH_S = 0.2
@@ -63,16 +68,6 @@ class Followed:
         return self.reading_error or self.version_error
 
 
-@dataclass(frozen=True, slots=True)
-class Readers:
-    """The readers of the topics that a replica follows."""
-
-    models: Subscriber
-    states: LogReader
-    items: LogReader
-    vectors: LogReader
-
-
 class Live:
     """Follows published versions, the items and their states; `snapshot` is always whole."""
 
@@ -91,15 +86,18 @@ class Live:
         kinds = (ITEM, COMPANIONS, SURFACE_TRENDS, *([CATEGORY] if HAS_GROUPS else []))
         merged_rows = MergedRows(settings.stream.num_partitions, decoder, kinds)
         self._states = ItemStates(self.catalogue, merged_rows, clock)
+        self.content_vectors = FollowedContent(self.catalogue, self.content, indexes_path(settings))
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
         self._vectors = VectorFollower(vectors, self.skipped)
         self._stopping, self._has_looked = threading.Event(), threading.Event()
         self.snapshot = Snapshot((), self._states.states, self._states.trending_rows)
+        self._show()
         self._thread = threading.Thread(target=self._follow, name="live", daemon=True)
 
     def start(self) -> None:
         """Begin to follow, with the newest version where there is one and it can be read in
         `FIRST_LOOK_S`: a replica that takes another's place begins with that one's version."""
+        self.content_vectors.start()
         self._thread.start()
         self._has_looked.wait(FIRST_LOOK_S)
 
@@ -131,7 +129,7 @@ class Live:
             self.snapshot = replace(self.snapshot, models=loaded)
             for records in readers.states.read_to_end():
                 if self._states.take(records):
-                    self._show_states()
+                    self._show()
         return self.snapshot
 
     def follow_items(self, put: Sequence[Item], removed: Sequence[str]) -> None:
@@ -140,10 +138,13 @@ class Live:
         now_ms = self._clock()
         removed_rows = self.catalogue.remove(removed, now_ms)
         put_rows = self.catalogue.put(put, now_ms)
+        put_keys = self.catalogue.keys(put_rows)
+        removed_keys = np.array([key(item_id) for item_id in removed], np.int64)
         for model in self.snapshot.models:
-            model.items.forget(self.catalogue.keys(put_rows))
+            model.follow_items(put_keys, removed_keys)
+        self.content_vectors.follow(put_keys, removed_keys)
         self._states.follow_items(put_rows, removed_rows)
-        self._show_states()
+        self._show()
 
     def _follow(self) -> None:
         """Follow the topics from their beginning, anew where no broker answers at first."""
@@ -161,8 +162,9 @@ class Live:
                 self._follow_documents(readers.items)
                 self._take_vectors(readers.vectors.poll(timeout_ms=0))
                 self._load_newest(readers.models)
-                if self._states.take(readers.states.poll(timeout_ms=0)):
-                    self._show_states()
+                has_changed = self._states.take(readers.states.poll(timeout_ms=0))
+                if has_changed or self.snapshot.content is not self.content_vectors.index:
+                    self._show()
                 self.followed.reading_error = ""
                 self._has_looked.set()
             except Exception as error:  # the replica goes on with what it has, and says so
@@ -199,6 +201,7 @@ class Live:
         if len(keys := self._vectors.take(records)):
             for model in self.snapshot.models:
                 model.items.forget(keys)
+            self.content_vectors.follow(keys[self.catalogue.rows_of_keys(keys) != 0], keys[:0])
 
     def _load_newest(self, models: Subscriber) -> None:
         """Load the newest versions of those that were announced and can be served, and serve the
@@ -219,35 +222,25 @@ class Live:
                 break
         self.followed.version_error = wrong or ("" if loaded else self.followed.version_error)
 
-    def _show_states(self) -> None:
-        states, trending_rows = self._states.states, self._states.trending_rows
-        groups = self._states.groups
+    def _show(self) -> None:
         self.snapshot = replace(
             self.snapshot,
-            states=states,
-            trending_rows=trending_rows,
+            states=self._states.states,
+            trending_rows=self._states.trending_rows,
             companions=self._states.companions,
+            groups=self._states.groups,
+            content=self.content_vectors.index,
+            fresh_rows=self._states.fresh_rows,
             surface_trends=self._states.surface_trends,
-            groups=groups,
         )
 
     def _say(self, error: Exception) -> None:
         self.followed.reading_error = shortened(f"{type(error).__name__}: {error}")
 
-    @contextmanager
-    def _readers(self) -> Iterator[Readers]:
-        settings, topics = self._settings, Topics(self._settings.namespace)
-        begin = dict.fromkeys(range(settings.stream.num_partitions), 0)
-        place = begun(settings, topics.items, self._place, self._clock())
-        with ExitStack() as stack:
-
-            def opened(topic: str, start: Mapping[int, int], most: int = 2_000) -> LogReader:
-                return stack.enter_context(closing(LogReader(settings, topic, start, most)))
-
-            models = stack.enter_context(closing(Subscriber(settings, self.skipped)))
-            states = opened(topics.item_features, begin, 20_000)
-            items = opened(topics.items, place.offsets)
-            yield Readers(models, states, items, opened(topics.item_vectors, begin))
+    def _readers(self) -> AbstractContextManager[Readers]:
+        settings, topic = self._settings, Topics(self._settings.namespace).items
+        place = begun(settings, topic, self._place, self._clock())
+        return opened(settings, place, self.skipped)
 
     def _serve(self, manifest: Manifest) -> LiveModel:
         """The version ready to rank; from now on it counts as served."""
@@ -266,7 +259,8 @@ class Live:
     def _load(self, manifest: Manifest) -> LiveModel:
         """The version, with the items computed that requests will read: those that the version
         before has read, and those that trend."""
-        model = load_model(manifest, self._settings, self.catalogue, self.content)
+        loaded = self.snapshot.models
+        model = load_model(manifest, self._settings, self.catalogue, self.content, loaded)
         before, trending = self.snapshot.model, self.snapshot.trending_rows[:WARM_ROWS]
         if before is not None:
             model.items.warm(before.items.warm_keys()[-WARM_ROWS:])

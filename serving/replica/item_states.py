@@ -15,6 +15,7 @@ from headrace.features.companions import COMPANION_LAYOUT, COMPANIONS
 from headrace.features.rows.messages.merged_rows import MergedRows, NewRows
 from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.features.table import CATEGORY, ITEM, ITEM_LAYOUT
+from headrace.slates.fresh import Fresh
 from headrace.slates.trending import Trending
 from serving.replica.group_states import GroupStates
 from serving.replica.state_pages import StatePages, States
@@ -35,7 +36,7 @@ class ItemStates:
         self._table, self._rows, self._clock = table, merged_rows, clock
         self._pages = StatePages(ITEM_LAYOUT, table.num_rows)
         self._companions = StatePages(COMPANION_LAYOUT, table.num_rows)
-        self._trending = Trending(table)
+        self._trending, self._fresh = Trending(table), Fresh(table)
         self._apart: dict[str, State] = {}  # by item id, the newest last
         self.groups = GroupStates()
         self.surface_trends: Mapping[int, State] = {}  # by the byte of the surface
@@ -54,6 +55,11 @@ class ItemStates:
     def trending_rows(self) -> Ints:
         """Catalogue rows by the clicks of the recent past, best first."""
         return self._trending.rows
+
+    @property
+    def fresh_rows(self) -> Ints:
+        """Catalogue rows of new items that were shown seldom, those shown least first."""
+        return self._fresh.rows
 
     def take(self, records: Sequence[Record]) -> bool:
         """Take in records of the items' states; returns whether one of the catalogue changed."""
@@ -75,6 +81,7 @@ class ItemStates:
         row_U = np.concatenate([self._put(new.ids, new.rows["state"]), gone_G])
         if len(row_U):
             self._trending.take(row_U, self.states, self._clock())
+            self._fresh.take(row_U, self.states)
         return len(row_U) > 0 or has_others
 
     def follow_items(self, put_rows: Ints, removed_rows: Ints) -> None:
@@ -85,11 +92,13 @@ class ItemStates:
             self._pages.clear(gone)
             self._companions.clear(gone)
             self._trending.drop_removed()
+            self._fresh.drop_removed()
         if len(put_rows):
             ids = self._ids(put_rows) if self._apart else []
             if came := [item_id for item_id in ids if item_id in self._apart]:
                 self._put(came, np.concatenate([self._apart.pop(item_id) for item_id in came]))
             self._trending.arrive(put_rows, self.states, self._clock())
+            self._fresh.arrive(put_rows, self.states)
 
     def _take_companions(self, new: NewRows) -> None:
         """Take in companions of the catalogue's items; those of others are not kept apart."""

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from headrace.api.slate import InvalidRequest
+from headrace.application.current import APPLICATION
 from headrace.application.reranking import VALUE
+from headrace.application.sources import TWO_TOWER
 from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.words import ContentTable
 from headrace.config import Settings
 from headrace.errors import ConfigError
+from headrace.features.aggregation.facts import Ints
 from headrace.model.calibration import PlattBank, make_calibration, per_impression
 from headrace.model.config import RankerConfig
+from headrace.model.factor_vectors import FactorVectors
 from headrace.model.ranker import Ranker
+from headrace.model.tower_vectors import TowerVectors, stamp_of
+from headrace.paths import indexes_path
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
@@ -35,6 +44,10 @@ class LiveModel:
     items: CachedItems  # by catalogue row
     weight_J: NDArray[np.float32]  # of each action's probability, in the order of slates
     value_J: NDArray[np.float32] | None = None  # of each one's value
+    # [J, R, S] draws of how far the last layer's weights may lie off; None: not known
+    deviation_JRS: Tensor | None = None
+    factors: FactorVectors | None = None  # of this version, as its sources search them
+    towers: TowerVectors | None = None  # likewise, where a source asks for them
 
     @property
     def config(self) -> RankerConfig:
@@ -49,6 +62,13 @@ class LiveModel:
         read_J = self._are_weighed_J
         read_J[0] = True  # the click's, which is told and which ads are priced by
         return np.asarray((self.calibration.is_relative_SJ.numpy() & read_J).any(1), np.bool_)
+
+    def follow_items(self, put: Ints, removed: Ints) -> None:
+        """Take in the keys of items that came or changed, and of those that went."""
+        self.items.forget(put)
+        for vectors in (self.factors, self.towers):
+            if vectors is not None:
+                vectors.follow(put, removed)
 
     @cached_property
     def weighed(self) -> dict[str, int]:
@@ -98,9 +118,14 @@ class LiveModel:
 
 
 def load_model(
-    manifest: Manifest, settings: Settings, catalogue: ItemTable, content: ContentTable
+    manifest: Manifest,
+    settings: Settings,
+    catalogue: ItemTable,
+    content: ContentTable,
+    loaded: Sequence[LiveModel] = (),
 ) -> LiveModel:
-    """The version of a manifest over this catalogue, of which it has computed no item yet.
+    """The version of a manifest over this catalogue, of which it has computed no item yet. It has
+    the tower vectors of one that is loaded where their towers are the same.
 
     Raises `ConfigError` where it does not fit the settings, `ServiceError` for damaged weights.
     """
@@ -113,9 +138,34 @@ def load_model(
     calibration = make_calibration(manifest.model)
     calibration.load_state(weights["calibration"])
     items = CachedItems(ranker, content, catalogue.keys)
+    factors, towers = factor_vectors(ranker, catalogue), None
+    if TWO_TOWER in APPLICATION.sources and "towers" in weights:
+        known = [model.towers for model in loaded]
+        folder = indexes_path(settings)
+        towers = _tower_vectors(weights["towers"], catalogue, content, known, folder)
     names = [head.name for head in manifest.model.scalar_heads]
     value_J = value_weights(names, settings.serving.rank_by.get(VALUE, 0.0))
-    return LiveModel(manifest, ranker, calibration, items, weight_J, value_J)
+    deviation_JRS = weights.get("last_layer_deviations")  # versions of before have none
+    ranking = manifest, ranker, calibration, items, weight_J, value_J, deviation_JRS
+    return LiveModel(*ranking, factors, towers)
+
+
+def _tower_vectors(
+    state: dict[str, Any],
+    catalogue: ItemTable,
+    content: ContentTable,
+    known: Sequence[TowerVectors | None],
+    folder: Path,
+) -> TowerVectors:
+    """The vectors of these towers: those that are known, or made of the whole catalogue."""
+    stamp = stamp_of(state)
+    same = next((one for one in known if one is not None and one.stamp == stamp), None)
+    return same or TowerVectors(state, content, catalogue.keys(catalogue.rows()), folder)
+
+
+def factor_vectors(ranker: Ranker, catalogue: ItemTable) -> FactorVectors:
+    """The ranker's factors of the items of this catalogue."""
+    return FactorVectors(ranker.factors, catalogue.rows_of_keys(ranker.factors.key_I) != 0)
 
 
 def _weights(weights: Mapping[str, float], model: RankerConfig) -> NDArray[np.float32]:

@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.api.slate import InvalidRequest
+from headrace.catalogue.content_index import ContentIndex
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
 from headrace.features.companions import COMPANION_LAYOUT
+from headrace.model.factor_vectors import FactorVectors
+from headrace.model.tower_vectors import TowerVectors
+from headrace.pipeline.sessions import SessionMemory
 from serving.replica.group_states import GroupStates
 from serving.replica.models import LiveModel
 from serving.replica.state_pages import StatePages, States
 
+NO_ROWS: Final = np.zeros(0, np.int64)
 NO_COMPANIONS: Final = StatePages(COMPANION_LAYOUT, 1).states
 
 
@@ -28,13 +33,26 @@ class Snapshot:
     states: States  # by catalogue row
     trending_rows: Ints  # catalogue rows, most clicked of late first
     companions: States = NO_COMPANIONS  # by catalogue row
+    sessions: SessionMemory = field(default_factory=SessionMemory)  # of this replica's requests
     surface_trends: Mapping[int, State] = field(default_factory=dict)  # by the byte of a surface
     groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
+    content: ContentIndex | None = None  # until it was made
+    fresh_rows: Ints = field(default_factory=lambda: NO_ROWS)  # new items, shown least first
 
     @property
     def model(self) -> LiveModel | None:
         """The model that answers, None before there is one."""
         return self.models[0] if self.models else None
+
+    @property
+    def factors(self) -> FactorVectors | None:
+        """The item factors of the model that answers."""
+        return self.model.factors if self.model else None
+
+    @property
+    def towers(self) -> TowerVectors | None:
+        """The two towers of the model that answers."""
+        return self.model.towers if self.model else None
 
     def of_version(self, version: int | None) -> Snapshot:
         """The snapshot in which this version answers, None for the one that does; raises

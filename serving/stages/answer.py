@@ -34,12 +34,18 @@ def slate_of(context: SlateContext, marks: Sequence[str]) -> Slate:
     late = ["deadline_passed"] if context.elapsed_ms() > context.deadline_ms else []
     marks = (*marks, *late, *shortfall(context))
     removed = _removed(context) if context.explain else UNSET
-    return enveloped(Slate, context, marks, items=context.items, removed=removed)
+    return enveloped(
+        Slate, context, marks, items=context.items, removed=removed, policy=context.policy or UNSET
+    )
 
 
 def impression(context: SlateContext, slate: Slate) -> ImpressionEvent | None:
     """The impression event of a slate; None for an empty one."""
-    return logged(context, slate, tuple(Shown(one.item_id, one.position) for one in slate.items))
+    return logged(context, slate, tuple(map(_shown, slate.items)))
+
+
+def _shown(item: RankedItem) -> Shown:
+    return Shown(item.item_id, item.position, propensity=item.propensity)
 
 
 def _removed(context: SlateContext) -> tuple[RemovedItem, ...]:
@@ -58,6 +64,7 @@ def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
         context.snapshot.model,
         context.candidates,
     )
+    propensity_C = candidates.propensity_C
     p_click: float | None = None
     score: float | None = None
     others: dict[str, float] = {}
@@ -78,6 +85,7 @@ def _ranked_item(context: SlateContext, place: int, row: int) -> RankedItem:
         seen_again=row in context.seen_again,
         sources=candidates.sources_of(place),
         reason=_reason(context, place, row),
+        propensity=None if propensity_C is None else float(propensity_C[place]),
     )
 
 

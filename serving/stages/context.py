@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from headrace.api.slate import MARKS, Envelope
+from headrace.events.serving_policy import ServingPolicy
 from headrace.slates.rank import RankContext
 from serving.replica.snapshot import Snapshot
 
@@ -18,6 +19,7 @@ class ReplicaContext(RankContext):
     """The context of a replica's stages: catalogue, snapshot, and the fields of all stages."""
 
     snapshot: Snapshot
+    policy: ServingPolicy | None = None  # that draws the items of the answer
 
 
 def enveloped(

@@ -27,6 +27,7 @@ def logged(
         model_version=answer.model_version,
         context=dict(context.told) or None,
         served=_served(context),
+        policy=context.policy,
         placed=placed,
     )
 

@@ -16,7 +16,7 @@ from headrace.model.calibration import make_calibration
 from headrace.model.ranker import Ranker
 from headrace.registry.manifest import Manifest
 from headrace.slates.cached_items import CachedItems
-from serving.replica.models import LiveModel
+from serving.replica.models import LiveModel, factor_vectors
 
 
 @dataclass(frozen=True)
@@ -57,4 +57,5 @@ def made_ready(
     calibration.load_state(weights["calibration"])
     items = CachedItems(ranker, content, catalogue.keys)
     by_clicks = np.array([1.0, *[0.0] * (len(config.scalar_heads) - 1)], np.float32)
-    return LiveModel(manifest, ranker, calibration, items, by_clicks)
+    factors = factor_vectors(ranker, catalogue)
+    return LiveModel(manifest, ranker, calibration, items, by_clicks, factors=factors)

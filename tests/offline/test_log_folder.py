@@ -107,7 +107,9 @@ def three_samples() -> list[Sample]:
     shown = ((3, POSITION_UNKNOWN), "search")
     one = Sample(2, 7, 1, 99, "r", time_ms, 4, 1, (5, 6), (7, 8), (0, 3), 7, *features, *shown)
     other = msgspec.structs.replace(one, source_offset=8, user_word_keys=())
-    return [one, other, msgspec.structs.replace(one, source_offset=9, positions=(), surface="")]
+    more = {"positions": (), "surface": "", "propensity": np.array([0.5, np.nan], "<f4").tobytes()}
+    more |= {"policy": "thompson@1", "num_draws": 50}
+    return [one, other, msgspec.structs.replace(one, source_offset=9, **more)]
 
 
 def archive(folder: LogFolder, samples: list[Sample], *lacking: str) -> None:
@@ -127,7 +129,7 @@ def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
 def test_samples_of_files_without_positions_and_surface_are_of_unknown_ones(tmp_path: Path) -> None:
     before, *after = three_samples()
     folder = LogFolder(tmp_path)
-    archive(folder, [before], "positions", "surface")
+    archive(folder, [before], "positions", "surface", "propensity", "policy", "num_draws")
     archive(folder, after)
     expected = [msgspec.structs.replace(before, positions=(), surface=""), *after]
     tables = list(folder.tables(2))

@@ -19,6 +19,7 @@ from headrace.features.companions import COMPANION_LAYOUT
 from headrace.features.rows.merged import MergedState
 from headrace.features.store.last_items import Entries, decode_items
 from headrace.pipeline.context import Context, User
+from headrace.pipeline.sessions import SessionMemory
 from headrace.positions.commit import Commit
 from headrace.stream.step.intake import decode_records
 from headrace.stream.step.partition import Partition, PartitionSettings
@@ -48,6 +49,7 @@ class Trends:
 
     trending_rows: Ints
     companions: Companions = Companions()
+    sessions: SessionMemory = field(default_factory=SessionMemory)
     surface_trends: Mapping[int, State] = field(default_factory=dict)
 
     def vectors(self, name: str, row_N: Ints) -> None:

@@ -23,8 +23,9 @@ def test_each_module_has_the_source_of_its_name(name: str) -> None:
 def test_quotas_are_those_of_the_file_in_its_order() -> None:
     quotas = quotas_of(DEFAULT)
     assert [(one.source.name, one.of(500)) for one in quotas] == [
+        ("neighbours", 250),
         ("covisited", 125),
-        ("best_categories", 250),
+        ("best_categories", 125),
         ("trending", 500),
     ]
 

@@ -37,6 +37,7 @@ from headrace.features.rows.state_row import Rows, blank_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.store.last_items import Entries
 from headrace.features.table import ITEM, ITEM_LAYOUT, LATELY
+from headrace.keys import key
 from headrace.model.calibration import make_calibration
 from headrace.model.config import nano
 from headrace.model.ranker import Ranker
@@ -47,7 +48,7 @@ from headrace.slates.cached_items import CachedItems
 from serving.app import Gateway as _imported  # noqa: F401  # a replica has all of it
 from serving.recommend import Recommender
 from serving.replica.item_states import ItemStates
-from serving.replica.models import LiveModel
+from serving.replica.models import LiveModel, factor_vectors
 from serving.replica.snapshot import Snapshot
 from serving.stages.hydrate import Hydrate
 
@@ -98,7 +99,8 @@ class Replica:
         """Take in items that came, changed or went."""
         removed_rows = self.table.remove(removed, now_ms())
         put_rows = self.table.put(put, now_ms())
-        self.model.items.forget(self.table.keys(put_rows))
+        gone = np.array([key(item_id) for item_id in removed], np.int64)
+        self.model.follow_items(self.table.keys(put_rows), gone)
         self.states.follow_items(put_rows, removed_rows)
 
     def _model(self) -> LiveModel:
@@ -116,7 +118,10 @@ class Replica:
         ranker = Ranker(config).eval()
         items = CachedItems(ranker, self.content, self.table.keys)
         weight_J = np.ones(len(config.scalar_heads), np.float32)
-        return LiveModel(manifest, ranker, make_calibration(config), items, weight_J)
+        factors = factor_vectors(ranker, self.table)
+        return LiveModel(
+            manifest, ranker, make_calibration(config), items, weight_J, factors=factors
+        )
 
 
 def write(folder: str, num_items: str) -> None:

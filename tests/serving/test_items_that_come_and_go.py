@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import pytest
 from small_loop import NOW_MS, SmallLoop, replica, sample, small_loop, trained
 
-from headrace.api.slate import RankedItem, RecommendRequest
+from headrace.api.slate import RankedItem, RecommendRequest, SimilarRequest
 from headrace.catalogue.item import Item
 from headrace.features.online.store import OnlineStore
+from serving.lists import Lists
 from serving.recommend import Recommender
 from serving.replica.follow import Live
 from serving.stages.hydrate import Hydrate
@@ -30,6 +31,7 @@ class Asked:
 
     live: Live
     recommender: Recommender
+    users: OnlineStore
 
     def slate(self) -> dict[str, RankedItem]:
         request = RecommendRequest("u0", num_items=100, record=False)
@@ -43,8 +45,8 @@ def asked(loop: SmallLoop) -> Iterator[Asked]:
     settings = loop.settings("coming")
     with trained(settings, [sample(number) for number in range(15)]), replica(settings) as live:
         live.catch_up()
-        hydrate = Hydrate(OnlineStore(settings))
-        yield Asked(live, Recommender(hydrate, live.catalogue, 200))
+        users = OnlineStore(settings)
+        yield Asked(live, Recommender(Hydrate(users), live.catalogue, 200), users)
 
 
 def test_slates_follow_items_that_come_change_and_go(asked: Asked) -> None:
@@ -71,3 +73,16 @@ def test_a_request_that_began_before_ends_with_the_items_that_it_had(asked: Aske
     asked.live.follow_items([Item(f"next {n}") for n in range(40)], [i.item_id for i in items])
     assert catalogue.items(rows) == items
     assert set(asked.slate()) == {f"next {n}" for n in range(40)}
+
+
+def test_a_new_item_is_similar_to_those_like_it_at_once(asked: Asked) -> None:
+    asked.live.content_vectors.make()
+    lists = Lists(Hydrate(asked.users), asked.live.catalogue, 200)
+    request = SimilarRequest(("i4",), num_items=100)
+    of_its_words = Item("new", "film 4", ())
+    asked.live.follow_items([of_its_words], [])
+    slate = lists.similar(request, asked.live.snapshot, NOW_MS)
+    assert "content" in {item.item_id: item for item in slate.items}["new"].sources
+    asked.live.follow_items([], ["new"])
+    slate = lists.similar(request, asked.live.snapshot, NOW_MS)
+    assert "new" not in {item.item_id for item in slate.items}

@@ -16,7 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from request_path import CATALOGUE, NOW_MS, clicked, request, user_who
 
+from headrace import event
 from headrace.api.slate import RecommendRequest
+from headrace.application.exploration import Exploration
+from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.errors import StoreUnavailable
 from headrace.event import ImpressionEvent, Shown
@@ -26,6 +29,7 @@ from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.store.last_items import EMPTY, USER_SHOWN
 from headrace.features.table import ITEM_LAYOUT, USER_LAYOUT
 from headrace.pipeline.context import NO_TIME, Context, User
+from headrace.pipeline.exploration.explore import policy_of
 from headrace.pipeline.run import run
 from serving.recommend import Recommender, stages
 from serving.replica.snapshot import Snapshot
@@ -85,9 +89,9 @@ def before_the_rank(max_candidates: int, **asked: Any) -> Context:
 PICKED = ("sources", "merge", "filters")
 
 
-def test_half_of_the_candidates_are_of_the_best_categories_and_the_rest_trend() -> None:
-    found = before_the_rank(4, user=clicked("i11", "i8")).candidates  # pens
-    assert found.row_C.tolist() == [2, 5, 1, 3]
+def test_a_quarter_of_the_candidates_are_of_the_best_categories_and_the_rest_trend() -> None:
+    found = before_the_rank(8, user=clicked("i11", "i8")).candidates  # pens
+    assert found.row_C.tolist() == [2, 5, 1, 3, 4, 6, 7, 9]
     assert [found.sources_of(place) for place in range(4)] == [
         ("best_categories", "trending"),
         ("best_categories", "trending"),
@@ -123,7 +127,7 @@ def test_the_candidates_are_as_told_one_by_one(
     rates_K = USER_LAYOUT.value("user_category_rates", user.state_1, NO_TIME)[0]
     liked = {slot for slot in np.argsort(-rates_K)[:3].tolist() if rates_K[slot] > 0}
     slots = {row: {*CATALOGUE.slots(np.array([row]))[0].tolist()} for row in free}
-    chosen = [row for row in free if liked & slots[row]][: limit // 2]
+    chosen = [row for row in free if liked & slots[row]][: limit // 4]
     chosen += [row for row in free if row not in chosen][: limit - len(chosen)]
     assert found.row_C.tolist() == chosen
     reasons = {row: found.reason_of(row) for row in range(1, 13)}
@@ -132,7 +136,7 @@ def test_the_candidates_are_as_told_one_by_one(
 
 def test_without_a_model_a_slate_has_what_trends_and_says_so() -> None:
     answer, _ = slate(Store({"ann": clicked("i11")}), num_items=3, exclude=("i1",))
-    assert ids(answer) == ["i2", "i5", "i8"]
+    assert ids(answer) == ["i2", "i5", "i3"]
     assert answer.degraded == ("no_model",) and answer.model_version == 0
     assert all(item.p_click is None and item.score is None for item in answer.items)
     assert [item.position for item in answer.items] == [0, 1, 2]
@@ -169,11 +173,27 @@ def test_an_impression_has_the_items_of_the_slate_and_what_the_ranker_read() -> 
     answer, impression = slate(Store({"ann": clicked("i11")}), num_items=3, surface="search")
     assert impression is not None and impression.served is not None
     assert impression.request_id == impression.event_id == answer.request_id
-    assert impression.items == tuple(Shown(item.item_id, item.position) for item in answer.items)
+    assert impression.items == tuple(
+        Shown(item.item_id, item.position, propensity=1.0) for item in answer.items
+    )
     assert (impression.surface, impression.event_time_ms) == ("search", NOW_MS)
     assert impression.served.schema == INPUT_SCHEMA
     assert len(impression.served.dense) == 3 * NUM_DENSE * 4
     assert len(impression.served.history) == 3 * HISTORY_LENGTH * 8
+
+
+def test_an_impression_tells_the_policy_and_the_propensity_of_each_item() -> None:
+    hydrate = Hydrate(Store(), lists=(USER_SHOWN,))
+    shop = Application(exploration=Exploration("epsilon_greedy", epsilon=0.5))
+    recommender = Recommender(hydrate, CATALOGUE, 8, application=shop)
+    answers = [recommender.recommend(RecommendRequest("ann"), UNRANKED, NOW_MS) for _ in range(20)]
+    assert len({tuple(ids(answer)) for answer, _ in answers}) > 1
+    for answer, impression in answers:
+        assert impression is not None and impression.policy == answer.policy
+        assert impression.policy == policy_of(shop.exploration)
+        told = [shown.propensity for shown in impression.items]
+        assert told == [item.propensity for item in answer.items] and None not in told
+        assert event.decode(event.encode(impression), NOW_MS) == impression
 
 
 @pytest.mark.parametrize(
@@ -187,7 +207,7 @@ def test_a_slate_has_the_time_of_each_stage_and_source() -> None:
     answer, _ = slate(Store())
     *names, last = answer.stage_ms
     assert names == [
-        *("hydrate", "covisited", "best_categories", "trending", "sources", "merge", "filters"),
-        *("refill", "rank", "rerank", "answer"),
+        *("hydrate", "neighbours", "covisited", "best_categories", "trending", "sources"),
+        *("merge", "filters", "refill", "rank", "rerank", "explore", "answer"),
     ]
     assert last == "total" and answer.stage_ms["total"] >= answer.stage_ms["hydrate"]

@@ -8,9 +8,10 @@ import pytest
 from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import ItemTable, table_of
 from headrace.features.aggregation.accumulators import State
-from headrace.features.table import ITEM_LAYOUT, LATELY
+from headrace.features.aggregation.facts import CLICK
+from headrace.features.table import ITEM_HOUR, ITEM_LAYOUT, ITEM_LIFE
 from headrace.slates import trending
-from headrace.slates.trending import SORT_EVERY_MS, Trending, popularity
+from headrace.slates.trending import NUM_WINDOWS, SORT_EVERY_MS, Trending, clicks, popularity
 from serving.replica.state_pages import StatePages
 
 NOW_MS = 1_714_554_000_000
@@ -30,9 +31,8 @@ def items(num: int) -> list[Item]:
 def random_states(num: int, seed: int) -> State:
     """States of items that were shown and clicked, each another number of times."""
     state_N, random = ITEM_LAYOUT.new(num), np.random.default_rng(seed)
-    lately_N = state_N[ITEM_LAYOUT.field_of[LATELY]]
-    lately_N["newest_ms"] = NOW_MS
-    lately_N["sums"] = random.integers([500, 1], [1_000, 400], (num, 2))
+    clicks_N = random.permutation(10 * num)[:num] + 1
+    state_N[ITEM_LAYOUT.field_of[ITEM_LIFE]][:, ITEM_LIFE.measures.index(CLICK)] = clicks_N
     return state_N
 
 
@@ -47,8 +47,7 @@ def test_of_a_small_catalogue_the_list_has_every_item_the_most_clicked_first() -
     clicked = np.array([7, 21, 4])
     pages.put(clicked, random_states(3, 0))
     trends.take(clicked, pages.states, NOW_MS)
-    order = clicked[np.argsort(-popularity(pages.states, clicked, NOW_MS))].tolist()
-    assert popularity(pages.states, clicked, NOW_MS).min() > 0
+    order = clicked[np.argsort(-clicks(pages.states, clicked, NOW_MS)[:, 0])].tolist()
     assert trends.rows.tolist() == [*order, *(n for n in range(1, 31) if n not in order)]
 
 
@@ -59,7 +58,7 @@ def test_of_a_large_one_it_has_the_best_of_all_and_of_each_category(small_lists:
     for turn in range(1, 6):  # the categories are looked at in turn
         trends.take(everything, pages.states, NOW_MS + turn * SORT_EVERY_MS)
     now_ms = NOW_MS + 5 * SORT_EVERY_MS
-    by_popularity = everything[np.argsort(-popularity(pages.states, everything, now_ms))]
+    by_popularity = everything[np.argsort(-clicks(pages.states, everything, now_ms)[:, 0])]
     best = by_popularity[:MOST].tolist()
     assert trends.rows[:MOST].tolist() == best
     slots = table.slots(everything)[:, 0]
@@ -83,3 +82,22 @@ def test_what_comes_is_in_the_list_at_once_and_what_goes_is_not(
     assert not np.isin(gone, trends.rows).any()
     trends.take(new, pages.states, NOW_MS + SORT_EVERY_MS)
     assert not np.isin(gone, trends.rows).any() and new[0] in trends.rows
+
+
+def test_clicks_are_those_of_all_time_and_of_each_window() -> None:
+    _, pages, _ = world(3)
+    state_N = ITEM_LAYOUT.new(1)
+    hour_N = state_N[ITEM_LAYOUT.field_of[ITEM_HOUR]]
+    hour_N["newest"] = NOW_MS // ITEM_HOUR.tile_ms
+    hour_N["sums"][0, :, ITEM_HOUR.measures.index(CLICK)] = 1
+    state_N[ITEM_LAYOUT.field_of[ITEM_LIFE]][0, ITEM_LIFE.measures.index(CLICK)] = 9
+    pages.put(np.array([2]), state_N)
+    found = clicks(pages.states, np.array([1, 2]), NOW_MS)
+    assert found.tolist() == [[0] * NUM_WINDOWS, [9, 0, 0, 0, 6, 2]]
+
+
+def test_an_hour_of_many_clicks_says_more_than_the_past_and_one_of_few_less() -> None:
+    life_N, hour_N = np.array([90, 10], np.float32), np.array([1, 9], np.float32)
+    few, many = (popularity(np.stack([life_N, n * hour_N], 1)) for n in (1, 1_000))
+    assert few[0] > few[1] and many[0] < many[1]
+    assert few.sum() == pytest.approx(1) and many.sum() == pytest.approx(1)

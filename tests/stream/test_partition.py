@@ -24,6 +24,7 @@ from one_partition import (
 
 from headrace.action import EVERY_ACTION
 from headrace.event import ActionEvent, ImpressionEvent, Shown, encode
+from headrace.events.serving_policy import ServingPolicy
 from headrace.features.aggregation.accumulators import Extremes
 from headrace.features.aggregation.facts import outcome
 from headrace.features.inputs import NUM_DENSE
@@ -212,3 +213,15 @@ def test_a_sample_says_where_its_items_stood_and_on_which_surface(stream: Stream
     assert [(s.positions, s.surface) for s in stream.samples] == [
         *(((3, -1), "search"), ((), "home"), ((), "home")),
     ]
+
+
+def test_a_sample_says_how_probable_its_items_were_and_under_which_policy(stream: Stream) -> None:
+    items = (Shown("a", clicked=True, propensity=0.25), Shown("b", clicked=False))
+    policy = ServingPolicy("thompson", "1a2b3c4d", num_draws=100)
+    drawn = ImpressionEvent("p1", START_MS, "ann", "r1", items, policy=policy)
+    before = ImpressionEvent("p2", START_MS, "ann", "r2", (Shown("a", clicked=True),))
+    stream.send(drawn, before)
+    one, other = stream.samples
+    np.testing.assert_array_equal(one.propensity_N, np.array([0.25, np.nan], np.float32))
+    assert (one.policy, one.num_draws) == ("thompson@1a2b3c4d", 100)
+    assert (other.propensity, other.policy, other.num_draws) == (b"", "", 0)

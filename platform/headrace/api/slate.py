@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 from headrace.errors import HeadraceError
 from headrace.event import DEFAULT_SURFACE, ContextTold, Id, Surface
 from headrace.events.declared import fault_of
+from headrace.events.serving_policy import ServingPolicy
 
 MAX_SLATE = 100
 MAX_EXCLUDED = 1_000  # items that a request does not want
@@ -134,6 +135,7 @@ class RankedItem(msgspec.Struct, frozen=True, omit_defaults=True):
     currency: str = ""
     seen_again: bool = False  # the user has seen it, and there is nothing else to show
     sources: tuple[str, ...] = ()  # that proposed it
+    propensity: float | None = None  # with which the policy puts it here; None: nothing was drawn
     reason: str = ""  # the source that placed it best, or why it is there all the same
 
 
@@ -149,6 +151,7 @@ class Slate(Envelope, frozen=True):
 
     items: tuple[RankedItem, ...]
     relative: bool = False  # probabilities only order items: no impressions say how often
+    policy: ServingPolicy | UnsetType = UNSET  # that drew the items of a slate
     removed: tuple[RemovedItem, ...] | UnsetType = UNSET  # where it is to be explained, the first
 
 

@@ -23,12 +23,13 @@ from headrace.application.action import (
 from headrace.application.condition import Condition
 from headrace.application.declared import Field, attributes_of, context_of
 from headrace.application.document import shown
+from headrace.application.exploration import Exploration, read_exploration
 from headrace.application.filters import read_blocked, read_filters
 from headrace.application.reading import Duration, keys_of, unknown
 from headrace.application.reranking import VALUE, Bounds, Reranking, read_reranking, read_weights
 from headrace.application.seen import SeenPolicy, read_seen
 from headrace.application.sources import DEFAULT as DEFAULT_SOURCES
-from headrace.application.sources import read_sources
+from headrace.application.sources import read_blend, read_editorial, read_sources
 
 MAPPING: Final = ("events", "items", "users")  # sections about the columns of files
 MAX_SURFACE: Final = 128  # characters of a surface's name, as in `headrace.event`
@@ -62,6 +63,9 @@ class Application:
     seen: SeenPolicy = SeenPolicy()
     seen_on: Mapping[str, SeenPolicy] = field(default_factory=dict)  # surfaces with another
     sources: Mapping[str, float] = field(default_factory=lambda: DEFAULT_SOURCES)  # quotas by name
+    blend: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # weights by case
+    editorial: tuple[str, ...] = ()  # ids of items, in their order
+    exploration: Exploration = Exploration()
     filters: Mapping[str, Condition] = field(default_factory=dict)  # that have to hold, by name
     blocked: Condition | None = None  # what is shown to nobody
     rerank: Reranking = Reranking()
@@ -81,6 +85,7 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
     problems = [unknown(name, SECTIONS) for name in document if name not in SECTIONS]
     actions = _actions(document.get("actions"), problems)
     heads = _heads(document.get("heads"), actions, problems)
+    sources = read_sources(document.get("sources"), problems)
     seen, seen_on = read_seen(document.get("seen"), actions, problems)
     weighed = (*heads, *([VALUE] if _is_paid(heads, actions) else []))
     attributes = attributes_of(document.get("attributes"), problems)
@@ -95,7 +100,10 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         surfaces=_surfaces(document.get("surfaces"), problems),
         seen=seen,
         seen_on=seen_on,
-        sources=read_sources(document.get("sources"), problems),
+        sources=sources,
+        blend=read_blend(document.get("blend"), sources, problems),
+        editorial=read_editorial(document.get("editorial"), problems),
+        exploration=read_exploration(document.get("exploration"), problems),
         filters=read_filters(document.get("filters"), numbers, problems),
         blocked=read_blocked(document.get("blocked"), numbers, problems),
         rerank=read_reranking(document.get("rerank"), numbers, problems),

@@ -28,6 +28,16 @@ class ContentTable:
         self._table = items if isinstance(items, ItemTable) else table_of(items.values())
         self.vectors = vectors or ContentVectors()
 
+    def __len__(self) -> int:
+        return len(self._table)
+
+    def drawn(self, num: int, seed: int) -> NDArray[np.int64]:
+        """The keys of different items of the catalogue, drawn evenly: this many, or fewer where two
+        draws met or met none."""
+        draw = np.random.default_rng(seed)
+        key_N = self._table.keys(draw.integers(1, max(self._table.num_rows, 2), num))
+        return np.unique(key_N[key_N != 0])
+
     def words_UML(self, item_key_U: NDArray[np.int64]) -> NDArray[np.int64]:
         """[U, M, L]: word keys, zeros where a field has fewer words or none."""
         return self._table.words(self._table.rows_of_keys(item_key_U))

@@ -26,9 +26,13 @@ from headrace.evaluation.files.log import (
     check_ranker_and_outputs,
     open_log,
 )
+from headrace.evaluation.policy.command import add_policy_flag, run_policy
+from headrace.evaluation.policy.logged import logged_impressions
 from headrace.evaluation.quality import Measures
 from headrace.evaluation.report import to_text
 from headrace.evaluation.slates.command import add_slates_flags, check_slates, run_slates
+from headrace.metrics.off_policy import LoggedImpressions
+from headrace.offline.archived_samples import archived_impressions
 
 if TYPE_CHECKING:
     from headrace.evaluation.dataset.asked import Asked
@@ -69,6 +73,7 @@ def add_evaluate(commands: Any) -> None:
     add_vectors_flag(evaluate)
     _add_regime_flags(evaluate)
     _add_measure_flags(evaluate)
+    add_policy_flag(evaluate)
     add_slates_flags(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
@@ -115,6 +120,9 @@ def _add_measure_flags(evaluate: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
+    if options.policy:
+        _refuse(options, (*FILES_ONLY, *DATASET_ONLY, *LEARNER_ONLY), "--policy")
+        return run_policy(options, _logged(options))
     if options.slates:
         check_slates(options)
         return run_slates(options, settings, load_data(options))
@@ -141,6 +149,14 @@ def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0
+
+
+def _logged(options: argparse.Namespace) -> LoggedImpressions:
+    """The impressions with propensities of --data or --dataset, else of the archive."""
+    if options.data or options.dataset:
+        return logged_impressions(load_data(options))
+    options.uses_platform = True
+    return archived_impressions(settings_for(options))
 
 
 def _of_dataset(options: argparse.Namespace, settings: config.Settings) -> dict[str, Any]:

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headrace.application.current import APPLICATION
+from headrace.application.sources import TWO_TOWER
 from headrace.catalogue.words import ContentTable
 from headrace.learning.guard import NOTHING, WINDOW, Guard, Scored
 from headrace.learning.learner import OnlineLearner, probabilities
@@ -53,7 +55,9 @@ class GuardedLearner:
         slices: SliceScores | None = None,
     ) -> None:
         self._published = _Published(config)
-        self.learner = OnlineLearner(config, seed, pace.window)
+        has_towers = TWO_TOWER in APPLICATION.sources
+        catalogue = content if has_towers else None
+        self.learner = OnlineLearner(config, seed, pace.window, content=catalogue)
         self.limit, self.slices = ShareLimit(), slices or SliceScores(config.surfaces)
         self.num_rolled_back = 0  # impressions that were learned and given up again
         self._config, self._content, self._pace = config, content, pace

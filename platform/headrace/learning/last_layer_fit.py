@@ -8,7 +8,7 @@ maximisation per solution): a group that says nothing
 stays near zero by itself, whatever the log. Samples are forgotten slowly, as the network moves.
 
     C candidates   J heads   R numbers that are read   G groups of them   Q drawn requests
-    X candidates of one
+    X candidates of one   S draws of the posterior
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ MEMORY: Final = 1 << 18  # samples after which one counts by a factor of e less
 EVERY: Final = 4  # one sample of so many stands for the curvature of all, which changes slowly
 FIRST_RIDGE: Final = 300.0  # of each group, before its own is fitted
 MIN_VARIANCE, MAX_VARIANCE = 1e-6, 1.0  # of a group's weights
+NUM_DEVIATIONS: Final = 64  # draws that stand for the posterior: a deviation errs by 9 %
 MIN_CURVATURE: Final = 1e-3  # of a sample, so that one that was sure counts a little, too
 MAX_CONDITION: Final = 1e12  # of the precision in units of its diagonal; above, rounding rules
 
@@ -124,6 +125,35 @@ class LastLayerFit:
         They stay as they are where the precision is singular, or as good as: with one of a great
         condition number it depends on rounding, and so on the processor, what a solution says.
         """
+        found = self._root()
+        if found is None:
+            return False
+        scale_JR, root_JRR = found
+        moment_JR1 = (scale_JR * self._moment_JR)[..., None]
+        self.weight_JR = scale_JR * torch.cholesky_solve(moment_JR1, root_JRR)[..., 0]
+        variance_JR = torch.cholesky_inverse(root_JRR).diagonal(dim1=1, dim2=2) * scale_JR.square()
+        square_JR = self.weight_JR.square() + variance_JR
+        square_JG = torch.zeros_like(self._ridge_JG).index_add_(1, self._group_R, square_JR)
+        self._ridge_JG = 1 / (square_JG / self._size_G).clamp(MIN_VARIANCE, MAX_VARIANCE)
+        return True
+
+    def deviations(self, num: int = NUM_DEVIATIONS) -> Tensor | None:
+        """[J, R, S]: draws of how far the weights may lie from their solution, by the posterior;
+        None before the first solution. The same random numbers each time, so that the draws of
+        one version are near those of the next."""
+        found = self._root() if self.weight_JR.any() else None
+        if found is None:
+            return None
+        scale_JR, root_JRR = found
+        fixed = torch.Generator().manual_seed(0)
+        normal_RS = torch.randn(scale_JR.shape[1], num, generator=fixed, dtype=torch.float64)
+        normal_JRS = normal_RS.to(root_JRR.device).expand(len(root_JRR), -1, -1)
+        drawn_JRS = torch.linalg.solve_triangular(root_JRR.mT, normal_JRS, upper=True)
+        deviation_JRS: Tensor = (scale_JR[..., None] * drawn_JRS).float()
+        return deviation_JRS
+
+    def _root(self) -> tuple[Tensor, Tensor] | None:
+        """[J, R], [J, R, R]: the precision as scales and a triangular root of the scaled one."""
         ridge_JR = self._ridge_JG[:, self._group_R]
         precision_JRR = self._precision_JRR + torch.diag_embed(ridge_JR)
         scale_JR = precision_JRR.diagonal(dim1=1, dim2=2).rsqrt()
@@ -132,14 +162,8 @@ class LastLayerFit:
         pivot_JR = root_JRR.diagonal(dim1=1, dim2=2)
         condition_J = (pivot_JR.amax(1) / pivot_JR.amin(1)).square()  # a lower bound of it
         if failed_J.any() or (condition_J > MAX_CONDITION).any():
-            return False
-        moment_JR1 = (scale_JR * self._moment_JR)[..., None]
-        self.weight_JR = scale_JR * torch.cholesky_solve(moment_JR1, root_JRR)[..., 0]
-        variance_JR = torch.cholesky_inverse(root_JRR).diagonal(dim1=1, dim2=2) * scale_JR.square()
-        square_JR = self.weight_JR.square() + variance_JR
-        square_JG = torch.zeros_like(self._ridge_JG).index_add_(1, self._group_R, square_JR)
-        self._ridge_JG = 1 / (square_JG / self._size_G).clamp(MIN_VARIANCE, MAX_VARIANCE)
-        return True
+            return None
+        return scale_JR, root_JRR
 
     def state(self) -> dict[str, Any]:
         """Everything that `load_state` needs."""

@@ -122,4 +122,5 @@ def _some(sample: Sample, kept_N: NDArray[np.bool_]) -> Sample:
         outcomes=taken(sample.outcomes),
         positions=taken(sample.positions),
         dense=sample.dense_NF[places].tobytes(),
+        propensity=sample.propensity_N[places].tobytes() if sample.propensity else b"",
     )

@@ -1,11 +1,12 @@
 """How good predictions are: every metric has a state, and the states of workers add up.
 
-binary.py     AUC, normalised entropy and calibration of probabilities
-grouped.py    AUC within groups, such as a user's day
-ranking.py    recall, NDCG and MRR of ranked lists
-confusion.py  accuracy, precision, recall and F1 of decisions
-bootstrap.py  how sure a difference between two models is
-latency.py    durations in a mergeable histogram
+binary.py      AUC, normalised entropy and calibration of probabilities
+grouped.py     AUC within groups, such as a user's day
+ranking.py     recall, NDCG and MRR of ranked lists
+confusion.py   accuracy, precision, recall and F1 of decisions
+bootstrap.py   how sure a difference between two models is
+off_policy.py  what another policy would have earned on logged propensities
+latency.py     durations in a mergeable histogram
 """
 
 from typing import Final

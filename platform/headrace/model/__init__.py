@@ -2,6 +2,9 @@
 
 ranker.py        FuseRank: content and behaviour in, logits per head and candidate out
 item_factors.py  vectors of items, and the parts of users solved over their history
+factor_vectors.py  these as an index, and a user's vector to search it with
+two_tower.py     a vector of each item and one of each user: what is chosen next
+tower_vectors.py  these as an index, and a user's vector to search it with
 config.py        its sizes (nano, base, large), heads and learning rates
 explain.py       why a candidate got its logit
 labels.py        what a sample tells the heads

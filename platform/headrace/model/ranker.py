@@ -150,12 +150,15 @@ class Ranker(nn.Module):
 
     def serve(self, batch: Batch, catalogue: ItemCache) -> Tensor:
         """[C, K]: the logits of a batch whose items are rows of a cache."""
+        return self.served(batch, catalogue).logit_CK.cpu()
+
+    def served(self, batch: Batch, catalogue: ItemCache) -> Scored:
+        """The same, with what the last layer reads."""
         batch = batch.to(self.device)
         with self.precision():
             user = self.user_side(batch, catalogue.items)
             side = catalogue.rows(batch.candidates.item_C)
-            scored = self.score(user, side, batch.candidates)
-        return scored.logit_CK.cpu()
+            return self.score(user, side, batch.candidates)
 
     def forward(self, batch: Batch, dropout_seed: int | None = None) -> Scored:
         """The logits of a whole batch; a seed drops modalities as the configuration says."""

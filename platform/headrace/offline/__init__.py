@@ -10,7 +10,7 @@ sources.py           past events: the archive, the topic, a dataset
 backfill.py          feature rows of a period computed anew
 start_state.py       the state that a namespace begins with, as files
 start.py             puts that state into the online store and the topic
-archived_samples.py  the features of requests as they were archived
+archived_samples.py  archived features of requests, and impressions with their propensities
 parity_check.py      archive and online store against a replay
 parity_report.py     the report of that
 """

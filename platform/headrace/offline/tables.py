@@ -54,10 +54,16 @@ SAMPLE_SCHEMA: Final = pa.schema(
         ("surface", pa.string()),
         ("log_q", pa.binary()),
         (CONTEXT, pa.string()),  # as a JSON object
+        ("propensity", pa.binary()),
+        ("policy", pa.string()),
+        ("num_draws", pa.int32()),
     ]
 )
 # Files of before lack these.
-_UNKNOWN: Final = {"positions": (), "surface": "", "log_q": b"", CONTEXT: "{}"}
+_UNKNOWN: Final = {
+    **{"positions": (), "surface": "", "log_q": b"", CONTEXT: "{}"},
+    **{"propensity": b"", "policy": "", "num_draws": 0},
+}
 JUST_AFTER_US: Final = 1  # a row is known from just after the newest event that it includes
 OF_ANOTHER_TABLE: Final = "`headrace backfill` computes them anew from the archived events"
 _LAYOUTS: Final = {layout.entity: layout for layout in LAYOUTS}
@@ -108,10 +114,11 @@ def sample_tables(records: Sequence[Record], skipped: Skipped | None = None) -> 
 
 
 def samples_of(table: pa.Table) -> Iterator[Sample]:
-    """The samples in these rows, in their order. Rows of before samples told positions and
-    surfaces are of unknown ones, whether those columns are absent or null."""
+    """The samples in these rows, in their order. Rows of before samples told positions,
+    surfaces or propensities are of unknown ones, whether those columns are absent or null."""
     columns = [_values(table, name) for name in SAMPLE_SCHEMA.names]
-    columns[-1] = [msgspec.json.decode(told) or None for told in columns[-1]]
+    told = SAMPLE_SCHEMA.names.index(CONTEXT)
+    columns[told] = [msgspec.json.decode(one) or None for one in columns[told]]
     return (msgspec.convert(row, Sample) for row in zip(*columns, strict=True))
 
 

@@ -1,7 +1,7 @@
 """Candidates: the items under consideration for a request, in columns, each with its sources.
 
-C candidates   K those that a rule keeps   N those that it removes   S sources   F features
-J heads
+C candidates   D draws   K those that a rule keeps   N those that it removes   S sources
+F features   J heads
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ class Candidates:
     )
     score_C: NDArray[np.float32] | None = None  # what slates are ordered by
     dense_CF: NDArray[np.float32] | None = None  # what the ranker reads of each
+    propensity_C: NDArray[np.float64] | None = None  # of each at its place; None: not drawn yet
+    drawn_DC: NDArray[np.float32] | None = None  # scores by the draws of a policy, if it draws them
     removed: list[Removed] = field(default_factory=list)
 
     @classmethod
@@ -68,6 +70,8 @@ class Candidates:
         self.row_C, self.rank_SC = self.row_C[place_K], self.rank_SC.take(place_K, axis=1)
         self.p_CJ = None if self.p_CJ is None else self.p_CJ[place_K]
         self.score_C = None if self.score_C is None else self.score_C[place_K]
+        self.propensity_C = None if self.propensity_C is None else self.propensity_C[place_K]
+        self.drawn_DC = None if self.drawn_DC is None else self.drawn_DC.take(place_K, axis=1)
         self.dense_CF = None if self.dense_CF is None else self.dense_CF.take(place_K, axis=0)
 
     def rank_in(self, source: str) -> NDArray[np.int32]:

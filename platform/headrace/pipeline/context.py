@@ -21,9 +21,12 @@ from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints, action_masks, are_chosen
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
 from headrace.features.table import USER_LAYOUT
+from headrace.index.vector_index import VectorIndex
 from headrace.pipeline.candidates import Candidates, no_candidates
+from headrace.pipeline.sessions import SessionMemory
 
 NUM_ANCHORS: Final = 10  # of a user
+PAUSE_MS: Final = 1_800_000  # between two choices, which ends a session
 _AGE: Final = re.compile(r"age=(\d{1,3})(?!\d)")
 NO_TIME: Final = np.zeros(1, np.int64)  # for features that do not depend on it
 
@@ -33,6 +36,30 @@ class StatesByRow(Protocol):
 
     def take(self, row_N: Ints) -> State:
         """[N]: the states of these rows."""
+        ...
+
+
+class UserVectors(Protocol):
+    """An index of items' vectors, and the vectors of users to search it with."""
+
+    @property
+    def index(self) -> VectorIndex: ...
+
+    def of_user(
+        self, key_P: Ints, grade_P: NDArray[np.float32], word_keys: tuple[int, ...]
+    ) -> NDArray[np.float32]:
+        """[D]: of a user with these past events and attributes."""
+        ...
+
+
+class ContentVectors(Protocol):
+    """Vectors of the items' content, and the index of them."""
+
+    @property
+    def index(self) -> VectorIndex: ...
+
+    def vectors(self, key_U: Ints) -> NDArray[np.float32]:
+        """[U, D]: of these items, zeros where nothing is told of one."""
         ...
 
 
@@ -47,6 +74,31 @@ class Snapshot(Protocol):
     @property
     def companions(self) -> StatesByRow:
         """The items that each item was chosen together with (`headrace.features.companions`)."""
+        ...
+
+    @property
+    def sessions(self) -> SessionMemory:
+        """The sessions of the last requests."""
+        ...
+
+    @property
+    def factors(self) -> UserVectors | None:
+        """The item factors of the version that ranks, None where there is none."""
+        ...
+
+    @property
+    def towers(self) -> UserVectors | None:
+        """The two towers of the version that ranks, None where there are none."""
+        ...
+
+    @property
+    def content(self) -> ContentVectors | None:
+        """The content vectors of the catalogue, None until they were made."""
+        ...
+
+    @property
+    def fresh_rows(self) -> Ints:
+        """Catalogue rows of new items that were shown seldom, those shown least first."""
         ...
 
     @property
@@ -83,6 +135,25 @@ class User:
         key_T, _, outcome_T, _ = self.history_4T
         is_chosen_T = are_chosen(action_masks(outcome_T)) & (key_T != 0)
         return [*dict.fromkeys(key_T[is_chosen_T].tolist())][:most]
+
+    def session_keys(self, now_ms: int) -> list[int]:
+        """The keys of the different items that the user chose since his last pause, in order."""
+        key_K, age_ms_K = self._chosen(now_ms)
+        pauses = np.flatnonzero(np.diff(age_ms_K) > PAUSE_MS)
+        last_L = key_K[: pauses[0] + 1] if len(pauses) else key_K
+        return [*dict.fromkeys(last_L[::-1].tolist())]
+
+    def is_in_session(self, now_ms: int) -> bool:
+        """Whether the user chose something a short while ago."""
+        _, age_ms_K = self._chosen(now_ms)
+        return bool(len(age_ms_K) and age_ms_K[0] <= PAUSE_MS)
+
+    def _chosen(self, now_ms: int) -> tuple[Ints, Ints]:
+        """[K] each: the keys of the items that the user chose, and how long ago, newest first."""
+        history_4T = USER_LAYOUT.value("user_history", self.state_1, np.array([now_ms]))[0]
+        key_T, age_ms_T, outcome_T, _ = history_4T
+        chosen_K = np.flatnonzero(are_chosen(action_masks(outcome_T)) & (key_T != 0))
+        return key_T[chosen_K], age_ms_T[chosen_K]
 
     def hidden_keys(self, now_ms: int) -> list[int]:
         """The keys of the items that the user's actions hide at this time."""
@@ -136,6 +207,16 @@ class Context:
         rows: Ints = self.catalogue.rows_of_keys(self.user.chosen_keys(NUM_ANCHORS))
         known: Ints = rows[rows != 0]
         return known
+
+    def is_in_session(self) -> bool:
+        """Whether the user chose something a short while ago."""
+        return self.user.is_in_session(self.now_ms)
+
+    def session(self) -> list[int]:
+        """The catalogue rows that the user chose since his last pause, in their order."""
+        rows = self.catalogue.rows_of_keys(self.user.session_keys(self.now_ms))
+        chosen: list[int] = rows[rows != 0].tolist()
+        return chosen
 
     def outside(self, rows: Sequence[int] | Ints) -> NDArray[np.bool_]:
         """[C]: which candidates are none of these catalogue rows."""

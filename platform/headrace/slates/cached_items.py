@@ -10,9 +10,10 @@ are given to other items do not concern it.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -21,12 +22,13 @@ import torch
 from headrace.catalogue.table.key_index import KeyIndex, longer
 from headrace.catalogue.words import ContentTable
 from headrace.features.aggregation.facts import Ints
-from headrace.model.batch import BatchRequest, make_items
+from headrace.model.batch import Batch, BatchRequest, make_items
 from headrace.model.inference.affine import Floats
 from headrace.model.inference.request import RequestRanker
 from headrace.model.inference.user import PastItems
 from headrace.model.item_factors import WIDTH as FACTORS
-from headrace.model.ranker import Ranker
+from headrace.model.layers.item_tower import ItemCache, ItemSide
+from headrace.model.ranker import Ranker, Scored
 
 MOST: Final = 1 << 16  # items that are kept
 PART: Final = 1 << 12  # that are computed at once
@@ -47,12 +49,12 @@ class _Sides:
 
     def put(self, place_U: Ints, new: _Sides) -> None:
         """Put items into these places."""
-        for field in fields(self):
+        for field in dataclasses.fields(self):
             getattr(self, field.name)[place_U] = getattr(new, field.name)
 
     def lengthen(self, num: int) -> None:
         """Have room for so many."""
-        for field in fields(self):
+        for field in dataclasses.fields(self):
             setattr(self, field.name, longer(getattr(self, field.name), num))
 
 
@@ -88,6 +90,30 @@ class CachedItems:
             candidate_CY = sides.candidate_PY.take(place_N[num_past:], axis=0)
         of_candidates = [candidate_CY[:, part] for part in self._parts]
         return self._requests.logits(request, PastItems(vector_TD, content_TW), of_candidates)
+
+    def scored(self, batch: Batch) -> Scored:
+        """The ranker's own forward of a batch whose items are rows of the catalogue, with what the
+        last layer reads."""
+        row_T, row_C = batch.history.item_BT.reshape(-1), batch.candidates.item_C
+        place_BT = torch.arange(len(row_T)).view_as(batch.history.item_BT)
+        place_C = torch.arange(len(row_T), len(row_T) + len(row_C))
+        placed = dataclasses.replace(
+            batch,
+            history=dataclasses.replace(batch.history, item_BT=place_BT),
+            candidates=dataclasses.replace(batch.candidates, item_C=place_C),
+        )
+        return self._ranker.served(placed, self._of(torch.cat([row_T, row_C]).numpy()))
+
+    def _of(self, row_N: Ints) -> ItemCache:
+        """The items of these rows, row by row."""
+        key_N = self._keys_of(row_N)
+        with self._lock:
+            place_N, sides = self._places(key_N), self._sides
+            taken = (getattr(sides, field.name)[place_N] for field in dataclasses.fields(sides))
+            vector_ND, content_NW, candidate_NY = map(torch.from_numpy, taken)
+        widths = tuple(part.stop - part.start for part in self._parts)
+        *_, bias_NK, factor_NE = torch.split(candidate_NY, list(widths), -1)
+        return ItemCache(ItemSide(vector_ND, content_NW, bias_NK, factor_NE), candidate_NY, widths)
 
     def vectors(self, name: str, row_N: Ints) -> Floats:
         """[N, D]: the "content" of the items in these rows, or their "factors"."""

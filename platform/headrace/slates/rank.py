@@ -1,6 +1,6 @@
 """The stage `rank`: FuseRank's probabilities and scores for the candidates, the best first.
 
-C candidates   J scalar heads   T past events
+C candidates   D draws   J scalar heads   T past events
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from headrace.catalogue.table.table import ItemTable
 from headrace.errors import ServiceError
@@ -18,9 +20,10 @@ from headrace.features.aggregation.asked import AskedItems, Groups, Requests
 from headrace.features.aggregation.facts import Ints
 from headrace.features.inputs import RequestFeatures, assemble
 from headrace.keys import key
-from headrace.model.batch import BatchRequest
+from headrace.model.batch import Batch, BatchRequest, make_request_batch
 from headrace.model.calibration import PlattBank
 from headrace.model.config import RankerConfig
+from headrace.model.ranker import Scored
 from headrace.pipeline.context import Context, Snapshot, StatesByRow
 
 
@@ -35,6 +38,10 @@ class ItemSides(Protocol):
         """[C, K]: of the candidates of a request, and its past events."""
         ...
 
+    def scored(self, batch: Batch) -> Scored:
+        """The ranker's own forward of a batch, with what the last layer reads."""
+        ...
+
 
 class RankingModel(Protocol):
     """A ranker with its calibration and weights, ready to rank rows of a catalogue."""
@@ -45,6 +52,8 @@ class RankingModel(Protocol):
     def items(self) -> ItemSides: ...
     @property
     def calibration(self) -> PlattBank: ...
+    @property
+    def deviation_JRS(self) -> Tensor | None: ...  # draws of the last layer's weights
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
@@ -84,8 +93,19 @@ class RankContext(Context):
     history_3T: Ints | None = None  # of the user as the ranker reads it, once that was made
 
 
-def rank(context: RankContext) -> None:
-    """Give the candidates their features, probabilities and scores, and put the best first.
+class Draws(Protocol):
+    """Draws of the scores of candidates, from the posterior of a model."""
+
+    def scores(
+        self, context: RankContext, batch: Batch, scored: Scored, model: RankingModel
+    ) -> NDArray[np.float32]:
+        """[D, C]: a row per draw."""
+        ...
+
+
+def rank(context: RankContext, draws: Draws | None = None) -> None:
+    """Give the candidates their features, probabilities and scores, and put the best first; with
+    `draws` also the scores that they may have.
 
     Raises `NoModel` where there is none: they have features then, and the order that they came in.
     """
@@ -96,7 +116,10 @@ def rank(context: RankContext) -> None:
         raise NoModel("there is no model yet")
     if not len(candidates):
         return
-    p_CJ = probabilities(context, features, model)
+    if draws is None:
+        p_CJ = probabilities(context, features, model)
+    else:
+        p_CJ, candidates.drawn_DC = drawn(context, features, model, draws)
     candidates.p_CJ = model.of_impression(p_CJ)
     price_micros_C = context.catalogue.numbers("price_micros", candidates.row_C)
     candidates.score_C = model.scores(candidates.p_CJ, price_micros_C)
@@ -137,3 +160,18 @@ def probabilities(
     past_row_T = context.catalogue.rows_of_keys(features.history_3T[0])
     logit_CK = model.items.logits(request, past_row_T, context.candidates.row_C)
     return model.calibration.of_request(logit_CK, request.surface)
+
+
+def drawn(
+    context: RankContext, features: RequestFeatures, model: RankingModel, draws: Draws
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """[C, J], [D, C]: the probabilities, and draws of the scores."""
+    request = ranker_request(context, features, model)
+    past_row_T = context.catalogue.rows_of_keys(features.history_3T[0])
+    batch = make_request_batch(request, past_row_T, context.candidates.row_C)
+    with torch.inference_mode():
+        scored = model.items.scored(batch)
+        p_CJ: NDArray[np.float32] = model.calibration(
+            scored.logit_CK.cpu(), batch.surface_C
+        ).numpy()
+        return p_CJ, draws.scores(context, batch, scored, model)

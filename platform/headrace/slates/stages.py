@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, TypeVar
 
 from headrace.application.current import APPLICATION
+from headrace.application.exploration import THOMPSON
 from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.pipeline.context import Context
+from headrace.pipeline.exploration.explore import Explore
 from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
 from headrace.pipeline.filters.conditions import Filtered, declared
 from headrace.pipeline.filters.excluded import Excluded
@@ -22,6 +25,8 @@ from headrace.pipeline.rerank.pinned import Pins
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
 from headrace.retrieval.registry import quotas_of
+from headrace.slates.blend import Blend
+from headrace.slates.draws import PosteriorDraws
 from headrace.slates.rank import RankContext, rank
 
 QUOTAS: Final = quotas_of(APPLICATION.sources)
@@ -35,15 +40,20 @@ def slate_stages(
     max_candidates: int,
     policy: SeenPolicy,
     application: Application = APPLICATION,
+    blend: Callable[[C], None] | None = None,
 ) -> tuple[Stage[C], ...]:
     """A request for a slate, in its order; the sources find so many more candidates than are ranked
-    as the filters may remove."""
+    as the filters may remove. Without a `blend` it is the application's."""
+    if blend is None and application.blend:
+        blend = Blend(application.blend, max_candidates)
     pins = application.rerank.pins
     pinned = (Quota(Pins(pins)),) if pins else ()
     quotas = (*pinned, *quotas_of(application.sources))
     seen = Seen(policy, max_candidates, application.seen_on)
     allowed = (*UNAVAILABLE, *declared(application), Filtered())
     over_quota = OverQuota(quotas, max_candidates)
+    exploration = application.exploration
+    draws = PosteriorDraws(exploration) if exploration.policy == THOMPSON else None
     filters = Rules(*allowed, Hidden(), Excluded(), seen, over_quota)
 
     def spare(context: Context) -> int:
@@ -53,7 +63,10 @@ def slate_stages(
     return (
         Stage("hydrate", hydrate, without="no_features"),
         *finding(Sources(quotas, max_candidates, spare), filters, max_candidates),
-        Stage("rank", rank, without="no_model", late="not_ranked", pace=Pace()),
-        *reranked(application.rerank),
+        Stage(
+            "rank", partial(rank, draws=draws), without="no_model", late="not_ranked", pace=Pace()
+        ),
+        *((Stage("blend", blend),) if blend else ()),
+        *reranked(application.rerank, Explore(exploration)),
         Stage("answer", answer),
     )

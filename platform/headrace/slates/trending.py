@@ -1,6 +1,10 @@
 """Trending: the rows that were clicked most of late, kept beside the requests.
 
-I rows of the table   N rows of a list   U rows of a change
+How late is for the data to say: an hour of a busy news site tells more than its week, and that of
+a small shop is the visit of one person. So the shares of clicks in a short window begin with those
+of the next longer one, which count as `STRENGTH` clicks.
+
+I rows of the table   N rows of a list   U rows of a change   K windows, the longest first
 """
 
 from __future__ import annotations
@@ -13,16 +17,27 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.table.key_index import longer
 from headrace.catalogue.table.table import ItemTable
-from headrace.features.aggregation.facts import Ints
-from headrace.features.table import ITEM_LAYOUT
+from headrace.features.aggregation.facts import CLICK, Ints
+from headrace.features.table import ITEM_DAY, ITEM_HOUR, ITEM_LAYOUT, ITEM_LIFE, ITEM_WEEK
 from headrace.keys import NUM_CATEGORY_SLOTS
 from headrace.pipeline.context import StatesByRow
+
+Floats = NDArray[np.float32]
 
 MOST: Final = 1 << 15  # rows of the list; of smaller catalogues it has all
 MOST_OF_SLOT: Final = 1 << 10  # of each category slot, beside those
 ARRIVALS: Final = 1 << 10  # of the newest items, at the list's end
 SORT_EVERY_MS: Final = 2_000  # a larger catalogue
 SLOTS_A_TURN: Final = 8  # of which the best are looked for when it is sorted
+STRENGTH: Final = 2_000.0  # clicks
+WINDOWS: Final = (  # accumulators and how many of their last tiles, the longest first
+    (ITEM_WEEK, ITEM_WEEK.num_tiles),
+    (ITEM_DAY, ITEM_DAY.num_tiles),
+    (ITEM_DAY, ITEM_DAY.num_tiles // 4),
+    (ITEM_HOUR, ITEM_HOUR.num_tiles),
+    (ITEM_HOUR, ITEM_HOUR.num_tiles // 3),
+)
+NUM_WINDOWS: Final = 1 + len(WINDOWS)  # with that of all time
 AGE_ROWS: Final = 2_000  # whose popularity is told anew each time, as it fades by itself
 
 
@@ -36,7 +51,8 @@ class Trending:
 
     def __init__(self, table: ItemTable) -> None:
         self._table = table
-        self._popularity_I: NDArray[np.float32] = np.zeros(1, np.float32)
+        self._click_IK: Floats = np.zeros((1, NUM_WINDOWS), np.float32)
+        self._popularity_I: Floats = np.zeros(1, np.float32)
         self._of_slot = [np.zeros(0, np.int64) for _ in range(NUM_CATEGORY_SLOTS)]
         self._arrived: deque[int] = deque(maxlen=ARRIVALS)
         self._turn = self._aged = self._sorted_ms = 0
@@ -48,7 +64,7 @@ class Trending:
         """Take in that these rows have other states."""
         self._reserve()
         for row_N in (self._next_to_age(), changed_U):
-            self._popularity_I[row_N] = popularity(states, row_N, now_ms)
+            self._click_IK[row_N] = clicks(states, row_N, now_ms)
         if len(self._table) <= MOST or now_ms - self._sorted_ms >= SORT_EVERY_MS:
             self.sort(now_ms)
 
@@ -57,7 +73,7 @@ class Trending:
         new_U = row_U[~np.isin(row_U, self.rows)]
         self._arrived.extend(new_U.tolist())
         self._reserve()
-        self._popularity_I[row_U] = popularity(states, row_U, now_ms)
+        self._click_IK[row_U] = clicks(states, row_U, now_ms)
         self.rows = np.concatenate([self.rows, new_U])
         if len(self._table) <= MOST:
             self.sort(now_ms)
@@ -69,6 +85,7 @@ class Trending:
     def sort(self, now_ms: int) -> None:
         """Make the list anew."""
         row_N = self._table.rows()
+        self._popularity_I[row_N] = popularity(self._click_IK[row_N])
         if len(row_N) > MOST:
             row_N = self._best_of_many(row_N)
         self.rows = row_N[np.argsort(-self._popularity_I[row_N], kind="stable")]
@@ -97,18 +114,31 @@ class Trending:
         if self._table.num_rows > len(self._popularity_I):
             num_rows = self._table.num_rows
             self._popularity_I = longer(self._popularity_I, num_rows + num_rows // 8)
+            self._click_IK = longer(self._click_IK, num_rows + num_rows // 8)
 
 
-def popularity(states: StatesByRow, row_N: Ints, now_ms: int) -> NDArray[np.float32]:
-    """[N]: how much the items of these rows are clicked of late; 0 without any event."""
+def clicks(states: StatesByRow, row_N: Ints, now_ms: int) -> Floats:
+    """[N, K]: how often the items of these rows were clicked: ever, and in the last tiles of each
+    accumulator."""
     state_N, now_ms_N = states.take(row_N), np.full(len(row_N), now_ms)
-    clicks_N = ITEM_LAYOUT.value("item_clicks_lately_log", state_N, now_ms_N)
-    rate_N = ITEM_LAYOUT.value("item_click_rate_lately", state_N, now_ms_N)
-    popularity_N: NDArray[np.float32] = (clicks_N * rate_N).astype(np.float32)
-    return popularity_N
+    sums_Nm = ITEM_LIFE.read(state_N[ITEM_LAYOUT.field_of[ITEM_LIFE]], now_ms_N)
+    columns = [sums_Nm[:, ITEM_LIFE.measures.index(CLICK)]]
+    for over, num_tiles in WINDOWS:
+        sums_Nm = over.read_last(num_tiles, state_N[ITEM_LAYOUT.field_of[over]], now_ms_N)
+        columns.append(sums_Nm[:, over.measures.index(CLICK)])
+    return np.stack(columns, 1).astype(np.float32)
 
 
-def _best(row_N: Ints, popularity_I: NDArray[np.float32], most: int) -> Ints:
+def popularity(click_NK: Floats) -> Floats:
+    """[N]: the shares of these items in the clicks of the shortest window, which begin with those
+    in the next longer one, and so on to even shares."""
+    share_N = np.full(len(click_NK), 1 / max(len(click_NK), 1), np.float32)
+    for click_N in click_NK.T:
+        share_N = (click_N + STRENGTH * share_N) / (click_N.sum() + STRENGTH)
+    return share_N
+
+
+def _best(row_N: Ints, popularity_I: Floats, most: int) -> Ints:
     """At most so many of these rows, the most popular ones, in no order."""
     if len(row_N) <= most:
         return row_N

@@ -15,7 +15,7 @@ FRESH_MS: Final = 86_400_000  # since anything was heard of an item first
 
 
 class Beyond:
-    """What slates are made of, whoever wants them."""
+    """The make-up of slates, whoever wants them."""
 
     def __init__(self, catalogue: ItemTable) -> None:
         num_rows = catalogue.num_rows

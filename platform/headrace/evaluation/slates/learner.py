@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.application.current import APPLICATION
 from headrace.application.reranking import VALUE
+from headrace.application.sources import TWO_TOWER
 from headrace.catalogue.item import Dataset
 from headrace.catalogue.table.table import ItemTable
 from headrace.catalogue.vectors import ContentVectors
@@ -22,6 +24,8 @@ from headrace.learning.learner import OnlineLearner
 from headrace.model.batch import batch_of_samples
 from headrace.model.calibration import PlattBank, per_impression
 from headrace.model.config import RankerConfig
+from headrace.model.factor_vectors import FactorVectors
+from headrace.model.tower_vectors import TowerVectors, stamp_of
 from headrace.sample import Sample
 from headrace.slates.cached_items import CachedItems
 from headrace.slates.value import value_weights, weighted_scores
@@ -36,6 +40,9 @@ class WalkedModel:
     calibration: PlattBank
     weight_J: NDArray[np.float32]
     value_J: NDArray[np.float32] | None
+    factors: FactorVectors
+    towers: TowerVectors | None
+    deviation_JRS: None = None  # slates are judged as they are ranked: nothing is drawn
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
@@ -55,12 +62,14 @@ class WalkLearner:
         self, dataset: Dataset, settings: Settings, asked: AskedSlates, surfaces: Iterable[str]
     ) -> None:
         items = {item.item_id: item for item in dataset.items}
-        self._content = ContentTable(items, ContentVectors.of(settings))
+        self.content = ContentTable(items, ContentVectors.of(settings))
         rank_by = settings.serving.rank_by
-        widths = self._content.vectors.widths
+        towers = self.content if TWO_TOWER in APPLICATION.sources else None
+        self._towers: TowerVectors | None = None
+        widths = self.content.vectors.widths
         heads = tuple(name for name in rank_by if name != VALUE)
         self._config = ranker_config(asked.size, heads, surfaces, widths)
-        self._learner = OnlineLearner(self._config, asked.seed, window=1 << 62)
+        self._learner = OnlineLearner(self._config, asked.seed, window=1 << 62, content=towers)
         names = [head.name for head in self._config.scalar_heads]
         self._weight_J = np.array([rank_by.get(name, 0.0) for name in names], np.float32)
         self._value_J = value_weights(names, rank_by.get(VALUE, 0.0))
@@ -75,7 +84,7 @@ class WalkLearner:
             self._pending.append(sample)
             self._num_pending += sample.num_impressions
             if self._num_pending >= BATCH_IMPRESSIONS:
-                self._learner.learn(batch_of_samples(self._pending, self._content, self._config))
+                self._learner.learn(batch_of_samples(self._pending, self.content, self._config))
                 self.num_learned += self._num_pending
                 self._num_pending, self._model = 0, None
                 self._pending.clear()
@@ -84,8 +93,21 @@ class WalkLearner:
         """The model of now; None before anything was learned."""
         if self._model is None and self.num_learned:
             ranker = self._learner.ranker.eval()
-            items = CachedItems(ranker, self._content, catalogue.keys)
+            items = CachedItems(ranker, self.content, catalogue.keys)
             calibration = self._learner.calibration
+            factors = FactorVectors(
+                ranker.factors, catalogue.rows_of_keys(ranker.factors.key_I) != 0
+            )
+            vectors = factors, self._tower_vectors(catalogue)
             weights = self._weight_J, self._value_J
-            self._model = WalkedModel(self._config, items, calibration, *weights)
+            self._model = WalkedModel(self._config, items, calibration, *weights, *vectors)
         return self._model
+
+    def _tower_vectors(self, catalogue: ItemTable) -> TowerVectors | None:
+        """The published towers' vectors, made anew when there are others."""
+        if self._learner.towers is None:
+            return None
+        state = self._learner.towers.weights()
+        if self._towers is None or self._towers.stamp != stamp_of(state):
+            self._towers = TowerVectors(state, self.content, catalogue.keys(catalogue.rows()))
+        return self._towers

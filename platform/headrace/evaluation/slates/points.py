@@ -7,7 +7,8 @@ nothing says then what its user came for.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -18,12 +19,13 @@ from headrace.stream.step.negatives import positives
 
 SESSION_MS: Final = 1_800_000  # between two events of one session
 MOST_OF_SESSION: Final = 20  # last choices of it that are kept
+SOON: Final = 10  # choices of a user that count as later ones before the test
 WARM: Final = 5  # events of a user before the test
 
 
 @dataclass(slots=True)
 class Visitor:
-    """What is known of a user: the rows that he had to do with, and those he chose lately."""
+    """A user as he is known: the rows that he had to do with, and those he chose lately."""
 
     had: set[int] = field(default_factory=set)
     session: deque[int] = field(default_factory=lambda: deque(maxlen=MOST_OF_SESSION))
@@ -35,13 +37,14 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A moment before a positive of the test."""
+    """A moment before a positive."""
 
     offset: int
     event: Event
     visitor: Visitor
     next_rows: frozenset[int]  # what the event chooses
-    later_rows: frozenset[int]  # what its user chooses from then on
+    later_rows: frozenset[int]  # what its user chooses from then on, before the test a few
+    is_test: bool  # before it, weights are fitted
     is_first: bool  # of its user in the test
 
     @property
@@ -67,13 +70,16 @@ class Points:
     def __init__(self, dataset: Dataset, row_of: Mapping[str, int], test_ms: int) -> None:
         self._dataset, self._row_of, self._test_ms = dataset, row_of, test_ms
         self._visitors: dict[str, Visitor] = {}
-        self._later: dict[str, Counter[int]] = {}  # rows that each user will choose in the test
+        self._choices: dict[str, list[tuple[int, int]]] = {}  # offsets and rows, by user
         self.tells_impressions = False
-        self.num_sessions = 0
-        for event in dataset.events():
+        self.num_sessions = self.num_before_test = 0
+        for offset, event in enumerate(dataset.events()):
             if event.event_time_ms >= test_ms:
                 self.tells_impressions |= isinstance(event, ImpressionEvent)
-                self._later.setdefault(event.user_id, Counter()).update(self._chosen(event))
+            else:
+                self.num_before_test += 1
+            choices = self._choices.setdefault(event.user_id, [])
+            choices += [(offset, row) for row in self._chosen(event)]
 
     def steps(self) -> Iterator[tuple[int, Event, Visitor, Point | None]]:
         """Each event with its offset, its user as he was before it, and its point."""
@@ -83,8 +89,6 @@ class Points:
             self._begin_session(visitor, event.event_time_ms)
             yield offset, event, visitor, self._point(offset, event, visitor, chosen)
             is_test = event.event_time_ms >= self._test_ms
-            if is_test:
-                self._later[event.user_id].subtract(chosen)
             visitor.num_before_test += not is_test
             visitor.had.update(self._rows(had_of(event)))
             visitor.session.extend(row for row in chosen if row not in visitor.session)
@@ -93,14 +97,18 @@ class Points:
     def _point(
         self, offset: int, event: Event, visitor: Visitor, chosen: list[int]
     ) -> Point | None:
-        new = frozenset(chosen) - visitor.had
+        new, is_test = frozenset(chosen) - visitor.had, event.event_time_ms >= self._test_ms
         is_begin = not self.tells_impressions and not visitor.session
-        if event.event_time_ms < self._test_ms or not new or is_begin:
+        if not new or (is_test and is_begin):
             return None
-        later = self._later[event.user_id]
-        later_rows = frozenset(row for row, num in later.items() if num > 0) - visitor.had
-        is_first, visitor.was_asked = not visitor.was_asked, True
-        return Point(offset, event, visitor, new, later_rows, is_first)
+        choices = self._choices[event.user_id]
+        begin = bisect_left(choices, (offset, 0))
+        test_begin = bisect_left(choices, (self.num_before_test, 0))
+        end = len(choices) if is_test else min(begin + SOON, test_begin)
+        later_rows = frozenset(row for _, row in choices[begin:end]) - visitor.had
+        is_first = is_test and not visitor.was_asked
+        visitor.was_asked |= is_test
+        return Point(offset, event, visitor, new, later_rows, is_test, is_first)
 
     def _begin_session(self, visitor: Visitor, now_ms: int) -> None:
         if now_ms - visitor.newest_ms > SESSION_MS:

@@ -6,18 +6,23 @@ the size that a trainer takes. What a request reads and does is a replica's own 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from headrace.application.current import APPLICATION
+from headrace.application.exploration import Exploration
 from headrace.application.seen import SeenPolicy
 from headrace.broker.record import Record
+from headrace.catalogue.content_index import ContentIndex
 from headrace.catalogue.item import Dataset
 from headrace.catalogue.table.table import table_of
 from headrace.catalogue.words import user_word_keys
 from headrace.config import Settings
+from headrace.evaluation.slates.blending import WalkedBlend
 from headrace.evaluation.slates.learner import WalkLearner
-from headrace.evaluation.slates.points import Point, had_of
+from headrace.evaluation.slates.points import Point, Visitor, had_of
 from headrace.evaluation.slates.snapshot import (
     CompanionsByRow,
     GroupsOfRows,
@@ -30,7 +35,9 @@ from headrace.features.rows.state_row import decode_rows
 from headrace.features.table import USER_LAYOUT
 from headrace.pipeline.context import Context, User, age_of
 from headrace.pipeline.run import run
+from headrace.pipeline.sessions import SessionMemory
 from headrace.pipeline.stage import Stage
+from headrace.slates.fresh import Fresh
 from headrace.slates.rank import RankContext
 from headrace.slates.stages import slate_stages
 from headrace.slates.trending import Trending
@@ -40,6 +47,9 @@ from headrace.stream.step.negatives import Negatives
 from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
+CONTENT: Final = "content"
+# Slates are judged as they are ranked.
+GREEDY: Final = replace(APPLICATION, exploration=Exploration())
 STEP: Final = 1_024  # events that are worked on at once, where nothing is asked between them
 
 
@@ -62,11 +72,19 @@ class WalkedReplica:
         self.catalogue = table_of(dataset.items)
         self.row_of = {item_id: row for row, item_id in enumerate(self.ids) if row}
         self._learner, self._trending = learner, Trending(self.catalogue)
+        self._fresh = Fresh(self.catalogue)
+        keys = self.catalogue.keys(self.catalogue.rows())
+        self._content = (
+            ContentIndex(learner.content, keys) if CONTENT in APPLICATION.sources else None
+        )
         self._decoded: list[Decoded] = []
         self._changed: set[int] = set()
+        self._sessions = SessionMemory()
         self._states = ItemStatesByRow(self._path.merged)
+        most = settings.serving.max_candidates
+        self.blend = WalkedBlend(most)
         self._stages: tuple[Stage[RankContext], ...] = slate_stages(
-            self._hydrate, _no_answer, settings.serving.max_candidates, SeenPolicy()
+            self._hydrate, _no_answer, most, SeenPolicy(), GREEDY, self.blend
         )
 
     def take(self, offset: int, event: Event) -> None:
@@ -76,6 +94,11 @@ class WalkedReplica:
         self._changed.update(self.row_of.get(item_id, 0) for item_id in had_of(event))
         if len(self._decoded) >= STEP:
             self._work()
+
+    def visit(self, user_id: str, visitor: Visitor) -> None:
+        """Remember a user's session as a replica would that is asked for a slate now."""
+        if visitor.session:
+            self._sessions.remember(user_id, [*visitor.session])
 
     def slate(self, point: Point, num_items: int) -> RankContext:
         """The finished request for so many items, before the event of a point is taken in."""
@@ -105,12 +128,16 @@ class WalkedReplica:
         changed_U = np.array(sorted(self._changed - {0}), np.int64)
         self._changed.clear()
         self._trending.take(changed_U, self._states, now_ms)
+        self._fresh.take(changed_U, self._states)
         return WalkedSnapshot(
             self._learner.model(self.catalogue),
             self._states,
             self._trending.rows,
             CompanionsByRow(self._path.merged, self.ids),
+            self._sessions,
             GroupsOfRows(self._path.merged),
+            self._content,
+            self._fresh.rows,
         )
 
     def _hydrate(self, context: Context) -> None:

@@ -26,6 +26,9 @@ def to_text(report: Mapping[str, Any]) -> str:
         lines.append(_row(name, f"{source['quota']}", _cell(source["recall"])))
     together = next(key for key in report if key.startswith("recall_"))
     lines.append(_row("all, ranked", together.removeprefix("recall_"), _cell(report[together])))
+    for case, weights in report["blend"].items():
+        named = ", ".join(f"{name}: {weight:g}" for name, weight in weights.items())
+        lines.append(f"blend.{case}: {{{named}}}")
     beyond = ("coverage", "diversity", "novelty", "fresh", "popularity_bias")
     told = (f"{name.replace('_', ' ')} {_cell(report[name])}" for name in beyond)
     lines.append(", ".join(told))

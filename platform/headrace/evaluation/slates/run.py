@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from headrace.application.sources import RANKER
 from headrace.catalogue.item import Dataset
 from headrace.config import Settings
 from headrace.errors import ConfigError
@@ -26,6 +27,7 @@ from headrace.slates.stages import QUOTAS
 from headrace.stream.step.negatives import positives
 
 SLATE: Final = "slate"
+FITTED: Final = 1_000  # points of either case before the test, which the blend is fitted on
 NEXT, LATER, FIRST = "next", "later", "first"
 JUDGED: Final = {
     NEXT: "each point, relevant is what comes next",
@@ -81,6 +83,7 @@ class _Walk:
         self._figures = {name: Figures(asked.top) for name in judged}
         self._limit = settings.serving.max_candidates
         self._num_found: Counter[str] = Counter()  # of what came next, by source
+        self._num_fitted: Counter[bool] = Counter()  # points before the test, by their case
         self._num_wanted = self._num_candidates = self.num_points = 0
 
     def run(self) -> None:
@@ -88,10 +91,8 @@ class _Walk:
         progress, row_of = Progress(self._num_events, "events"), self._replica.row_of
         for offset, event, visitor, point in self._points.steps():
             if point is not None:
-                is_nth = self.num_points % self._asked.every == 0
-                self.num_points += 1
-                if is_nth or (point.is_first and FIRST in self._figures):
-                    self._ask(point, is_nth)
+                self._replica.visit(event.user_id, visitor)
+                self._take(point)
             now_ms = event.event_time_ms
             rows, chosen = (
                 [row for item_id in item_ids if (row := row_of.get(item_id, 0))]
@@ -101,6 +102,21 @@ class _Walk:
             self._beyond.hear(now_ms, rows, chosen)
             self._replica.take(offset, event)
             progress.say(offset, "train" if not self.num_points else "test")
+
+    def _take(self, point: Point) -> None:
+        """Ask for slates at one of so many points, and before the test where weights are fitted."""
+        if point.is_test:
+            is_nth = self.num_points % self._asked.every == 0
+            self.num_points += 1
+            if is_nth or (point.is_first and FIRST in self._figures):
+                self._ask(point, is_nth)
+            return
+        half = self._points.num_before_test / 2
+        is_begin = not point.visitor.session
+        if self._num_fitted[is_begin] < FITTED * (point.offset - half) / half:
+            self._num_fitted[is_begin] += 1
+            self._replica.slate(point, self._asked.top)
+            self._replica.blend.learn(point.later_rows)
 
     def report(self) -> dict[str, Any]:
         """The figures: those of the log's own judgement, then of all.
@@ -114,7 +130,9 @@ class _Walk:
         return {
             "judged_by": judged_by,
             "slates": by_list.get(SLATE, {}),
-            "baselines": {name: {ALL: of[ALL]} for name, of in by_list.items() if name != SLATE},
+            "baselines": {
+                name: {ALL: of[ALL]} for name, of in by_list.items() if name not in (SLATE, RANKER)
+            },
             "sources": {
                 quota.source.name: {
                     "quota": quota.of(self._limit),
@@ -123,6 +141,7 @@ class _Walk:
                 for quota in QUOTAS
             },
             f"recall_{self._limit}": _share(self._num_candidates, self._num_wanted),
+            "blend": self._replica.blend.weights(),
             "judged": {
                 name: {"of": JUDGED[name], "lists": of_lists} for name, of_lists in judged.items()
             },
@@ -131,9 +150,10 @@ class _Walk:
 
     def _ask(self, point: Point, is_nth: bool) -> None:
         context = self._replica.slate(point, self._asked.top)
-        slate = context.candidates.row_C.tolist()
+        slate, blend = context.candidates.row_C.tolist(), self._replica.blend
         visitor, top = point.visitor, self._asked.top
-        lists = {SLATE: slate, **self._baselines.tops(point.now_ms, visitor, top)}
+        lists = {SLATE: slate, RANKER: blend.ranked_rows[:top].tolist()}
+        lists |= self._baselines.tops(point.now_ms, visitor, top)
         if FIRST in self._figures and point.is_first:
             self._figures[FIRST].add(lists, point.later_rows, point.is_warm)
         if not is_nth:

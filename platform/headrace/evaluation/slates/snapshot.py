@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from headrace.catalogue.content_index import ContentIndex
 from headrace.catalogue.table.table import ItemTable
 from headrace.evaluation.slates.learner import WalkedModel
 from headrace.features.aggregation.accumulators import State
@@ -21,6 +22,9 @@ from headrace.features.companions import COMPANIONS
 from headrace.features.rows.groups import groups_of_items
 from headrace.features.rows.merged import MergedState
 from headrace.features.surface_trends import SURFACE_TRENDS
+from headrace.model.factor_vectors import FactorVectors
+from headrace.model.tower_vectors import TowerVectors
+from headrace.pipeline.sessions import SessionMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,20 @@ class WalkedSnapshot:
     states: ItemStatesByRow
     trending_rows: Ints
     companions: CompanionsByRow
+    sessions: SessionMemory
     groups: GroupsOfRows
+    content: ContentIndex | None
+    fresh_rows: Ints
+
+    @property
+    def factors(self) -> FactorVectors | None:
+        """The item factors of the model."""
+        return self.model.factors if self.model else None
+
+    @property
+    def towers(self) -> TowerVectors | None:
+        """The two towers of the model."""
+        return self.model.towers if self.model else None
 
     @property
     def surface_trends(self) -> Mapping[int, State]:

@@ -122,9 +122,13 @@ class Tiles:
         state_U["sums"] += other_U["sums"] * inside_Un[..., None]
 
     def read(self, state_Q: State, now_ms_Q: Ints) -> Values:
+        return self.read_last(self.num_tiles, state_Q, now_ms_Q)
+
+    def read_last(self, num_tiles: int, state_Q: State, now_ms_Q: Ints) -> Values:
+        """[Q, m]: the sums over so many of the last tiles."""
         now_Q1 = (now_ms_Q // self.tile_ms)[:, None]
         tile_Qn = self._tile_of_slot(state_Q)
-        inside_Qn = (tile_Qn > now_Q1 - self.num_tiles) & (tile_Qn <= now_Q1)
+        inside_Qn = (tile_Qn > now_Q1 - num_tiles) & (tile_Qn <= now_Q1)
         weight_Q1n = inside_Qn[:, None].astype(np.float64)
         sums_Qm: Values = (weight_Q1n @ state_Q["sums"].astype(np.float64))[:, 0]
         return sums_Qm

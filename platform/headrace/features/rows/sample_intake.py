@@ -17,6 +17,7 @@ import numpy as np
 from headrace.action import BIT, CLICK, EVERY_ACTION
 from headrace.broker.record import Record
 from headrace.event import MAX_ITEMS, MAX_SURFACE
+from headrace.events.serving_policy import MAX_DRAWS
 from headrace.features.aggregation.facts import MAX_OUTCOME, SHARE_SHIFT, action_masks
 from headrace.features.inputs import HISTORY_LENGTH, MAX_SERVED, NUM_DENSE
 from headrace.features.schema import INPUT_SCHEMA
@@ -98,7 +99,10 @@ def fault_of(sample: Sample, partition: int) -> str:
         return f"event time {sample.event_time_ms}, arrival {sample.arrival_ms}"
     if not (0 <= sample.labelled <= EVERY_ACTION and 0 <= sample.schema < 1 << 32):
         return f"actions {sample.labelled}, schema {sample.schema}"
-    return _fault_of_numbers(sample) or _fault_of_draw(sample) or _fault_of_sizes(sample)
+    for fault in (_fault_of_numbers, _fault_of_draw, _fault_of_propensity, _fault_of_sizes):
+        if why := fault(sample):
+            return why
+    return ""
 
 
 def _fault_of_numbers(sample: Sample) -> str:
@@ -125,6 +129,17 @@ def _fault_of_draw(sample: Sample) -> str:
     if not ((sample.log_q_N <= 0) & (sample.log_q_N >= MIN_LOG_Q)).all():
         return "log q that is none"
     return ""
+
+
+def _fault_of_propensity(sample: Sample) -> str:
+    if not 0 <= sample.num_draws <= MAX_DRAWS or len(sample.policy) > 2 * MAX_ID + 1:
+        return f"{sample.num_draws} draws, {len(sample.policy)} characters of a policy"
+    if not sample.propensity:
+        return ""
+    if len(sample.propensity) != 4 * len(sample.item_keys):
+        return f"{len(sample.item_keys)} items, {len(sample.propensity)} bytes of propensities"
+    known = sample.propensity_N[~np.isnan(sample.propensity_N)]
+    return "" if ((known >= 0) & (known <= 1)).all() else "propensities that are none"
 
 
 def _fault_of_sizes(sample: Sample) -> str:

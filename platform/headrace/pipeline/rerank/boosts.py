@@ -30,8 +30,11 @@ class Boosts:
         candidates = context.candidates
         if candidates.score_C is None:
             return np.ones(len(candidates), np.bool_)
-        columns, score_C = Columns(context, candidates.row_C), candidates.score_C.copy()
+        columns = Columns(context, candidates.row_C)
+        factor_C = np.ones(len(candidates), np.float32)
         for test, factor in self._tests:
-            score_C[test(columns)] *= factor
-        candidates.score_C = score_C
+            factor_C[test(columns)] *= factor
+        candidates.score_C = score_C = candidates.score_C * factor_C
+        if candidates.drawn_DC is not None:
+            candidates.drawn_DC = candidates.drawn_DC * factor_C
         return np.argsort(-score_C, kind="stable")

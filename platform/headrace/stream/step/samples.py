@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
+
+import numpy as np
 
 from headrace.event import ImpressionEvent
 from headrace.events.declared import as_declared
@@ -25,6 +28,8 @@ def _sample(partition: int, labelled: Labelled, keys_left: Iterator[int]) -> Sam
     request = labelled.request
     event, record, features = request.event, request.record, request.features
     assert features is not None, "every request of the step has got its features"
+    impression = event if isinstance(event, ImpressionEvent) else None
+    policy = impression.policy if impression else None
     num_drawn = len(request.item_ids) - len(labelled.outcomes)
     return Sample(
         source_partition=partition,
@@ -41,8 +46,22 @@ def _sample(partition: int, labelled: Labelled, keys_left: Iterator[int]) -> Sam
         labelled=request.labelled,
         dense=features.dense_NF.tobytes(),
         history=features.history_3T.tobytes(),
-        positions=event.positions if isinstance(event, ImpressionEvent) else (),
+        positions=impression.positions if impression else (),
         surface=event.surface,
         log_q=request.log_q,
         context=as_declared(event.context) if event.context else None,
+        propensity=_propensities(impression) if impression else b"",
+        policy=policy.text if policy else "",
+        num_draws=policy.num_draws if policy else 0,
     )
+
+
+def _propensities(event: ImpressionEvent) -> bytes:
+    """float32 [N]: of each item at its position, NaN where it is not told; empty if nowhere."""
+    for shown in event.items:
+        if shown.propensity is not None:
+            break
+    else:
+        return b""
+    told = [math.nan if one.propensity is None else one.propensity for one in event.items]
+    return np.array(told, "<f4").tobytes()
