@@ -11,8 +11,10 @@ from typing import Any
 
 from benchmarks import (
     catalogue,
+    cold_start,
     draws,
     embedding,
+    exploration,
     faults,
     features,
     index,
@@ -35,6 +37,8 @@ Flags = argparse.Namespace
 
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "catalogue": catalogue.run,
+    "cold_start": cold_start.run,
+    "exploration": exploration.run,
     "features": lambda _: features.run(),
     "index": lambda _: index.run(),
     "draws": lambda _: draws.run(),
