@@ -222,6 +222,8 @@ class Context:
 
     def outside(self, rows: Sequence[int] | Ints) -> NDArray[np.bool_]:
         """[C]: which candidates are none of these catalogue rows."""
+        if not len(rows):
+            return np.ones(len(self.candidates), np.bool_)
         return np.isin(self.candidates.row_C, np.asarray(rows, np.int64), invert=True)
 
     def hidden_keys(self) -> list[int]:
