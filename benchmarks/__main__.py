@@ -30,6 +30,7 @@ from benchmarks import (
     stream,
 )
 from benchmarks.front import parts as front
+from benchmarks.serving import parts as serving
 from headrace.errors import HeadraceError
 
 Flags = argparse.Namespace
@@ -54,11 +55,13 @@ BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "ranker": lambda _: ranker.run(),
     "quality": quality.run,
     "front": front.run,
+    "serving": serving.run,
 }
 FLAGS = {
     "catalogue": catalogue.add_flags,
     "quality": quality.add_flags,
     "front": front.add_flags,
+    "serving": serving.add_flags,
     "load": load_files.add_flags,
 }
 
