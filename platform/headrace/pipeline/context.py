@@ -17,7 +17,7 @@ from headrace.application.condition import Condition
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import DEFAULT_SURFACE
 from headrace.events.declared import Told
-from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.accumulators import State, Values
 from headrace.features.aggregation.facts import Ints, action_masks, are_chosen
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
 from headrace.features.table import USER_LAYOUT
@@ -117,12 +117,13 @@ class Snapshot(Protocol):
 class User:
     """The requesting user: the feature state, the word keys of the attributes, and the lists of
     his last items that are read (`headrace.features.store.last_items`). `age` is in years, 0 where
-    it is not known."""
+    it is not known; `words` are the attributes as they are told."""
 
     state_1: State = field(default_factory=lambda: USER_LAYOUT.new(1))
     word_keys: tuple[int, ...] = ()
     lists: Mapping[str, Entries] = field(default_factory=dict)
     age: int = 0
+    words: Sequence[str] = ()
 
     @property
     def history_4T(self) -> Ints:
@@ -184,6 +185,7 @@ class Context:
     about: Sequence[int] = ()  # catalogue rows that others are to go with
     user: User = field(default_factory=User)  # a new one, until it is hydrated
     found: dict[str, Ints] = field(default_factory=dict)  # catalogue rows, by the source's name
+    scores: dict[str, Values] = field(default_factory=dict)  # of found rows, if a source has them
     candidates: Candidates = field(default_factory=no_candidates)
     widened: int = 1  # times their quota that sources are asked for
     has_more: bool = False  # a source found as many as it was asked for
@@ -220,6 +222,8 @@ class Context:
 
     def outside(self, rows: Sequence[int] | Ints) -> NDArray[np.bool_]:
         """[C]: which candidates are none of these catalogue rows."""
+        if not len(rows):
+            return np.ones(len(self.candidates), np.bool_)
         return np.isin(self.candidates.row_C, np.asarray(rows, np.int64), invert=True)
 
     def hidden_keys(self) -> list[int]:
