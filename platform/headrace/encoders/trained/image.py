@@ -22,15 +22,17 @@ WIDTHS: Final = (16, 32, 64, 128)  # a quarter of ResNet-18's
 BLOCKS: Final = 2
 DIM: Final = WIDTHS[-1]
 MAX_MOVED: Final = 6  # pixels, in training
-MEAN: Final = np.array([0.485, 0.456, 0.406], dtype=np.float32)  # of red, green, blue in ImageNet
-DEVIATION: Final = np.array([0.229, 0.224, 0.225], dtype=np.float32)
+MEAN: Final[NDArray[np.float32]] = np.array(
+    [0.485, 0.456, 0.406], dtype=np.float32
+)  # of red, green, blue in ImageNet
+DEVIATION: Final[NDArray[np.float32]] = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 
 
 def read_normal(source: bytes | str | Path) -> Read:
     """[3, H, W]: a picture with mean 0 and variance 1, as ImageNet's are; raises `ValueError`."""
-    picture_3HW = (read_picture(source, SIZE) + 1) / 2
-    scaled_3HW: NDArray[np.float32] = (picture_3HW - MEAN[:, None, None]) / DEVIATION[:, None, None]
-    return scaled_3HW.astype(np.float32)
+    shade_3HW = np.float32(0.5) * (read_picture(source, SIZE) + np.float32(1))
+    normal_3HW: Read = (shade_3HW - MEAN[:, None, None]) / DEVIATION[:, None, None]
+    return normal_3HW
 
 
 class Block(nn.Module):
