@@ -7,6 +7,7 @@ blend.py         the stage that weighs ranker and sources, and the fit of its we
 draws.py         scores that candidates may have, for all that the model knows
 value.py         scores, of probabilities and of values
 cached_items.py  the items that a version has read, computed once
+windows.py       windows of clicks, out of items' states
 trending.py      the rows that were clicked most of late
 fresh.py         new ones that were shown seldom
 """
