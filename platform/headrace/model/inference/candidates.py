@@ -147,7 +147,7 @@ class _Cross:
     def __init__(self, ranker: Ranker) -> None:
         layers = ranker.cross
         self._layers = [
-            (array(down.weight.T), Affine.of(cross), _sixth(Affine.of(gate)))
+            (Affine.of(down).weight_XY, Affine.of(cross), _sixth(Affine.of(gate)))
             for down, cross, gate in zip(layers.down, layers.cross, layers.gate, strict=True)
         ]
 
