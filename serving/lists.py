@@ -27,8 +27,8 @@ from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.run import run
 from headrace.pipeline.sources import Sources
 from headrace.pipeline.stage import Rules, Stage
-from headrace.retrieval.registry import quotas_of
 from headrace.slates.rank import rank
+from headrace.slates.source_table import quotas_of
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, slate_of
 from serving.stages.asked import context_of

@@ -28,7 +28,7 @@ def test_a_row_is_a_click_that_no_impression_is_known_of(tmp_path: Path) -> None
         ClickEvent("globo-1", FIRST_MS + 5, "59", "7"),
         ClickEvent("globo-2", FIRST_MS + 5, "59", "8"),
     ]
-    assert [item.item_id for item in dataset.items] == ["8", "7"]
+    assert [item.item_id for item in dataset.items] == ["7", "8"]
     assert (dataset.start_ms, dataset.end_ms) == (FIRST_MS, FIRST_MS + 5)
 
 

@@ -71,4 +71,6 @@ def test_every_feature_is_judged_but_sketches() -> None:
         kind: {f.name for f in FEATURES if kind_of(f.name) == kind} for kind in ("sketch", "float")
     }
     assert kinds["sketch"] == {"category_top_items"}
-    assert kinds["float"] == {"item_click_rate_lately", "item_clicks_lately_log"}
+    assert kinds["float"] == {
+        *("item_click_rate_lately", "item_clicks_lately_log", "item_clicks_month_log")
+    }

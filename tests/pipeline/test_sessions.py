@@ -28,14 +28,16 @@ def near(memory: SessionMemory, user_id: str, rows: list[int]) -> dict[int, floa
 def test_rows_of_the_session_that_shares_more_come_first() -> None:
     memory = remembered({"a": [1, 2, 7], "b": [2, 8], "c": [3, 9]})
     found = near(memory, "me", [1, 2])
-    assert found[7] == pytest.approx((0.5 + 1) / sqrt(3)) and found[8] == pytest.approx(1 / sqrt(2))
+    total = 1.5 + 1 + 1  # what both sessions share, and one of nothing
+    assert found[7] == pytest.approx(1.5 / sqrt(3) / total)
+    assert found[8] == pytest.approx(1 / sqrt(2) / total)
     assert 9 not in found
 
 
 def test_a_session_grows_and_another_of_its_user_is_another() -> None:
     memory = remembered({"a": [1]})
     memory.remember("a", [1, 5])
-    assert near(memory, "me", [1])[5] == pytest.approx(1 / sqrt(2))
+    assert near(memory, "me", [1])[5] == pytest.approx(1 / sqrt(2) / 2)
     memory.remember("a", [6, 7])
     assert {*near(memory, "me", [1])} == {1, 5} and {*near(memory, "me", [6])} == {6, 7}
 
@@ -59,9 +61,11 @@ def test_the_oldest_sessions_are_forgotten() -> None:
     st.lists(st.integers(1, 9), max_size=5, unique=True),
 )
 def test_scores_are_those_of_a_plain_count(sessions: Sessions, rows: list[int]) -> None:
-    scores = Counter[int]()
+    scores, total = Counter[int](), 1.0
     for user_id, others in sessions.items():
         share = sum((rows.index(row) + 1) / len(rows) for row in others if row in rows)
         if share and user_id != "me":
             scores.update({row: share / sqrt(len(others)) for row in others})
-    assert near(remembered(sessions), "me", rows) == pytest.approx(dict(scores))
+            total += share
+    expected = {row: score / total for row, score in scores.items()}
+    assert near(remembered(sessions), "me", rows) == pytest.approx(expected)

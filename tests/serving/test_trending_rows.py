@@ -9,11 +9,14 @@ from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import ItemTable, table_of
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import CLICK
-from headrace.features.table import ITEM_HOUR, ITEM_LAYOUT, ITEM_LIFE
+from headrace.features.table import ITEM_LAYOUT
 from headrace.slates import trending
-from headrace.slates.trending import NUM_WINDOWS, SORT_EVERY_MS, Trending, clicks, popularity
+from headrace.slates.trending import SORT_EVERY_MS, Trending, clicks, popularity
+from headrace.slates.windows import WINDOWS
 from serving.replica.state_pages import StatePages
 
+HOUR_MS = 3_600_000
+ITEM_LIFE, ITEM_HOUR = WINDOWS[0].over, WINDOWS[-1].over
 NOW_MS = 1_714_554_000_000
 MOST, OF_SLOT, ARRIVALS = 40, 4, 8
 
@@ -88,12 +91,14 @@ def test_clicks_are_those_of_all_time_and_of_each_window() -> None:
     _, pages, _ = world(3)
     state_N = ITEM_LAYOUT.new(1)
     hour_N = state_N[ITEM_LAYOUT.field_of[ITEM_HOUR]]
-    hour_N["newest"] = NOW_MS // ITEM_HOUR.tile_ms
+    hour_N["newest"] = NOW_MS // (HOUR_MS // 6)
     hour_N["sums"][0, :, ITEM_HOUR.measures.index(CLICK)] = 1
     state_N[ITEM_LAYOUT.field_of[ITEM_LIFE]][0, ITEM_LIFE.measures.index(CLICK)] = 9
     pages.put(np.array([2]), state_N)
     found = clicks(pages.states, np.array([1, 2]), NOW_MS)
-    assert found.tolist() == [[0] * NUM_WINDOWS, [9, 0, 0, 0, 6, 2]]
+    assert found.tolist() == [[0] * len(WINDOWS), [9, *[0] * (len(WINDOWS) - 3), 6, 2]]
+    spans_ms = [window.span_ms for window in WINDOWS]
+    assert spans_ms == sorted(spans_ms, reverse=True) and spans_ms[-2:] == [HOUR_MS, HOUR_MS / 3]
 
 
 def test_an_hour_of_many_clicks_says_more_than_the_past_and_one_of_few_less() -> None:

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headrace.application.sources import RANKER
+from headrace.catalogue.table.table import ItemTable
 from headrace.pipeline.candidates import ABSENT, Candidates
+from headrace.pipeline.context import Context
 from headrace.slates.blend import BlendFit, put_in_order, signals
 
 
-def candidates() -> Candidates:
-    rank_SC = np.array([[0, 1, ABSENT], [ABSENT, ABSENT, 0]], np.int32)
-    found = Candidates(("trending", "covisited"), np.array([7, 8, 9]), rank_SC)
-    found.score_C = np.array([0.5, 0.25, 0.125], np.float32)
-    return found
+def ranked() -> Context:
+    """A request for three of a shop's items, by somebody new."""
+    rank_SC = np.array([[0, 1, ABSENT], [ABSENT, 1, 0]], np.int32)
+    snapshot: Any = SimpleNamespace()
+    context = Context(
+        user_id="ann", now_ms=0, catalogue=ItemTable(), snapshot=snapshot, num_items=3
+    )
+    context.candidates = Candidates(("trending", "covisited"), np.array([7, 8, 9]), rank_SC)
+    context.candidates.score_C = np.array([0.5, 0.25, 0.125], np.float32)
+    return context
 
 
-def test_signals_are_logarithms_of_scores_and_of_one_over_the_rank() -> None:
-    signal_CS = signals(candidates(), (RANKER, "trending", "covisited"), limit=500)
+def test_signals_are_logarithms_of_scores_or_of_one_over_the_rank() -> None:
+    context, names = ranked(), (RANKER, "trending", "covisited")
+    signal_CS = signals(context, names, limit=500)
     assert signal_CS[:, 0] == pytest.approx(np.log([0.5, 0.25, 0.125]))
     assert np.exp(signal_CS[:, 1]) == pytest.approx([1, 1 / 2, 1 / 501])
-    assert np.exp(signal_CS[:, 2]) == pytest.approx([1 / 501, 1 / 501, 1])
+    assert np.exp(signal_CS[:, 2]) == pytest.approx([1 / 501, 1 / 2, 1])
+    context.scores["covisited"] = np.array([0.9, 0.4])
+    signal_CS = signals(context, names, limit=500)
+    assert np.exp(signal_CS[:, 2]) == pytest.approx([0.001, 0.401, 0.901])
 
 
 def test_the_best_come_first_with_their_scores() -> None:
-    found = candidates()
+    found = ranked().candidates
     found.drawn_DC = np.array([[0.5, 0.25, 0.125], [0.5, 0.5, 0.125]], np.float32)
     put_in_order(found, np.array([0.1, 0.3, 0.2]), of_ranker=2.0)
     assert found.row_C.tolist() == [8, 9, 7] and found.score_C is not None

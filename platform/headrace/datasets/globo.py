@@ -22,9 +22,10 @@ COLUMNS: Final = ("user_id", "click_article_id", TIME)
 
 
 def load(folder: Path | None = None) -> Dataset:
-    """The clicks as events, in the order of time, and the articles in that of their first click."""
+    """The clicks as events in the order of time, and the articles, whose order is by id."""
     log = _read(folder)
-    times_ms, articles = log.column(TIME), log.column("click_article_id").unique()
+    times_ms = log.column(TIME)
+    articles = sorted(log.column("click_article_id").unique().to_pylist())
 
     def events() -> Iterator[Event]:
         number = 0
@@ -35,7 +36,7 @@ def load(folder: Path | None = None) -> Dataset:
 
     return Dataset(
         name="globo",
-        items=tuple(Item(f"{article}") for article in articles.to_pylist()),
+        items=tuple(Item(f"{article}") for article in articles),
         users=(),
         events=events,
         num_events=len(log),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final, cast
 
 from headrace.application.current import APPLICATION
-from headrace.features.aggregation.accumulators import Decayed, Lifetime, Tiles
+from headrace.features.aggregation.accumulators import Decayed, Lifetime
 from headrace.features.aggregation.layout import Layout
 from headrace.features.aggregation.sequence import LastN
 from headrace.features.aggregation.sketches import BySlot
@@ -40,8 +40,4 @@ LAYOUTS: Final = (USER_LAYOUT, *SHARED_LAYOUTS)
 LIFE: Final = cast(Lifetime, USER_LAYOUT.feature("user_impressions_log").aggregator.over)
 LAST: Final = cast(LastN, USER_LAYOUT.feature("user_history").aggregator.over)
 SLOTS: Final = cast(BySlot, USER_LAYOUT.feature("user_category_rates").aggregator.over)
-ITEM_LIFE: Final = cast(Lifetime, ITEM_LAYOUT.feature("item_impressions_log").aggregator.over)
-ITEM_WEEK: Final = cast(Tiles, ITEM_LAYOUT.feature("item_click_rate_7d").aggregator.over)
-ITEM_DAY: Final = cast(Tiles, ITEM_LAYOUT.feature("item_click_rate_1d").aggregator.over)
-ITEM_HOUR: Final = cast(Tiles, ITEM_LAYOUT.feature("item_click_rate_1h").aggregator.over)
 LATELY: Final = cast(Decayed, ITEM_LAYOUT.feature("item_clicks_lately_log").aggregator.over)

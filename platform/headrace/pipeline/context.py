@@ -17,7 +17,7 @@ from headrace.application.condition import Condition
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import DEFAULT_SURFACE
 from headrace.events.declared import Told
-from headrace.features.aggregation.accumulators import State
+from headrace.features.aggregation.accumulators import State, Values
 from headrace.features.aggregation.facts import Ints, action_masks, are_chosen
 from headrace.features.store.last_items import EMPTY, USER_HIDES, Entries
 from headrace.features.table import USER_LAYOUT
@@ -185,6 +185,7 @@ class Context:
     about: Sequence[int] = ()  # catalogue rows that others are to go with
     user: User = field(default_factory=User)  # a new one, until it is hydrated
     found: dict[str, Ints] = field(default_factory=dict)  # catalogue rows, by the source's name
+    scores: dict[str, Values] = field(default_factory=dict)  # of found rows, if a source has them
     candidates: Candidates = field(default_factory=no_candidates)
     widened: int = 1  # times their quota that sources are asked for
     has_more: bool = False  # a source found as many as it was asked for
@@ -221,6 +222,8 @@ class Context:
 
     def outside(self, rows: Sequence[int] | Ints) -> NDArray[np.bool_]:
         """[C]: which candidates are none of these catalogue rows."""
+        if not len(rows):
+            return np.ones(len(self.candidates), np.bool_)
         return np.isin(self.candidates.row_C, np.asarray(rows, np.int64), invert=True)
 
     def hidden_keys(self) -> list[int]:

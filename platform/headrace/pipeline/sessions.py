@@ -3,7 +3,7 @@
 It remembers the sessions of the last requests, in one process, and begins empty: it is made of
 what requests bring along, and costs nobody a message.
 
-    S sessions   R rows of each   A rows of the one that is asked about   X sessions that share one
+    S sessions   R rows of each   X sessions that share a row   Y such sessions, each once
     K neighbours   N rows of these
 """
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,7 @@ MOST_SESSIONS: Final = 1 << 15
 MOST_ROWS: Final = 64  # of a session, the last ones
 MOST_OF_ROW: Final = 500  # sessions of a catalogue row, the last ones
 NEIGHBOURS: Final = 100
+NEWER: Final = 1e-9  # of two sessions that are as near
 OWN: Final = -1
 
 Floats = NDArray[np.float64]
@@ -58,7 +60,8 @@ class SessionMemory:
     def near(self, user_id: str, rows: Sequence[int]) -> tuple[Ints, Floats]:
         """[N] each: the rows of the sessions that share most with these rows, and their scores.
 
-        A session counts by the rows that it shares, later ones more, and less if it is long.
+        A session counts by the rows that it shares, later ones more, and less if it is long; few
+        that share little say less than many.
         """
         with self._lock:
             number_X, weight_X = self._sharing(rows)
@@ -72,7 +75,7 @@ class SessionMemory:
         is_there_KR = row_KR != 0
         row_N, place_X = np.unique(row_KR[is_there_KR], return_inverse=True)
         score_N = np.bincount(place_X.reshape(-1), score_KR[is_there_KR], len(row_N))
-        return row_N.astype(np.int64), score_N.astype(np.float64)
+        return row_N.astype(np.int64), score_N / (share_K.sum() + 1)
 
     def _has_any(self, number: int, rows: Sequence[int]) -> bool:
         return not set(rows).isdisjoint(self._row_SR[number % self._most].tolist())
@@ -98,9 +101,9 @@ class SessionMemory:
 
     def _sharing(self, rows: Sequence[int]) -> tuple[Ints, Floats]:
         """[X] each: the numbers of sessions that have one of these rows, and its weight."""
-        found = [(row, self._sessions_of.get(row, ())) for row in rows]
-        lengths = [len(numbers) for _, numbers in found]
-        number_X = np.fromiter((one for _, numbers in found for one in numbers), np.int64)
+        found = [self._sessions_of.get(row, ()) for row in rows]
+        lengths = [*map(len, found)]
+        number_X = np.fromiter(chain.from_iterable(found), np.int64, sum(lengths))
         weight_X: Floats = np.repeat(np.arange(1, len(rows) + 1) / max(len(rows), 1), lengths)
         return number_X, weight_X
 
@@ -112,10 +115,10 @@ class SessionMemory:
 
     def _nearest(self, number_X: Ints, weight_X: Floats) -> tuple[Ints, Floats]:
         """[K] each: the places of the nearest sessions, of equal ones the newest, and how near."""
-        share_S = np.bincount(number_X % self._most, weight_X, self._most).astype(np.float64)
-        slot_X = np.flatnonzero(share_S)
-        age_X = (self._next - 1 - slot_X) % self._most
-        near_X = share_S[slot_X] - 1e-9 * age_X
-        if len(slot_X) > NEIGHBOURS:
-            slot_X = slot_X[np.argpartition(-near_X, NEIGHBOURS)[:NEIGHBOURS]]
-        return slot_X, share_S[slot_X]
+        number_Y, place_X = np.unique(number_X, return_inverse=True)
+        share_Y = np.bincount(place_X.reshape(-1), weight_X, len(number_Y)).astype(np.float64)
+        if len(number_Y) > NEIGHBOURS:
+            near_Y = share_Y + NEWER * np.arange(len(number_Y))
+            nearest_K = np.argpartition(-near_Y, NEIGHBOURS)[:NEIGHBOURS]
+            number_Y, share_Y = number_Y[nearest_K], share_Y[nearest_K]
+        return number_Y % self._most, share_Y

@@ -36,7 +36,9 @@ class Covisited:
         score_N = np.bincount(place_X.reshape(-1), share_AK.reshape(-1), len(row_N))
         score_N[np.isin(row_N, anchors) | (row_N == 0)] = 0
         order_N = np.argsort(-score_N, kind="stable")
-        rows: Ints = row_N[order_N][: min(limit, int((score_N > 0).sum()))]
+        found_N = order_N[: min(limit, int((score_N > 0).sum()))]
+        context.scores[self.name] = score_N[found_N].astype(np.float64)
+        rows: Ints = row_N[found_N]
         return rows
 
 

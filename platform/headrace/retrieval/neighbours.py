@@ -27,7 +27,9 @@ class Neighbours:
         row_N, score_N = sessions.near(context.user_id, session)
         score_N[np.isin(row_N, session)] = 0
         order_N = np.argsort(-score_N, kind="stable")
-        rows: Ints = row_N[order_N][: min(limit, int((score_N > 0).sum()))]
+        found_N = order_N[: min(limit, int((score_N > 0).sum()))]
+        context.scores[self.name] = score_N[found_N]
+        rows: Ints = row_N[found_N]
         return rows
 
 

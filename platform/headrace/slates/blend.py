@@ -20,22 +20,31 @@ from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context
 from headrace.slates.rank import RankContext
 
-LEAST: Final = 1e-6  # of a score whose logarithm is a signal
+LEAST: Final = 1e-6  # of a score of the ranker whose logarithm is a signal
+LEAST_OF_SOURCE: Final = 1e-3  # that is added to one of a source
 PRIOR: Final = 10.0  # curvature before any choice: some of them are needed to move a weight
 
 Floats = NDArray[np.float64]
 
 
-def signals(candidates: Candidates, names: tuple[str, ...], limit: int) -> Floats:
-    """[C, S]: the logarithm of the ranker's score, and by source that of one over the rank in its
-    list, 1 for the first; a candidate that it did not propose comes behind so many."""
+def signals(context: Context, names: tuple[str, ...], limit: int) -> Floats:
+    """[C, S]: the logarithms of the ranker's score and, by source, of its score, or where it has
+    none of one over the rank in its list. A candidate that it did not propose has a score of next
+    to nothing, and comes behind so many."""
+    candidates = context.candidates
     assert candidates.score_C is not None, "nothing has ranked these"
     signal_CS = np.empty((len(candidates), len(names)))
     for column, name in enumerate(names):
         if name == RANKER:
             signal_CS[:, column] = _log(candidates.score_C)
+            continue
+        rank_C = candidates.rank_in(name)
+        if name in context.scores:
+            score_N = np.append(context.scores[name], 0.0)
+            score_C = score_N[np.minimum(rank_C, len(score_N) - 1)]
+            signal_CS[:, column] = np.log(score_C + LEAST_OF_SOURCE)
         else:
-            signal_CS[:, column] = -np.log1p(np.minimum(candidates.rank_in(name), limit))
+            signal_CS[:, column] = -np.log1p(np.minimum(rank_C, limit))
     return signal_CS
 
 
@@ -55,7 +64,7 @@ class Blend:
         candidates = context.candidates
         if candidates.score_C is not None:
             weights = self._weights[case_of(context)]
-            signal_CS = signals(candidates, tuple(weights), self._limit)
+            signal_CS = signals(context, tuple(weights), self._limit)
             put_in_order(
                 candidates, signal_CS @ np.array([*weights.values()]), weights.get(RANKER, 0)
             )

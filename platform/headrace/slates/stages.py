@@ -25,10 +25,10 @@ from headrace.pipeline.rerank.declared import reranked
 from headrace.pipeline.rerank.pinned import Pins
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
-from headrace.retrieval.registry import quotas_of
 from headrace.slates.blend import Blend
 from headrace.slates.draws import PosteriorDraws
 from headrace.slates.rank import RankContext, rank
+from headrace.slates.source_table import quotas_of
 
 QUOTAS: Final = quotas_of(APPLICATION.sources)
 

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.table.key_index import longer
 from headrace.catalogue.table.table import ItemTable
-from headrace.features.aggregation.facts import CLICK, Ints
-from headrace.features.table import ITEM_DAY, ITEM_HOUR, ITEM_LAYOUT, ITEM_LIFE, ITEM_WEEK
+from headrace.features.aggregation.facts import Ints
 from headrace.keys import NUM_CATEGORY_SLOTS
 from headrace.pipeline.context import StatesByRow
+from headrace.slates.windows import WINDOWS
 
 Floats = NDArray[np.float32]
 
@@ -30,14 +30,6 @@ ARRIVALS: Final = 1 << 10  # of the newest items, at the list's end
 SORT_EVERY_MS: Final = 2_000  # a larger catalogue
 SLOTS_A_TURN: Final = 8  # of which the best are looked for when it is sorted
 STRENGTH: Final = 2_000.0  # clicks
-WINDOWS: Final = (  # accumulators and how many of their last tiles, the longest first
-    (ITEM_WEEK, ITEM_WEEK.num_tiles),
-    (ITEM_DAY, ITEM_DAY.num_tiles),
-    (ITEM_DAY, ITEM_DAY.num_tiles // 4),
-    (ITEM_HOUR, ITEM_HOUR.num_tiles),
-    (ITEM_HOUR, ITEM_HOUR.num_tiles // 3),
-)
-NUM_WINDOWS: Final = 1 + len(WINDOWS)  # with that of all time
 AGE_ROWS: Final = 2_000  # whose popularity is told anew each time, as it fades by itself
 
 
@@ -51,7 +43,7 @@ class Trending:
 
     def __init__(self, table: ItemTable) -> None:
         self._table = table
-        self._click_IK: Floats = np.zeros((1, NUM_WINDOWS), np.float32)
+        self._click_IK: Floats = np.zeros((1, len(WINDOWS)), np.float32)
         self._popularity_I: Floats = np.zeros(1, np.float32)
         self._of_slot = [np.zeros(0, np.int64) for _ in range(NUM_CATEGORY_SLOTS)]
         self._arrived: deque[int] = deque(maxlen=ARRIVALS)
@@ -118,14 +110,9 @@ class Trending:
 
 
 def clicks(states: StatesByRow, row_N: Ints, now_ms: int) -> Floats:
-    """[N, K]: how often the items of these rows were clicked: ever, and in the last tiles of each
-    accumulator."""
+    """[N, K]: how often the items of these rows were clicked in each window."""
     state_N, now_ms_N = states.take(row_N), np.full(len(row_N), now_ms)
-    sums_Nm = ITEM_LIFE.read(state_N[ITEM_LAYOUT.field_of[ITEM_LIFE]], now_ms_N)
-    columns = [sums_Nm[:, ITEM_LIFE.measures.index(CLICK)]]
-    for over, num_tiles in WINDOWS:
-        sums_Nm = over.read_last(num_tiles, state_N[ITEM_LAYOUT.field_of[over]], now_ms_N)
-        columns.append(sums_Nm[:, over.measures.index(CLICK)])
+    columns = [window.clicks(state_N, now_ms_N) for window in WINDOWS]
     return np.stack(columns, 1).astype(np.float32)
 
 

@@ -39,7 +39,7 @@ class WalkedBlend:
         self.ranked_rows, self._signal_CS = candidates.row_C, None
         if candidates.score_C is not None:
             self._case = case_of(context)
-            self._signal_CS = signals(candidates, self._names, self._limit)
+            self._signal_CS = signals(context, self._names, self._limit)
             weight_S = self._fits[self._case].weight_S
             put_in_order(candidates, self._signal_CS @ weight_S, float(weight_S[0]))
 
