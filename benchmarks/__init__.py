@@ -33,6 +33,8 @@ index.py            the nearest of a million vectors: recall, times, bytes
 catalogue.py        a million items: starts, memory, and updates beside requests
 catalogue_arrivals.py  how soon slates show what came and went
 catalogue_log.py    generated items, and a log of some
+exploration.py      a new item in a simulated shop, and what exploring costs
+cold_start.py       new users in a simulated shop, request by request
 start.py            the start of `headrace up`, against the import of what it runs on
 loop.py             the whole loop, as `headrace up --once` reports it
 """

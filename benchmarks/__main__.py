@@ -11,8 +11,10 @@ from typing import Any
 
 from benchmarks import (
     catalogue,
+    cold_start,
     draws,
     embedding,
+    exploration,
     faults,
     features,
     index,
@@ -28,12 +30,15 @@ from benchmarks import (
     stream,
 )
 from benchmarks.front import parts as front
+from benchmarks.serving import parts as serving
 from headrace.errors import HeadraceError
 
 Flags = argparse.Namespace
 
 BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "catalogue": catalogue.run,
+    "cold_start": cold_start.run,
+    "exploration": exploration.run,
     "features": lambda _: features.run(),
     "index": lambda _: index.run(),
     "draws": lambda _: draws.run(),
@@ -50,11 +55,13 @@ BENCHMARKS: dict[str, Callable[[Flags], dict[str, Any]]] = {
     "ranker": lambda _: ranker.run(),
     "quality": quality.run,
     "front": front.run,
+    "serving": serving.run,
 }
 FLAGS = {
     "catalogue": catalogue.add_flags,
     "quality": quality.add_flags,
     "front": front.add_flags,
+    "serving": serving.add_flags,
     "load": load_files.add_flags,
 }
 

@@ -58,14 +58,14 @@ def run(options: argparse.Namespace) -> Figures:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if {"replica", "updates"} & set(wanted):
-            figures |= _part("write", folder, options.items)
+            figures |= part("write", folder, options.items)
         if "replica" in wanted:
             figures |= _replicas(folder)
         if "updates" in wanted:
-            figures |= _part("updates", folder)
+            figures |= part("updates", folder)
         if "bytes" in wanted:
             figures["item_bytes_1m"] = {
-                who: _part("bytes", who, options.items, options.churn)
+                who: part("bytes", who, options.items, options.churn)
                 for who in ("replica", "worker", "worker_of_two")
             }
         if "arrivals" in wanted:
@@ -96,7 +96,8 @@ def _start(folder: Path, num_items: int) -> Figures:
     return {"start_s_1m": first_slate_s, "every_part_ready_s_1m": ready_s}
 
 
-def _part(name: str, *words: object) -> Figures:
+def part(name: str, *words: object) -> Figures:
+    """The figures of one part, in a process of its own."""
     with _started(name, *words) as process:
         return _said(process)
 

@@ -19,6 +19,7 @@ from benchmarks.peers import environment
 from headrace.action import BIT, CLICK
 from headrace.catalogue.item import Item
 from headrace.catalogue.words import ContentTable, user_word_keys
+from headrace.features.aggregation.facts import Ints
 from headrace.features.inputs import NUM_DENSE, RATES, RequestFeatures
 from headrace.keys import key
 from headrace.learning.learner import OnlineLearner
@@ -128,12 +129,12 @@ class Serving:
         return make_request_batch(request(1, num, self._history), *rows)
 
 
-def request(seed: int, num: int, num_events: int) -> BatchRequest:
-    """A user with a full history, and their candidates."""
-    draw = np.random.default_rng(seed)
+def request(seed: int, num: int, num_events: int, keys: Ints | None = None) -> BatchRequest:
+    """A user with a full history, and their candidates, drawn from these items."""
+    draw, from_keys = np.random.default_rng(seed), ITEM_KEYS if keys is None else keys
     history_3T = np.stack(
         [
-            draw.choice(ITEM_KEYS, num_events),
+            draw.choice(from_keys, num_events),
             np.sort(draw.integers(0, 7 * 86_400_000, num_events)),
             draw.integers(0, 2, num_events),
         ]
@@ -142,7 +143,7 @@ def request(seed: int, num: int, num_events: int) -> BatchRequest:
     return BatchRequest(
         user_key=key(f"u{draw.integers(NUM_USERS)}"),
         user_words=user_word_keys(("age=3", "city=7")),
-        item_keys=draw.choice(ITEM_KEYS, num).tolist(),
+        item_keys=draw.choice(from_keys, num).tolist(),
         features=RequestFeatures(draw.random((num, NUM_DENSE), np.float32), history_3T),
         label_NJ=label_N1.astype(np.float32),
         outcome_N=label_N1[:, 0] * BIT[CLICK],

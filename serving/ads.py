@@ -16,8 +16,7 @@ from headrace.application.current import APPLICATION
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import ImpressionEvent
 from headrace.events.declared import as_declared
-from headrace.pipeline.filters.availability import UNAVAILABLE
-from headrace.pipeline.filters.conditions import declared
+from headrace.pipeline.filters.declared import allowed
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.run import run
 from headrace.pipeline.stage import Rules, Stage
@@ -51,11 +50,11 @@ class AdServer:
         hydrate: Hydrate,
         catalogue: ItemTable,
     ) -> None:
-        self._catalogue, allowed = catalogue, (*UNAVAILABLE, *declared(APPLICATION))
+        self._catalogue, shown = catalogue, allowed(APPLICATION)
         self._stages: tuple[Stage[AdsContext], ...] = (
             Stage("hydrate", hydrate, without="no_features"),
             Stage("sources", Campaigns(campaigns)),
-            Stage("filters", Rules(Gone(), *allowed, Hidden(), Untargeted(campaigns))),
+            Stage("filters", Rules(Gone(), *shown, Hidden(), Untargeted(campaigns))),
             Stage("rank", rank, without="no_model"),
             Stage("rerank", Auction(campaigns, budgets), without="no_budgets"),
             Stage("answer", answer),

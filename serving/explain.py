@@ -37,10 +37,10 @@ from headrace.features.aggregation.facts import action_masks
 from headrace.features.inputs import DENSE
 from headrace.features.online.store import OnlineStore
 from headrace.features.table import CANDIDATE, ITEM, USER, USER_LAYOUT
-from headrace.model.batch import Batch
+from headrace.model.batch import Batch, make_request_batch
 from headrace.model.explain import CONTEXT, Explanation, explain, with_items
 from headrace.pipeline.candidates import Candidates
-from headrace.slates.rank import inputs, probabilities, request_batch
+from headrace.slates.rank import inputs, probabilities, ranker_request
 from serving.replica.follow import Live
 from serving.replica.snapshot import Snapshot
 from serving.stages.context import ReplicaContext
@@ -136,8 +136,11 @@ class Explainer:
         if snapshot.model is None:
             raise ConfigError("there is no model version yet: run `headrace train` on some samples")
         context = self._context(user_id, item_ids, snapshot, at_ms, where)
-        served = request_batch(context, inputs(context), snapshot.model)
-        p_CJ = probabilities(served, snapshot.model)
+        features, model = inputs(context), snapshot.model
+        p_CJ = probabilities(context, features, model)
+        past_row_T = context.catalogue.rows_of_keys(features.history_3T[0])
+        request = ranker_request(context, features, model)
+        served = make_request_batch(request, past_row_T, context.candidates.row_C)
         batch = with_items(served, self._live.catalogue.keys, self._live.content)
         explanations = explain(snapshot.model.ranker, batch, dense_groups())
         nobody = USER_LAYOUT.new(1).tobytes()

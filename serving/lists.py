@@ -14,8 +14,9 @@ from headrace.application.sections import Application
 from headrace.catalogue.table.table import ItemTable
 from headrace.event import DEFAULT_SURFACE
 from headrace.pipeline.context import Context
-from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
-from headrace.pipeline.filters.conditions import Filtered, declared
+from headrace.pipeline.filters.availability import num_unavailable
+from headrace.pipeline.filters.conditions import Filtered
+from headrace.pipeline.filters.declared import allowed
 from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.filters.over_quota import OverQuota
@@ -26,8 +27,8 @@ from headrace.pipeline.rerank.outranked import Outranked
 from headrace.pipeline.run import run
 from headrace.pipeline.sources import Sources
 from headrace.pipeline.stage import Rules, Stage
-from headrace.retrieval.registry import quotas_of
 from headrace.slates.rank import rank
+from headrace.slates.source_table import quotas_of
 from serving.replica.snapshot import Snapshot
 from serving.stages.answer import SlateContext, answer, slate_of
 from serving.stages.asked import context_of
@@ -55,7 +56,7 @@ class Lists:
         application: Application = APPLICATION,
     ) -> None:
         self._catalogue = catalogue
-        allowed = (*UNAVAILABLE, *declared(application), Filtered())
+        shown = (*allowed(application), Filtered())
         hydrated: Stages = (Stage("hydrate", hydrate, without="no_features"),)
         ranked: Stages = (
             Stage("rank", rank, without="no_model", late="not_ranked", pace=Pace()),
@@ -66,10 +67,10 @@ class Lists:
             Sources(quotas, max_candidates, _spare) for quotas in (SIMILAR, TRENDING, TRENDING_HERE)
         )
         over_quota = OverQuota(SIMILAR, max_candidates)
-        of_user = Rules(*allowed, Hidden(), Excluded(), over_quota)
+        of_user = Rules(*shown, Hidden(), Excluded(), over_quota)
         found: Stages = finding(similar, of_user, max_candidates)
-        trends: Stages = finding(trending, Rules(*allowed), max_candidates)
-        trends_here: Stages = finding(here, Rules(*allowed), max_candidates)
+        trends: Stages = finding(trending, Rules(*shown), max_candidates)
+        trends_here: Stages = finding(here, Rules(*shown), max_candidates)
         self._for_a_user: Stages = (*hydrated, *found, *ranked, *last)
         self._for_nobody: Stages = (*found, *last)
         self._trending: Stages = (*trends, *last)

@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks.front.answers import Answer, Deadline, between, quantile, recovery_s, share_good
+from benchmarks.front.generator import Kind, Plan
 from benchmarks.front.load import Load
 from benchmarks.front.platform import Running
 
@@ -26,22 +27,35 @@ PAUSE_S = 2.0
 GOOD = Deadline(1.0)
 
 
+class Loaded(Protocol):
+    """A platform that loads are planned for."""
+
+    def plan(self, kind: Kind, per_s: float, seconds: float, **more: Any) -> Plan:
+        """A load on it, with a file of its own."""
+        ...
+
+
 def run(quick: bool) -> dict[str, Any]:
-    """Goodput at 2 x the peak over the peak, p99 over p50 and p99 at 70 % of it, and recovery."""
+    """The figures of a platform of its own."""
     with (
         tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
         Running(Path(folder), {}) as platform,
     ):
         platform.wait_serving()
-        step_s, run_s = (QUICK_S, QUICK_S) if quick else (STEP_S, RUN_S)
-        _closed(platform, step_s)  # the first requests are the slowest
-        about = _closed(platform, step_s)
-        steps = _steps(platform, FIRST * about, step_s, QUICK_STEPS if quick else MAX_STEPS)
-        peak = max(steps.values())
-        usual = _open(platform, 0.7 * peak, run_s)
-        over = platform.plan("unrecorded", 2 * peak, run_s, seed=1)
-        after_s = QUICK_S if quick else AFTER_S
-        overloaded, after, ended_s = _then(platform, over, 0.7 * peak, after_s)
+        return measured(platform, quick)
+
+
+def measured(platform: Loaded, quick: bool) -> dict[str, Any]:
+    """Goodput at 2 x the peak over the peak, p99 over p50 and p99 at 70 % of it, and recovery."""
+    step_s, run_s = (QUICK_S, QUICK_S) if quick else (STEP_S, RUN_S)
+    _closed(platform, step_s)  # the first requests are the slowest
+    about = _closed(platform, step_s)
+    steps = _steps(platform, FIRST * about, step_s, QUICK_STEPS if quick else MAX_STEPS)
+    peak = max(steps.values())
+    usual = _open(platform, 0.7 * peak, run_s)
+    over = platform.plan("unrecorded", 2 * peak, run_s, seed=1)
+    after_s = QUICK_S if quick else AFTER_S
+    overloaded, after, ended_s = _then(platform, over, 0.7 * peak, after_s)
     figures = compared(usual, overloaded, peak, run_s)
     back_s = recovery_s(after, ended_s, _quantile(usual, 0.5), GOOD)
     raw = {
@@ -80,13 +94,13 @@ def by_second(answers: Sequence[Answer], from_s: float) -> list[float]:
     return [round(quantile(found[one], 0.5) * 1_000, 1) for one in sorted(found) if one >= 0]
 
 
-def _closed(platform: Running, seconds: float) -> float:
+def _closed(platform: Loaded, seconds: float) -> float:
     """Good slates a second of clients who ask again as soon as they are answered."""
     with Load(platform.plan("unrecorded", 1, seconds, num_clients=CLIENTS)) as load:
         return _goodput(load.finish(), seconds)
 
 
-def _steps(platform: Running, per_s: float, seconds: float, at_most: int) -> dict[float, float]:
+def _steps(platform: Loaded, per_s: float, seconds: float, at_most: int) -> dict[float, float]:
     """Goodput by rate, upwards until a platform has not kept up twice: once may be a stall."""
     found: dict[float, float] = {}
     num_behind = 0
@@ -98,14 +112,14 @@ def _steps(platform: Running, per_s: float, seconds: float, at_most: int) -> dic
     return found
 
 
-def _open(platform: Running, per_s: float, seconds: float) -> list[Answer]:
+def _open(platform: Loaded, per_s: float, seconds: float) -> list[Answer]:
     time.sleep(PAUSE_S)
     with Load(platform.plan("unrecorded", per_s, seconds)) as load:
         return load.finish()
 
 
 def _then(
-    platform: Running, over: Any, usual_per_s: float, after_s: float
+    platform: Loaded, over: Plan, usual_per_s: float, after_s: float
 ) -> tuple[list[Answer], list[Answer], float]:
     """The answers under overload, those of the usual load after it, and when it ended.
 

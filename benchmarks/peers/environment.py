@@ -1,7 +1,8 @@
 """The peers' environment: their packages and ours would not agree on versions.
 
 It is made with pip the first time, beside the other caches of headrace. A peer is a module that
-runs there, on what the ranker saw or on batches of its own; it imports nothing of headrace.
+runs there, on what the ranker saw or on batches of its own; of headrace it imports the table of
+actions alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Final
 from headrace.errors import ConfigError
 from headrace.services import download
 
-REQUIREMENTS: Final = ("torch==2.13.0", "lightgbm==4.7.0", "fuxictr==2.3.10")
+REQUIREMENTS: Final = ("torch==2.13.0", "lightgbm==4.7.0", "fuxictr==2.3.10", "msgspec==0.22.0")
 MODULES: Final = {
     "lightgbm": "benchmarks.peers.trees",
     "din": "benchmarks.peers.networks",
@@ -80,4 +81,5 @@ def steps(sizes: Mapping[str, int]) -> Iterator[Callable[[str, int], float]]:
 
 def _one_thread(environment: Mapping[str, str]) -> dict[str, str]:
     kept = {name: text for name, text in environment.items() if name != "PYTHONPATH"}
-    return kept | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    code = {"PYTHONPATH": str(ROOT / "platform")}
+    return kept | code | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +34,9 @@ from headrace.slates.cached_items import CachedItems
 from headrace.slates.value import PAID, value_weights, weighted_scores
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LiveModel:
-    """A published version, ready to rank."""
+    """A published version, ready to rank; its derived tables are made once."""
 
     manifest: Manifest
     ranker: Ranker
@@ -54,10 +55,13 @@ class LiveModel:
 
     def is_relative(self, surface: str) -> bool:
         """Whether the probabilities that slates and ads read on a surface only order items."""
-        relative_J = self.calibration.is_relative_SJ[self.manifest.model.surface_number(surface)]
+        return bool(self._is_relative_S[self.manifest.model.surface_number(surface)])
+
+    @cached_property
+    def _is_relative_S(self) -> NDArray[np.bool_]:
         read_J = self._are_weighed_J
         read_J[0] = True  # the click's, which is told and which ads are priced by
-        return bool((relative_J.numpy() & read_J).any())
+        return np.asarray((self.calibration.is_relative_SJ.numpy() & read_J).any(1), np.bool_)
 
     def follow_items(self, put: Ints, removed: Ints) -> None:
         """Take in the keys of items that came or changed, and of those that went."""
@@ -66,7 +70,7 @@ class LiveModel:
             if vectors is not None:
                 vectors.follow(put, removed)
 
-    @property
+    @cached_property
     def weighed(self) -> dict[str, int]:
         """The heads beside the click that slates are ordered by, with their columns."""
         are_weighed_J = self._are_weighed_J.tolist()
@@ -90,7 +94,11 @@ class LiveModel:
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
-        return per_impression(p_XJ, self.manifest.model.after_click)
+        return per_impression(p_XJ, self._after_click)
+
+    @cached_property
+    def _after_click(self) -> tuple[bool, ...]:
+        return self.manifest.model.after_click
 
     def scores(
         self, p_XJ: NDArray[np.float32], price_micros_X: NDArray[np.int64]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
+from headrace.features.aggregation.floats import whole
 from headrace.features.aggregation.layout import Layout
 
 PAGE_ROWS: Final = 8  # about a page of memory
@@ -33,7 +34,9 @@ class States:
         page_N, inside_N = np.divmod(row_N, PAGE_ROWS)
         in_use_N = page_N < len(self.page_G)
         place_N = np.where(in_use_N, self.page_G[np.where(in_use_N, page_N, 0)], 0)
-        return self.state_PR[place_N, inside_N]
+        every = whole(self.state_PR.reshape(-1))
+        taken: State = every.take(place_N * PAGE_ROWS + inside_N).view(self.state_PR.dtype)
+        return taken
 
 
 class StatePages:

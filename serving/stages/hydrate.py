@@ -48,4 +48,5 @@ class Hydrate:
         state_1 = decode_rows(rows, USER_LAYOUT)["state"] if rows else USER_LAYOUT.new(1)
         lists = {name: entries for name, (entries,) in stored.lists.items()}
         attributes = stored.attributes[0]
-        context.user = User(state_1, user_word_keys(attributes), lists, age_of(attributes))
+        told = user_word_keys(attributes), lists, age_of(attributes), tuple(attributes)
+        context.user = User(state_1, *told)

@@ -114,6 +114,11 @@ def test_rules_over_the_ranked_list() -> None:
             "filters: {a: {size: [null]}}",
             "filters.a.size: got None, expected text, a number or true",
         ),
+        (
+            "locale: {country: NL}",
+            "locale: got {'country': 'NL'}, expected 1 to 4 names of attributes",
+        ),
+        ("locale: []", "locale: got [], expected 1 to 4 names of attributes such as country"),
         ("blocked: [i1]", "blocked: got ['i1'], expected lists such as {item: [A-17]"),
         ("rerank: {boost: []}", "rerank.boost: unknown key (did you mean boosts?)"),
         ("rerank: {boosts: [{where: {category: a}}]}", "rerank.boosts[0].factor: missing"),

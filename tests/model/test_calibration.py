@@ -186,3 +186,14 @@ def test_what_is_probable_given_a_click_needs_the_click_in_an_impression() -> No
     made_XJ = per_impression(p_XJ, (False, False, True))
     assert made_XJ.tolist() == [[0.5, 0.25, 0.25], [0.0, 0.25, 0.0]] and made_XJ.dtype == np.float32
     assert np.array_equal(per_impression(p_XJ, (False,) * 3), p_XJ)
+
+
+@given(st.integers(0, 2), st.floats(-200, 200))
+def test_the_candidates_of_one_request_get_the_same(surface: int, logit: float) -> None:
+    bank = PlattBank(num_surfaces=3, num_heads=2)
+    bank.weight_SJ2 += torch.arange(12.0).view(3, 2, 2) / 10
+    bank._count_SJ += torch.tensor([[MIN_LABELS, 0], [MIN_LABELS, MIN_LABELS], [0, 3]])
+    logit_CK = torch.tensor([[logit, 1.0, 9.0], [0.5, -logit, 9.0]])
+    expected = bank(logit_CK, torch.tensor([surface, surface]))
+    found = torch.from_numpy(bank.of_request(logit_CK.numpy(), surface))
+    torch.testing.assert_close(found, expected)

@@ -25,7 +25,8 @@ from headrace.application.sections import Application
 from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import table_of
 from headrace.pipeline.candidates import Candidates
-from headrace.pipeline.filters.conditions import Columns, Filtered, compiled, declared
+from headrace.pipeline.filters.conditions import Columns, Filtered, compiled
+from headrace.pipeline.filters.declared import allowed
 from headrace.pipeline.stage import Rules
 
 MANY = tuple(f"c{n}" for n in range(20))  # more than the columns hold
@@ -101,7 +102,7 @@ def test_columns_say_what_the_items_say(written: Any, surface: str) -> None:
 
 def left(application: Application, **asked: Any) -> tuple[list[int], dict[int, str | None]]:
     context = request(catalogue=TABLE, candidates=Candidates.of("trending", ROWS), **asked)
-    Rules(*declared(application), Filtered())(context)
+    Rules(*allowed(application), Filtered())(context)
     rows = context.candidates.row_C.tolist()
     return rows, {row: context.candidates.reason_of(row) for row in {*ROWS.tolist()} - {*rows}}
 
@@ -113,6 +114,6 @@ def test_each_filter_is_the_reason_of_what_it_removes(wanted: Condition | None) 
         blocked=HasWord("categories", ("c19",)),
     )
     rows, reasons = left(application, condition=wanted)
-    assert rows == ([3, 5] if wanted is None else [])
-    told = {4: "blocked", 2: "priced", 1: "no_acme"}
-    assert reasons == told | ({} if wanted is None else {3: "filtered", 5: "filtered"})
+    assert rows == ([5] if wanted is None else [])
+    told = {3: "out_of_stock", 4: "blocked", 2: "age", 1: "no_acme"}
+    assert reasons == told | ({} if wanted is None else {5: "filtered"})

@@ -11,7 +11,7 @@ from headrace.application.sources import DEFAULT, NAMES
 from headrace.catalogue.item import Item
 from headrace.catalogue.table.table import ItemTable, table_of
 from headrace.pipeline.context import Context
-from headrace.retrieval.registry import quotas_of, source_of
+from headrace.slates.source_table import quotas_of, source_of
 from serving.replica.snapshot import NO_COMPANIONS
 
 

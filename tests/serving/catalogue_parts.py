@@ -45,6 +45,7 @@ from headrace.registry.manifest import Manifest
 from headrace.settings.rooms import StreamSettings
 from headrace.skipped import Skipped
 from headrace.slates.cached_items import CachedItems
+from headrace.stream.memory import give_back
 from serving.app import Gateway as _imported  # noqa: F401  # a replica has all of it
 from serving.recommend import Recommender
 from serving.replica.item_states import ItemStates
@@ -271,6 +272,7 @@ def rows_of(num: int, partition: int) -> Rows:
 def memory_mb() -> float:
     """The memory of this process (PSS): what is shared counts for each by its share."""
     gc.collect()
+    give_back()  # as the processes do now and then
     lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith("Pss:"))
     return int(line.split()[1]) / 1e3

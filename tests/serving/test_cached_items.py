@@ -11,7 +11,7 @@ from headrace.catalogue.table.table import ItemTable, table_of
 from headrace.catalogue.words import ContentTable
 from headrace.features.inputs import HISTORY_LENGTH, NUM_DENSE, RequestFeatures
 from headrace.keys import key
-from headrace.model.batch import Batch, BatchRequest, make_batch, make_request_batch
+from headrace.model.batch import BatchRequest, make_batch
 from headrace.model.config import nano
 from headrace.model.ranker import Ranker
 from headrace.slates.cached_items import CachedItems
@@ -43,18 +43,14 @@ def asked(items: list[str], past: list[str]) -> BatchRequest:
     return BatchRequest(key("ann"), (), tuple(map(key, items)), features)
 
 
-def on_rows(items: ItemTable, request: BatchRequest) -> Batch:
-    history = items.rows_of_keys(request.features.history_3T[0])
-    return make_request_batch(request, history, items.rows_of_keys(request.item_keys))
-
-
 def check(cached: CachedItems, items: ItemTable, ranker: Ranker, *request: list[str]) -> None:
     """The cache gives what the ranker says of the items as they are."""
     wanted = asked(*request)
     with torch.inference_mode():
         batch = make_batch([wanted], ContentTable(items), ranker.config.history)
-        expected = ranker(batch).logit_CK
-        torch.testing.assert_close(cached.logits(on_rows(items, wanted)), expected)
+        expected = ranker(batch).logit_CK.numpy()
+    rows = map(items.rows_of_keys, (wanted.features.history_3T[0], wanted.item_keys))
+    np.testing.assert_allclose(cached.logits(wanted, *rows), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_items_are_computed_when_they_are_read_and_once(ranker: Ranker) -> None:

@@ -31,8 +31,7 @@ from headrace.evaluation.quality import Quality
 from headrace.evaluation.row import batches_of
 from headrace.event import ImpressionEvent, Shown
 from headrace.features.inputs import RequestFeatures
-from headrace.model.batch import BatchRequest, make_request_batch
-from headrace.slates.rank import probabilities
+from headrace.model.batch import BatchRequest
 from serving.replica.follow import Live
 from serving.replica.models import LiveModel
 
@@ -94,8 +93,8 @@ def as_ranked(live: Live, model: LiveModel, case: Case) -> NDArray[np.float32]:
     surface = model.manifest.model.surface_number(one.surface)
     features = RequestFeatures(one.dense_NF.copy(), one.history_3T.copy())
     request = BatchRequest(one.user_key, one.user_word_keys, (), features, surface=surface)
-    batch = make_request_batch(request, rows_of(one.history_3T[0]), rows_of(one.item_keys))
-    return probabilities(batch, model)
+    logits = model.items.logits(request, rows_of(one.history_3T[0]), rows_of(one.item_keys))
+    return model.calibration.of_request(logits, surface)
 
 
 def test_a_version_says_what_a_replica_ranks_by(published: Settings) -> None:

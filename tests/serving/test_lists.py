@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from request_path import CATALOGUE, NOW_MS, clicked, user_of
+from request_path import CATALOGUE, ITEMS, NOW_MS, clicked, user_of
 from test_stages_of_a_slate import UNRANKED, Store, slate
 
 from headrace.api.slate import InvalidRequest, RankRequest, SimilarRequest, Slate, TrendingQuery
-from headrace.event import ActionEvent
+from headrace.broker.record import Record
+from headrace.event import ActionEvent, ClickEvent, encode
 from headrace.features.store.last_items import USER_HIDES
+from headrace.features.surface_trends import SURFACE_TRENDS
+from headrace.keys import surface_code
 from headrace.pipeline.context import User
+from headrace.stream.step.batch_path import BatchPath
+from headrace.stream.step.intake import decode_records
+from headrace.stream.step.partition import PartitionSettings
 from serving.lists import Lists
 from serving.stages.hydrate import Hydrate
 
@@ -90,3 +97,24 @@ def test_a_slate_names_the_sources_of_its_items_and_explains_only_where_asked() 
     assert {*ids(told)}.isdisjoint(reasons) and len(told.items) + len(reasons) == len(CATALOGUE)
     assert set(reasons.values()) == {"seen", "excluded", "over_quota", "outranked"}
     assert np.all([item.sources for item in told.items])
+
+
+def test_what_trends_on_a_surface_comes_first_where_one_is_named() -> None:
+    path = BatchPath({item.item_id: item for item in ITEMS}.get, PartitionSettings(100, 60_000))
+    clicked_ids = ["i7"] * 3 + ["i8"] * 2 + ["unknown"] * 9
+    clicks = [
+        ClickEvent(f"e{n}", NOW_MS, "ann", item_id, surface="search")
+        for n, item_id in enumerate(clicked_ids)
+    ]
+    records = [Record(0, n, NOW_MS, b"", encode(click)) for n, click in enumerate(clicks)]
+    path.process(0, decode_records(records, NOW_MS), NOW_MS)
+    table = path.merged.tables[SURFACE_TRENDS]
+    states = table.states(table.find([str(surface_code("search"))]))
+    snapshot = replace(UNRANKED, surface_trends={surface_code("search"): states})
+    query = TrendingQuery(num_items=3, surface="search")
+    answer = lists().trending(query, snapshot, NOW_MS)
+    assert ids(answer) == ["i7", "i8", "i1"]
+    assert [item.reason for item in answer.items] == ["trending_here"] * 2 + ["trending"]
+    pens = lists().trending(TrendingQuery(2, "pens", "search"), snapshot, NOW_MS)
+    assert ids(pens) == ["i8", "i2"]
+    assert ids(lists().trending(TrendingQuery(3, surface="home"), snapshot, NOW_MS))[0] == "i1"

@@ -18,7 +18,7 @@ from headrace.catalogue.words import ContentTable
 from headrace.errors import ConfigError, DatasetError
 from headrace.features.inputs import RequestFeatures
 from headrace.features.online.store import OnlineStore
-from headrace.model.batch import BatchRequest, batch_of_samples, make_request_batch
+from headrace.model.batch import BatchRequest, batch_of_samples
 from headrace.model.config import size_of
 from headrace.model.ranker import Ranker
 from headrace.monitoring.documents import TrainDocument
@@ -61,9 +61,8 @@ def served_logits(live: Live, model: LiveModel, one: Sample) -> torch.Tensor:
     features = RequestFeatures(one.dense_NF.copy(), one.history_3T.copy())
     request = BatchRequest(one.user_key, one.user_word_keys, (), features)
     rows_of = live.catalogue.rows_of_keys
-    batch = make_request_batch(request, rows_of(one.history_3T[0]), rows_of(one.item_keys))
-    with torch.inference_mode():
-        return model.items.logits(batch)
+    logits = model.items.logits(request, rows_of(one.history_3T[0]), rows_of(one.item_keys))
+    return torch.from_numpy(logits)
 
 
 @pytest.mark.parametrize("tables", [(), (FOUR,), (THREE, FOUR)])

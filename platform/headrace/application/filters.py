@@ -1,8 +1,9 @@
-"""The sections `filters` and `blocked`: conditions that an item has to meet, and lists of items
-that are shown to nobody.
+"""The sections `filters`, `blocked` and `locale`: conditions that an item has to meet, lists of
+items that are shown to nobody, and attributes that say for whom an item is.
 
     filters: {in_season: {not: {category: skis}}, cheap: {price: {below: 20}}}
     blocked: {item: [A-17], category: [weapons], brand: [acme]}
+    locale: [country]
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from headrace.application.condition import Condition, Either, Reader
 from headrace.application.document import shown
 
 MAX_FILTERS: Final = 32
+MAX_LOCALES: Final = 4
 REASONS: Final = (  # of removed candidates that are not declared
-    *("out_of_stock", "not_available", "age", "blocked", "filtered", "hidden", "excluded", "seen"),
-    *("over_quota", "over_cap", "outranked"),
+    *("out_of_stock", "not_available", "age", "locale", "blocked", "filtered", "hidden"),
+    *("excluded", "seen", "over_quota", "over_cap", "outranked"),
 )
 
 
@@ -42,6 +44,22 @@ def read_filters(
         found[name] = reader.condition(given, f"filters.{name}")
     problems += [f"{path}: {told}" for path, told in reader.problems]
     return found
+
+
+def read_locale(section: object, problems: list[str]) -> tuple[str, ...]:
+    """The attributes by which items are meant for some users only, such as a country."""
+    if section is None:
+        return ()
+    names = section if isinstance(section, list) else [section]
+    if not 0 < len(names) <= MAX_LOCALES or not all(map(_is_attribute, names)):
+        expected = f"expected 1 to {MAX_LOCALES} names of attributes such as country"
+        problems.append(f"locale: got {shown(section)}, {expected}")
+        return ()
+    return tuple(dict.fromkeys(names))
+
+
+def _is_attribute(name: object) -> bool:
+    return isinstance(name, str) and bool(name) and "=" not in name
 
 
 def read_blocked(

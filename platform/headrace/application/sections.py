@@ -24,7 +24,7 @@ from headrace.application.condition import Condition
 from headrace.application.declared import Field, attributes_of, context_of
 from headrace.application.document import shown
 from headrace.application.exploration import Exploration, read_exploration
-from headrace.application.filters import read_blocked, read_filters
+from headrace.application.filters import read_blocked, read_filters, read_locale
 from headrace.application.reading import Duration, keys_of, unknown
 from headrace.application.reranking import VALUE, Bounds, Reranking, read_reranking, read_weights
 from headrace.application.seen import SeenPolicy, read_seen
@@ -68,6 +68,7 @@ class Application:
     exploration: Exploration = Exploration()
     filters: Mapping[str, Condition] = field(default_factory=dict)  # that have to hold, by name
     blocked: Condition | None = None  # what is shown to nobody
+    locale: tuple[str, ...] = ()  # attributes by which items are meant for some users only
     rerank: Reranking = Reranking()
     weights: Mapping[str, Bounds] = field(default_factory=dict)  # bounds of what requests tell
     negatives: Negatives = Negatives()
@@ -106,6 +107,7 @@ def read_sections(document: Mapping[str, Any], path: str = "") -> tuple[Applicat
         exploration=read_exploration(document.get("exploration"), problems),
         filters=read_filters(document.get("filters"), numbers, problems),
         blocked=read_blocked(document.get("blocked"), numbers, problems),
+        locale=read_locale(document.get("locale"), problems),
         rerank=read_reranking(document.get("rerank"), numbers, problems),
         weights=read_weights(document.get("weights"), weighed, problems),
         negatives=_negatives(document.get("negatives"), problems),

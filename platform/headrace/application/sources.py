@@ -26,9 +26,7 @@ from headrace.application.document import shown
 from headrace.application.reading import keys_of
 
 FOLDER: Final = Path(__file__).resolve().parents[1] / "retrieval"
-NAMES: Final = tuple(
-    sorted(path.stem for path in FOLDER.glob("*.py") if path.stem not in ("__init__", "registry"))
-)
+NAMES: Final = tuple(sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"))
 DEFAULT: Final = {
     "neighbours": 0.5,
     "covisited": 0.25,

@@ -19,6 +19,7 @@ CONTEXT: Final = {field.name: field for field in APPLICATION.context}
 WORDS: Final = tuple(name for name, field in CONTEXT.items() if field.kind == WORD)
 NUMBERS: Final = tuple(name for name, field in CONTEXT.items() if field.kind == NUMBER)
 ATTRIBUTES: Final = tuple(field.name for field in APPLICATION.attributes)
+LOCALE: Final = APPLICATION.locale  # names of items' attributes
 ATTRIBUTE_LIMITS: Final = tuple(field.greatest for field in APPLICATION.attributes)
 
 NUM_WORD_CODES: Final = 256  # a byte; 0: the word is not told

@@ -5,6 +5,7 @@ schema.py       what must be the same for a state, a sample or a version to be r
 inputs.py       from states to the ranker's inputs, in training and serving alike
 companions.py   of each item those that are chosen together with it
 surface_trends.py  of each surface the items that are clicked most of late
+segments.py        users and contexts that share a word, beside the surfaces
 served.py       the features of a slate, as serving logged them
 serving_key.py  the key with which replicas sign them
 description.py  what the table says of a feature, in words

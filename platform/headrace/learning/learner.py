@@ -115,13 +115,17 @@ class OnlineLearner:
         """The weights to serve: the ranker without its optimizer's state, the calibration, how sure
         the last layer is, and the towers."""
         towers = {} if self.towers is None else {"towers": self.towers.weights()}
-        deviation_JRS = self._last_layer.deviations()
         return {
-            "last_layer_deviations": None if deviation_JRS is None else deviation_JRS.cpu(),
+            "last_layer_deviations": self.deviations(),
             "ranker": self.ranker.state(with_optimizer=False),
             "calibration": self.calibration.state(),
             **towers,
         }
+
+    def deviations(self) -> Tensor | None:
+        """[J, R, S]: draws of how far the last layer's weights may lie off, None before any."""
+        deviation_JRS = self._last_layer.deviations()
+        return None if deviation_JRS is None else deviation_JRS.cpu()
 
     def state(self) -> dict[str, Any]:
         """Everything that `load_state` needs to go on as if nothing had happened."""

@@ -12,4 +12,6 @@ drawn.py         what it tells of items that were drawn beside a chosen one
 word_bags.py     bags of words, one after the other
 batch.py         requests as the tensors that the ranker reads
 calibration.py   from logits to probabilities, per surface and head, streaming
+
+Folders: embedding/ tables, layers/ parts of the network, inference/ its forward for one request.
 """

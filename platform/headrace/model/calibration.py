@@ -17,6 +17,7 @@ from headrace.model.config import RankerConfig
 
 MIN_LABELS = 1_000  # of a surface and head, before its own scale is used
 MIN_SLOPE, MAX_SLOPE = 0.1, 10.0  # a rank must never turn over
+LARGEST = np.float32(80)  # logit: a greater one is as sure
 STEP = 256  # candidates from one step to the next, however small the batches that they come in
 
 
@@ -48,6 +49,15 @@ class PlattBank:
         enough_SJ1 = (self._count_SJ >= MIN_LABELS)[..., None]
         spoken_SJ2 = torch.where(enough_SJ1, self.weight_SJ2, self.weight_SJ2[0])
         return self._sigmoid(logit_CJ, spoken_SJ2[surface_C])
+
+    def of_request(self, logit_CK: NDArray[np.float32], surface: int) -> NDArray[np.float32]:
+        """[C, J]: the same for the candidates of one request."""
+        weight_SJ2, count_SJ = self.weight_SJ2.numpy(), self._count_SJ.numpy()
+        enough_J1 = (count_SJ[surface] >= MIN_LABELS)[:, None]
+        slope_J, offset_J = np.where(enough_J1, weight_SJ2[surface], weight_SJ2[0]).T
+        logit_CJ = slope_J * logit_CK[:, : len(slope_J)] + offset_J
+        p_CJ: NDArray[np.float32] = 1 / (1 + np.exp(-logit_CJ.clip(-LARGEST, LARGEST)))
+        return p_CJ
 
     def learn(self, logit_CJ: Tensor, label_CJ: Tensor, surface_C: Tensor) -> None:
         """Take in logits and their labels; a label that is NaN is unknown."""

@@ -117,12 +117,13 @@ class Snapshot(Protocol):
 class User:
     """The requesting user: the feature state, the word keys of the attributes, and the lists of
     his last items that are read (`headrace.features.store.last_items`). `age` is in years, 0 where
-    it is not known."""
+    it is not known; `words` are the attributes as they are told."""
 
     state_1: State = field(default_factory=lambda: USER_LAYOUT.new(1))
     word_keys: tuple[int, ...] = ()
     lists: Mapping[str, Entries] = field(default_factory=dict)
     age: int = 0
+    words: Sequence[str] = ()
 
     @property
     def history_4T(self) -> Ints:
@@ -221,6 +222,8 @@ class Context:
 
     def outside(self, rows: Sequence[int] | Ints) -> NDArray[np.bool_]:
         """[C]: which candidates are none of these catalogue rows."""
+        if not len(rows):
+            return np.ones(len(self.candidates), np.bool_)
         return np.isin(self.candidates.row_C, np.asarray(rows, np.int64), invert=True)
 
     def hidden_keys(self) -> list[int]:

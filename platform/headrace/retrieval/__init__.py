@@ -1,8 +1,8 @@
 """Retrieval: the sources of candidates, one a file, each with a function `source`.
 
-registry.py         the sources by name, with the quotas of the application file
 trending.py         items that were clicked most of late
 trending_here.py    those that were on the surface of the request
+segment.py          those that the user's and the context's segments click
 best_categories.py  those of the user's best categories
 covisited.py        those that were chosen in sessions with some items
 neighbours.py       those of the sessions nearest to the user's

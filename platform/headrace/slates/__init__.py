@@ -1,6 +1,7 @@
 """Slates: the stages of a request for a slate, as far as they need no replica.
 
 stages.py        the list of stages, for whoever reads users and answers
+source_table.py  the sources by name, with the quotas of the application file
 rank.py          the stage that asks the model
 blend.py         the stage that weighs ranker and sources, and the fit of its weights
 draws.py         scores that candidates may have, for all that the model knows

@@ -1,6 +1,7 @@
 """The items that a version has read: its item side, computed once per item, when it is read first.
 
-    N rows of a request   U items that are computed   P places of the cache
+    N rows of a request   T past events   C candidates   U items that are computed   P places of
+    the cache   D width   W width of an item's content   Y all of a candidate
 
 Nothing is computed of a catalogue's other items, so a new version is ready at once however many
 there are, and an item that changes is computed anew by itself. The cache is by item key: rows that
@@ -12,17 +13,19 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from headrace.catalogue.table.key_index import KeyIndex
+from headrace.catalogue.table.key_index import KeyIndex, longer
 from headrace.catalogue.words import ContentTable
 from headrace.features.aggregation.facts import Ints
-from headrace.model.batch import Batch, make_items
+from headrace.model.batch import Batch, BatchRequest, make_items
+from headrace.model.inference.affine import Floats
+from headrace.model.inference.request import RequestRanker
+from headrace.model.inference.user import PastItems
 from headrace.model.item_factors import WIDTH as FACTORS
 from headrace.model.layers.item_tower import ItemCache, ItemSide
 from headrace.model.ranker import Ranker, Scored
@@ -33,8 +36,30 @@ PART: Final = 1 << 12  # that are computed at once
 KeysOf = Callable[[Ints], Ints]
 
 
+@dataclass(slots=True)
+class _Sides:
+    """Both sides of the items in their places; of a candidate all lies side by side."""
+
+    vector_PD: Floats
+    content_PW: Floats
+    candidate_PY: Floats
+
+    def __len__(self) -> int:
+        return len(self.vector_PD)
+
+    def put(self, place_U: Ints, new: _Sides) -> None:
+        """Put items into these places."""
+        for field in dataclasses.fields(self):
+            getattr(self, field.name)[place_U] = getattr(new, field.name)
+
+    def lengthen(self, num: int) -> None:
+        """Have room for so many."""
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, longer(getattr(self, field.name), num))
+
+
 class CachedItems:
-    """The item side of one version, for batches whose items are rows of a catalogue.
+    """The item side of one version, for requests whose items are rows of a catalogue.
 
     When it is full, half of the items leave: those that were not read for longest.
     """
@@ -43,42 +68,61 @@ class CachedItems:
         self, ranker: Ranker, content: ContentTable, keys_of: KeysOf, most: int = MOST
     ) -> None:
         self._ranker, self._content, self._keys_of, self._most = ranker, content, keys_of, most
+        self._requests = RequestRanker(ranker)
         self._lock = threading.Lock()
         self._index, self._turn = KeyIndex(), 0
         self._turn_P = np.zeros(1, np.int64)  # when it was read last
-        self._cache = self._computed(np.zeros(1, np.int64))  # place 0 is the unknown item
+        self._parts: list[slice] = []  # of a candidate's side
+        self._sides = self._computed(np.zeros(1, np.int64))  # place 0 is the unknown item
 
     def __len__(self) -> int:
         return len(self._index)
 
-    def logits(self, batch: Batch) -> Tensor:
-        """[C, K]: of a batch whose items are rows of the catalogue."""
-        return self._ranker.serve(*self._placed(batch))
+    def logits(self, request: BatchRequest, past_row_T: Ints, row_C: Ints) -> Floats:
+        """[C, K]: of candidates; they and the items of past events, the newest first, are rows of
+        the catalogue."""
+        num_past = self._requests.num_past(request)
+        key_N = self._keys_of(np.concatenate([past_row_T[:num_past], row_C]))
+        with self._lock:
+            place_N = self._places(key_N)
+            past_T, sides = place_N[:num_past], self._sides
+            vector_TD, content_TW = sides.vector_PD[past_T], sides.content_PW[past_T]
+            candidate_CY = sides.candidate_PY.take(place_N[num_past:], axis=0)
+        of_candidates = [candidate_CY[:, part] for part in self._parts]
+        return self._requests.logits(request, PastItems(vector_TD, content_TW), of_candidates)
 
     def scored(self, batch: Batch) -> Scored:
-        """The same, with what the last layer reads."""
-        return self._ranker.served(*self._placed(batch))
-
-    def _placed(self, batch: Batch) -> tuple[Batch, ItemCache]:
-        """The batch over the items that it reads, and these, row by row."""
+        """The ranker's own forward of a batch whose items are rows of the catalogue, with what the
+        last layer reads."""
         row_T, row_C = batch.history.item_BT.reshape(-1), batch.candidates.item_C
-        items = self._of(self._keys_of(torch.cat([row_T, row_C]).numpy()))
         place_BT = torch.arange(len(row_T)).view_as(batch.history.item_BT)
+        place_C = torch.arange(len(row_T), len(row_T) + len(row_C))
         placed = dataclasses.replace(
             batch,
             history=dataclasses.replace(batch.history, item_BT=place_BT),
-            candidates=dataclasses.replace(
-                batch.candidates, item_C=torch.arange(len(row_T), len(row_T) + len(row_C))
-            ),
+            candidates=dataclasses.replace(batch.candidates, item_C=place_C),
         )
-        return placed, items
+        return self._ranker.served(placed, self._of(torch.cat([row_T, row_C]).numpy()))
 
-    def vectors(self, name: str, row_N: Ints) -> NDArray[np.float32]:
+    def _of(self, row_N: Ints) -> ItemCache:
+        """The items of these rows, row by row."""
+        key_N = self._keys_of(row_N)
+        with self._lock:
+            place_N, sides = self._places(key_N), self._sides
+            taken = (getattr(sides, field.name)[place_N] for field in dataclasses.fields(sides))
+            vector_ND, content_NW, candidate_NY = map(torch.from_numpy, taken)
+        widths = tuple(part.stop - part.start for part in self._parts)
+        *_, bias_NK, factor_NE = torch.split(candidate_NY, list(widths), -1)
+        return ItemCache(ItemSide(vector_ND, content_NW, bias_NK, factor_NE), candidate_NY, widths)
+
+    def vectors(self, name: str, row_N: Ints) -> Floats:
         """[N, D]: the "content" of the items in these rows, or their "factors"."""
-        items = self._of(self._keys_of(row_N)).items
-        chosen = items.content_XD if name == "content" else items.factor_XE[:, :FACTORS]
-        vector_ND: NDArray[np.float32] = chosen.numpy()
-        return vector_ND
+        key_N = self._keys_of(row_N)
+        with self._lock:
+            place_N, sides = self._places(key_N), self._sides
+            if name == "content":
+                return sides.content_PW[place_N]
+            return sides.candidate_PY[place_N, self._parts[-1]][:, :FACTORS]
 
     def warm(self, keys: Ints) -> None:
         """Compute these items, as many as there is room for, before anybody reads them."""
@@ -97,37 +141,32 @@ class CachedItems:
         with self._lock:
             self._index.remove(np.unique(keys))
 
-    def _of(self, key_N: Ints) -> ItemCache:
-        """The items of these keys, row by row; key 0 is the unknown item."""
-        with self._lock:
-            place_N = torch.from_numpy(self._places(key_N))
-            candidate_NY = self._cache.candidate_XY.index_select(0, place_N)
-            return ItemCache(self._cache.items.rows(place_N), candidate_NY, self._cache.widths)
-
     def _places(self, key_N: Ints) -> Ints:
         """[N]: the places of these items, which are computed where they are not there yet."""
-        missing_U = np.unique(key_N[(self._index.find(key_N) == 0) & (key_N != 0)])
-        if len(self._index) + len(missing_U) > self._most:
-            self._make_room(np.unique(key_N))
-            missing_U = np.unique(key_N[(self._index.find(key_N) == 0) & (key_N != 0)])
-        for start in range(0, len(missing_U), PART):
-            self._add(missing_U[start : start + PART])
         place_N = self._index.find(key_N)
+        if len(missing := key_N[(place_N == 0) & (key_N != 0)]):
+            self._compute(np.unique(missing), key_N)
+            place_N = self._index.find(key_N)
         self._turn += 1
         self._turn_P[place_N] = self._turn
         return place_N
 
-    @torch.inference_mode()
+    def _compute(self, missing_U: Ints, wanted_N: Ints) -> None:
+        """Compute the items that are missing of those that are wanted."""
+        if len(self._index) + len(missing_U) > self._most:
+            self._make_room(np.unique(wanted_N))
+            missing_U = np.unique(wanted_N[(self._index.find(wanted_N) == 0) & (wanted_N != 0)])
+        for start in range(0, len(missing_U), PART):
+            self._add(missing_U[start : start + PART])
+
     def _add(self, key_U: Ints) -> None:
-        cache = self._computed(key_U)
-        place_U = torch.from_numpy(self._index.add(key_U))
+        new, place_U = self._computed(key_U), self._index.add(key_U)
         beyond = int(place_U.max()) + 1 - len(self._turn_P)
         if beyond > 0:
-            more = max(beyond, min(len(self._turn_P), self._most))
-            self._turn_P = np.concatenate([self._turn_P, np.zeros(more, np.int64)])
-            self._cache = _joined(self._cache, lambda mine: mine.new_empty(more, mine.shape[1]))
-        for mine, new in zip(_tensors(self._cache), _tensors(cache), strict=True):
-            mine[place_U] = new
+            num = len(self._turn_P) + max(beyond, min(len(self._turn_P), self._most))
+            self._turn_P = longer(self._turn_P, num)
+            self._sides.lengthen(num)
+        self._sides.put(place_U, new)
 
     def _make_room(self, wanted: Ints) -> None:
         """Leave out those that were not read for longest; all where one request wants so many."""
@@ -138,17 +177,9 @@ class CachedItems:
         self._index.remove(np.setdiff1d(self._index.keys(gone), wanted))
 
     @torch.inference_mode()
-    def _computed(self, key_U: Ints) -> ItemCache:
-        return self._ranker.cache(make_items(key_U, self._content))
-
-
-def _tensors(cache: ItemCache) -> list[Tensor]:
-    items = cache.items
-    sides = [getattr(items, field.name) for field in dataclasses.fields(ItemSide)]
-    return [*sides, cache.candidate_XY]
-
-
-def _joined(cache: ItemCache, more: Callable[[Tensor], Tensor]) -> ItemCache:
-    """The cache with more places behind its own."""
-    *sides, candidate_XY = (torch.cat([one, more(one)]) for one in _tensors(cache))
-    return ItemCache(ItemSide(*sides), candidate_XY, cache.widths)
+    def _computed(self, key_U: Ints) -> _Sides:
+        cache = self._ranker.cache(make_items(key_U, self._content))
+        ends = np.cumsum(cache.widths).tolist()
+        self._parts = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+        items = (cache.items.vector_XD, cache.items.content_XD, cache.candidate_XY)
+        return _Sides(*(tensor.float().cpu().numpy() for tensor in items))

@@ -32,14 +32,14 @@ class NoModel(ServiceError):
 
 
 class ItemSides(Protocol):
-    """The item side of a model, for batches whose items are rows of a catalogue."""
+    """The item side of a model, for requests whose items are rows of a catalogue."""
 
-    def logits(self, batch: Batch) -> Tensor:
-        """[C, K]: of the candidates of a batch."""
+    def logits(self, request: BatchRequest, past_row_T: Ints, row_C: Ints) -> NDArray[np.float32]:
+        """[C, K]: of the candidates of a request, and its past events."""
         ...
 
     def scored(self, batch: Batch) -> Scored:
-        """The same, with what the last layer reads."""
+        """The ranker's own forward of a batch, with what the last layer reads."""
         ...
 
 
@@ -116,11 +116,10 @@ def rank(context: RankContext, draws: Draws | None = None) -> None:
         raise NoModel("there is no model yet")
     if not len(candidates):
         return
-    batch = request_batch(context, features, model)
     if draws is None:
-        p_CJ = probabilities(batch, model)
+        p_CJ = probabilities(context, features, model)
     else:
-        p_CJ, candidates.drawn_DC = drawn(context, batch, model, draws)
+        p_CJ, candidates.drawn_DC = drawn(context, features, model, draws)
     candidates.p_CJ = model.of_impression(p_CJ)
     price_micros_C = context.catalogue.numbers("price_micros", candidates.row_C)
     candidates.score_C = model.scores(candidates.p_CJ, price_micros_C)
@@ -139,37 +138,40 @@ def inputs(context: RankContext) -> RequestFeatures:
     return features
 
 
-def request_batch(context: RankContext, features: RequestFeatures, model: RankingModel) -> Batch:
-    """The model's input batch; items are rows of the catalogue, those that left it are row 0."""
-    number = model.config.surface_number(context.surface)
-    words = context.user.word_keys
-    request = BatchRequest(
+def ranker_request(
+    context: RankContext, features: RequestFeatures, model: RankingModel
+) -> BatchRequest:
+    """The request as the model reads it, without its items."""
+    return BatchRequest(
         key(context.user_id),
-        words,
+        context.user.word_keys,
         (),
         features,
-        surface=number,
+        surface=model.config.surface_number(context.surface),
         context_words=word_keys(context.told),
     )
-    history_rows_T = context.catalogue.rows_of_keys(features.history_3T[0])
-    return make_request_batch(request, history_rows_T, context.candidates.row_C)
+
+
+def probabilities(
+    context: RankContext, features: RequestFeatures, model: RankingModel
+) -> NDArray[np.float32]:
+    """[C, J]: of each scalar head's action, for the candidates of a request."""
+    request = ranker_request(context, features, model)
+    past_row_T = context.catalogue.rows_of_keys(features.history_3T[0])
+    logit_CK = model.items.logits(request, past_row_T, context.candidates.row_C)
+    return model.calibration.of_request(logit_CK, request.surface)
 
 
 def drawn(
-    context: RankContext, batch: Batch, model: RankingModel, draws: Draws
+    context: RankContext, features: RequestFeatures, model: RankingModel, draws: Draws
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """[C, J], [D, C]: the probabilities, and draws of the scores."""
+    request = ranker_request(context, features, model)
+    past_row_T = context.catalogue.rows_of_keys(features.history_3T[0])
+    batch = make_request_batch(request, past_row_T, context.candidates.row_C)
     with torch.inference_mode():
         scored = model.items.scored(batch)
         p_CJ: NDArray[np.float32] = model.calibration(
             scored.logit_CK.cpu(), batch.surface_C
         ).numpy()
         return p_CJ, draws.scores(context, batch, scored, model)
-
-
-def probabilities(batch: Batch, model: RankingModel) -> NDArray[np.float32]:
-    """[C, J]: of each scalar head's action, for the candidates of a batch."""
-    with torch.inference_mode():
-        logit_CK = model.items.logits(batch)
-        p_CJ: NDArray[np.float32] = model.calibration(logit_CK, batch.surface_C).numpy()
-    return p_CJ

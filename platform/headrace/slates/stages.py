@@ -12,8 +12,9 @@ from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.pipeline.context import Context
 from headrace.pipeline.exploration.explore import Explore
-from headrace.pipeline.filters.availability import UNAVAILABLE, num_unavailable
-from headrace.pipeline.filters.conditions import Filtered, declared
+from headrace.pipeline.filters.availability import num_unavailable
+from headrace.pipeline.filters.conditions import Filtered
+from headrace.pipeline.filters.declared import allowed
 from headrace.pipeline.filters.excluded import Excluded
 from headrace.pipeline.filters.hidden import Hidden
 from headrace.pipeline.filters.over_quota import OverQuota
@@ -24,10 +25,10 @@ from headrace.pipeline.rerank.declared import reranked
 from headrace.pipeline.rerank.pinned import Pins
 from headrace.pipeline.sources import Quota, Sources
 from headrace.pipeline.stage import Rules, Stage
-from headrace.retrieval.registry import quotas_of
 from headrace.slates.blend import Blend
 from headrace.slates.draws import PosteriorDraws
 from headrace.slates.rank import RankContext, rank
+from headrace.slates.source_table import quotas_of
 
 QUOTAS: Final = quotas_of(APPLICATION.sources)
 
@@ -50,11 +51,11 @@ def slate_stages(
     pinned = (Quota(Pins(pins)),) if pins else ()
     quotas = (*pinned, *quotas_of(application.sources))
     seen = Seen(policy, max_candidates, application.seen_on)
-    allowed = (*UNAVAILABLE, *declared(application), Filtered())
+    shown = (*allowed(application), Filtered())
     over_quota = OverQuota(quotas, max_candidates)
     exploration = application.exploration
     draws = PosteriorDraws(exploration) if exploration.policy == THOMPSON else None
-    filters = Rules(*allowed, Hidden(), Excluded(), seen, over_quota)
+    filters = Rules(*shown, Hidden(), Excluded(), seen, over_quota)
 
     def spare(context: Context) -> int:
         removed = len(context.hidden_keys()) + len(context.exclude) + seen.most

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from headrace.catalogue.item import Item
 from headrace.catalogue.numbers import attribute_numbers, words_beside
-from headrace.events.declared import ATTRIBUTES
+from headrace.events.declared import ATTRIBUTES, LOCALE
 from headrace.keys import NUM_CATEGORY_SLOTS, category_slots, key
 
 Ints = NDArray[np.int64]
@@ -39,10 +39,12 @@ NUMBERS: Final[dict[str, np.dtype[Any]]] = {
 }
 SLOTS: Final = "category_slots"  # a bit for each
 ATTRIBUTE: Final = "attribute:"  # before the name of a declared one; NaN where an item has none
+HAS: Final = "has:"  # before the name of an attribute that says for whom an item is
 COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     **NUMBERS,
     SLOTS: np.dtype(np.uint32),
     **{f"{ATTRIBUTE}{name}": np.dtype(np.float64) for name in ATTRIBUTES},
+    **{f"{HAS}{name}": np.dtype(np.uint8) for name in LOCALE},
 }
 
 FIELDS: Final = tuple(field.name for field in fields(Item))
@@ -72,6 +74,9 @@ def numbers_of(items: Sequence[Item]) -> dict[str, NDArray[Any]]:
     columns[SLOTS] = np.array([sum(1 << slot for slot in of_item) for of_item in slots], np.uint32)
     numbers_AN = attribute_numbers(items).T
     columns |= {f"{ATTRIBUTE}{name}": row for name, row in zip(ATTRIBUTES, numbers_AN, strict=True)}
+    for name in LOCALE:
+        have = [any(one.partition("=")[0] == name for one in item.attributes) for item in items]
+        columns[f"{HAS}{name}"] = np.array(have, np.uint8)
     return columns
 
 

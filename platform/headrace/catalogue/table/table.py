@@ -25,6 +25,7 @@ from headrace.catalogue.table.columns import (
     ATTRIBUTE,
     CATEGORIES,
     COLUMNS,
+    HAS,
     NUMBERS,
     SLOTS,
     slot_bits,
@@ -161,6 +162,11 @@ class ItemTable:
     def attribute(self, name: str, row_N: Ints) -> NDArray[np.float64]:
         """[N]: one attribute that is declared as a number, NaN where an item has none."""
         return self._numbers[f"{ATTRIBUTE}{name}"][row_N]
+
+    def have_attribute(self, name: str, row_N: Ints) -> NDArray[np.bool_]:
+        """[N]: which items have an attribute that says for whom they are."""
+        have_N: NDArray[np.bool_] = self._numbers[f"{HAS}{name}"][row_N] != 0
+        return have_N
 
     def words(self, row_N: Ints) -> Ints:
         """[N, M, L]: the keys of the items' words, zeros where a field has fewer or none."""

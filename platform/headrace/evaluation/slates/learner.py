@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from headrace.application.current import APPLICATION
 from headrace.application.reranking import VALUE
@@ -42,7 +43,7 @@ class WalkedModel:
     value_J: NDArray[np.float32] | None
     factors: FactorVectors
     towers: TowerVectors | None
-    deviation_JRS: None = None  # slates are judged as they are ranked: nothing is drawn
+    deviation_JRS: Tensor | None  # draws of the last layer's weights, where any are wanted
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
         """[X, J]: the heads' probabilities, none of them given a click any more."""
@@ -59,8 +60,14 @@ class WalkLearner:
     """Learns samples in the batches that a trainer takes; `rank_by` says which heads it has."""
 
     def __init__(
-        self, dataset: Dataset, settings: Settings, asked: AskedSlates, surfaces: Iterable[str]
+        self,
+        dataset: Dataset,
+        settings: Settings,
+        asked: AskedSlates,
+        surfaces: Iterable[str],
+        with_deviations: bool = False,
     ) -> None:
+        self._with_deviations = with_deviations
         items = {item.item_id: item for item in dataset.items}
         self.content = ContentTable(items, ContentVectors.of(settings))
         rank_by = settings.serving.rank_by
@@ -100,7 +107,9 @@ class WalkLearner:
             )
             vectors = factors, self._tower_vectors(catalogue)
             weights = self._weight_J, self._value_J
-            self._model = WalkedModel(self._config, items, calibration, *weights, *vectors)
+            deviation_JRS = self._learner.deviations() if self._with_deviations else None
+            of_heads = *weights, *vectors, deviation_JRS
+            self._model = WalkedModel(self._config, items, calibration, *of_heads)
         return self._model
 
     def _tower_vectors(self, catalogue: ItemTable) -> TowerVectors | None:

@@ -6,13 +6,14 @@ the size that a trainer takes. What a request reads and does is a replica's own 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from headrace.application.current import APPLICATION
 from headrace.application.exploration import Exploration
+from headrace.application.sections import Application
 from headrace.application.seen import SeenPolicy
 from headrace.broker.record import Record
 from headrace.catalogue.content_index import ContentIndex
@@ -48,15 +49,27 @@ from headrace.stream.step.partition import PartitionSettings
 
 PARTITION: Final = 0
 CONTENT: Final = "content"
-# Slates are judged as they are ranked.
-GREEDY: Final = replace(APPLICATION, exploration=Exploration())
 STEP: Final = 1_024  # events that are worked on at once, where nothing is asked between them
+
+
+@dataclass(frozen=True, slots=True)
+class SlateRules:
+    """How a replica of an evaluation makes slates: as they are ranked, unless told otherwise."""
+
+    application: Application = replace(APPLICATION, exploration=Exploration())
+    seen: SeenPolicy = SeenPolicy()
+    blends: bool = True  # with weights that it fits
+
+
+JUDGED: Final = SlateRules()
 
 
 class WalkedReplica:
     """Takes the events of a dataset in the order of time, and answers requests between them."""
 
-    def __init__(self, dataset: Dataset, settings: Settings, learner: WalkLearner) -> None:
+    def __init__(
+        self, dataset: Dataset, settings: Settings, learner: WalkLearner, rules: SlateRules = JUDGED
+    ) -> None:
         ids = [item.item_id for item in dataset.items]
         self._attributes = {user.user_id: user.attributes for user in dataset.users}
         window_ms = int(settings.stream.click_window_s * 1_000)
@@ -84,7 +97,12 @@ class WalkedReplica:
         most = settings.serving.max_candidates
         self.blend = WalkedBlend(most)
         self._stages: tuple[Stage[RankContext], ...] = slate_stages(
-            self._hydrate, _no_answer, most, SeenPolicy(), GREEDY, self.blend
+            self._hydrate,
+            _no_answer,
+            most,
+            rules.seen,
+            rules.application,
+            self.blend if rules.blends else None,
         )
 
     def take(self, offset: int, event: Event) -> None:
@@ -106,6 +124,7 @@ class WalkedReplica:
         event = point.event
         context = RankContext(
             user_id=event.user_id,
+            request_id=event.event_id,
             now_ms=point.now_ms,
             catalogue=self.catalogue,
             snapshot=self._snapshot(point.now_ms),
@@ -144,7 +163,8 @@ class WalkedReplica:
         row = self._path.user_rows.get(context.user_id)
         attributes = self._attributes.get(context.user_id, ())
         state_1 = decode_rows([row], USER_LAYOUT)["state"] if row else USER_LAYOUT.new(1)
-        context.user = User(state_1, user_word_keys(attributes), {}, age_of(attributes))
+        told = user_word_keys(attributes), age_of(attributes)
+        context.user = User(state_1, told[0], age=told[1], words=attributes)
 
 
 def _no_answer(context: RankContext) -> None:

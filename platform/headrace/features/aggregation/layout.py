@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from headrace.features.aggregation.accumulators import Accumulator, Newest, State
 from headrace.features.aggregation.aggregators import Aggregator, keeps, kept_by
 from headrace.features.aggregation.facts import SHOWN, Facts, Ints
+from headrace.features.aggregation.floats import EXTREMES, MAX_SUM, Floats, floats_in, whole
+from headrace.features.aggregation.plan import ReadPlan
 
 RADIX: Final = 4  # states as of every fact begin from those as of every fourth, and so on
-MAX_SUM = 1e18  # of the values of all outcomes of an entity
+FEW: Final = 8  # states, of which all numbers are looked at together
 SEEN = Newest(SHOWN)  # what a ttl counts from; kept where a feature has one
 
 
@@ -65,6 +67,8 @@ class Layout:
         self.field_of = {kept: field_of[kept] for kept in sorted(field_of, key=repr)}
         fields = [(name, kept.dtype) for kept, name in self.field_of.items()]
         self.dtype: np.dtype[Any] = np.dtype(fields)
+        self._by_name = {feature.name: feature for feature in self.features}
+        self._plans: dict[tuple[str, ...], ReadPlan] = {}  # by the names of features
 
     @cached_property
     def _empty(self) -> State:
@@ -97,7 +101,13 @@ class Layout:
 
     def are_possible(self, state_U: State) -> bool:
         """Whether every number in these states is one that facts can lead to."""
+        if len(state_U) <= FEW:
+            return all(floats.are_possible(state_U) for floats in self._floats)
         return all(_is_possible(state_U[name]) for name in self.field_of.values())
+
+    @cached_property
+    def _floats(self) -> list[Floats]:
+        return floats_in(self.dtype)
 
     def add_and_snapshot(self, state_U: State, facts: Facts, entity_Q: Ints, seen_Q: Ints) -> State:
         """Take in facts, sorted by entity, as `add` does, and return states [Q] between them.
@@ -152,8 +162,7 @@ class Layout:
 
     def feature(self, name: str) -> Feature:
         """The feature of this name."""
-        (feature,) = (feature for feature in self.features if feature.name == name)
-        return feature
+        return self._by_name[name]
 
     def value(self, name: str, state_Q: State, now_ms_Q: Ints) -> NDArray[Any]:
         """[Q, ...]: one feature at a time of its own per state."""
@@ -184,14 +193,12 @@ class Layout:
     def _kept_values(
         self, state_Q: State, now_ms_Q: Ints, features: Sequence[Feature]
     ) -> list[Any]:
-        reads: dict[Any, NDArray[Any]] = {}
-        values = []
-        for feature in features:
-            over = feature.aggregator.over
-            if over not in reads:
-                reads[over] = over.read(state_Q[self.field_of[kept_by(over)]], now_ms_Q)
-            values.append(feature.aggregator.value(reads[over], now_ms_Q))
-        return values
+        names = tuple([feature.name for feature in features])
+        plan = self._plans.get(names)
+        if plan is None:
+            aggregators = [feature.aggregator for feature in features]
+            plan = self._plans[names] = ReadPlan.of(aggregators, self.field_of)
+        return plan.values(state_Q, now_ms_Q)
 
     def _unexpired(
         self, feature: Feature, value_Q: NDArray[Any], state_Q: State, now_ms_Q: Ints
@@ -220,16 +227,11 @@ def _whose(cross: Feature) -> str:
     return str(view.whose)
 
 
-def whole(rows: NDArray[Any]) -> NDArray[np.void]:
-    """The same rows as nothing but bytes: numpy copies them at once, and not field by field."""
-    return rows.view(np.dtype((np.void, rows.dtype.itemsize)))
-
-
 def _is_possible(state_X: NDArray[Any]) -> bool:
     """Infinite is only an extreme (`Extremes`) of no values."""
     names = state_X.dtype.names
-    if names and {"min", "max", "last"} <= set(names):
-        return not any(np.isnan(state_X[name]).any() for name in ("min", "max", "last"))
+    if names and EXTREMES <= set(names):
+        return not any(np.isnan(state_X[name]).any() for name in EXTREMES)
     if names:
         return all(_is_possible(state_X[name]) for name in names)
     if state_X.dtype.kind != "f" or not state_X.size:

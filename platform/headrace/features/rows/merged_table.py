@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from headrace.features.aggregation.accumulators import State
 from headrace.features.aggregation.facts import Ints
-from headrace.features.aggregation.layout import Layout, whole
+from headrace.features.aggregation.floats import whole
+from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.bounds import NOTHING, Share
 from headrace.features.rows.partial_rows import NONE, SEVERAL, AllPartialRows, SparseRows
 from headrace.features.rows.state_row import Rows

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.features.aggregation.facts import Ints
-from headrace.features.aggregation.layout import Layout, whole
+from headrace.features.aggregation.floats import whole
+from headrace.features.aggregation.layout import Layout
 from headrace.features.rows.state_row import Rows, blank_rows
 
 NONE: Final = -1  # partitions that an entity has rows of

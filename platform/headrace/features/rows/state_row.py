@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headrace.errors import ServiceError
-from headrace.features.aggregation.layout import Layout, whole
+from headrace.features.aggregation.floats import whole
+from headrace.features.aggregation.layout import Layout
 from headrace.features.schema import STATE_SCHEMA
 
 Rows = NDArray[Any]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from headrace.broker.partitioner import partitions_of
 from headrace.features.aggregation.facts import Ints
-from headrace.features.aggregation.layout import whole
+from headrace.features.aggregation.floats import whole
 from headrace.features.rows.state_row import Rows, row_dtype
 from headrace.features.table import USER_LAYOUT
 

@@ -18,7 +18,7 @@ NUM_BINS: Final = 8
 NUM_GROUPS: Final = 2
 NUM_SIMILARITIES: Final = NUM_GROUPS * (NUM_BINS + 2)
 _HALF: Final = NUM_BINS / 2
-_REACH: Final = _HALF * (1 - 1e-5)  # so that a cosine that rounds to above 1 has a bin
+REACH: Final = _HALF * (1 - 1e-5)  # so that a cosine that rounds to above 1 has a bin
 
 
 @torch.no_grad()
@@ -44,7 +44,7 @@ def _bin_counts(cosine_BNT: Tensor, member_BTG: Tensor) -> Tensor:
     nowhere = NUM_GROUPS * NUM_BINS  # where events that do not exist are counted, and left out
     first_BT = torch.where(member_BTG[..., 0], 0.0, float(nowhere))
     first_BT = torch.where(member_BTG[..., 1], float(NUM_BINS), first_BT) + _HALF
-    place_BNT = torch.add(first_BT[:, None], cosine_BNT, alpha=_REACH).long()
+    place_BNT = torch.add(first_BT[:, None], cosine_BNT, alpha=REACH).long()
     shape = (*cosine_BNT.shape[:2], nowhere + NUM_BINS)
     counts_BNX = torch.zeros(shape, device=cosine_BNT.device)
     counts_BNX.scatter_add_(2, place_BNT, torch.ones_like(cosine_BNT, dtype=counts_BNX.dtype))

@@ -22,7 +22,6 @@ from headrace.application.condition import (
     Not,
     OnSurface,
 )
-from headrace.application.sections import Application
 from headrace.catalogue.table.columns import ABSENT, WORD_FIELDS
 from headrace.event import MICROS
 from headrace.events.declared import ATTRIBUTES
@@ -30,7 +29,6 @@ from headrace.features.aggregation.facts import Ints
 from headrace.keys import key
 from headrace.pipeline.candidates import Kept
 from headrace.pipeline.context import Context
-from headrace.pipeline.stage import Rule
 
 Bools = NDArray[np.bool_]
 PRICE: Final = "price"
@@ -109,12 +107,6 @@ class Filtered:
         if context.condition is None:
             return np.ones(len(context.candidates), np.bool_)
         return compiled(context.condition)(Columns(context, context.candidates.row_C))
-
-
-def declared(application: Application) -> tuple[Rule, ...]:
-    """The filters that an application file declares, the blocked lists first."""
-    blocked = [Holds("blocked", Not(application.blocked))] if application.blocked else []
-    return (*blocked, *(Holds(name, one) for name, one in application.filters.items()))
 
 
 def _has_word(field: str, words: Sequence[str]) -> Test:

@@ -19,6 +19,7 @@ from headrace.features.inputs import RequestFeatures, assemble
 from headrace.features.rows.merged import MergedState
 from headrace.features.rows.state_row import Rows, blank_rows
 from headrace.features.rows.user_table import UserTable
+from headrace.features.segments import segments_of
 from headrace.features.surface_trends import SURFACE_TRENDS
 from headrace.features.table import (
     CAMPAIGN,
@@ -97,7 +98,7 @@ class PartitionRows:
         self._apply_categories(item_N, log, changed)
         self._apply_campaigns(columns.campaign_ids, log, changed)
         self._apply_companions(pairs, log, changed)
-        self._apply_surfaces(log, changed)
+        self._apply_trends(columns, log, changed)
         if asked:
             self._give_features(asked, before)
         return changed
@@ -213,10 +214,19 @@ class PartitionRows:
         told = StepLog(pairs.facts, log.offset_N[pairs.fact_P], log.ordinal_N[pairs.fact_P])
         self._apply_group(COMPANIONS, told, index_P, changed)
 
-    def _apply_surfaces(self, log: StepLog, changed: ChangedRows) -> None:
-        fact_K = np.flatnonzero(log.facts.measures([CLICK])[:, 0] > 0)
-        code_K = log.facts.surface_N[fact_K]
-        index_K = self._merged.tables[SURFACE_TRENDS].indexes(map(str, code_K.tolist()))
+    def _apply_trends(self, columns: Columns, log: StepLog, changed: ChangedRows) -> None:
+        """Clicks count for their surface, and for the segments of their user and context."""
+        click_M = np.flatnonzero(log.facts.measures([CLICK])[:, 0] > 0)
+        surface_M, word_MW = log.facts.surface_N[click_M], log.facts.word_NW[click_M]
+        codes = [
+            (surface, *segments_of(self.users.attributes_of(columns.user_ids[fact]), words))
+            for fact, surface, words in zip(
+                click_M.tolist(), surface_M.tolist(), word_MW.tolist(), strict=True
+            )
+        ]
+        fact_K = np.repeat(click_M, [len(of_click) for of_click in codes])
+        ids = (str(code) for of_click in codes for code in of_click)
+        index_K = self._merged.tables[SURFACE_TRENDS].indexes(ids)
         self._apply_group(SURFACE_TRENDS, log.take(fact_K), index_K, changed)
 
     def _apply_group(self, entity: str, log: StepLog, index_K: Ints, changed: ChangedRows) -> None:

@@ -1,4 +1,4 @@
-"""The sources by name: the modules of this package, each with a function `source`."""
+"""The sources by name: the modules of `headrace.retrieval`, each with a function `source`."""
 
 from __future__ import annotations
 
