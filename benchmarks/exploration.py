@@ -9,7 +9,6 @@ same users, items and chances.
 from __future__ import annotations
 
 import argparse
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -33,6 +32,7 @@ POLICIES: Final = {
     "greedy": Exploration(),
     "epsilon_greedy_05": Exploration("epsilon_greedy", epsilon=0.05),
     "epsilon_greedy_20": Exploration("epsilon_greedy", epsilon=0.2),
+    "fresh_05": Exploration(fresh=0.05),
     "thompson": Exploration("thompson", draws=50),
 }
 NUM_ITEMS, NUM_USERS, PLACES = 100, 2_000, 10
@@ -40,7 +40,9 @@ MEAN_RATE: Final = 0.05
 DEVIATION: Final = 0.5  # of log odds between items
 REQUESTS_BEFORE, REQUESTS_AFTER = 2_000, 3_000
 SEEDS: Final = (0, 1, 2)
-WINDOW, REACHED = 100, 0.8  # requests, and the share of their slates that have the new item
+# The new item is at its place from the first request on after which so many slates have it, of all
+# that are left and of so many at least.
+REACHED, WINDOW = 0.8, 100
 START_MS: Final = 1_714_554_000_000
 EVERY_MS: Final = 2_000  # a request
 
@@ -94,7 +96,8 @@ def run(_: argparse.Namespace) -> dict[str, Any]:
 def slates(shop: Shop, exploration: Exploration, seed: int) -> Iterator[list[int]]:
     """The items of each slate; their users click by the shop's rates."""
     random, dataset = np.random.default_rng(seed), shop.dataset()
-    settings, application = config.load(), replace(APPLICATION, exploration=exploration)
+    settings, sources = config.load(), {"fresh": 0.1, **APPLICATION.sources}
+    application = replace(APPLICATION, exploration=exploration, sources=sources)
     learner = WalkLearner(dataset, settings, AskedSlates(seed=seed), (), with_deviations=True)
     rules = SlateRules(application, SeenPolicy("always"), blends=False)
     replica = WalkedReplica(dataset, settings, learner, rules)
@@ -125,18 +128,17 @@ def outcome(slates: list[list[int]], shop: Shop) -> dict[str, float | None]:
     """When the new item came to its place, and how many clicks the slates lost to the best."""
     before, after = slates[:REQUESTS_BEFORE], slates[REQUESTS_BEFORE:]
     late = before[REQUESTS_BEFORE // 2 :]
-    recent, times, reached = deque[bool](maxlen=WINDOW), 0, None
-    for number, items in enumerate(after, 1):
-        recent.append(NUM_ITEMS in items)
-        times += recent[-1]
-        if reached is None and len(recent) == WINDOW and np.mean(recent) >= REACHED:
-            reached = (number - WINDOW, times - sum(recent))
+    is_in_R = np.array([NUM_ITEMS in items for items in after])
+    left_R = np.arange(len(after), 0, -1)  # requests from each on
+    stays_R = np.cumsum(is_in_R[::-1])[::-1] >= REACHED * left_R
+    found = np.flatnonzero(stays_R & (left_R >= WINDOW))
+    reached = int(found[0]) if len(found) else None
     lost_before = sum(shop.best(False) - shop.rate_I[items].sum() for items in late)
     lost = sum(shop.best(True) - shop.rate_I[items].sum() for items in after)
     return {
-        "requests_until_its_place": reached and reached[0],
-        "impressions_until_its_place": reached and int(reached[1]),
-        "impressions": int(times),
+        "requests_until_its_place": reached,
+        "impressions_until_its_place": None if reached is None else int(is_in_R[:reached].sum()),
+        "impressions": int(is_in_R.sum()),
         "place": int((shop.rate_I > shop.rate_I[-1]).sum()),
         "lost_clicks_before": round(float(lost_before), 1),
         "lost_clicks_after": round(float(lost), 1),

@@ -28,6 +28,7 @@ def slots(key: int, num_bits: int) -> tuple[int, int]:
 def check_against(index: KeyIndex, rows: dict[int, int]) -> None:
     assert len(index) == len(rows)
     assert index.find(array(list(rows))).tolist() == list(rows.values())
+    assert [*map(index.row, rows)] == list(rows.values())
     assert index.rows().tolist() == sorted(rows.values())
     assert index.keys(array(list(rows.values()))).tolist() == list(rows)
 
@@ -39,7 +40,8 @@ def test_the_index_is_a_dictionary_that_gives_out_the_lowest_free_rows(
 ) -> None:
     index, rows, num_rows = KeyIndex(num_slots=16), dict[int, int](), 1
     for action, batch in steps:
-        assert index.find(array(batch)).tolist() == [rows.get(key, 0) for key in batch]
+        found = [rows.get(key, 0) for key in batch]
+        assert index.find(array(batch)).tolist() == [*map(index.row, batch)] == found
         if action == "remove":
             removed = [rows.pop(key) for key in batch if key in rows]
             assert index.remove(array(batch)).tolist() == removed

@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.catalogue_log import items_of, write_items
 from headrace.api.slate import RecommendRequest
 from headrace.broker.record import Record
+from headrace.catalogue.content_index import ContentIndex
 from headrace.catalogue.table.shared import SNAPSHOT_FILE, open_items
 from headrace.catalogue.table.table import REUSE_AFTER_MS, ItemTable
 from headrace.catalogue.words import ContentTable
@@ -37,7 +38,6 @@ from headrace.features.rows.state_row import Rows, blank_rows
 from headrace.features.schema import INPUT_SCHEMA
 from headrace.features.store.last_items import Entries
 from headrace.features.table import ITEM, ITEM_LAYOUT, LATELY
-from headrace.keys import key
 from headrace.model.calibration import make_calibration
 from headrace.model.config import nano
 from headrace.model.ranker import Ranker
@@ -49,7 +49,7 @@ from headrace.stream.memory import give_back
 from serving.app import Gateway as _imported  # noqa: F401  # a replica has all of it
 from serving.recommend import Recommender
 from serving.replica.item_states import ItemStates
-from serving.replica.models import LiveModel, factor_vectors
+from serving.replica.models import LiveModel
 from serving.replica.snapshot import Snapshot
 from serving.stages.hydrate import Hydrate
 
@@ -100,8 +100,7 @@ class Replica:
         """Take in items that came, changed or went."""
         removed_rows = self.table.remove(removed, now_ms())
         put_rows = self.table.put(put, now_ms())
-        gone = np.array([key(item_id) for item_id in removed], np.int64)
-        self.model.follow_items(self.table.keys(put_rows), gone)
+        self.model.follow_items(self.table.keys(put_rows), removed_rows[:0])
         self.states.follow_items(put_rows, removed_rows)
 
     def _model(self) -> LiveModel:
@@ -119,10 +118,7 @@ class Replica:
         ranker = Ranker(config).eval()
         items = CachedItems(ranker, self.content, self.table.keys)
         weight_J = np.ones(len(config.scalar_heads), np.float32)
-        factors = factor_vectors(ranker, self.table)
-        return LiveModel(
-            manifest, ranker, make_calibration(config), items, weight_J, factors=factors
-        )
+        return LiveModel(manifest, ranker, make_calibration(config), items, weight_J)
 
 
 def write(folder: str, num_items: str) -> None:
@@ -144,9 +140,14 @@ def replica(folder: str) -> None:
     start_s = time.time() - began_s
     give_states(made.states, table, int(WITH_STATES * len(table)))
     states_mb = memory_mb()
-    for _ in range(REQUESTS):
+    keys = table.keys(table.rows())
+    content = ContentIndex(made.content, keys, Path(folder) / "indexes")
+    vectors_mb = memory_mb()
+    for number in range(REQUESTS):
         made.slate_s()
-    parts_mb = {"imported": imported_mb, "table": table_mb, "states": states_mb}
+        content.index.nearest(content.vectors(keys[number : number + 1])[0], 500)
+    names = ("imported", "table", "states", "vectors")
+    parts_mb = dict(zip(names, (imported_mb, table_mb, states_mb, vectors_mb), strict=True))
     say({"start_s": start_s, "mb": memory_mb(), "parts_mb": parts_mb})
     for _ in sys.stdin:
         say({"mb": memory_mb()})

@@ -43,19 +43,19 @@ class _Reading:
     vector_RD: Floats
     num_recent: int
 
-    def nearest(self, query_D: Floats, limit: int) -> Ints:
-        """[L]: the keys of the nearest, best first, each once."""
+    def nearest(self, query_D: Floats, limit: int) -> tuple[Ints, Floats]:
+        """[L], [L]: the keys of the nearest, best first, each once, and the products."""
         alive = self.alive if self.num_gone else None
         score_S, place_S = self.sealed.nearest(query_D, limit, alive)
         key_R = self.key_R[: self.num_recent]
         score_R = self.vector_RD[: self.num_recent] @ query_D
         keys = np.concatenate([self.sealed.key_N[place_S], key_R[key_R != 0]])
         scores = np.concatenate([score_S, score_R[key_R != 0]])
-        key_L = keys[np.argsort(-scores, kind="stable")]
+        order_L = np.argsort(-scores, kind="stable")
         if self.num_recent:  # one that was changed this moment may be in both
-            _, first = np.unique(key_L, return_index=True)
-            key_L = key_L[np.sort(first)]
-        return key_L[:limit]
+            _, first = np.unique(keys[order_L], return_index=True)
+            order_L = order_L[np.sort(first)]
+        return keys[order_L[:limit]], scores[order_L[:limit]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +103,22 @@ class VectorIndex:
     def nearest(self, query_D: Floats, limit: int, keep: Filter | None = None) -> Ints:
         """[L]: the keys of at most so many items with the greatest products, best first; with a
         filter of those that it keeps."""
+        return self.scored(query_D, limit, keep)[0]
+
+    def scored(
+        self, query_D: Floats, limit: int, keep: Filter | None = None
+    ) -> tuple[Ints, Floats]:
+        """[L], [L]: the same, with the products."""
         reading, query_D = self._reading, np.ascontiguousarray(query_D, np.float32)
         num_all = len(reading.sealed) + reading.num_recent
         asked = min(limit, num_all)
         while True:
-            key_L = reading.nearest(query_D, asked)
+            key_L, score_L = reading.nearest(query_D, asked)
             if keep is not None:
-                key_L = key_L[keep(key_L)]
+                is_kept_L = keep(key_L)
+                key_L, score_L = key_L[is_kept_L], score_L[is_kept_L]
             if len(key_L) >= limit or asked >= num_all or keep is None:
-                return key_L[:limit]
+                return key_L[:limit], score_L[:limit]
             asked = min(WIDER * asked, num_all)
 
     def put(self, key_U: Ints, vector_UD: Floats) -> None:

@@ -19,6 +19,7 @@ Rows = NDArray[np.int64]
 
 MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)  # odd: they spread keys over the high bits
 SLOTS_PER_KEY = 3  # at least; cuckoo hashing works from 2 on, with more evictions
+_MASK = (1 << 64) - 1
 MAX_ROUNDS = 200  # of evictions; a million keys at once need about twenty
 
 
@@ -73,6 +74,15 @@ class KeyIndex:
         row_P = self._row_S.take(self._slot(keys_P, 1))
         row_N[other_P] = np.where(self._key_R.take(row_P) == keys_P, row_P, 0)
         return row_N
+
+    def row(self, key: int) -> int:
+        """The row of one key, 0 where it has none; faster than `find`, whose cost is for many."""
+        for multiplier in self._multipliers:
+            slot = (key * int(multiplier) & _MASK) >> int(self._shift)
+            row = int(self._row_S[slot])
+            if self._key_R[row] == key:
+                return row
+        return 0
 
     def add(self, keys_U: Keys) -> Rows:
         """The row of each key, a new one where it had none. The keys must be distinct."""

@@ -64,7 +64,7 @@ class ItemTable:
         return len(self._index)
 
     def __contains__(self, item_id: object) -> bool:
-        return isinstance(item_id, str) and bool(self.rows_of_ids([item_id])[0])
+        return isinstance(item_id, str) and bool(self._row_of_id(item_id))
 
     def __iter__(self) -> Iterator[Item]:
         """The items by row, each as it is when its turn comes."""
@@ -188,7 +188,7 @@ class ItemTable:
 
     def get(self, item_id: str) -> Item | None:
         """The item of this id, None where it is not there."""
-        return self._item_of(int(self.rows_of_ids([item_id])[0]))
+        return self._item_of(self._row_of_id(item_id))
 
     def item(self, row: int) -> Item:
         """The item of a row; one without an id for row 0."""
@@ -206,6 +206,10 @@ class ItemTable:
             "words": self._words.packed(),
             "document": self._documents.packed(),
         }
+
+    def _row_of_id(self, item_id: str) -> int:
+        with self._lock:
+            return self._index.row(key(item_id))
 
     def _item_of(self, row: int) -> Item | None:
         document = self._documents.value(row)
