@@ -19,6 +19,7 @@ from headrace.commands.flags import (
 )
 from headrace.commands.running import settings_for
 from headrace.errors import ConfigError
+from headrace.evaluation.audio.command import add_audio_flags, run_audio
 from headrace.evaluation.files.log import (
     DEFAULT_SIZE,
     FILES,
@@ -75,6 +76,7 @@ def add_evaluate(commands: Any) -> None:
     _add_measure_flags(evaluate)
     add_policy_flag(evaluate)
     add_slates_flags(evaluate)
+    add_audio_flags(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
 
@@ -120,6 +122,10 @@ def _add_measure_flags(evaluate: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
+    if options.audio:
+        return run_audio(options)
+    if options.epochs is not None:
+        raise ConfigError("--epochs says how long sound encoders are trained: give --audio")
     if options.policy:
         _refuse(options, (*FILES_ONLY, *DATASET_ONLY, *LEARNER_ONLY), "--policy")
         return run_policy(options, _logged(options))
