@@ -91,7 +91,8 @@ def test_an_answer_names_its_request_its_model_and_its_stages(platform: Platform
     assert slate["request_id"] and slate["model_version"] > 0 and slate["model_age_ms"] >= 0
     sources = ["covisited", "best_categories", "trending", "sources"]
     stages = ["hydrate", *sources, "merge", "filters"]
-    assert [*slate["stage_ms"]] == [*stages, "rank", "rerank", "answer", "total"]
+    stages += ["refill", "rank", "rerank", "explore", "answer"]
+    assert [*slate["stage_ms"]] == [*stages, "total"]
     assert len(slate["items"]) == 10 and all(item["title"] for item in slate["items"])
     assert not slate["degraded"]
     probabilities = [item["p_click"] for item in slate["items"]]

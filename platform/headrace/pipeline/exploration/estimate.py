@@ -34,9 +34,10 @@ def estimated(
     if is_fresh_N.any():
         top_DK = np.argpartition(-drawn_DN, num_places - 1, axis=1)[:, :num_places]
         num_fresh_D = is_fresh_N.sum() - is_fresh_N[top_DK].sum(1)
-    of_each = [
-        mixture.at_ranks(rank_K, is_fresh_N[slate_K], int(num_fresh), drawn_DN.shape[1])
-        for rank_K, num_fresh in zip(rank_DK, num_fresh_D, strict=True)
-    ]
-    mean_K: Floats = np.mean(of_each, axis=0)
+    p_DK = np.empty(rank_DK.shape)
+    for num_fresh in np.unique(num_fresh_D).tolist():
+        are_D = num_fresh_D == num_fresh
+        about = is_fresh_N[slate_K], num_fresh, drawn_DN.shape[1]
+        p_DK[are_D] = mixture.at_ranks(rank_DK[are_D], *about)
+    mean_K: Floats = p_DK.mean(0)
     return mean_K

@@ -7,7 +7,7 @@ place, no item twice, and the probability of each has a closed form. Fresh items
 those behind the slate; where there are fewer of them than places for them, the places left over
 keep their items.
 
-    K places of the slate   N places of the list
+    K places of the slate   N places of the list   X lists
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ class Mixture:
         return self.at_ranks(slate_K, is_fresh_N[slate_K], num_fresh, len(is_fresh_N))
 
     def at_ranks(
-        self, rank_K: Ints, is_fresh_K: NDArray[np.bool_], num_fresh: int, num_items: int
+        self, rank_XK: Ints, is_fresh_K: NDArray[np.bool_], num_fresh: int, num_items: int
     ) -> Floats:
-        """[K]: the same of a list of so many items, in which these have these ranks, and so many
+        """[X, K]: the same of lists of so many items, in which these have these ranks, and so many
         fresh ones are behind the slate."""
-        num = len(rank_K)
+        num = len(is_fresh_K)
         p = marginals(self, Sizes(num, num_items - num - num_fresh, num_fresh))
         behind_K = np.where(is_fresh_K, p.fresh, p.other)
-        in_slate_K = np.where(rank_K == np.arange(num), p.own, p.moved)
-        return np.where(rank_K < num, in_slate_K, behind_K).clip(0.0, 1.0)
+        in_slate_XK = np.where(rank_XK == np.arange(num), p.own, p.moved)
+        return np.where(rank_XK < num, in_slate_XK, behind_K).clip(0.0, 1.0)
 
     def counted(self, is_fresh_N: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Fresh items are items as others where they have no places of their own."""
