@@ -19,6 +19,7 @@ from headrace.commands.flags import (
 )
 from headrace.commands.running import settings_for
 from headrace.errors import ConfigError
+from headrace.evaluation.audio.command import add_audio_flags, run_audio
 from headrace.evaluation.files.log import (
     DEFAULT_SIZE,
     FILES,
@@ -32,7 +33,6 @@ from headrace.evaluation.quality import Measures
 from headrace.evaluation.report import to_text
 from headrace.evaluation.slates.command import add_slates_flags, check_slates, run_slates
 from headrace.metrics.off_policy import LoggedImpressions
-from headrace.offline.archived_samples import archived_impressions
 
 if TYPE_CHECKING:
     from headrace.evaluation.dataset.asked import Asked
@@ -75,6 +75,7 @@ def add_evaluate(commands: Any) -> None:
     _add_measure_flags(evaluate)
     add_policy_flag(evaluate)
     add_slates_flags(evaluate)
+    add_audio_flags(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
 
@@ -120,6 +121,10 @@ def _add_measure_flags(evaluate: argparse.ArgumentParser) -> None:
 
 
 def _evaluate(options: argparse.Namespace, settings: config.Settings) -> int:
+    if options.audio:
+        return run_audio(options)
+    if options.epochs is not None:
+        raise ConfigError("--epochs says how long sound encoders are trained: give --audio")
     if options.policy:
         _refuse(options, (*FILES_ONLY, *DATASET_ONLY, *LEARNER_ONLY), "--policy")
         return run_policy(options, _logged(options))
@@ -155,6 +160,8 @@ def _logged(options: argparse.Namespace) -> LoggedImpressions:
     """The impressions with propensities of --data or --dataset, else of the archive."""
     if options.data or options.dataset:
         return logged_impressions(load_data(options))
+    from headrace.offline.archived_samples import archived_impressions
+
     options.uses_platform = True
     return archived_impressions(settings_for(options))
 

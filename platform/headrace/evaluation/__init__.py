@@ -11,5 +11,5 @@
 `policy/` estimates what another policy would have earned on impressions with propensities.
 `dataset/` evaluates whatever a loader reads, `files/` impressions in KuaiRand's columns; both make
 rows (`row.py`), which `progressive.py` scores and learns, and `quality.py` judges. `slates/` asks
-the stages of a request for slates.
+the stages of a request for slates. `audio/` trains sound encoders and judges them over folds.
 """

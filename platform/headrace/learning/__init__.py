@@ -5,6 +5,7 @@ loss.py             a loss per kind of head, over the labels that are known
 adagrad.py          the optimizer of the dense weights
 learner.py          scores each batch first, then trains on it, once
 guarded_learner.py  a learner whose samples are limited and whose versions are guarded
+encoder_fit.py      how an encoder is trained by labels, an epoch at a time
 two_tower_fit.py    how two towers learn which of many items is chosen
 share_limit.py      how much of what is learned may come from one request, user or item
 choices.py          where the chosen came among what was drawn, progressively
