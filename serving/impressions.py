@@ -21,6 +21,7 @@ from headrace.features.serving_key import ServingKey
 MAX_QUEUED: Final = 10_000  # while the broker is asked whether it is there
 BATCH: Final = 500
 TICK_S: Final = 0.2
+GATHER_S: Final = 0.02  # one batch costs requests beside it far less than many
 
 
 class ImpressionLog:
@@ -79,7 +80,8 @@ class ImpressionLog:
 
     def _run(self) -> None:
         while not (self._closing.is_set() and not self._queue):
-            self._wake.wait(TICK_S)
+            if self._wake.wait(TICK_S):
+                self._closing.wait(GATHER_S)
             self._wake.clear()
             while self._queue:
                 self._log(self._next_batch())

@@ -15,6 +15,8 @@ from headrace.application.seen import SeenPolicy
 from headrace.event import Shown
 from headrace.features.inputs import HISTORY_LENGTH
 from headrace.features.store.last_items import LENGTHS, USER_SHOWN
+from headrace.features.store.seen_sketch import DAY_MS, USER_SEEN, decode_sketch, encode_sketch
+from headrace.keys import key
 from headrace.pipeline.candidates import Candidates
 from headrace.pipeline.context import Context, User
 from headrace.pipeline.filters.excluded import Excluded
@@ -142,3 +144,25 @@ def test_after_a_purchase_only_what_was_bought_is_left_out() -> None:
         "after_purchase": [1, 3, 4, 6, 7],
         "after_purchase:strict": [1, 3, 4, 6, 7],
     }
+
+
+def sketched(*seen: tuple[int, int]) -> User:
+    """A user who was shown these items so many days ago, before those of his lists."""
+    keys = np.array([key(f"i{n}") for n, _ in seen])
+    times_ms = np.array([NOW_MS - days * DAY_MS for _, days in seen])
+    return User(lists={USER_SEEN: decode_sketch(encode_sketch(keys, times_ms))})
+
+
+def test_what_was_seen_before_the_lists_is_left_out_too_and_comes_back_last() -> None:
+    user = sketched((1, 40), (3, 10), (5, 20))
+    assert rows(SeenPolicy(), user) == [2, 4, 6, 7, 8]
+    assert rows(SeenPolicy(), user, num_items=12) == [2, 4, 6, 7, 8, 9, 10, 11, 12, 1, 5, 3]
+    assert rows(STRICT, user, num_items=12) == [2, 4, 6, 7, 8, 9, 10, 11, 12]
+    assert rows(ALWAYS, user) == [1, 2, 3, 4, 5]
+
+
+def test_a_sketch_knows_days_so_a_pause_may_end_a_day_early_and_never_late() -> None:
+    user = sketched((1, 3), (2, 9))
+    for days, left in ((1, [1, 2]), (3, [1, 2]), (5, [2]), (12, [])):
+        policy = SeenPolicy(policy="after", after_s=86_400 * days)
+        assert [row for row in rows(policy, user) if row < 3] == left

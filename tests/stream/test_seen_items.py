@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from one_partition import START_MS, Stream, click, known, opened
 from redis import Redis
@@ -21,6 +22,7 @@ from headrace.clock import now_ms
 from headrace.event import ClickEvent, Event, ImpressionEvent, Shown, encode
 from headrace.features.online.store import OnlineStore
 from headrace.features.store.last_items import USER_SHOWN, decode_items
+from headrace.features.store.seen_sketch import days_of, decode_sketch
 from headrace.features.table import ITEM_LAYOUT
 from headrace.keys import key
 from headrace.pipeline.candidates import Candidates
@@ -65,6 +67,23 @@ def test_impressions_whose_outcome_is_open_go_to_the_front_of_their_users_lists(
         "ann": [(key("i3"), 2), (key("i1"), 0), (key("i0"), 0)],
         "bob": [(key("i2"), 1)],
     }
+
+
+def test_everything_that_is_shown_goes_to_the_end_of_its_users_sketch() -> None:
+    stream = Stream()
+    first = stream.send(opened("r1", "i0", "i1"), known("r2", [True, False]), click("i4"))
+    told = first.changed.sketched
+    assert told is not None and told.user_ids == ["ann"]
+    days = days_of(decode_sketch(told.payloads[0]), np.array([key(f"i{n}") for n in range(5)]))
+    assert (days >= 0).tolist() == [True, True, False, False, True]
+    later = stream.send(opened("r3", "i3", user="bob"), opened("r4", "i2", "i3"))
+    told = later.changed.sketched
+    assert told is not None and dict(zip(told.user_ids, map(len, told.payloads), strict=True)) == {
+        "ann": 8,
+        "bob": 4,
+    }
+    nothing = stream.send(click("i2", "r4")).changed.sketched
+    assert nothing is None or nothing.user_ids == []
 
 
 def test_what_is_in_the_history_is_in_no_list() -> None:

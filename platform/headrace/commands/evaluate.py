@@ -33,7 +33,6 @@ from headrace.evaluation.quality import Measures
 from headrace.evaluation.report import to_text
 from headrace.evaluation.slates.command import add_slates_flags, check_slates, run_slates
 from headrace.metrics.off_policy import LoggedImpressions
-from headrace.offline.archived_samples import archived_impressions
 
 if TYPE_CHECKING:
     from headrace.evaluation.dataset.asked import Asked
@@ -161,6 +160,8 @@ def _logged(options: argparse.Namespace) -> LoggedImpressions:
     """The impressions with propensities of --data or --dataset, else of the archive."""
     if options.data or options.dataset:
         return logged_impressions(load_data(options))
+    from headrace.offline.archived_samples import archived_impressions
+
     options.uses_platform = True
     return archived_impressions(settings_for(options))
 

@@ -29,7 +29,7 @@ MOST_OF_SLOT: Final = 1 << 10  # of each category slot, beside those
 ARRIVALS: Final = 1 << 10  # of the newest items, at the list's end
 SORT_EVERY_MS: Final = 2_000  # a larger catalogue
 SLOTS_A_TURN: Final = 8  # of which the best are looked for when it is sorted
-STRENGTH: Final = 2_000.0  # clicks
+STRENGTH: Final = 3_000.0  # clicks
 AGE_ROWS: Final = 2_000  # whose popularity is told anew each time, as it fades by itself
 
 

@@ -1,7 +1,8 @@
 """Windows of clicks: the sums that an item's state keeps, from all time to the last few minutes.
 
 Every accumulator of clicks is one, also those of a shop's own features; of tiles the last third is
-another, so that the built-in ones go down to 20 minutes.
+another, so that the built-in ones go down to 20 minutes. Windows of nearly the same length say the
+same: each is at most a third of the one before.
 
 N items
 """
@@ -57,14 +58,19 @@ def _windows(over: Accumulator) -> Iterator[Window]:
                 yield Window(over, num_tiles * over.tile_ms, num_tiles)
 
 
-WINDOWS: Final = tuple(  # the longest first
-    sorted(
-        (
-            window
-            for over in ITEM_LAYOUT.field_of
-            if CLICK in getattr(over, "measures", ())
-            for window in _windows(over)
-        ),
-        key=lambda window: -window.span_ms,
-    )
-)
+def _spread(windows: list[Window]) -> Iterator[Window]:
+    """Those of windows, the longest first, that are shorter than the one before by some factor."""
+    span_ms = math.inf
+    for window in windows:
+        if window.span_ms == math.inf or window.span_ms * PART <= span_ms:
+            span_ms = window.span_ms
+            yield window
+
+
+_EVERY: Final = [
+    window
+    for over in ITEM_LAYOUT.field_of
+    if CLICK in getattr(over, "measures", ())
+    for window in _windows(over)
+]
+WINDOWS: Final = tuple(_spread(sorted(_EVERY, key=lambda window: -window.span_ms)))

@@ -264,8 +264,9 @@ class Delivery:
 
     def _write_seen(self, effects: Effects) -> None:
         """Put items into the lists that the policy of seen items, and the filter `hidden`, read."""
-        for seen in effects.changed.seen:
-            if seen.name in self._lists:
+        sketched = effects.changed.sketched
+        for seen in (*effects.changed.seen, *([sketched] if sketched else [])):
+            if seen.name in self._lists and seen.user_ids:
                 expiry = Expiry(seen.expires_U, self._ttls_s[USER])
                 self._store.add_to_lists(seen.name, seen.user_ids, seen.payloads, expiry)
 

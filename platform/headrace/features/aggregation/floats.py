@@ -28,7 +28,7 @@ class Floats:
         """Whether facts can lead to these numbers: none is NaN, and sums have a bound."""
         byte_X = np.frombuffer(whole(record_U).tobytes(), np.uint8)
         byte_UB = byte_X.reshape(len(record_U), record_U.dtype.itemsize)
-        value_Un = byte_UB[:, self.byte_nb].view(self.dtype)[..., 0]
+        value_Un = byte_UB.take(self.byte_nb, axis=1).view(self.dtype)[..., 0]
         if self.are_extremes:
             return not np.isnan(value_Un).any()
         return bool((np.abs(value_Un) <= MAX_SUM).all())  # not so of NaN

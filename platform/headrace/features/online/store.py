@@ -29,6 +29,7 @@ from headrace.features.store.connection import Connection
 from headrace.features.store.last_items import EMPTY, Entries, decode_items, list_key
 from headrace.features.store.round_trip import redis_errors
 from headrace.features.store.row import Stamp
+from headrace.features.store.seen_sketch import USER_SEEN, decode_sketch
 from headrace.features.table import USER, USER_LAYOUT
 from headrace.keys import key
 from headrace.services.redis_condition import read_conditions, require_keeping
@@ -98,10 +99,10 @@ class OnlineStore:
         return StoredUsers(self._whole(user_ids, states), attributes, unknown, entries)
 
     def _entries(self, key: str, payload: bytes | None) -> Entries:
+        name, _, user_id = key.removeprefix(f"{self._project}/").partition("/user_id=")
         try:
-            return decode_items(payload)
+            return decode_sketch(payload) if name == USER_SEEN else decode_items(payload)
         except ValueError as error:
-            name, _, user_id = key.removeprefix(f"{self._project}/").partition("/user_id=")
             self._skipped.add(f"{name} lists", "damaged", f"{_who(user_id)}: {error}")
             return EMPTY
 

@@ -8,6 +8,7 @@
     columns.py     many entities' rows as arrays, for the online store
     connection.py  where the Redis is: one server, a cluster, sentinels
     last_items.py  users' last items: lists beside the rows
+    seen_sketch.py  fingerprints of what users were shown before those
     round_trip.py  rows out of Redis and into it, on one server or a cluster
 
 A key reads like a path and is the same for people, Feast and the stream workers:
@@ -15,6 +16,7 @@ A key reads like a path and is the same for people, Feast and the stream workers
     headrace/user_activity/user_id=196         a row: project / view / join keys and their values
     headrace/user_activity                     a hash: the schemas that the view's rows have had
     headrace/user_shown/user_id=196            a list of a user's last items
+    headrace/user_seen/user_id=196             a sketch of what he was shown before
 
 Several join keys are sorted and joined by commas. Names are percent-encoded, and so are `%` and `,`
 in the values where there are several join keys; a single value is as it is.

@@ -32,6 +32,7 @@ from headrace.features.store.round_trip import (
 from headrace.features.store.row import Bools, Ints, Stamp, encode_rows
 from headrace.features.store.rows import Rows
 from headrace.features.store.schema import FLOAT32, NUMBERS, Schema
+from headrace.features.store.seen_sketch import USER_SEEN, appended
 
 Ids = Sequence[Id] | Sequence[tuple[Id, ...]]  # a tuple where a view has several join keys, sorted
 
@@ -114,13 +115,17 @@ class ColumnStore:
     def add_to_lists(
         self, name: str, keys: Sequence[str], payloads: Sequence[bytes], expiry: Expiry
     ) -> None:
-        """Put entries to the front of N lists (`last_items`), in one round trip."""
+        """Put entries to the front of N lists (`last_items`), or to the end of N sketches
+        (`seen_sketch`), in one round trip."""
         commands: list[Command] = []
         for expires in (False, True):
             places = np.flatnonzero(expiry.expires_N == expires).tolist()
             lists = [keys[place] for place in places], [payloads[place] for place in places]
             ttl_s = self._ttl_s(expiry) if expires else self._policy.key_ttl_s
-            commands += to_front(self._client, name, *lists, ttl_s)
+            if name == USER_SEEN:
+                commands += appended(self._client, *lists, ttl_s)
+            else:
+                commands += to_front(self._client, name, *lists, ttl_s)
         store(self._client, commands)
 
     def delete(self, view: str, ids: Ids) -> None:

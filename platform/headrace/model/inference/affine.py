@@ -67,9 +67,9 @@ def widths(*maps: Affine) -> list[slice]:
     return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def softmax(logit_NX: Floats) -> Floats:
-    """[N, X]: in place, the softmax over the last dimension."""
-    logit_NX -= np.maximum.reduce(logit_NX, -1, keepdims=True)
-    np.exp(logit_NX, out=logit_NX)
-    logit_NX /= np.add.reduce(logit_NX, -1, keepdims=True)
-    return logit_NX
+def softmax(logit_XN: Floats) -> Floats:
+    """[X, N]: in place, the softmax over the first dimension, along which numpy adds fastest."""
+    logit_XN -= np.maximum.reduce(logit_XN, 0)
+    np.exp(logit_XN, out=logit_XN)
+    logit_XN /= np.add.reduce(logit_XN, 0)
+    return logit_XN

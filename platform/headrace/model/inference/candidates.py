@@ -3,9 +3,10 @@
     C candidates   T past events   S places of the history   F features   E entries of factors
     K logits   J heads   A experts   P width of a part   R rank   H hidden   X and Y anything
 
-The products of one input are one: of the features those of the pair's context, of the linear part,
-of the random functions and of the last layer; and so on through the network, to whose layers what
-the last layer reads of them is put beside.
+The products of one input are one: of the features those of the pair's context, of the linear part
+and of the last layer; and so on through the network, to whose layers what the last layer reads of
+them is put beside. Features that are the same for all candidates, as a user's are, are multiplied
+once: with biases and the user's side they are the weights of an input that is 1.
 """
 
 from __future__ import annotations
@@ -39,15 +40,14 @@ class CandidateForward:
         ends = np.cumsum(last.group_sizes)[:-1]
         groups = np.split(array(last.weight_RK), ends)
         constant_1K, of_dense_FK, of_crossed_PK, of_hidden_HK, of_second_HK, of_random_NK = groups
-        num_inputs = config.num_dense + NUM_AFFINITIES + NUM_SIMILARITIES
         linear = Affine.of(ranker.linear)
         linear = Affine(linear.weight_XY + of_dense_FK, linear.bias_Y + constant_1K[0])
-        random = Affine(array(last.mix_FN), array(last.threshold_N))
-        maps = Affine.of(ranker.context), linear.padded(num_inputs), random.padded(num_inputs)
-        self._first = beside(*maps)
-        self._parts = widths(*maps)
+        num_inputs = config.num_dense + NUM_AFFINITIES + NUM_SIMILARITIES
+        self._first = beside(Affine.of(ranker.context), linear.padded(num_inputs))
+        self._random = Affine(array(last.mix_FN), array(last.threshold_N))
         self._cross = _Cross(ranker)
-        self._hidden = beside(Affine.of(ranker.first), Affine.linear(of_crossed_PK))
+        first_XH = array(ranker.first.weight.T)
+        self._hidden_XY = np.concatenate([first_XH, of_crossed_PK], axis=1)
         self._second = beside(Affine.of(ranker.second), Affine.linear(of_hidden_HK))
         self._heads = _Heads(ranker, of_second_HK)
         self._of_random_NK = of_random_NK
@@ -55,43 +55,69 @@ class CandidateForward:
     def __call__(self, user: UserSide, sides: Sequence[Floats], dense_CF: Floats) -> Floats:
         """[C, K]: the logits. `sides` are the parts of the candidates' side, in its order."""
         query_CD, content_CW, part_CP, hidden_CH, bias_CK, factor_CE = sides
-        weight_CS = query_CD @ user.key_DS
-        weight_CS += user.far_S
-        found_CY = softmax(weight_CS) @ user.value_SY
-        found_CP, compared_CP = found_CY[:, : self._pair], found_CY[:, self._pair :]
-        input_CX = np.empty((len(dense_CF), len(self._first.weight_XY)), np.float32)
-        self._scale(dense_CF, out=input_CX[:, : self._num_dense])
-        affinity = input_CX[:, self._num_dense : self._num_dense + NUM_AFFINITIES]
-        _affinities(user.factor_F, factor_CE, out=affinity)
-        similarities(content_CW @ user.content_WT, user.group_GT, input_CX[:, -NUM_SIMILARITIES:])
-        of_input_CX = self._first(input_CX)
-        context_CX, logit_CK, random_CN = (of_input_CX[:, part] for part in self._parts)
-        parts_CX = np.empty((len(dense_CF), 5 * self._pair), np.float32)
-        parts = [parts_CX[:, n * self._pair : (n + 1) * self._pair] for n in range(5)]
-        parts[0][:] = part_CP
-        np.multiply(part_CP, user.part_X, out=parts[1])
-        parts[2][:] = found_CP
-        np.multiply(compared_CP, part_CP, out=parts[3])
-        np.add(context_CX[:, : self._pair], user.context_X, out=parts[4])
-        np.maximum(parts[4], ZERO, out=parts[4])
-        of_cross_CX = self._hidden(self._cross(parts_CX))
+        affinity_2C = _affinities(user.factor_F, factor_CE)
+        similar_XC = similarities(user.content_WT.T @ content_CW.T, user.group_GT)
+        of_first_CX, random_CN = self._of_inputs(user, dense_CF, affinity_2C, similar_XC)
         num_hidden = hidden_CH.shape[1]
+        end = self._pair + num_hidden
+        logit_CK = of_first_CX[:, end:]
+        found_CY = softmax(user.key_DS.T @ query_CD.T + user.far_S[:, None]).T @ user.value_SY
+        parts_CX = self._parts(user, part_CP, found_CY, of_first_CX[:, : self._pair])
+        of_cross_CX = self._cross(parts_CX) @ self._hidden_XY
         next_CH = of_cross_CX[:, :num_hidden]
-        next_CH += context_CX[:, self._pair :]
+        next_CH += of_first_CX[:, self._pair : end]
         next_CH += hidden_CH
-        next_CH += user.hidden_H
         np.maximum(next_CH, ZERO, out=next_CH)
         of_hidden_CX = self._second(next_CH)
         second_CH = of_hidden_CX[:, : num_hidden // 2]
         np.maximum(second_CH, ZERO, out=second_CH)
-        np.maximum(random_CN, ZERO, out=random_CN)
-        logit_CK += self._heads(second_CH)
+        logit_CK += self._heads(second_CH).T
         logit_CK += of_cross_CX[:, num_hidden:]
         logit_CK += of_hidden_CX[:, num_hidden // 2 :]
         logit_CK += random_CN @ self._of_random_NK
         logit_CK += bias_CK
-        logit_CK += user.bias_K
         return logit_CK
+
+    def _of_inputs(
+        self, user: UserSide, dense_CF: Floats, affinity_2C: Floats, similar_XC: Floats
+    ) -> tuple[Floats, Floats]:
+        """The first products of the features, with all that is the same for the candidates, and
+        the random functions."""
+        varies_F = (dense_CF != dense_CF[:1]).any(0)
+        varying, same_F = np.flatnonzero(varies_F), self._scale(dense_CF[:1])[0]
+        same_F[varying] = ZERO
+        num, end = self._num_dense, self._num_dense + NUM_AFFINITIES
+        first_XY, random_XN = self._first.weight_XY, self._random.weight_XY
+        of_user = np.concatenate([user.context_X, user.hidden_H, user.bias_K])
+        same_Y = same_F @ first_XY[:num] + self._first.bias_Y + of_user
+        same_N = same_F @ random_XN[:num] + self._random.bias_Y
+        input_XC = np.concatenate(
+            [
+                self._scale(dense_CF.take(varying, axis=1), varying).T,
+                affinity_2C,
+                np.ones((1, len(dense_CF)), np.float32),
+                similar_XC,
+            ]
+        )
+        weights_XY = first_XY[varying], first_XY[num:end], same_Y[None], first_XY[end:]
+        weights_XN = random_XN[varying], random_XN[num:end], same_N[None]
+        of_first_CX = input_XC.T @ np.concatenate(weights_XY)
+        random_CN = input_XC[: len(varying) + NUM_AFFINITIES + 1].T @ np.concatenate(weights_XN)
+        np.maximum(random_CN, ZERO, out=random_CN)
+        return of_first_CX, random_CN
+
+    def _parts(
+        self, user: UserSide, part_CP: Floats, found_CY: Floats, context_CP: Floats
+    ) -> Floats:
+        """[C, 5 P]: the parts of the pair side by side, as `Ranker.score` has them."""
+        pair = self._pair
+        parts_CX = np.empty((len(part_CP), 5 * pair), np.float32)
+        parts_CX[:, :pair] = part_CP
+        np.multiply(part_CP, user.part_X, out=parts_CX[:, pair : 2 * pair])
+        parts_CX[:, 2 * pair : 3 * pair] = found_CY[:, :pair]
+        np.multiply(found_CY[:, pair:], part_CP, out=parts_CX[:, 3 * pair : 4 * pair])
+        np.maximum(context_CP, ZERO, out=parts_CX[:, 4 * pair :])
+        return parts_CX
 
 
 class _Scale:
@@ -99,18 +125,20 @@ class _Scale:
 
     def __init__(self, ranker: Ranker) -> None:
         scale = ranker.scale
-        self._rates = np.flatnonzero(scale.is_rate_F.numpy())
+        self._is_rate_F = scale.is_rate_F.numpy()
         deviation_F = (array(scale.second_F) / float(scale.count)).clip(1e-4) ** -0.5
         self._factor_F = deviation_F.astype(np.float32)
         self._mean_F = array(scale.mean_F)
 
-    def __call__(self, dense_CF: Floats, out: Floats) -> None:
-        out[:] = dense_CF
-        if len(self._rates):
-            out[:, self._rates] = _logit(dense_CF.take(self._rates, axis=1), RATE_MARGIN)
-        out -= self._mean_F
-        out *= self._factor_F
-        clip(out, -LARGEST, LARGEST)
+    def __call__(self, dense_CX: Floats, columns: Ints | slice = slice(None)) -> Floats:
+        """[C, X]: these columns of the features."""
+        scaled_CX = dense_CX.copy()
+        rates = np.flatnonzero(self._is_rate_F[columns])
+        scaled_CX[:, rates] = _logit(scaled_CX.take(rates, axis=1), RATE_MARGIN)
+        scaled_CX -= self._mean_F[columns]
+        scaled_CX *= self._factor_F[columns]
+        clip(scaled_CX, -LARGEST, LARGEST)
+        return scaled_CX
 
 
 class _Cross:
@@ -119,14 +147,14 @@ class _Cross:
     def __init__(self, ranker: Ranker) -> None:
         layers = ranker.cross
         self._layers = [
-            (Affine.of(down), Affine.of(cross), _sixth(Affine.of(gate)))
+            (Affine.of(down).weight_XY, Affine.of(cross), _sixth(Affine.of(gate)))
             for down, cross, gate in zip(layers.down, layers.cross, layers.gate, strict=True)
         ]
 
     def __call__(self, first_CX: Floats) -> Floats:
         x_CX = first_CX
-        for down, cross, gate in self._layers:
-            read_CR = x_CX @ down.weight_XY
+        for down_XR, cross, gate in self._layers:
+            read_CR = x_CX @ down_XR
             rank = read_CR.shape[1] // 2
             gate_CX = gate(read_CR[:, rank:])
             clip(gate_CX, ZERO, ONE)
@@ -138,7 +166,10 @@ class _Cross:
 
 
 class _Heads:
-    """The experts and the gates of all heads, with the last layer's share beside them."""
+    """The experts and the gates of all heads, with the last layer's share beside them.
+
+    Candidates lie along rows here: sums over few experts are sums of long rows then.
+    """
 
     def __init__(self, ranker: Ranker, of_second_HK: Floats) -> None:
         heads = ranker.heads
@@ -146,54 +177,62 @@ class _Heads:
         gates = Affine.of(heads.gates)
         gates = Affine(gates.weight_XY, gates.bias_Y + array(heads.closed_JE).reshape(-1))
         maps = Affine.of(heads.experts), gates, Affine.linear(of_second_HK)
-        self._first = beside(*maps)
+        first = beside(*maps)
+        self._weight_YX, self._bias_Y1 = first.weight_XY.T.copy(), first.bias_Y[:, None]
         self._parts = widths(*maps)
-        self._out_WK, self._bias_K = array(heads.out.weight.T), array(heads.out.bias)
+        self._out_KW, self._bias_K1 = array(heads.out.weight), array(heads.out.bias)[:, None]
         self._head_K: Ints = heads.head_K.numpy()
 
     def __call__(self, second_CH: Floats) -> Floats:
-        of_second_CX = self._first(second_CH)
-        expert_CX, gate_CX, logit_CK = (of_second_CX[:, part] for part in self._parts)
+        """[K, C]: the logits."""
+        first_YC: Floats = self._weight_YX @ second_CH.T
+        first_YC += self._bias_Y1
+        expert_XC, gate_XC, logit_KC = (first_YC[part] for part in self._parts)
         num = len(second_CH)
-        expert_CX = np.maximum(expert_CX, ZERO).reshape(num * self._num_experts, -1)
-        of_expert_CAK = (expert_CX @ self._out_WK).reshape(num, self._num_experts, -1)
-        gate_CJA = softmax(gate_CX.reshape(num, self._num_heads, self._num_experts))
-        gate_CKA = gate_CJA if len(self._head_K) == self._num_heads else gate_CJA[:, self._head_K]
-        summed_CK: Floats = (gate_CKA.transpose(0, 2, 1) * of_expert_CAK).sum(1)
-        summed_CK += logit_CK
-        summed_CK += self._bias_K
-        return summed_CK
+        np.maximum(expert_XC, ZERO, out=expert_XC)
+        of_expert_AKC = self._out_KW @ expert_XC.reshape(self._num_experts, -1, num)
+        gate_AJC = gate_XC.reshape(self._num_heads, self._num_experts, num).transpose(1, 0, 2)
+        gate_AKC = softmax(gate_AJC)[:, self._head_K]
+        summed_KC: Floats = np.add.reduce(gate_AKC * of_expert_AKC, 0)
+        summed_KC += logit_KC
+        summed_KC += self._bias_K1
+        return summed_KC
 
 
-def similarities(cosine_CT: Floats, group_GT: NDArray[np.bool_], out: Floats) -> None:
-    """[C, X]: the similarity tiers of cosines with past events of these groups."""
-    num, num_events = cosine_CT.shape
+def similarities(cosine_TC: Floats, group_GT: NDArray[np.bool_]) -> Floats:
+    """[X, C]: the similarity tiers of cosines with past events of these groups."""
+    num_events, num = cosine_TC.shape
     num_bins = NUM_GROUPS * NUM_BINS
-    out[:, num_bins:] = ZERO
+    similar_XC = np.zeros((NUM_SIMILARITIES, num), np.float32)
     if not num_events:
-        out[:, :num_bins] = ZERO
-        return
-    first_T = np.full(num_events, NUM_GROUPS * NUM_BINS, np.float32)
+        return similar_XC
+    first_T = np.full(num_events, num_bins, np.float32)
     for group, member_T in enumerate(group_GT):
         first_T[member_T] = group * NUM_BINS
         if member_T.any():
-            of_group_CT = cosine_CT[:, member_T]
-            of_group_CT.mean(1, out=out[:, num_bins + group])
-            of_group_CT.max(1, out=out[:, num_bins + NUM_GROUPS + group])
-    place_CT = cosine_CT * np.float32(REACH)
-    place_CT += first_T + np.float32(NUM_BINS / 2)
-    bin_CT = place_CT.astype(np.int64)
-    bin_CT += NUM_PLACES * np.arange(num)[:, None]
-    count_CX = np.bincount(bin_CT.reshape(-1), minlength=num * NUM_PLACES)
+            of_group_TC = cosine_TC[member_T]
+            share = np.float32(1 / len(of_group_TC))
+            similar_XC[num_bins + group] = share * np.add.reduce(of_group_TC, 0)
+            np.maximum.reduce(of_group_TC, 0, out=similar_XC[num_bins + NUM_GROUPS + group])
+    place_TC = cosine_TC * np.float32(REACH)
+    place_TC += (first_T + np.float32(NUM_BINS / 2))[:, None]
+    bin_TC = place_TC.astype(np.int64)
+    bin_TC *= num
+    bin_TC += np.arange(num)
+    count_XC = np.bincount(bin_TC.reshape(-1), minlength=num * NUM_PLACES).reshape(-1, num)
     log_X = np.log1p(np.arange(num_events + 1, dtype=np.float32))
-    out[:, :num_bins] = log_X.take(count_CX.reshape(num, -1)[:, :num_bins])
+    similar_XC[:num_bins] = log_X.take(count_XC[:num_bins])
+    return similar_XC
 
 
-def _affinities(factor_F: Floats, entry_CE: Floats, out: Floats) -> None:
-    """[C, 2]: the affinities of candidates, as `item_factors` has them."""
-    out[:, 0] = entry_CE[:, -1]
-    np.add(entry_CE[:, -1], entry_CE[:, :-1] @ factor_F, out=out[:, 1])
-    np.multiply(_logit(out, LEAST_SHARE), np.float32(GAIN), out=out)
+def _affinities(factor_F: Floats, entry_CE: Floats) -> Floats:
+    """[2, C]: the affinities of candidates, as `item_factors` has them."""
+    affinity_2C = np.empty((NUM_AFFINITIES, len(entry_CE)), np.float32)
+    affinity_2C[0] = entry_CE[:, -1]
+    np.add(entry_CE[:, -1], entry_CE[:, :-1] @ factor_F, out=affinity_2C[1])
+    affinity_2C = _logit(affinity_2C, LEAST_SHARE)
+    affinity_2C *= np.float32(GAIN)
+    return affinity_2C
 
 
 def _logit(share_CX: Floats, margin: float) -> Floats:

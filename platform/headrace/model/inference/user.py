@@ -120,7 +120,7 @@ class UserForward:
 
     def _folded(self, words: Sequence[int], history_3P: Ints) -> Floats:
         """[F]: the user's part of the item factors, as `item_factors.folded` solves it."""
-        factors, key_P = self._factors, np.ascontiguousarray(history_3P[0])
+        factors, key_P = self._factors, history_3P[0]
         prior_F = factors.attributes(np.array(words, np.int64)).sum(0)
         entry_PE = factors.of(torch.from_numpy(key_P)).numpy().astype(np.float64)
         x_PF, there_P = entry_PE[:, :-1], entry_PE[:, -2] != 0
@@ -193,7 +193,7 @@ class _Layer:
         logit_SS = self._read(normed_SD) @ normed_SD.T
         logit_SS *= self._scale
         logit_SS += far_SS
-        seen_SD: Floats = softmax(logit_SS) @ normed_SD
+        seen_SD: Floats = softmax(logit_SS.T).T @ normed_SD
         return seen_SD
 
     def _with_heads(self, normed_SD: Floats, far_SS: Floats) -> Floats:
@@ -201,7 +201,8 @@ class _Layer:
         query, key, value = (
             one.reshape(len(one), self._num_heads, -1).transpose(1, 0, 2) for one in parts
         )
-        weight = softmax(query @ key.transpose(0, 2, 1) * self._scale + far_SS)
+        logit = query @ key.transpose(0, 2, 1) * self._scale + far_SS
+        weight = softmax(logit.transpose(2, 0, 1)).transpose(1, 2, 0)
         seen_SD: Floats = (weight @ value).transpose(1, 0, 2).reshape(len(normed_SD), -1)
         return seen_SD
 

@@ -33,7 +33,7 @@ from headrace.features.table import (
 )
 from headrace.stream.step.covisits import Covisits, Pairs
 from headrace.stream.step.facts_of_step import Columns, SampleRequest, StepFacts, StepLog
-from headrace.stream.step.seen_items import SeenItems, seen_items
+from headrace.stream.step.seen_items import SeenItems, seen_items, sketched
 
 
 @dataclass(slots=True)
@@ -44,6 +44,7 @@ class ChangedRows:
     partials: dict[str, tuple[list[str], Rows]] = field(default_factory=dict)  # by kind of entity
     expiring_users_N: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     seen: list[SeenItems] = field(default_factory=list)  # for the users' lists of last items
+    sketched: SeenItems | None = None  # for the sketches of what they have seen before those
     # The users' rows as each event left them, where they were asked for.
     history: tuple[list[str], Rows] = field(
         default_factory=lambda: ([], blank_rows(USER_LAYOUT, 0))
@@ -89,6 +90,7 @@ class PartitionRows:
         pairs = self._covisits.pairs(user_N, columns.item_ids, log.facts, self.users)
         user_Q = self._apply_users(user_N, log, asked, changed)
         changed.seen = seen_items(columns.user_ids, log.facts, self.users)
+        changed.sketched = sketched(columns.user_ids, user_N, log.facts, self.users)
         before = Before(
             user_Q,
             self._items_before(item_N, log, asked, candidate_C),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -16,6 +17,7 @@ from headrace.action import BOUGHT, TABLE
 from headrace.features.aggregation.facts import SHOWN, Facts, Ints
 from headrace.features.rows.user_table import UserTable
 from headrace.features.store.last_items import USER_BOUGHT, USER_HIDES, USER_SHOWN, encode_items
+from headrace.features.store.seen_sketch import FINGERPRINT, USER_SEEN, encode_sketch
 
 HIDES: Final = dict(zip(USER_HIDES, (row.name for row in TABLE if row.hides_s), strict=True))
 
@@ -46,6 +48,18 @@ def seen_items(user_ids: Sequence[str], facts: Facts, users: UserTable) -> list[
             expires_U = users.are_unknown(users.indexes(places))
             found.append(SeenItems(name, [*places], payloads, expires_U))
     return found
+
+
+def sketched(user_ids: Sequence[str], user_N: Ints, facts: Facts, users: UserTable) -> SeenItems:
+    """The fingerprints of everything that a step's facts show, for the ends of users' sketches."""
+    place_K = np.flatnonzero(facts.measure(SHOWN) > 0)
+    place_K = place_K[np.argsort(user_N[place_K], kind="stable")]
+    _, start_U = np.unique(user_N[place_K], return_index=True)
+    payload = encode_sketch(facts.item_key_N[place_K], facts.time_ms_N[place_K])
+    ids = [user_ids[place] for place in place_K[start_U].tolist()]
+    bounds = (FINGERPRINT.itemsize * np.append(start_U, len(place_K))).tolist()
+    payloads = [payload[start:end] for start, end in pairwise(bounds)]
+    return SeenItems(USER_SEEN, ids, payloads, users.are_unknown(users.indexes(ids)))
 
 
 def _listed(facts: Facts) -> Iterator[tuple[str, NDArray[np.bool_], Ints]]:
