@@ -63,9 +63,8 @@ class ArrivalEncoder:
         self._locations = Locations(folder, given.content_hosts)
         self._web = Web(given.content_hosts)
         width = content.vector_width(config.catalogue_path(settings))
-        self._encoders = {
-            name: _encoder(name, Setup(device, width)) for name in given.vector_tables
-        }
+        setup = Setup(device, width, str(config.encoders_path(settings)))
+        self._encoders = {name: _encoder(name, setup) for name in given.vector_tables}
         modalities = {name: encoder.modality for name, encoder in self._encoders.items()}
         self._waiting = Waiting(
             settings.home_path / "encoding" / f"{settings.namespace}.sqlite",

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -61,7 +61,7 @@ class EncodeRows:
     def __init__(self, name: str, setup: Setup) -> None:
         torch.set_num_threads(1)  # one actor is one core
         device = "cuda" if ray.get_gpu_ids() else "cpu"  # what was assigned, not what is there
-        self._encoder = registry.load(name, Setup(device, setup.vector_width))
+        self._encoder = registry.load(name, replace(setup, device=device))
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         encoded = self._encoder.encode(content.values(rows, self._encoder.modality))
@@ -82,7 +82,8 @@ class EncodeRows:
 def make_plan(name: str, settings: config.Settings) -> Plan:
     """The plan of an encoder; fails here where the encoder lacks something, such as its weights."""
     catalogue = config.catalogue_path(settings)
-    setup = Setup(vector_width=content.vector_width(catalogue))
+    trained = str(config.encoders_path(settings))
+    setup = Setup(vector_width=content.vector_width(catalogue), trained_folder=trained)
     encoder = registry.load(name, setup)
     root = config.vectors_path(settings)
     take_over(root)

@@ -43,7 +43,7 @@ from headrace.commands.flags import (
 )
 from headrace.commands.init import add_init
 from headrace.commands.keys import add_keys
-from headrace.commands.room import Command, module_command, run_module
+from headrace.commands.room import Command, add_train_encoders, module_command, run_module
 from headrace.commands.running import add_platform_flag, settings_with_flags
 from headrace.commands.status import add_status
 from headrace.documents.exchange import export_file, import_file
@@ -77,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_feast(commands)
     add_evaluate(commands)
     add_compare_fusion(commands)
+    add_train_encoders(commands)
     add_features(commands)
     add_dead_letters(commands)
     add_keys(commands)

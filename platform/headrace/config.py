@@ -208,6 +208,11 @@ def catalogue_path(settings: Settings) -> Path:
     return settings.home_path / "catalogue"
 
 
+def encoders_path(settings: Settings) -> Path:
+    """The folder of the encoders' weights that were trained here."""
+    return settings.home_path / "encoders"
+
+
 def vectors_path(settings: Settings) -> Path:
     """The folder of the content vectors, by encoder and version."""
     return settings.home_path / "vectors"

@@ -42,7 +42,8 @@ def test_an_unknown_encoder_is_refused_with_the_names_of_all() -> None:
     with pytest.raises(ConfigError) as caught:
         registry.load("text_bert")
     assert str(caught.value) == (
-        "no encoder 'text_bert'; known: given_vector, image_efficientnet, text_e5, text_minilm"
+        "no encoder 'text_bert'; known: given_vector, image_efficientnet, text_e5, text_minilm, "
+        + ", ".join(registry.TRAINED)
     )
 
 

@@ -17,10 +17,11 @@ from headrace.catalogue.content import Modality, Value
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The device of an encoder, and the width of the catalogue's given vectors."""
+    """The device of an encoder, and where it finds what is no part of it."""
 
     device: str = "cpu"
     vector_width: int = 0  # of the catalogue's given vectors
+    trained_folder: str = ""  # of the weights that were trained here
 
 
 @dataclass(frozen=True, slots=True)

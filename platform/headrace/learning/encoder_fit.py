@@ -5,6 +5,7 @@ B values   D width   K classes
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,11 +50,20 @@ class Classifier(nn.Module):
 class EncoderFit:
     """Trains a classifier of `num_classes`, an epoch at a time; its state goes on where it was."""
 
-    def __init__(self, recipe: Recipe, num_classes: int, num_values: int, fit: FitConfig) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        num_classes: int,
+        num_values: int,
+        fit: FitConfig,
+        device: str = "cpu",
+    ) -> None:
         self._recipe, self._fit, self._num_classes = recipe, fit, num_classes
+        self._device = device
+        self.after_backward: Callable[[nn.Module], None] = _nothing  # before the optimizer's step
         with torch.random.fork_rng():
             torch.manual_seed(fit.seed)
-            self.model = Classifier(recipe, num_classes)
+            self.model = Classifier(recipe, num_classes).to(device)
         self._optimizer = torch.optim.AdamW(self.model.parameters(), weight_decay=WEIGHT_DECAY)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer,
@@ -100,9 +110,11 @@ class EncoderFit:
             inputs = self._recipe.augment(inputs, generator)
         if fit.mixup and inputs.is_floating_point():
             inputs, target_BK = _mixed(inputs, target_BK, fit.mixup, generator)
+        inputs, target_BK = inputs.to(self._device), target_BK.to(self._device)
         loss = cross_entropy(self.model(inputs), target_BK, label_smoothing=fit.smoothing)
         self._optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self.after_backward(self.model)
         self._optimizer.step()
         self._schedule.step()
         return float(loss.detach())
@@ -113,6 +125,10 @@ def probabilities(model: nn.Module, inputs: Tensor, batch: int = 64) -> Tensor:
     """[N, K]: the probability of each class."""
     model.eval()
     return torch.cat([model(part).softmax(dim=1) for part in torch.split(inputs, batch)])
+
+
+def _nothing(_: nn.Module) -> None:
+    """One worker has nobody to share its gradients with."""
 
 
 def _mixed(

@@ -2,6 +2,7 @@
 
 recipe.py     an encoder before it is trained: how a value is read, varied and put through a network
 encoder.py    a trained one, as all encoders are
+saved.py      weights on disk
 waveform.py   sounds as samples of one rate
 log_mel.py    their log-mel spectrogram, plain and with its noise gated
 recipes.py    all recipes by name
