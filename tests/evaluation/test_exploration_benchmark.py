@@ -31,14 +31,20 @@ def test_thompson_sampling_of_a_learned_posterior_draws_slates_that_its_requests
     assert sum(differ) > 20
 
 
-def test_the_outcome_says_when_an_item_came_to_its_place_and_what_was_lost() -> None:
-    shop = exploration.Shop.of(0)
+def test_the_outcome_says_when_new_items_came_to_their_places_and_what_was_lost() -> None:
+    shop, new = exploration.Shop.of(0), exploration.NUM_ITEMS
     best = shop.rate_I.argsort()[::-1][: exploration.PLACES].tolist()
-    never = [[item for item in range(10)]] * BEFORE
-    found = exploration.outcome(never + [best] * 200, shop)
-    assert found["lost_clicks_after"] == pytest.approx(0, abs=1e-6)
-    assert found["lost_clicks_before"] > 0
-    assert found["requests_until_its_place"] == 0 and found["impressions"] == 200
+    others = [item for item in best if item != new]
+    at_first = [[*others, new]] * 10 + [others] * 70  # shown, and then not, before it stays
+    later = at_first + [[*others, new]] * 200
+    found = exploration.outcome([[*range(10)]] * BEFORE + later, shop)
+    first = found["new_items"][0]
+    assert first == {"requests_until": 30, "impressions_until": 10, "impressions": 210}
+    assert found["lost_clicks"] > 0
+    ideal = exploration.outcome([[*range(10)]] * BEFORE + [best] * 200, shop)
+    assert ideal["lost_clicks"] == pytest.approx(0, abs=1e-6)
+    said = exploration.summary([found, ideal])
+    assert said["new_items"] == 2 * exploration.NUM_NEW and said["at_their_place"] >= 1
 
 
 def test_a_share_of_the_best_slate_is_one_for_the_best() -> None:

@@ -41,10 +41,13 @@ class PosteriorDraws:
     ) -> NDArray[np.float32]:
         """[D, C]: scores, a row per draw."""
         num = len(model.calibration.weight_SJ2[0])
-        logit_CJ = scored.logit_CK[:, :num].cpu()
+        logit_CJ, used = scored.logit_CK[:, :num].cpu(), _used(model)
         random = generator(context.request_id, SCORES)
-        logit_DCJ = logit_CJ + self._of_weights(scored.read_CR.cpu(), model.deviation_JRS, random)
-        logit_DCJ = logit_DCJ + self._of_items(batch.candidates.dense_CF, logit_CJ, random)
+        logit_DCJ = logit_CJ.repeat(self.exploration.draws, 1, 1)
+        off_JRS = None if model.deviation_JRS is None else model.deviation_JRS[used]
+        logit_DCJ[..., used] += self._of_weights(scored.read_CR.cpu(), off_JRS, random)
+        dense_CF = batch.candidates.dense_CF
+        logit_DCJ[..., used] += self._of_items(dense_CF, logit_CJ[:, used], random)
         surface_X = batch.surface_C.repeat(len(logit_DCJ))
         p_XJ = model.calibration(logit_DCJ.reshape(-1, num), surface_X).numpy()
         price_micros_C = context.catalogue.numbers("price_micros", context.candidates.row_C)
@@ -61,8 +64,9 @@ class PosteriorDraws:
             return torch.zeros(num, 1, 1)
         size = deviation_JRS.shape[2]
         normal_DS = _normal(random, num, size) * size**-0.5
-        off_JCS = read_CR @ deviation_JRS
-        return torch.einsum("ds,jcs->dcj", normal_DS, off_JCS)
+        off_JSC = (read_CR @ deviation_JRS).mT
+        off_DCJ: Tensor = (normal_DS @ off_JSC).permute(1, 2, 0)
+        return off_DCJ
 
     def _of_items(self, dense_CF: Tensor, logit_CJ: Tensor, random: np.random.Generator) -> Tensor:
         """[D, C, J]: log odds to add, of an item's own.
@@ -77,6 +81,17 @@ class PosteriorDraws:
         p_CJ = logit_CJ.sigmoid()
         left_CJ = (deviation**-2 + times_C1 * p_CJ * (1 - p_CJ)).rsqrt()
         return left_CJ * _normal(random, num, *logit_CJ.shape)
+
+
+def _used(model: RankingModel) -> list[int]:
+    """The heads that scores are made of; the others are not drawn."""
+    is_used_J = model.weight_J != 0
+    if model.value_J is not None:
+        is_used_J = is_used_J | (model.value_J != 0)
+    after_J = np.array(model.config.after_click)
+    is_used_J[0] |= bool((is_used_J & after_J).any())  # the click that they come after
+    used: list[int] = np.flatnonzero(is_used_J).tolist()
+    return used
 
 
 def _normal(random: np.random.Generator, *shape: int) -> Tensor:

@@ -53,6 +53,10 @@ class RankingModel(Protocol):
     @property
     def calibration(self) -> PlattBank: ...
     @property
+    def weight_J(self) -> NDArray[np.float32]: ...
+    @property
+    def value_J(self) -> NDArray[np.float32] | None: ...
+    @property
     def deviation_JRS(self) -> Tensor | None: ...  # draws of the last layer's weights
 
     def of_impression(self, p_XJ: NDArray[np.float32]) -> NDArray[np.float32]:
