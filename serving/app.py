@@ -149,7 +149,8 @@ class Gateway:
         """A slate; its impression goes to the log behind it."""
         snapshot, at_ms = self._live.snapshot.of_version(request.model_version), now_ms()
         marks = self._marks(snapshot, at_ms)
-        slate, impression = self._recommender.recommend(request, snapshot, at_ms, marks)
+        told = request, snapshot, at_ms, marks, self.slates.waited_ms
+        slate, impression = self._recommender.recommend(*told)
         if impression:
             self._impressions.add(impression)
         return json_response(slate)
@@ -158,13 +159,15 @@ class Gateway:
         """Given items in the ranker's order."""
         snapshot, at_ms = self._live.snapshot.of_version(request.model_version), now_ms()
         marks = self._marks(snapshot, at_ms, is_logged=False)
-        return json_response(self._lists.rank(request, snapshot, at_ms, marks))
+        told = request, snapshot, at_ms, marks, self.slates.waited_ms
+        return json_response(self._lists.rank(*told))
 
     def similar(self, request: SimilarRequest) -> Answer:
         """Items that go with some items."""
         snapshot, at_ms = self._live.snapshot.of_version(request.model_version), now_ms()
         marks = self._marks(snapshot, at_ms, is_logged=False) if request.user_id else ()
-        return json_response(self._lists.similar(request, snapshot, at_ms, marks))
+        told = request, snapshot, at_ms, marks, self.slates.waited_ms
+        return json_response(self._lists.similar(*told))
 
     def trending(self, query: TrendingQuery) -> Answer:
         """The items that are clicked most of late."""

@@ -77,24 +77,36 @@ class Lists:
         self._trending_here: Stages = (*trends_here, *last)
 
     def rank(
-        self, request: RankRequest, snapshot: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
+        self,
+        request: RankRequest,
+        snapshot: Snapshot,
+        now_ms: int,
+        marks: tuple[str, ...] = (),
+        waited_ms: float = 0.0,
     ) -> Slate:
-        """The given items that are not hidden from the user, in the order of the ranker."""
-        context = context_of(request, self._catalogue, snapshot, now_ms, given=request.items)
+        """The given items that are not hidden from the user, in the order of the ranker.
+        `waited_ms` is a part of the deadline that is over."""
+        of_route = {"given": request.items, "waited_ms": waited_ms}
+        context = context_of(request, self._catalogue, snapshot, now_ms, **of_route)
         assert context.given is not None, "a request to rank gives its candidates"
         context.num_items = min(context.num_items, len(context.given))
         run(self._for_a_user, context)
         return slate_of(context, marks)
 
     def similar(
-        self, request: SimilarRequest, snapshot: Snapshot, now_ms: int, marks: tuple[str, ...] = ()
+        self,
+        request: SimilarRequest,
+        snapshot: Snapshot,
+        now_ms: int,
+        marks: tuple[str, ...] = (),
+        waited_ms: float = 0.0,
     ) -> Slate:
         """Items that go with those of the request; raises `InvalidRequest` where none of these is
         in the catalogue."""
         about = [row for row in self._catalogue.rows_of_ids(request.items).tolist() if row]
         if not about:
             raise InvalidRequest("none of these items is in the catalogue", "items")
-        of_route = {"exclude": request.exclude, "about": about}
+        of_route = {"exclude": request.exclude, "about": about, "waited_ms": waited_ms}
         context = context_of(request, self._catalogue, snapshot, now_ms, **of_route)
         run(self._for_a_user if request.user_id else self._for_nobody, context)
         return slate_of(context, marks)

@@ -58,11 +58,13 @@ class Recommender:
         snapshot: Snapshot,
         now_ms: int,
         marks: tuple[str, ...] = (),
+        waited_ms: float = 0.0,
     ) -> tuple[Slate, ImpressionEvent | None]:
         """The slate, and the impression to log where the request asks for it. `marks` are what
-        else the slate has to do without."""
+        else the slate has to do without, `waited_ms` is a part of its deadline that is over."""
         of_route = {
             "exclude": request.exclude,
+            "waited_ms": waited_ms,
             "given": request.candidates,
             "clock": self._clock,
             "policy": self._policy,

@@ -73,6 +73,11 @@ class Running:
                 self._process.kill()
 
     @property
+    def process(self) -> psutil.Process:
+        """`headrace up` itself."""
+        return psutil.Process(self._process.pid)
+
+    @property
     def is_running(self) -> bool:
         """Whether `headrace up` has not ended."""
         return self._process.poll() is None

@@ -35,10 +35,9 @@ def idle(quick: bool) -> Figures:
         time.sleep(QUICK_IDLE_S if quick else IDLE_S)
         after_s, wall_s = _used_s(platform), time.monotonic() - began_s
     by_name: dict[str, float] = {}
-    for (_, name), one_s in after_s.items():
-        by_name[name] = by_name.get(name, 0.0) + one_s
-    for (_, name), one_s in before_s.items():
-        by_name[name] = by_name.get(name, 0.0) - one_s
+    for pid, (name, one_s) in after_s.items():
+        _, earlier_s = before_s.get(pid, ("", 0.0))
+        by_name[name] = by_name.get(name, 0.0) + one_s - earlier_s
     cores = {name: round(one_s / wall_s, 4) for name, one_s in by_name.items()}
     most = dict(sorted(cores.items(), key=lambda one: -one[1]))
     return {"idle_cores": sum(cores.values()), "idle_cores_by_process": most}
@@ -71,14 +70,14 @@ def _platform() -> Iterator[Running]:
         yield platform
 
 
-def _used_s(platform: Running) -> dict[tuple[int, str], float]:
-    """Processor time of each process that runs, by its number and name."""
+def _used_s(platform: Running) -> dict[int, tuple[str, float]]:
+    """Name and processor time of each process that runs, by its number."""
     found = {}
-    for process in platform.processes(""):
+    for process in (platform.process, *platform.processes("")):
         try:
             used, words = process.cpu_times(), process.cmdline()
             name = _name(words) or process.name()
-            found[process.pid, name] = used.user + used.system
+            found[process.pid] = name, used.user + used.system
         except psutil.Error:
             continue
     return found

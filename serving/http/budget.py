@@ -60,7 +60,7 @@ class Budget:
         self.name, self.places, self.deadline_s = name, places, deadline_s
         self.num_refused = 0
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock, self._begun = threading.Lock(), threading.local()
         self._taken = 0
         self._queue = StandingQueue(deadline_s)
         self._threads = ThreadPoolExecutor(num_threads, thread_name_prefix=name)
@@ -76,6 +76,12 @@ class Budget:
         running.add_done_callback(self._release)  # when it ends, not when nobody waits any more
         return await asyncio.wrap_future(running)
 
+    @property
+    def waited_ms(self) -> float:
+        """How long the work that this thread does has waited for it; 0 in other threads."""
+        waited_s: float = getattr(self._begun, "waited_s", 0.0)
+        return 1_000 * waited_s
+
     def close(self) -> None:
         """Begin nothing more."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -88,6 +94,7 @@ class Budget:
             self.num_refused += is_late
         if is_late:
             raise busy(f"this request waited {waited_s:.2g} s for {self.name}: send it again")
+        self._begun.waited_s = waited_s
         return work()
 
     def _release(self, _: Future[Any]) -> None:

@@ -130,6 +130,8 @@ class ItemStates:
 
 def _with_surfaces(before: Mapping[int, State], new: NewRows) -> Mapping[int, State]:
     """The sketches by the byte of their surface, with these newer ones."""
-    state_U = new.rows["state"]
-    named = {int(name): state_U[place : place + 1].copy() for place, name in enumerate(new.ids)}
-    return {**before, **named}
+    state_U, after = new.rows["state"], dict(before)
+    for place, name in enumerate(new.ids):
+        if name.isdecimal():
+            after[int(name)] = state_U[place : place + 1].copy()
+    return after

@@ -26,7 +26,7 @@ def context_of(
 ) -> SlateContext:
     """The context of a request; raises `InvalidRequest` with the field that is wrong. `of_route`
     are fields that its route alone has."""
-    given = of_route.pop("given", None)
+    given, waited_ms = of_route.pop("given", None), of_route.pop("waited_ms", 0.0)
     context = SlateContext(
         user_id=asked.user_id or "",
         now_ms=now_ms,
@@ -36,7 +36,7 @@ def context_of(
         surface=asked.surface,
         told=as_declared(asked.context),
         condition=_condition(asked),
-        deadline_ms=asked.deadline_ms or math.inf,
+        deadline_ms=(asked.deadline_ms or math.inf) - waited_ms,
         explain=asked.explain,
         **of_route,
     )

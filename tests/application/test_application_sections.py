@@ -44,7 +44,8 @@ def test_without_sections_all_is_default() -> None:
     assert default.actions == DEFAULT_TABLE and default.heads[0] == CLICK
     assert default.ranking == {CLICK: 1.0} and default.seen.policy == "never_again"
     assert default.negatives == Negatives(per_positive=8, popularity=0.75)
-    assert [*default.sources] == ["neighbours", "covisited", "best_categories", "trending"]
+    names = ("neighbours", "two_tower", "covisited", "best_categories", "trending")
+    assert tuple(default.sources) == names
 
 
 def test_actions_are_built_in_rows_by_name_and_rows_of_ones_own() -> None:

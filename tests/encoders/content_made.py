@@ -7,6 +7,7 @@ import io
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 RATE_HZ = 16_000
 
@@ -31,4 +32,16 @@ def sound(made: NDArray[np.float32], rate_hz: int = RATE_HZ, form: str = "WAV") 
     """A file of these samples."""
     file = io.BytesIO()
     soundfile.write(file, made, rate_hz, format=form)
+    return file.getvalue()
+
+
+def picture(kind: int, seed: int = 0, size: int = 60) -> bytes:
+    """A disc or a square, in one of two colours, as a file."""
+    image = Image.new("RGB", (size, size + 20), "white")
+    draw = ImageDraw.Draw(image)
+    box = (10 + seed, 12, size - 15 + seed, size - 10)
+    colour = ("crimson", "navy")[kind % 2]
+    (draw.ellipse if kind < 2 else draw.rectangle)(box, fill=colour)
+    file = io.BytesIO()
+    image.save(file, "PNG")
     return file.getvalue()

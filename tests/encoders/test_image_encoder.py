@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from PIL import Image, ImageDraw
 
 from benchmarks.outside import NO_DATA, larger_data
 from headrace.encoders.encoder import Setup
-from headrace.encoders.pretrained.image_efficientnet import ImageEfficientNet, load, read_picture
+from headrace.encoders.picture import read_picture as read_square
+from headrace.encoders.pretrained.image_efficientnet import ImageEfficientNet, load
 
 FASHION = larger_data("fashion")
+read_picture = partial(read_square, size=224)
 TYPES = ("Watches", "Sunglasses", "Jeans", "Casual Shoes")
 SUNGLASSES = {836, 837}  # classes of ImageNet
 

@@ -21,9 +21,13 @@ from headrace.learning.encoder_fit import Classifier, EncoderFit, FitConfig
 NUM_VALUES = 8  # of four kinds
 VALUES: dict[str, Callable[[int], Any]] = {
     "audio": lambda n: content_made.sound(content_made.samples(n % 4, seed=n // 4)),
+    "image": lambda n: content_made.picture(n % 4, seed=n // 4),
+    "text": lambda n: f"{('red shoe', 'blue shirt', '白色 衬衫', '跑步鞋')[n % 4]} no. {n}",
 }
 BROKEN: dict[str, tuple[Any, ...]] = {
     "audio": (b"", b"no sound", content_made.sound(np.zeros(8_000, dtype=np.float32))),
+    "image": (b"", b"no picture", content_made.picture(0)[:60]),
+    "text": ("", "...", "\ud7ff\n"),
 }
 LABEL_N = torch.arange(NUM_VALUES) % 4
 

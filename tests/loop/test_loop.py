@@ -89,10 +89,9 @@ def test_the_report_has_every_key_and_the_model_learns(platform: PlatformRun) ->
 def test_an_answer_names_its_request_its_model_and_its_stages(platform: PlatformRun) -> None:
     slate = recommend(platform, "259", record=False)
     assert slate["request_id"] and slate["model_version"] > 0 and slate["model_age_ms"] >= 0
-    sources = ["covisited", "best_categories", "trending", "sources"]
-    stages = ["hydrate", *sources, "merge", "filters"]
-    stages += ["refill", "rank", "rerank", "explore", "answer"]
-    assert [*slate["stage_ms"]] == [*stages, "total"]
+    sources = ["neighbours", "two_tower", "covisited", "best_categories", "trending", "sources"]
+    stages = ["hydrate", *sources, "merge", "filters", "refill"]
+    assert [*slate["stage_ms"]] == [*stages, "rank", "rerank", "explore", "answer", "total"]
     assert len(slate["items"]) == 10 and all(item["title"] for item in slate["items"])
     assert not slate["degraded"]
     probabilities = [item["p_click"] for item in slate["items"]]

@@ -51,6 +51,7 @@ class Trends:
     companions: Companions = Companions()
     sessions: SessionMemory = field(default_factory=SessionMemory)
     surface_trends: Mapping[int, State] = field(default_factory=dict)
+    towers: None = None  # there is no model
 
     def vectors(self, name: str, row_N: Ints) -> None:
         """There is no model."""

@@ -23,9 +23,10 @@ def test_each_module_has_the_source_of_its_name(name: str) -> None:
 def test_quotas_are_those_of_the_file_in_its_order() -> None:
     quotas = quotas_of(DEFAULT)
     assert [(one.source.name, one.of(500)) for one in quotas] == [
-        ("neighbours", 250),
-        ("covisited", 125),
-        ("best_categories", 125),
+        ("neighbours", 200),
+        ("two_tower", 100),
+        ("covisited", 50),
+        ("best_categories", 50),
         ("trending", 500),
     ]
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import pytest
 from ranked_shop import TABLE, UNRANKED, ranked
 from request_path import NOW_MS
 from test_stages_of_a_slate import Store, Stored
@@ -15,7 +17,9 @@ from headrace.application.sections import Application
 from headrace.event import ImpressionEvent
 from headrace.features.aggregation.facts import Ints
 from headrace.pipeline.context import Context
-from headrace.retrieval.covisited import Covisited
+from headrace.retrieval import best_categories
+from headrace.retrieval.best_categories import BestCategories
+from serving.http.budget import Budget
 from serving.lists import Lists
 from serving.recommend import Recommender
 from serving.stages.hydrate import Hydrate
@@ -80,24 +84,19 @@ def test_late_sources_are_left_out_and_the_last_one_answers_alone() -> None:
     assert impression is not None and impression.served is None and len(impression.items) == 3
 
 
-def test_one_slow_source_makes_the_next_one_late(monkeypatch: object) -> None:
+def test_one_slow_source_makes_the_next_one_late(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock()
 
-    class Slow(Covisited):
+    class Slow(BestCategories):
         def candidates(self, context: Context, limit: int) -> Ints:
             clock.now_s += 0.06
             return super().candidates(context, limit)
 
-    from headrace.retrieval import covisited
-
-    before = covisited.source
-    covisited.source = lambda: Slow()  # type: ignore[assignment]
-    try:
-        answer, _ = asked(asking(clock), 50)
-    finally:
-        covisited.source = before
-    assert "no_best_categories" in answer.degraded and "no_covisited" not in answer.degraded
-    assert len(answer.items) == 3
+    monkeypatch.setattr(best_categories, "source", lambda: Slow(3))
+    sources = {"best_categories": 0.5, "covisited": 0.5, "trending": 1.0}
+    answer, _ = asked(asking(clock, application=Application(sources=sources)), 50)
+    late = [mark for mark in answer.degraded if mark.removeprefix("no_") in sources]
+    assert late == ["no_covisited"] and len(answer.items) == 3
 
 
 def test_a_ranker_that_would_be_late_is_left_out_by_its_pace() -> None:
@@ -123,3 +122,18 @@ def test_marks_of_a_deadline_are_told_of_lists_too() -> None:
     asked = RankRequest("ann", ("i3", "i1"), deadline_ms=10_000)
     assert lists.rank(asked, ranked(), NOW_MS).degraded == ()
     assert "no_model" in lists.rank(asked, UNRANKED, NOW_MS).degraded
+
+
+def test_what_a_request_has_waited_is_a_part_of_its_deadline() -> None:
+    request = RecommendRequest("ann", num_items=3, deadline_ms=50)
+    for waited_ms, is_late in ((0.0, False), (49.0, False), (51.0, True)):
+        answer, _ = asking(Clock()).recommend(request, ranked(), NOW_MS, (), waited_ms)
+        assert ("deadline_passed" in answer.degraded) == is_late and len(answer.items) == 3
+
+
+def test_work_knows_how_long_it_has_waited() -> None:
+    clock = Clock(look_s=0.02)
+    budget = Budget("slates", 1, places=2, deadline_s=1, clock=clock)
+    assert asyncio.run(budget.run(lambda: budget.waited_ms)) == pytest.approx(20)
+    assert budget.waited_ms == 0
+    budget.close()

@@ -18,12 +18,14 @@ from headrace.features.rows.messages.row_messages import (
 )
 from headrace.features.rows.schemas import nothing_described
 from headrace.features.rows.state_row import blank_rows
+from headrace.features.surface_trends import SURFACE_LAYOUT, SURFACE_TRENDS, trends_of
 from headrace.features.table import ITEM, ITEM_LAYOUT, LIFE
 from headrace.skipped import Skipped
 from serving.replica import item_states
 from serving.replica.item_states import ItemStates
 
 NOW_MS = 1_700_000_000_000
+KINDS = (ITEM, COMPANIONS, SURFACE_TRENDS)
 
 
 class Replica:
@@ -31,7 +33,7 @@ class Replica:
 
     def __init__(self, *item_ids: str) -> None:
         self.table = table_of(map(Item, item_ids))
-        rows = MergedRows(1, RowDecoder(MERGED, nothing_described, Skipped()), (ITEM, COMPANIONS))
+        rows = MergedRows(1, RowDecoder(MERGED, nothing_described, Skipped()), KINDS)
         self.states = ItemStates(self.table, rows, lambda: NOW_MS)
 
     def tell(self, **shown: int) -> bool:
@@ -111,3 +113,20 @@ def test_companions_are_those_of_the_items_in_the_catalogue() -> None:
     assert keys("mug", "pen") == [0, 0]
     gone = Record(0, 0, NOW_MS, RowKey(COMPANIONS, "mug").encoded(), b"")
     assert replica.states.take(told) and replica.states.take([gone]) and keys("mug") == [0]
+
+
+def test_what_trends_on_a_surface_is_as_its_last_row_says() -> None:
+    replica, (name,) = Replica("mug"), SURFACE_LAYOUT.field_of.values()
+
+    def tell(surface: str, item_key: int) -> bool:
+        rows = blank_rows(SURFACE_LAYOUT, 1)
+        rows["state"][name]["top"]["key"][0, 0] = item_key
+        rows["state"][name]["top"]["sum"][0, 0] = 2.0
+        ((about, value),) = merged_messages(SURFACE_LAYOUT, [surface], rows)
+        return replica.states.take([Record(0, 0, NOW_MS, about.encoded(), value)])
+
+    before = replica.states.surface_trends
+    assert tell("17", 5) and tell("18", 6) and tell("17", 7) and tell("no byte", 8)
+    found = replica.states.surface_trends
+    assert {byte: trends_of(one, 0).tolist() for byte, one in found.items()} == {17: [7], 18: [6]}
+    assert before == {}

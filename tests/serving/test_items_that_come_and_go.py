@@ -86,3 +86,12 @@ def test_a_new_item_is_similar_to_those_like_it_at_once(asked: Asked) -> None:
     asked.live.follow_items([], ["new"])
     slate = lists.similar(request, asked.live.snapshot, NOW_MS)
     assert "new" not in {item.item_id for item in slate.items}
+
+
+def test_what_the_towers_of_a_version_propose_is_in_the_next_slate(asked: Asked) -> None:
+    assert asked.live.snapshot.towers is not None
+    found = asked.slate()
+    assert any("two_tower" in item.sources for item in found.values())
+    asked.live.follow_items([Item("new", "film 2", ("drama",))], ["i3"])
+    found = asked.slate()
+    assert "two_tower" in found["new"].sources and "i3" not in found

@@ -22,7 +22,8 @@ from serving.replica.snapshot import Snapshot
 from serving.stages import asked as stages_asked
 from serving.stages.hydrate import Hydrate
 
-SHOP = Application()
+SOURCES = {"best_categories": 0.25, "trending": 1.0}
+SHOP = Application(sources=SOURCES)
 
 
 def slate(
@@ -52,7 +53,7 @@ def test_given_candidates_are_the_only_ones_however_many_are_ranked() -> None:
 
 def test_each_item_has_the_reason_why_it_is_there() -> None:
     pins = (Pin("i9", 1, ("home",)), Pin("i8", 0, ("search",)))
-    application = Application(rerank=Reranking(pins=pins))
+    application = Application(sources=SOURCES, rerank=Reranking(pins=pins))
     answer = slate(application, num_items=3, store=Store({"ann": clicked("i11")}))
     assert [(item.item_id, item.reason) for item in answer.items] == [
         ("i2", "best_categories"),
@@ -65,7 +66,7 @@ def test_each_item_has_the_reason_why_it_is_there() -> None:
 
 
 def test_a_pinned_item_stays_though_it_was_seen_and_goes_where_it_may_not_be_shown() -> None:
-    application = Application(rerank=Reranking(pins=(Pin("i11", 0),)))
+    application = Application(sources=SOURCES, rerank=Reranking(pins=(Pin("i11", 0),)))
     store = Store({"ann": clicked("i11")})
     assert ids(slate(application, store=store, num_items=2)) == ["i11", "i2"]
     assert ids(slate(application, store=store, num_items=2, exclude=("i11",))) == ["i2", "i5"]

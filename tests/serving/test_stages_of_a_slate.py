@@ -36,6 +36,8 @@ from serving.replica.snapshot import Snapshot
 from serving.replica.state_pages import StatePages
 from serving.stages.hydrate import Hydrate
 
+SOURCES = {"neighbours": 0.5, "covisited": 0.25, "best_categories": 0.25, "trending": 1.0}
+APPLICATION = Application(sources=SOURCES)
 UNRANKED = Snapshot((), StatePages(ITEM_LAYOUT, 13).states, np.arange(1, 13))
 
 
@@ -69,7 +71,9 @@ class Store:
 
 
 def slate(store: Store, *marks: str, **asked: Any) -> tuple[Any, ImpressionEvent | None]:
-    recommender = Recommender(Hydrate(store, lists=(USER_SHOWN,)), CATALOGUE, 8)
+    recommender = Recommender(
+        Hydrate(store, lists=(USER_SHOWN,)), CATALOGUE, 8, application=APPLICATION
+    )
     return recommender.recommend(RecommendRequest("ann", **asked), UNRANKED, NOW_MS, marks)
 
 
@@ -80,7 +84,7 @@ def ids(slate: Any) -> list[str]:
 def before_the_rank(max_candidates: int, **asked: Any) -> Context:
     """A request after its sources, merge and filters, none of which reads a replica."""
     context = request(**asked)
-    every = stages(Hydrate(Store()), max_candidates, SeenPolicy(strict=True))
+    every = stages(Hydrate(Store()), max_candidates, SeenPolicy(strict=True), APPLICATION)
     picked = [one for one in every if one.name in PICKED]
     run(picked, context)
     return context
@@ -207,7 +211,7 @@ def test_a_slate_has_the_time_of_each_stage_and_source() -> None:
     answer, _ = slate(Store())
     *names, last = answer.stage_ms
     assert names == [
-        *("hydrate", "neighbours", "covisited", "best_categories", "trending", "sources"),
+        *("hydrate", *SOURCES, "sources"),
         *("merge", "filters", "refill", "rank", "rerank", "explore", "answer"),
     ]
     assert last == "total" and answer.stage_ms["total"] >= answer.stage_ms["hydrate"]

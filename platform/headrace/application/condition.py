@@ -109,6 +109,9 @@ class Reader:
         if not isinstance(given, dict) or not given:
             example = "such as {category: wine}"
             return self._wrong(path, f"got {shown(given)}, expected a condition {example}")
+        if len(given) > self.max_tests:
+            told = f"got {len(given)} conditions, expected {self.max_tests} at most"
+            return self._wrong(path, told)
         if depth > MAX_DEPTH:
             return self._wrong(path, f"got more than {MAX_DEPTH} conditions in each other")
         every = tuple(self._part(key, value, path, depth) for key, value in given.items())
@@ -139,6 +142,9 @@ class Reader:
     def _several(self, key: str, value: object, path: str, depth: int) -> Condition:
         if not isinstance(value, list) or not value:
             return self._wrong(path, f"got {shown(value)}, expected a list of conditions")
+        if len(value) > self.max_tests:
+            told = f"got {len(value)} conditions, expected {self.max_tests} at most"
+            return self._wrong(path, told)
         conditions = (
             self.condition(one, f"{path}[{place}]", depth + 1) for place, one in enumerate(value)
         )
@@ -149,6 +155,7 @@ class Reader:
         self.num_values += len(values)
         if self.num_values > self.max_values:
             self._wrong(path, f"got {self.num_values} values, expected {self.max_values} at most")
+            return
         elif isinstance(value, dict):
             known = ", ".join((*NUMBERS, *self.numbers))
             told = f"got {shown(value)}, expected a value or a list of them; numbers are {known}"

@@ -28,9 +28,10 @@ from headrace.application.reading import keys_of
 FOLDER: Final = Path(__file__).resolve().parents[1] / "retrieval"
 NAMES: Final = tuple(sorted(path.stem for path in FOLDER.glob("*.py") if path.stem != "__init__"))
 DEFAULT: Final = {
-    "neighbours": 0.5,
-    "covisited": 0.25,
-    "best_categories": 0.25,
+    "neighbours": 0.4,
+    "two_tower": 0.2,
+    "covisited": 0.1,
+    "best_categories": 0.1,
     "trending": 1.0,
 }
 

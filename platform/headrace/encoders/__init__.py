@@ -2,4 +2,5 @@
 
 encoder.py   what an encoder is
 registry.py  the encoders by name
+picture.py   pictures as squares of one size
 """

@@ -29,6 +29,7 @@ Ints = NDArray[np.int64]
 WIDTH: Final = 48
 START: Final = 0.1  # of the numbers that a vector begins with
 RATE: Final = 0.1
+MAX_PAST: Final = 32  # events that are read
 KEEP_ALL, KEEP_NEWEST = 0.97, 0.6  # what an event counts of the one after it
 SCALE: Final = 4.0  # of a user's vector
 EXPIRE_AFTER: Final = 1_000_000  # impressions without the item, or word
@@ -63,6 +64,7 @@ class TwoTower(nn.Module):
 
     def users(self, key_BP: Tensor, grade_BP: Tensor, words: WordBags) -> Tensor:
         """[B, D]: the users' vectors, of past events with the newest first and of attributes."""
+        key_BP, grade_BP = key_BP[:, :MAX_PAST], grade_BP[:, :MAX_PAST]
         there_BP = (key_BP != 0).float()
         past_BPD = self._rows("past", key_BP)
         wished_BP, passed_BP = grade_BP * there_BP, (1 - grade_BP) * there_BP
@@ -104,7 +106,7 @@ class TwoTower(nn.Module):
         rows = self.tables[table]
         if not self.training:
             return rows.read(key_X)
-        return rows.train(key_X, start_ND=_start(key_X.reshape(-1), rows.dim, table))
+        return rows.train(key_X, start_ND=_start(key_X.reshape(-1), rows))
 
 
 def _faded(weight_BP: Tensor, keep: float) -> Tensor:
@@ -115,9 +117,13 @@ def _faded(weight_BP: Tensor, keep: float) -> Tensor:
     return faded_BP / (faded_BP.sum(1, keepdim=True) + 0.5)
 
 
-def _start(key_X: Tensor, width: int, table: str) -> Tensor:
-    """[X, width]: numbers that a key begins with, the same whenever; a bias begins at zero."""
-    spread = signs(key_X.numpy())[:, :WIDTH]
-    start_XE = torch.zeros(len(key_X), width)
-    start_XE[:, :WIDTH] = START * torch.from_numpy(spread)
+def _start(key_X: Tensor, table: DynamicEmbedding) -> Tensor | None:
+    """[X, E]: the numbers that new keys of a table begin with, the same whenever; a bias begins at
+    zero. None where none is new."""
+    is_new_X = (table.index.find(key_X.numpy()) == 0) & (key_X.numpy() != 0)
+    if not is_new_X.any():
+        return None
+    start_XE = torch.zeros(len(key_X), table.dim)
+    spread = START * signs(key_X.numpy()[is_new_X])[:, :WIDTH]
+    start_XE[torch.from_numpy(is_new_X), :WIDTH] = torch.from_numpy(spread)
     return start_XE

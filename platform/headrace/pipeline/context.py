@@ -88,7 +88,7 @@ class Snapshot(Protocol):
 
     @property
     def towers(self) -> UserVectors | None:
-        """The two towers of the version that ranks, None where there are none."""
+        """The newest two towers, None where there are none."""
         ...
 
     @property
@@ -187,6 +187,8 @@ class Context:
     found: dict[str, Ints] = field(default_factory=dict)  # catalogue rows, by the source's name
     scores: dict[str, Values] = field(default_factory=dict)  # of found rows, if a source has them
     candidates: Candidates = field(default_factory=no_candidates)
+    columns: object = None  # those that a filter has read of the candidates, for the next one
+    spare: int = 0  # candidates that filters may remove
     widened: int = 1  # times their quota that sources are asked for
     has_more: bool = False  # a source found as many as it was asked for
     pinned: Mapping[int, int] = field(default_factory=dict)  # positions, by catalogue row

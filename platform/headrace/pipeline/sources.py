@@ -49,10 +49,10 @@ class Sources:
         )
 
     def __call__(self, context: Context) -> None:
-        context.has_more = False
+        context.has_more, context.spare = False, self._spare(context)
         run(self._stages, context)
 
     def _ask(self, source: Source, limit: int, context: Context) -> None:
-        asked = limit * context.widened + self._spare(context)
+        asked = limit * context.widened + context.spare
         row_N = context.found[source.name] = source.candidates(context, asked)
         context.has_more |= len(row_N) >= asked

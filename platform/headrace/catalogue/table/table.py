@@ -172,6 +172,11 @@ class ItemTable:
         """[N, M, L]: the keys of the items' words, zeros where a field has fewer or none."""
         return columns.spread_words(*self._words.take(row_N))
 
+    def word_bags(self, row_N: Ints) -> tuple[Ints, Ints]:
+        """The words of the items, one item's after the other, and how many each has, [N], as
+        `columns.words_of` puts them."""
+        return self._words.take(row_N)
+
     def are_in(self, row_N: Ints, categories: Sequence[str]) -> NDArray[np.bool_]:
         """[N]: which of the items have one of these categories."""
         bits = slot_bits(category_slots(tuple(categories), NUM_CATEGORY_SLOTS))

@@ -29,7 +29,7 @@ from headrace.model.factor_vectors import FactorVectors
 from headrace.model.tower_vectors import TowerVectors, stamp_of
 from headrace.sample import Sample
 from headrace.slates.cached_items import CachedItems
-from headrace.slates.value import value_weights, weighted_scores
+from headrace.slates.value import PAID, value_weights, weighted_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,8 @@ class WalkLearner:
         towers = self.content if TWO_TOWER in APPLICATION.sources else None
         self._towers: TowerVectors | None = None
         widths = self.content.vectors.widths
-        heads = tuple(name for name in rank_by if name != VALUE)
+        paid = [name for name in settings.training.heads if name in PAID and VALUE in rank_by]
+        heads = tuple(dict.fromkeys([*(name for name in rank_by if name != VALUE), *paid]))
         self._config = ranker_config(asked.size, heads, surfaces, widths)
         self._learner = OnlineLearner(self._config, asked.seed, window=1 << 62, content=towers)
         names = [head.name for head in self._config.scalar_heads]

@@ -1,6 +1,6 @@
 """The filters that are conditions: those of the application file, and that of the request.
 
-N rows   L words of a field   K keys that are looked for
+N rows   X words of all of them   K keys that are looked for
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from headrace.application.condition import (
     Not,
     OnSurface,
 )
-from headrace.catalogue.table.columns import ABSENT, WORD_FIELDS
+from headrace.catalogue.table.columns import (
+    ABSENT,
+    COUNT_UNIT,
+    COUNT_UNITS,
+    MAX_WORDS,
+    WORD_FIELDS,
+)
 from headrace.event import MICROS
 from headrace.events.declared import ATTRIBUTES
 from headrace.features.aggregation.facts import Ints
@@ -40,14 +46,40 @@ class Columns:
     def __init__(self, context: Context, row_N: Ints) -> None:
         self.row_N, self.surface = row_N, context.surface
         self.catalogue = context.catalogue
-        self._word_NML: NDArray[np.int64] | None = None
+        self._bags: tuple[Ints, Ints] | None = None
 
-    def words(self, field: str) -> Ints:
-        """[N, L]: the keys of a field's words, zeros where there are fewer."""
-        if self._word_NML is None:
-            self._word_NML = self.catalogue.words(self.row_N)
-        key_NL: Ints = self._word_NML[:, WORD_FIELDS.index(field)]
-        return key_NL
+    def having(self, key_K: Ints) -> Bools:
+        """[N]: which items have one of these words."""
+        flat, end_N = self._words()
+        num_before_X = np.concatenate([[0], np.cumsum(_are_among(flat, key_K))])
+        start_N = np.concatenate([[0], end_N[:-1]])
+        having_N: Bools = num_before_X[end_N] > num_before_X[start_N]
+        return having_N
+
+    def full(self, field: str) -> Bools:
+        """[N]: which items have as many words of a field as the columns hold, or more."""
+        flat, end_N = self._words()
+        start_N = np.concatenate([[0], end_N[:-1]])
+        count_N = flat[np.minimum(start_N, max(len(flat) - 1, 0))] if len(flat) else start_N
+        count_N = count_N // COUNT_UNITS[WORD_FIELDS.index(field)] % COUNT_UNIT
+        full_N: Bools = (count_N >= MAX_WORDS) & (end_N > start_N)
+        return full_N
+
+    def kept(self, keeps_N: Bools) -> Columns:
+        """The columns of the rows that are kept."""
+        if self._bags is not None:
+            flat, end_N = self._bags
+            length_N = np.diff(end_N, prepend=0)
+            self._bags = flat[np.repeat(keeps_N, length_N)], np.cumsum(length_N[keeps_N])
+        self.row_N = self.row_N[keeps_N]
+        return self
+
+    def _words(self) -> tuple[Ints, Ints]:
+        """The words of all items, one item's after the other, and where each item's end, [N]."""
+        if self._bags is None:
+            flat, length_N = self.catalogue.word_bags(self.row_N)
+            self._bags = flat, np.cumsum(length_N)
+        return self._bags
 
     def number(self, name: str) -> NDArray[np.float64]:
         """[N]: a number of the items, NaN where one has none."""
@@ -94,7 +126,10 @@ class Holds:
 
     def keep(self, context: Context) -> Kept:
         """A mask over the candidates."""
-        return self._test(Columns(context, context.candidates.row_C))
+        columns = columns_of(context)
+        keeps_C = self._test(columns)
+        context.columns = columns.kept(keeps_C)  # for the next condition
+        return keeps_C
 
 
 class Filtered:
@@ -106,17 +141,24 @@ class Filtered:
         """A mask over the candidates."""
         if context.condition is None:
             return np.ones(len(context.candidates), np.bool_)
-        return compiled(context.condition)(Columns(context, context.candidates.row_C))
+        return compiled(context.condition)(columns_of(context))
+
+
+def columns_of(context: Context) -> Columns:
+    """The columns of the candidates, as the last condition left them where it was the last rule."""
+    left, row_C = context.columns, context.candidates.row_C
+    if isinstance(left, Columns) and np.array_equal(left.row_N, row_C):
+        return left
+    return Columns(context, row_C)
 
 
 def _has_word(field: str, words: Sequence[str]) -> Test:
     key_K, wanted = _sorted_keys([f"{field}:{word}" for word in words]), frozenset(words)
 
     def test(columns: Columns) -> Bools:
-        key_NL = columns.words(field)
-        have_N: Bools = np.any(_are_among(key_NL, key_K), axis=1)
-        # The columns hold so many words of a field: who has more is asked by itself.
-        for place in np.flatnonzero(~have_N & (key_NL[:, -1] != 0)).tolist():
+        have_N = columns.having(key_K)
+        # The columns hold so many words of a field: who may have more is asked by itself.
+        for place in np.flatnonzero(~have_N & columns.full(field)).tolist():
             item = columns.catalogue.item(int(columns.row_N[place]))
             have_N[place] = not wanted.isdisjoint(getattr(item, field))
         return have_N
