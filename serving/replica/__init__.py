@@ -6,7 +6,8 @@
     group_states.py  the categories' and authors' accumulators, for crosses
     item_states.py   the items' accumulators
     state_pages.py   states that are copied a page at a time
-    content.py       their content vectors
+    content.py       the items' content vectors
+    towers.py        their vectors by the two towers
     follow.py        the thread that follows the topics
 
 A request takes one snapshot and reads nothing else of this.

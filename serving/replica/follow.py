@@ -46,6 +46,7 @@ from serving.replica.item_states import ItemStates
 from serving.replica.models import LiveModel, load_model
 from serving.replica.readers import Readers, opened
 from serving.replica.snapshot import Snapshot
+from serving.replica.towers import FollowedTowers
 
 REFRESH_S = 0.2
 FIRST_LOOK_S = 5.0
@@ -86,7 +87,8 @@ class Live:
         kinds = (ITEM, COMPANIONS, SURFACE_TRENDS, *([CATEGORY] if HAS_GROUPS else []))
         merged_rows = MergedRows(settings.stream.num_partitions, decoder, kinds)
         self._states = ItemStates(self.catalogue, merged_rows, clock)
-        self.content_vectors = FollowedContent(self.catalogue, self.content, indexes_path(settings))
+        indexed = self.catalogue, self.content, indexes_path(settings)
+        self.content_vectors, self._towers = FollowedContent(*indexed), FollowedTowers(*indexed)
         self._documents = ItemFollower(self.catalogue.get, self.skipped)
         self._vectors = VectorFollower(vectors, self.skipped)
         self._stopping, self._has_looked = threading.Event(), threading.Event()
@@ -128,8 +130,8 @@ class Live:
             loaded = (self._load(chosen),) if chosen else ()
             self.snapshot = replace(self.snapshot, models=loaded)
             for records in readers.states.read_to_end():
-                if self._states.take(records):
-                    self._show()
+                self._states.take(records)
+        self._show()
         return self.snapshot
 
     def follow_items(self, put: Sequence[Item], removed: Sequence[str]) -> None:
@@ -143,6 +145,7 @@ class Live:
         for model in self.snapshot.models:
             model.follow_items(put_keys, removed_keys)
         self.content_vectors.follow(put_keys, removed_keys)
+        self._towers.follow(put_keys, removed_keys)
         self._states.follow_items(put_rows, removed_rows)
         self._show()
 
@@ -163,7 +166,7 @@ class Live:
                 self._take_vectors(readers.vectors.poll(timeout_ms=0))
                 self._load_newest(readers.models)
                 has_changed = self._states.take(readers.states.poll(timeout_ms=0))
-                if has_changed or self.snapshot.content is not self.content_vectors.index:
+                if has_changed or self._is_made_anew():
                     self._show()
                 self.followed.reading_error = ""
                 self._has_looked.set()
@@ -230,9 +233,15 @@ class Live:
             companions=self._states.companions,
             groups=self._states.groups,
             content=self.content_vectors.index,
+            towers=self._towers.made,
             fresh_rows=self._states.fresh_rows,
             surface_trends=self._states.surface_trends,
         )
+
+    def _is_made_anew(self) -> bool:
+        """Whether there are other vectors than requests see."""
+        seen = self.snapshot.content, self.snapshot.towers
+        return seen[0] is not self.content_vectors.index or seen[1] is not self._towers.made
 
     def _say(self, error: Exception) -> None:
         self.followed.reading_error = shortened(f"{type(error).__name__}: {error}")
@@ -259,8 +268,8 @@ class Live:
     def _load(self, manifest: Manifest) -> LiveModel:
         """The version, with the items computed that requests will read: those that the version
         before has read, and those that trend."""
-        loaded = self.snapshot.models
-        model = load_model(manifest, self._settings, self.catalogue, self.content, loaded)
+        of_catalogue = self.catalogue, self.content, self._towers
+        model = load_model(manifest, self._settings, *of_catalogue)
         before, trending = self.snapshot.model, self.snapshot.trending_rows[:WARM_ROWS]
         if before is not None:
             model.items.warm(before.items.warm_keys()[-WARM_ROWS:])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +23,12 @@ from headrace.model.calibration import PlattBank, make_calibration, per_impressi
 from headrace.model.config import RankerConfig
 from headrace.model.factor_vectors import FactorVectors
 from headrace.model.ranker import Ranker
-from headrace.model.tower_vectors import TowerVectors, stamp_of
-from headrace.paths import indexes_path
 from headrace.registry.manifest import Manifest, check_vectors
 from headrace.registry.versions import load_weights
 from headrace.settings.variables import variable
 from headrace.slates.cached_items import CachedItems
 from headrace.slates.value import PAID, value_weights, weighted_scores
+from serving.replica.towers import FollowedTowers
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,6 @@ class LiveModel:
     # [J, R, S] draws of how far the last layer's weights may lie off; None: not known
     deviation_JRS: Tensor | None = None
     factors: FactorVectors | None = None  # of this version, as its sources search them
-    towers: TowerVectors | None = None  # likewise, where a source asks for them
 
     @property
     def config(self) -> RankerConfig:
@@ -66,9 +62,8 @@ class LiveModel:
     def follow_items(self, put: Ints, removed: Ints) -> None:
         """Take in the keys of items that came or changed, and of those that went."""
         self.items.forget(put)
-        for vectors in (self.factors, self.towers):
-            if vectors is not None:
-                vectors.follow(put, removed)
+        if self.factors is not None:
+            self.factors.follow(put, removed)
 
     @cached_property
     def weighed(self) -> dict[str, int]:
@@ -122,10 +117,10 @@ def load_model(
     settings: Settings,
     catalogue: ItemTable,
     content: ContentTable,
-    loaded: Sequence[LiveModel] = (),
+    towers: FollowedTowers | None = None,
 ) -> LiveModel:
-    """The version of a manifest over this catalogue, of which it has computed no item yet. It has
-    the tower vectors of one that is loaded where their towers are the same.
+    """The version of a manifest over this catalogue, of which it has computed no item yet. Its two
+    towers are taken by those that are followed.
 
     Raises `ConfigError` where it does not fit the settings, `ServiceError` for damaged weights.
     """
@@ -138,29 +133,13 @@ def load_model(
     calibration = make_calibration(manifest.model)
     calibration.load_state(weights["calibration"])
     items = CachedItems(ranker, content, catalogue.keys)
-    factors, towers = factor_vectors(ranker, catalogue), None
-    if TWO_TOWER in APPLICATION.sources and "towers" in weights:
-        known = [model.towers for model in loaded]
-        folder = indexes_path(settings)
-        towers = _tower_vectors(weights["towers"], catalogue, content, known, folder)
+    if towers is not None and TWO_TOWER in APPLICATION.sources and "towers" in weights:
+        towers.take(weights["towers"], manifest.version)
     names = [head.name for head in manifest.model.scalar_heads]
     value_J = value_weights(names, settings.serving.rank_by.get(VALUE, 0.0))
     deviation_JRS = weights.get("last_layer_deviations")  # versions of before have none
     ranking = manifest, ranker, calibration, items, weight_J, value_J, deviation_JRS
-    return LiveModel(*ranking, factors, towers)
-
-
-def _tower_vectors(
-    state: dict[str, Any],
-    catalogue: ItemTable,
-    content: ContentTable,
-    known: Sequence[TowerVectors | None],
-    folder: Path,
-) -> TowerVectors:
-    """The vectors of these towers: those that are known, or made of the whole catalogue."""
-    stamp = stamp_of(state)
-    same = next((one for one in known if one is not None and one.stamp == stamp), None)
-    return same or TowerVectors(state, content, catalogue.keys(catalogue.rows()), folder)
+    return LiveModel(*ranking, factor_vectors(ranker, catalogue))
 
 
 def factor_vectors(ranker: Ranker, catalogue: ItemTable) -> FactorVectors:

@@ -37,6 +37,7 @@ class Snapshot:
     surface_trends: Mapping[int, State] = field(default_factory=dict)  # by the byte of a surface
     groups: GroupStates = GroupStates()  # of categories and authors, where anything reads them
     content: ContentIndex | None = None  # until it was made
+    towers: TowerVectors | None = None  # likewise; both are of one version, the newest that has any
     fresh_rows: Ints = field(default_factory=lambda: NO_ROWS)  # new items, shown least first
 
     @property
@@ -48,11 +49,6 @@ class Snapshot:
     def factors(self) -> FactorVectors | None:
         """The item factors of the model that answers."""
         return self.model.factors if self.model else None
-
-    @property
-    def towers(self) -> TowerVectors | None:
-        """The two towers of the model that answers."""
-        return self.model.towers if self.model else None
 
     def of_version(self, version: int | None) -> Snapshot:
         """The snapshot in which this version answers, None for the one that does; raises

@@ -11,6 +11,7 @@ from small_loop import NOW_MS, SmallLoop, replica, sample, small_loop, trained
 from headrace.api.slate import RankedItem, RecommendRequest, SimilarRequest
 from headrace.catalogue.item import Item
 from headrace.features.online.store import OnlineStore
+from headrace.learning import two_tower_fit
 from serving.lists import Lists
 from serving.recommend import Recommender
 from serving.replica.follow import Live
@@ -41,7 +42,8 @@ class Asked:
 
 
 @pytest.fixture
-def asked(loop: SmallLoop) -> Iterator[Asked]:
+def asked(loop: SmallLoop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    monkeypatch.setattr(two_tower_fit, "FIRST_CHOICES", 5)  # there are few
     settings = loop.settings("coming")
     with trained(settings, [sample(number) for number in range(15)]), replica(settings) as live:
         live.catch_up()
@@ -86,3 +88,12 @@ def test_a_new_item_is_similar_to_those_like_it_at_once(asked: Asked) -> None:
     asked.live.follow_items([], ["new"])
     slate = lists.similar(request, asked.live.snapshot, NOW_MS)
     assert "new" not in {item.item_id for item in slate.items}
+
+
+def test_what_the_towers_of_a_version_propose_is_in_the_next_slate(asked: Asked) -> None:
+    assert asked.live.snapshot.towers is not None
+    found = asked.slate()
+    assert any("two_tower" in item.sources for item in found.values())
+    asked.live.follow_items([Item("new", "film 2", ("drama",))], ["i3"])
+    found = asked.slate()
+    assert "two_tower" in found["new"].sources and "i3" not in found

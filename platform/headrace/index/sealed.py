@@ -3,8 +3,8 @@
     N vectors   D width   K keys asked for   L nearest   U vectors added
 
 Up to `FLAT` vectors are floats, up to `EXACT` one byte a number, and all are compared. Beyond they
-lie in cells, each vector in that of the nearest of `NUM_CELLS` means, and a search looks into as
-many cells as its number of results asks for. faiss is kept to one thread: the cores are the
+lie in cells, each vector in that of the nearest of `NUM_CELLS` means, and a search looks into
+more cells the more it is asked for. faiss is kept to one thread: the cores are the
 ranker's.
 """
 
@@ -92,7 +92,8 @@ class Sealed:
         selector = None if alive is None else faiss.IDSelectorBitmap(alive)
         found = self.faiss_index
         if isinstance(found, faiss.IndexIVF):
-            num_probes = min(found.nlist, PROBES * -(-limit // FEW))
+            wider = max(1.0, limit / FEW) ** 0.5  # that many more lie in fewer other cells
+            num_probes = min(found.nlist, int(PROBES * wider))
             told = faiss.SearchParametersIVF(sel=selector, nprobe=num_probes)
         else:
             told = faiss.SearchParameters(sel=selector)

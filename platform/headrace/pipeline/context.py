@@ -88,7 +88,7 @@ class Snapshot(Protocol):
 
     @property
     def towers(self) -> UserVectors | None:
-        """The two towers of the version that ranks, None where there are none."""
+        """The newest two towers, None where there are none."""
         ...
 
     @property
