@@ -15,6 +15,7 @@ import pytest
 from headrace import __version__, cli, config
 from headrace.catalogue.files import write_catalogue
 from headrace.datasets.registry import load_dataset
+from headrace.encoders.registry import TRAINED
 from headrace.services.download import RECBOLE
 from headrace.services.kafka import Broker, start_broker
 from headrace.services.ports import free_port
@@ -150,7 +151,8 @@ def test_an_unknown_dataset_is_answered_with_the_known_ones(capsys: Capture) -> 
 
 def test_an_unknown_encoder_is_answered_with_the_known_ones(capsys: Capture) -> None:
     assert mistake(capsys, "encode", "--encoder=text_e5", "--encoder=nope") == (
-        "no encoder 'nope'; known: given_vector, image_efficientnet, text_e5, text_minilm"
+        "no encoder 'nope'; known: given_vector, image_efficientnet, text_e5, text_minilm, "
+        + ", ".join(TRAINED)
     )
 
 

@@ -171,6 +171,10 @@ def main() -> int:
     except HeadraceError as error:
         print(f"headrace train-encoders: {error}", file=sys.stderr)
         return 2
+    except ray.train.TrainingFailedError as error:
+        reason = str(error).strip().splitlines()[-1]
+        print(f"headrace train-encoders: the workers ended: {reason}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0
