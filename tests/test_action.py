@@ -37,6 +37,7 @@ SPELLED = {
     "platform/headrace/datasets/draft/words.py": "words that shops have for them",
     "platform/headrace/evaluation/files/impressions.py": "a label of KuaiRand has such a name",
     "benchmarks/quality_logs.py": "the same label",
+    "benchmarks/serving/whole.py": "it hides an item, to see when slates lack it",
 }
 
 

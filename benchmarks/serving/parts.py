@@ -27,7 +27,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from benchmarks import catalogue
+from benchmarks import catalogue, index
 from benchmarks.serving import one_connection, saturation, whole
 
 Figures = dict[str, Any]
@@ -45,6 +45,11 @@ def _memory(quick: bool) -> Figures:
     }
 
 
+def _index(quick: bool) -> Figures:
+    """Recall of the index, as the benchmark named index has it; it knows no quick way."""
+    return {"index_recall": index.run()["index_recall"]}
+
+
 PARTS: Final[dict[str, Callable[[bool], Figures]]] = {
     "2k": one_connection.with_2k,
     "100k": one_connection.with_100k,
@@ -53,6 +58,7 @@ PARTS: Final[dict[str, Callable[[bool], Figures]]] = {
     "tutorial": saturation.beside_tutorial,
     "overload": saturation.overloaded,
     "memory": _memory,
+    "index": _index,
     "idle": whole.idle,
     "behaviour": whole.behaviours,
     "arrivals": whole.arrivals,

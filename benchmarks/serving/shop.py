@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -59,12 +60,12 @@ class Shop:
     settings: config.Settings
     num_items: int
 
-    @property
+    @cached_property
     def users(self) -> tuple[str, ...]:
         """Those who have histories and attributes."""
         return tuple(f"u{number}" for number in range(NUM_USERS))
 
-    @property
+    @cached_property
     def items(self) -> tuple[str, ...]:
         """All ids; of a large shop those of the first items."""
         return tuple(f"item-{number}" for number in range(min(self.num_items, WITH_STATES)))

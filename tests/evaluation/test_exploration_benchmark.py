@@ -35,11 +35,11 @@ def test_the_outcome_says_when_new_items_came_to_their_places_and_what_was_lost(
     shop, new = exploration.Shop.of(0), exploration.NUM_ITEMS
     best = shop.rate_I.argsort()[::-1][: exploration.PLACES].tolist()
     others = [item for item in best if item != new]
-    at_first = [[*others, new]] * 10 + [others] * 70  # shown, and then not, before it stays
+    at_first = [[*others, new]] * 10 + [others] * 250  # shown, and then not, before it stays
     later = at_first + [[*others, new]] * 200
     found = exploration.outcome([[*range(10)]] * BEFORE + later, shop)
     first = found["new_items"][0]
-    assert first == {"requests_until": 30, "impressions_until": 10, "impressions": 210}
+    assert first == {"requests_until": 60, "impressions_until": 10, "impressions": 210}
     assert found["lost_clicks"] > 0
     ideal = exploration.outcome([[*range(10)]] * BEFORE + [best] * 200, shop)
     assert ideal["lost_clicks"] == pytest.approx(0, abs=1e-6)

@@ -134,7 +134,9 @@ def test_the_published_state_is_a_new_one_only_when_a_tenth_more_was_learned(
     fit = TwoTowerFit(ContentTable(table))
     stamps = []
     for batch in batches(ContentTable(table), 30):
+        assert not fit.weights() or fit.num_choices >= 100
         fit.learn(batch)
-        stamps.append(stamp_of(fit.weights()))
+        if fit.weights():
+            stamps.append(stamp_of(fit.weights()))
     assert len(set(stamps)) == len(list(dict.fromkeys(stamps))) < 25
     assert stamps[0] != stamps[-1]

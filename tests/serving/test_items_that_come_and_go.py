@@ -11,6 +11,7 @@ from small_loop import NOW_MS, SmallLoop, replica, sample, small_loop, trained
 from headrace.api.slate import RankedItem, RecommendRequest, SimilarRequest
 from headrace.catalogue.item import Item
 from headrace.features.online.store import OnlineStore
+from headrace.learning import two_tower_fit
 from serving.lists import Lists
 from serving.recommend import Recommender
 from serving.replica.follow import Live
@@ -41,7 +42,8 @@ class Asked:
 
 
 @pytest.fixture
-def asked(loop: SmallLoop) -> Iterator[Asked]:
+def asked(loop: SmallLoop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    monkeypatch.setattr(two_tower_fit, "FIRST_CHOICES", 5)  # there are few
     settings = loop.settings("coming")
     with trained(settings, [sample(number) for number in range(15)]), replica(settings) as live:
         live.catch_up()

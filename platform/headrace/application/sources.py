@@ -10,8 +10,9 @@ candidates that it may have at most. Those that come first choose first. The sou
 proposes the items of a section of its name, which is a list of ids.
 
 `blend` has weights for users who chose something in the last half hour (`session`) and for all
-others (`begin`). `ranker` weighs the logarithm of the ranker's score, a source's name that of one
-over the rank in its list. Without the section slates go by the ranker's score alone.
+others (`begin`). `ranker` weighs the logarithm of the ranker's score, a source's name that of its
+own score, or of one over the rank in its list. Without the section slates go by the ranker's score
+alone.
 """
 
 from __future__ import annotations

@@ -114,12 +114,12 @@ class OnlineLearner:
     def weights(self) -> dict[str, Any]:
         """The weights to serve: the ranker without its optimizer's state, the calibration, how sure
         the last layer is, and the towers."""
-        towers = {} if self.towers is None else {"towers": self.towers.weights()}
+        towers = {} if self.towers is None else self.towers.weights()
         return {
             "last_layer_deviations": self.deviations(),
             "ranker": self.ranker.state(with_optimizer=False),
             "calibration": self.calibration.state(),
-            **towers,
+            **({"towers": towers} if towers else {}),
         }
 
     def deviations(self) -> Tensor | None:

@@ -54,7 +54,8 @@ class TwoTowerFit:
         self._optimizer = Adagrad(self.towers.parameters(), LEARNING_RATE)
         self._count_B = np.zeros(NUM_BUCKETS, np.float32)
         self.num_batches = self.num_choices = 0
-        self._next, self._published = FIRST_CHOICES, self.towers.state(with_optimizer=False)
+        self._next = FIRST_CHOICES
+        self._published: dict[str, Any] = {}
 
     def learn(self, batch: Batch) -> None:
         """Train on the chosen candidates of a batch, once; a loss that is not finite leaves no
@@ -74,13 +75,13 @@ class TwoTowerFit:
             return
         self._step(loss, len(key_C))
         self.num_choices += len(chosen_Q)
-
-    def weights(self) -> dict[str, Any]:
-        """The state to serve: a new one when a tenth more was learned, so that who serves it makes
-        an index of its vectors no more often."""
         if self.num_choices >= self._next:
             self._next = int(self.num_choices * GROWTH)
             self._published = self.towers.state(with_optimizer=False)
+
+    def weights(self) -> dict[str, Any]:
+        """The state to serve, empty before the first: a new one when a tenth more was learned, so
+        that who serves it makes an index of its vectors no more often."""
         return self._published
 
     def state(self) -> dict[str, Any]:

@@ -115,9 +115,9 @@ class WalkLearner:
 
     def _tower_vectors(self, catalogue: ItemTable) -> TowerVectors | None:
         """The published towers' vectors, made anew when there are others."""
-        if self._learner.towers is None:
+        state = self._learner.towers.weights() if self._learner.towers else {}
+        if not state:
             return None
-        state = self._learner.towers.weights()
         if self._towers is None or self._towers.stamp != stamp_of(state):
             self._towers = TowerVectors(state, self.content, catalogue.keys(catalogue.rows()))
         return self._towers

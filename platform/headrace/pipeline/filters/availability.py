@@ -49,6 +49,8 @@ class TooAdult:
         return old_enough(context, context.candidates.row_C)
 
 
+LOOKED_AT: Final = 4_096  # of the items that trend; where more are removed, sources are asked again
+
 UNAVAILABLE: Final[tuple[Rule, ...]] = (OutOfStock(), NotAvailable(), TooAdult())
 
 
@@ -74,8 +76,8 @@ def old_enough(context: Context, row_N: Ints) -> Bools:
 
 
 def num_unavailable(context: Context) -> int:
-    """How many of the items that trend one of these filters removes: so many more candidates are
-    asked for."""
-    row_N = context.snapshot.trending_rows
+    """How many of the items that trend most one of these filters removes: so many more candidates
+    are asked for."""
+    row_N = context.snapshot.trending_rows[:LOOKED_AT]
     shown_N = in_stock(context, row_N) & within_time(context, row_N) & old_enough(context, row_N)
     return int(len(row_N) - shown_N.sum())
