@@ -31,15 +31,14 @@ from headrace.event import DEFAULT_SURFACE, ClickEvent, ImpressionEvent, Shown
 POLICIES: Final = {
     "greedy": Exploration(),
     "epsilon_greedy_05": Exploration("epsilon_greedy", epsilon=0.05),
-    "epsilon_greedy_20": Exploration("epsilon_greedy", epsilon=0.2),
     "fresh_05": Exploration(fresh=0.05),
-    "thompson": Exploration("thompson", draws=50),
+    "thompson": Exploration("thompson", draws=50, item_deviation=0.25),
 }
 NUM_ITEMS, NUM_NEW, NUM_USERS, PLACES = 100, 4, 2_000, 10
 MEAN_RATE: Final = 0.05
 DEVIATION: Final = 0.5  # of log odds between items
 REQUESTS_BEFORE, REQUESTS_AFTER = 1_000, 1_500
-SEEDS: Final = (1, 2, 3, 4)
+SEEDS: Final = (1, 2)
 # A new item is at its place from the first request on after which so many slates have it, of all
 # that are left and of so many at least.
 REACHED, WINDOW = 0.5, 100

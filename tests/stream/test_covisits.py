@@ -18,7 +18,7 @@ from headrace.positions.commit import Commit
 from headrace.stream.step.covisits import BACKWARD, MAX_APART, SESSION_MS
 from headrace.stream.step.partition import Partition, PartitionSettings
 
-LATE_MS = 10**9  # when the logs arrive
+LATE_MS = 10**10  # when the logs arrive: after the longest of them
 ITEMS = ("i1", "i2", "i3", "i4", "i5", "i6")
 
 

@@ -49,10 +49,6 @@ if [ "$written" ] && [ ! "$checks" ]; then
 fi 2> /dev/null
 exec {program} "$@"
 """
-_SELDOM: Final = {  # every tenth of a second otherwise, by each process, also while nobody asks
-    "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "2000",
-    "RAY_SERVE_CONTROL_LOOP_INTERVAL_S": "0.2",
-}
 _ERRORS: Final = {
     400: ("Bad Request", "not a request that can be read", ""),
     408: ("Request Timeout", "the request did not arrive in time", ""),
@@ -79,7 +75,7 @@ def serve_environment(folder: Path, access: HttpAccess | None = None) -> dict[st
         "HEADRACE_PLATFORM": platform,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_ENABLE_HA_PROXY": "1",
-        **_SELDOM,
+        "RAY_SERVE_METRICS_EXPORT_INTERVAL_MS": "2000",  # not ten times a second while idle
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",  # its 30 s outlast its shutdown
         # Ray's own proxy listens too, with SO_REUSEPORT: on its default port, with every other's.
         "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(free_port()),
