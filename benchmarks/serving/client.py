@@ -49,12 +49,16 @@ class Connection:
 
     def send(self, request: bytes) -> None:
         """Send a request; its answer is to come."""
-        self.received.clear()
         try:
-            self._socket.sendall(request)
+            self.send_once(request)
         except OSError:
             self.open_again()
-            self._socket.sendall(request)
+            self.send_once(request)
+
+    def send_once(self, request: bytes) -> None:
+        """The same on the socket that there is; raises `OSError` where the server has closed it."""
+        self.received.clear()
+        self._socket.sendall(request)
 
     def receive(self) -> int:
         """Read what has come; the status once the answer is whole, -1 where there is none."""
@@ -116,6 +120,7 @@ class _ClosedLoop:
         self._connections = [Connection(port) for _ in range(num)]
         self._began_s: list[float | None] = [None] * num  # None: it waits for nothing
         self._later: list[tuple[float, int]] = []  # who asks again, and when
+        self._closed: set[int] = set()  # by the server
         self._answers: list[Answer] = []
 
     def run(self, seconds: float) -> list[Answer]:
@@ -136,20 +141,29 @@ class _ClosedLoop:
             connection.close()
 
     def _ask(self, place: int) -> None:
-        self._began_s[place] = time.monotonic()
-        self._connections[place].send(next(self._requests))
+        self._began_s[place], connection = time.monotonic(), self._connections[place]
+        try:
+            if place in self._closed:
+                connection.open_again()
+                self._selector.register(connection, selectors.EVENT_READ, place)
+                self._closed.discard(place)
+            connection.send_once(next(self._requests))
+        except OSError:
+            self._note(place, -1)
 
     def _hear(self, place: int) -> None:
         try:
             status = self._connections[place].receive()
         except OSError:
             status = -1
-        if not status:
-            return
-        if status < 0:
+        if status:
+            self._note(place, status)
+
+    def _note(self, place: int, status: int) -> None:
+        """Note an answer, below 0 that there was none, and ask again when it may be."""
+        if status < 0 and place not in self._closed:
             self._selector.unregister(self._connections[place])
-            self._connections[place].open_again()
-            self._selector.register(self._connections[place], selectors.EVENT_READ, place)
+            self._closed.add(place)
         began_s, self._began_s[place] = self._began_s[place], None
         if began_s is None:  # the server has closed a connection that waited
             return

@@ -26,7 +26,7 @@ Figures = dict[str, Any]
 def beside_hello(quick: bool) -> Figures:
     """Requests a second at 8 connections over hello-world's, and p99 at 512 over that at 8."""
     with (
-        shop(NUM_ITEMS) as made,
+        shop(NUM_ITEMS, connections_per_client=2 * MANY) as made,
         hello_world(made) as hello,
         headrace_serve(made) as served,
     ):
