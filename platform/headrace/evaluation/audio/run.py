@@ -5,6 +5,7 @@ N clips   K classes
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any, Final
@@ -46,6 +47,7 @@ def evaluate_audio(
             correct.setdefault(name, []).append((p_NK.argmax(dim=1) == label_N).float())
         accuracy = {name: float(found[-1].mean()) for name, found in correct.items()}
         folds.append({"fold": fold, "clips": len(label_N), **_figures(accuracy)})
+        print(f"judged: {folds[-1]}", file=sys.stderr, flush=True)
     total = {name: float(torch.cat(found).mean()) for name, found in correct.items()}
     return {
         **_figures(total),
