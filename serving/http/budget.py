@@ -20,8 +20,8 @@ class StandingQueue:
 
     While the shortest wait in an interval, which is as long as the deadline, was above `TARGET` of
     it, the queue does not empty: more comes than is done, and whoever waits for three times that is
-    refused, which keeps everybody's wait short. Else a wait of any length is borne, as it will be
-    over soon. After B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015. Times are seconds of a
+    refused, which keeps everybody's wait short, until one has waited less. Else a wait of any
+    length is borne, as it will be over soon. After B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015. Times are seconds of a
     monotonic clock.
     """
 
@@ -38,6 +38,7 @@ class StandingQueue:
             self._stands = self._least_s > self._target_s
             self._ends_s, self._least_s = now_s + self._deadline_s, waited_s
         self._least_s = min(self._least_s, waited_s)
+        self._stands = self._stands and self._least_s > self._target_s
         return 3 * self._target_s if self._stands else self._deadline_s
 
 

@@ -182,3 +182,8 @@ def test_what_a_stall_left_waiting_is_served_and_a_queue_that_stands_is_cut_shor
     begun = served(overload, StandingQueue(deadline_s=1))
     assert all(begun[:200]) and not any(begun[300:500])  # it is found within two seconds
     assert all(begun[500:])  # and nobody who does not wait is ever refused
+
+    queue = StandingQueue(deadline_s=1)
+    served(overload[:500], queue)
+    burst = [queue.longest_s(wait, 9.0) for wait in (0.0, 0.3)]  # long after it was over
+    assert burst[1] == 1, "those that come together wait, where nobody has waited before them"
