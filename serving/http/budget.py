@@ -21,8 +21,8 @@ class StandingQueue:
     While the shortest wait in an interval, which is as long as the deadline, was above `TARGET` of
     it, the queue does not empty: more comes than is done, and whoever waits for three times that is
     refused, which keeps everybody's wait short, until one has waited less. Else a wait of any
-    length is borne, as it will be over soon. After B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015. Times are seconds of a
-    monotonic clock.
+    length is borne, as it will be over soon. After B. Maurer, "Fail at Scale", ACM Queue 13(8),
+    2015. Times are seconds of a monotonic clock.
     """
 
     def __init__(self, deadline_s: float) -> None:
