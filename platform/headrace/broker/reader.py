@@ -21,7 +21,6 @@ from headrace.broker.topics import LogIdentity
 from headrace.config import Settings
 
 POLL_MS = 100
-LOOKED_AT_MS = 500
 ASKED_TIMES = 20  # for the end of a log
 MAX_RECONNECT_MS = 1_000  # a broker that comes back is found within a second
 
@@ -67,13 +66,7 @@ class LogReader:
         self._watch = LogWatch(settings, self._consumer, self._partitions, until or {}, id)
 
     def poll(self, timeout_ms: int = POLL_MS) -> list[Record]:
-        """Records that came, in order within each partition; empty after `timeout_ms` without.
-
-        Whoever does not wait looks now and then: the broker may keep his fetches open for longer.
-        It answers them as soon as something comes; the embedded one, half of that time later.
-        """
-        wait_ms = POLL_MS if timeout_ms else LOOKED_AT_MS
-        self._consumer._fetcher.config["fetch_max_wait_ms"] = wait_ms
+        """Records that came, in order within each partition; empty after `timeout_ms` without."""
         try:
             self._watch.look()
             polled = self._consumer.poll(timeout_ms=timeout_ms)
